@@ -1,0 +1,32 @@
+"""The table of diagnostic codes: what `actc explain CODE` prints.
+
+One entry per code; a code is never reused for another meaning. Ranges:
+ACT00xx model files, ACT01xx operators and recognition, ACT02xx usage and data,
+ACT03xx approximation, ACT04xx targets, ACT05xx tools and environment,
+ACT06xx accuracy and budgets, ACT09xx internal.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class CodeInfo(NamedTuple):
+    """Title (one line) and explanation (a few sentences, plain text)."""
+
+    title: str
+    explanation: str
+
+
+CODES: dict[str, CodeInfo] = {
+    "ACT0001": CodeInfo(
+        "the file is not an ONNX model",
+        "actc could not parse the file as an ONNX protobuf. Check the path, and that the file was "
+        "exported with torch.onnx.export, tf2onnx or a similar tool and copied whole.",
+    ),
+    "ACT0901": CodeInfo(
+        "internal error",
+        "actc met a state that should be impossible. Please report it with the command line and, "
+        "if you can share it, the model.",
+    ),
+}

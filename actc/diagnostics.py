@@ -1,0 +1,103 @@
+"""Coded diagnostics: one value per problem, rendered as text or JSON.
+
+The text form follows rustc's: a headline with a stable code, the place, notes
+and a help line that says what to do.
+
+    error[ACT0101]: operator Foo has no integer form
+      --> model.onnx: node '/enc/foo' (Foo)
+      note: ...
+      help: ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a problem is.
+
+    Attributes:
+        file: file name as the user wrote it ("" when there is none).
+        node: name of the ONNX node or tensor ("" when not about one).
+        op: operator type of the node.
+    """
+
+    file: str = ""
+    node: str = ""
+    op: str = ""
+
+    def __str__(self) -> str:
+        node = f"node '{self.node}'" if self.node else ""
+        if self.op:
+            node = f"{node} ({self.op})" if node else f"operator {self.op}"
+        return ": ".join(part for part in (self.file, node) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem or remark.
+
+    Attributes:
+        code: stable code, a key of :data:`actc.codes.CODES`.
+        message: one sentence without a final period.
+        severity: "error", "warning" or "note".
+        place: file and node.
+        notes: further facts, one line each.
+        help: what the user can do; "" when nothing.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "error"
+    place: Place = field(default_factory=Place)
+    notes: tuple[str, ...] = ()
+    help: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity}[{self.code}]: {self.message}"]
+        if str(self.place):
+            lines.append(f"  --> {self.place}")
+        lines += [f"  note: {note}" for note in self.notes]
+        if self.help:
+            lines.append(f"  help: {self.help}")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the diagnostic as JSON-ready values with stable keys."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "file": self.place.file,
+            "node": self.place.node,
+            "op": self.place.op,
+            "notes": list(self.notes),
+            "help": self.help,
+        }
+
+
+class DiagnosticSink:
+    """Collects diagnostics so that all problems of a run are reported at once."""
+
+    def __init__(self) -> None:
+        self.items: list[Diagnostic] = []
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Record a diagnostic; an equal one is kept once."""
+        if diagnostic not in self.items:
+            self.items.append(diagnostic)
+
+    def extend(self, diagnostics: list[Diagnostic]) -> None:
+        """Record several diagnostics."""
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The diagnostics of severity "error"."""
+        return [d for d in self.items if d.severity == "error"]

@@ -1,0 +1,71 @@
+"""The exception tree of actc.
+
+    ActcError                     any failure that actc explains to its user
+     ├── BudgetMissed             exit 1: accuracy or error budget missed
+     ├── UsageError               exit 2: wrong option, wrong data
+     ├── ModelError               exit 3: the model is broken or not supported
+     ├── MissingTool              exit 4: an external tool or package is absent
+     ├── ToolFailed               exit 5: an external tool ran and failed
+     └── InternalError            exit 70: actc itself is wrong
+
+Every error carries its diagnostics, so that a caller sees all problems of a
+run and not only the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from actc.diagnostics import Diagnostic
+
+
+class ExitStatus(IntEnum):
+    """Exit status of the command line; stable."""
+
+    OK = 0
+    BUDGET_MISSED = 1
+    USAGE = 2
+    MODEL = 3
+    MISSING_TOOL = 4
+    TOOL_FAILED = 5
+    INTERNAL = 70
+
+
+class ActcError(Exception):
+    """A failure with its diagnostics.
+
+    Args:
+        diagnostics: one or more diagnostics, most important first.
+    """
+
+    status: ExitStatus = ExitStatus.INTERNAL
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = found
+        super().__init__("\n".join(str(d) for d in found))
+
+
+class BudgetMissed(ActcError):
+    status = ExitStatus.BUDGET_MISSED
+
+
+class UsageError(ActcError):
+    status = ExitStatus.USAGE
+
+
+class ModelError(ActcError):
+    status = ExitStatus.MODEL
+
+
+class MissingTool(ActcError):
+    status = ExitStatus.MISSING_TOOL
+
+
+class ToolFailed(ActcError):
+    status = ExitStatus.TOOL_FAILED
+
+
+class InternalError(ActcError):
+    status = ExitStatus.INTERNAL
