@@ -1,0 +1,145 @@
+"""What a target is: capabilities, validate, plan, build, run.
+
+A target is a frozen dataclass made from a specification such as ``cpu`` or
+``cpu:znver4``. `plan` is a pure value (files and commands, with a digest) and
+needs no tool; `build` carries the plan out in a directory; `run` executes the
+artefact, which must equal golden.onnx bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """An external tool or Python package that a target needs.
+
+    Attributes:
+        name: what the user knows it as.
+        kind: "package" (import name in `probe`) or "command" (argv[0] in `probe`).
+        probe: import name or command.
+        how: the command that installs it.
+    """
+
+    name: str
+    kind: str
+    probe: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target can take.
+
+    Attributes:
+        precisions: accepted values of --precision, the default first.
+        forms: activation forms, the default first.
+        operators: "domain::Op" names that it lowers in int8; None: any.
+        tools: what must be installed to build and run.
+        summary: one line for `actc targets`.
+        products: file name -> what it is.
+    """
+
+    precisions: tuple[str, ...]
+    forms: tuple[str, ...]
+    operators: frozenset[str] | None
+    tools: tuple[Tool, ...]
+    summary: str
+    products: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """Files and commands of a build, as a value.
+
+    Attributes:
+        target: the target's specification.
+        files: relative path -> content, written before the commands run.
+        commands: argument vectors, run in order in the build directory; shown
+            by --dry-run.
+    """
+
+    target: str
+    files: Mapping[str, bytes]
+    commands: tuple[tuple[str, ...], ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256 over target, files and commands; equal plans, equal digests."""
+        state = hashlib.sha256(self.target.encode())
+        for name in sorted(self.files):
+            state.update(f"\0{name}\0{len(self.files[name])}\0".encode())
+            state.update(self.files[name])
+        for command in self.commands:
+            state.update(("\0" + "\0".join(command)).encode())
+        return state.hexdigest()
+
+
+class Target(ABC):
+    """Base class of targets; concrete ones are frozen dataclasses.
+
+    The class docstring of a concrete target lists its required tools,
+    options and build products.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, option: str) -> Target:
+        """Make the target from the text behind ``name:`` ("" when there is none).
+
+        Raises:
+            UsageError: the option is not known (with a did-you-mean).
+        """
+
+    @property
+    @abstractmethod
+    def spec(self) -> str:
+        """The resolved specification, e.g. ``cpu:znver4``."""
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this target takes; must not import its tools."""
+
+    @abstractmethod
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be lowered; empty when it can.
+
+        Args:
+            model: golden (int8) or approximated (float32) model.
+            precision: "int8" or "float32".
+        """
+
+    @abstractmethod
+    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
+        """Plan the build; pure, needs no tool."""
+
+    @abstractmethod
+    def build(self, plan: BuildPlan, directory: Path) -> None:
+        """Write the plan's files and the products into `directory`.
+
+        Raises:
+            MissingTool, ToolFailed
+        """
+
+    @abstractmethod
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Execute the artefact in `directory` on one batch.
+
+        Args:
+            feeds: model input name -> array, first axis = batch.
+
+        Returns:
+            model output name -> array.
+        """
