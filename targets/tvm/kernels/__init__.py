@@ -1,0 +1,1 @@
+"""PrimFuncs: loop nests in TVM's TIR, written already scheduled."""
