@@ -24,6 +24,17 @@ CODES: dict[str, CodeInfo] = {
         "actc could not parse the file as an ONNX protobuf. Check the path, and that the file was "
         "exported with torch.onnx.export, tf2onnx or a similar tool and copied whole.",
     ),
+    "ACT0301": CodeInfo(
+        "a requantization factor cannot be represented",
+        "Between two integer tensors actc multiplies by input scale * weight scale / output scale, "
+        "held as a 31-bit integer and a shift. The factor is negative, not finite or above about "
+        "2**30, which comes from NaN or extreme weights, or from outliers in the calibration data.",
+    ),
+    "ACT0302": CodeInfo(
+        "a range or scale cannot be quantized",
+        "A quantized tensor needs a finite range and a positive float32 scale. NaN or infinite "
+        "values in the model's weights or in the calibration data are the usual cause.",
+    ),
     "ACT0901": CodeInfo(
         "internal error",
         "actc met a state that should be impossible. Please report it with the command line and, "
