@@ -35,8 +35,8 @@ def _onnx_session(op: str, scale: float, zero_point: int) -> ort.InferenceSessio
         [onnx.helper.make_tensor_value_info("x", data_in, ["n"])],
         [onnx.helper.make_tensor_value_info("y", data_out, ["n"])],
         [
-            onnx.numpy_helper.from_array(np.float32(scale), "scale"),
-            onnx.numpy_helper.from_array(np.uint8(zero_point), "zero"),
+            onnx.numpy_helper.from_array(np.array(scale, np.float32), "scale"),
+            onnx.numpy_helper.from_array(np.array(zero_point, np.uint8), "zero"),
         ],
     )
     model = onnx.helper.make_model(
@@ -133,7 +133,9 @@ def test_multiplier_keeps_its_promises(factors: list[float], bound: int, bits: i
         assert abs(approximate / largest - 1) <= 2.0**-20
     # one step finer either breaks a bound or is the same number
     finer = round(Fraction(largest) * 2 ** (shift + 1))
-    exact = all(Fraction(int(m), 2**shift) == Fraction(f) for m, f in zip(multiplier, factors))
+    exact = all(
+        Fraction(int(m), 2**shift) == Fraction(f) for m, f in zip(multiplier, factors, strict=True)
+    )
     assert (
         exact
         or shift == 46
@@ -166,7 +168,7 @@ def test_requantize_is_the_formula(
     accumulator: int, multiplier: int, shift: int, zero: int, low: int
 ) -> None:
     exact = floor(Fraction(accumulator * multiplier, 2**shift) + Fraction(1, 2)) + zero
-    result = requantize(np.int32(accumulator), np.int32(multiplier), shift, zero, low, 255)
+    result = requantize(np.array(accumulator), multiplier, shift, zero, low, 255)
     assert int(result) == min(max(exact, low), 255)
 
 

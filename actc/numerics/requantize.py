@@ -128,13 +128,14 @@ def requantize(
     """
     product = np.asarray(accumulator, np.int64) * np.asarray(multiplier, np.int64)
     rounded = (product + (np.int64(1) << np.int64(shift - 1))) >> np.int64(shift)
-    return np.clip(rounded + zero, low, high).astype(np.uint8)
+    codes: npt.NDArray[np.uint8] = np.clip(rounded + zero, low, high).astype(np.uint8)
+    return codes
 
 
 def _multiplier_limit(shift: int, max_accumulator: int, bits: int) -> int:
     """Largest multiplier that keeps product and rounding constant below 2**53."""
-    exact = (EXACT_LIMIT - 1 - 2 ** (shift - 1)) // max(max_accumulator, 1)
-    return min(exact, 2**bits - 1)
+    exact = (EXACT_LIMIT - 1 - (1 << (shift - 1))) // max(max_accumulator, 1)
+    return min(exact, (1 << bits) - 1)
 
 
 def _divide_out_twos(
