@@ -1,0 +1,122 @@
+"""Helpers to write loop nests with TVM's TIR builder.
+
+Everything works on scalars and on vectors alike: the number of lanes is taken
+from the operand. Importing this module imports TVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script import builder as T  # noqa: N812 (TVM's own idiom)
+
+from actc.targets.tvm.kernels.spec import Epilogue
+
+TABLE_BLOCK = 64
+"""Bytes of one table look-up step: a 512-bit register."""
+
+
+def prim_func(name: str, body: Callable[[], None]) -> Any:
+    """A PrimFunc whose arguments and statements `body` emits; buffers do not alias."""
+    with IRBuilder() as builder, T.prim_func():
+        T.func_name(name)
+        T.func_attr({"tirx.noalias": True, "global_symbol": name})
+        body()
+    return builder.get()
+
+
+def batch_var(batch: int | None) -> Any:
+    """Extent of the batch axis: a number or a fresh int64 variable."""
+    return tirx.Var("n", "int64") if batch is None else batch
+
+
+def lanes_of(value: Any) -> int:
+    """Number of lanes of an expression."""
+    return int(value.ty.dtype.lanes)
+
+
+def vector(dtype: str, lanes: int) -> str:
+    """Name of a scalar or vector type, e.g. ("int32", 16) -> "int32x16"."""
+    return dtype if lanes == 1 else f"{dtype}x{lanes}"
+
+
+def cast(dtype: str, value: Any) -> Any:
+    """`value` converted lane by lane to the scalar type `dtype`."""
+    return tirx.Cast(vector(dtype, lanes_of(value)), value)
+
+
+def const(number: float, dtype: str, like: Any) -> Any:
+    """`number` as `dtype`, in as many lanes as `like` has."""
+    value, lanes = tirx.const(number, dtype), lanes_of(like)
+    return value if lanes == 1 else tirx.Broadcast(value, lanes)
+
+
+def span(start: Any, lanes: int) -> Any:
+    """Index of `lanes` consecutive elements from `start`."""
+    return start if lanes == 1 else tirx.Ramp(start, 1, lanes)
+
+
+def flat(buffer: Any, size: Any) -> Any:
+    """One-dimensional view of a compact buffer of `size` elements."""
+    return T.decl_buffer((size,), buffer.dtype, data=buffer.data)
+
+
+def requantize(acc: Any, multiplier: Any, epilogue: Epilogue) -> Any:
+    """uint8 from int32: the golden dialect's Requantize, exact in int64.
+
+    The zero point joins the rounding constant (``2**46 * 255 + 2**53 < 2**63``), and
+    the clamp comes after, so this is the definition with fewer steps.
+    """
+    product = cast("int64", acc) * cast("int64", multiplier)
+    offset = (1 << (epilogue.shift - 1)) + (epilogue.zero << epilogue.shift)
+    moved = tirx.shift_right(
+        product + const(offset, "int64", acc), const(epilogue.shift, "int64", acc)
+    )
+    low, high = const(epilogue.low, "int64", acc), const(epilogue.high, "int64", acc)
+    return cast("uint8", tirx.Min(tirx.Max(moved, low), high))
+
+
+def has_byte_permute(features: frozenset[str]) -> bool:
+    """Whether the CPU looks 64 bytes up at once (AVX512-VBMI's vpermi2b)."""
+    return "avx512vbmi" in features
+
+
+def lookup64(table: Any, codes: Any, base: Any = 0) -> Any:
+    """``table[base + codes]`` for 64 codes at once, with AVX512-VBMI.
+
+    Two vpermi2b look up the low and the high half of the 256 bytes from `base`;
+    the code's top bit chooses.
+    """
+    quarter = [table[tirx.Ramp(base + 64 * k, 1, 64)] for k in range(4)]
+    name = "llvm.x86.avx512.vpermi2var.qi.512"
+    low = tirx.call_llvm_pure_intrin("uint8x64", name, quarter[0], codes, quarter[1])
+    high = tirx.call_llvm_pure_intrin("uint8x64", name, quarter[2], codes, quarter[3])
+    return tirx.Select(codes < const(128, "uint8", codes), low, high)
+
+
+def lookup(table: Any, code: Any, base: Any = 0) -> Any:
+    """``table[base + code]``, one element or vector by gathering."""
+    return table[cast("int32", code) + base]
+
+
+def table_in_place(data: Any, start: Any, count: int, table: Any, features: frozenset[str]) -> None:
+    """Emit ``data[start : start + count] = table[...]`` on a flat uint8 buffer."""
+    blocks = count // TABLE_BLOCK if has_byte_permute(features) else 0
+    if blocks:
+        with T.serial(0, blocks) as block:
+            at = span(start + block * TABLE_BLOCK, TABLE_BLOCK)
+            codes = T.Bind(data[at])
+            T.buffer_store(data, lookup64(table, codes), [at])
+    rest = count - blocks * TABLE_BLOCK
+    if rest and has_byte_permute(features):
+        at = span(start + blocks * TABLE_BLOCK, TABLE_BLOCK)
+        mask = tirx.Ramp(0, 1, TABLE_BLOCK) < tirx.Broadcast(rest, TABLE_BLOCK)
+        codes = T.Bind(T.masked_load("uint8x64", data, at, mask))
+        T.evaluate(T.masked_store(data, lookup64(table, codes), at, mask))
+    elif rest:
+        with T.serial(0, rest) as i:
+            at = start + blocks * TABLE_BLOCK + i
+            T.buffer_store(data, lookup(table, data[at]), [at])
