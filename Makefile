@@ -1,0 +1,75 @@
+# Everything a contributor runs. Each target sets up what it needs; a second call is instant.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+MODELS := .cache/models
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all lint format types bench wheel train doctor clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.base ## compile the digits CNN for the CPU and show what it cost
+	$(BIN)/actc compile examples/digits/cnn.onnx --target cpu \
+	  --data examples/digits/digits.npz -o out/digits-cnn
+
+test: $(VENV)/.dev ## the tests that need neither torch nor downloaded models
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: $(VENV)/.torch $(MODELS)/.stamp ## every test: also torch exports and real models
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## let ruff put the format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev $(MODELS)/.stamp ## time actc against onnxruntime, one thread
+	$(BIN)/python benchmarks/cpu.py
+
+train: $(VENV)/.torch ## train the example networks again
+	$(BIN)/python examples/digits/train.py
+
+wheel: $(VENV)/.dev ## build the wheel into dist/
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation -w dist .
+
+doctor: $(VENV)/.base ## what is installed, what is missing
+	$(BIN)/actc doctor
+
+clean: ## remove the environment, caches and outputs
+	rm -rf $(VENV) .cache dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Stamps: an environment is made again only when the pins or the package's metadata change.
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "actc needs Python 3.10 or newer; choose one with: make PYTHON=/path/to/python3.x" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[cpu,tvm]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) -e '.[cpu,tvm,dev]'
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.dev
+	$(PIP) -e '.[cpu,tvm,dev,torch]'
+	@touch $@
+
+# Two packages that bring real trained models; only their files are used.
+$(MODELS)/.stamp: constraints.txt | $(VENV)/.base
+	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr
+	@touch $@
