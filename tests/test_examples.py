@@ -50,7 +50,8 @@ def test_data_holds_all_test_samples(name: str) -> None:
     data = load_data(name)
     assert set(data) == {"image", "labels"}
     assert len(data["image"]) == len(data["labels"]) == 450
-    assert data["image"].min() >= 0.0 and data["image"].max() == 1.0
+    assert data["image"].min() == 0.0
+    assert data["image"].max() == 1.0
     assert set(data["labels"].tolist()) == set(range(10))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,7 @@ class GlobalAverage(nn.Module):
     """Mean over height and width: [N, C, H, W] to [N, C]."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Average `x` over its last two axes."""
         return x.mean((2, 3))
 
 
@@ -105,10 +106,10 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * batches)
     model.train()
     for _ in range(epochs):
-        for index in torch.randperm(len(x), generator=generator).split(64):
+        for index in torch.split(torch.randperm(len(x), generator=generator), 64):
             loss = nn.functional.cross_entropy(model(x[index]), y[index], label_smoothing=0.05)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     return model.eval()
@@ -173,9 +174,8 @@ def main() -> None:
         model = train(make(), training, data.train_labels, options.epochs, seed=0)
         path = options.output / f"{name}.onnx"
         export(model, torch.from_numpy(test[:2]), path)
-        np.savez_compressed(
-            options.output / f"{data_name}.npz", **{INPUT: test}, labels=data.test_labels
-        )
+        arrays: dict[str, Any] = {INPUT: test, "labels": data.test_labels}
+        np.savez_compressed(options.output / f"{data_name}.npz", **arrays)
         reached = accuracy(path, test, data.test_labels)
         print(f"{name}: accuracy {reached:.4f} on {len(test)} samples, {path.stat().st_size} bytes")
         if reached < LEAST_ACCURACY:
