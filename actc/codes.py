@@ -35,6 +35,18 @@ CODES: dict[str, CodeInfo] = {
         "A quantized tensor needs a finite range and a positive float32 scale. NaN or infinite "
         "values in the model's weights or in the calibration data are the usual cause.",
     ),
+    "ACT0303": CodeInfo(
+        "a function is not a number",
+        "An activation gives NaN inside the range that calibration found (widened to hold zero), "
+        "for example a logarithm of a negative number. Calibrate with data that is like the "
+        "model's real input, or give the function a narrower domain.",
+    ),
+    "ACT0304": CodeInfo(
+        "a function is infinite",
+        "An activation is infinite inside the range that calibration found, for example a "
+        "reciprocal at zero. No line and no float table can follow it; an integer table can, "
+        "because it saturates.",
+    ),
     "ACT0901": CodeInfo(
         "internal error",
         "actc met a state that should be impossible. Please report it with the command line and, "
