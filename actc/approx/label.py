@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -88,10 +89,12 @@ def _close(actual: Float64Array, expected: Float64Array) -> bool:
 def _candidates(constants: Iterable[float]) -> list[float]:
     """Parameter values worth trying: c, 1/c, -c, -1/c, without near-duplicates."""
     found: list[float] = []
-    given = [float(c) for c in constants if np.isfinite(c)]
-    for value in itertools.chain(*((c, 1 / c if c else c, -c, -1 / c if c else c) for c in given)):
-        if not any(abs(value - other) <= 1e-7 * abs(other) for other in found):
-            found.append(value)
+    for constant in map(float, constants):
+        inverse = 1 / constant if constant else 0.0
+        for value in (constant, inverse, -constant, -inverse):
+            known = any(abs(value - other) <= 1e-7 * abs(other) for other in found)
+            if math.isfinite(value) and not known:
+                found.append(value)
     return found[:MAX_CANDIDATES]
 
 
