@@ -232,10 +232,11 @@ def test_labels(
 
 @given(st.floats(0.05, 5.0), st.lists(st.floats(-100, 100), max_size=10))
 def test_parameters_are_found_among_other_constants(a: float, others: list[float]) -> None:
-    # at a = 1 it is LeCun's or the usual function; elsewhere the parameter is in the title
     a = _float32(a) if abs(a - 1) > 1e-3 else 1.0
     found = label(lambda x: x + np.sin(a * x) ** 2 / a, [*others[:5], a, *others[5:]])
-    assert found == find("Snake").title(a)
+    name, _, parameter = found.rstrip(")").partition("(")
+    # a constant within float32 noise of the parameter may stand for it
+    assert name == "Snake" and float(parameter or 1.0) == pytest.approx(a, rel=1e-5)
 
 
 def test_a_label_takes_milliseconds() -> None:
