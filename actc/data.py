@@ -1,0 +1,250 @@
+"""Calibration and test data: arrays per model input, checked against the model.
+
+DATA.npz holds one array per model input, named as the input (a single array may
+have any name), the first axis counting samples, and optionally `labels`, one
+integer class per sample. Samples of varying length are padded to a common shape
+and come with an integer array `NAME.lengths`: sample i is cut to its first
+`lengths[i]` entries along its first axis. No pickled objects are read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+from actc.errors import UsageError
+
+Array = np.ndarray[Any, Any]
+DataLike = str | Path | Mapping[str, Array]
+
+LABELS = "labels"
+_LENGTHS = ".lengths"
+
+
+@dataclass(frozen=True, slots=True)
+class InputInfo:
+    """A model input: name, numpy dtype, dimensions (None = dynamic), batch first."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    @property
+    def batch(self) -> int | None:
+        """The fixed batch size, None when it is dynamic."""
+        return self.shape[0] if self.shape else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples for every model input.
+
+    Attributes:
+        inputs: input name -> array [samples, ...].
+        labels: int64 [samples] or None.
+        lengths: input name -> int64 [samples] for samples of varying length.
+        synthetic: made by actc, not given by the user.
+        batch: the model's fixed batch size, None when it is dynamic.
+    """
+
+    inputs: Mapping[str, Array]
+    labels: Array | None = None
+    lengths: Mapping[str, Array] = field(default_factory=dict)
+    synthetic: bool = False
+    batch: int | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.inputs.values())))
+
+    def take(self, count: int) -> Dataset:
+        """The first `count` samples."""
+        return Dataset(
+            {name: array[:count] for name, array in self.inputs.items()},
+            None if self.labels is None else self.labels[:count],
+            {name: array[:count] for name, array in self.lengths.items()},
+            self.synthetic,
+            self.batch,
+        )
+
+    def batches(self, size: int = 64) -> Iterator[tuple[dict[str, Array], int]]:
+        """Feeds of at most `size` samples, with the number of real samples in each.
+
+        With a fixed batch size, the last batch is filled by repeating its last
+        sample. Samples of varying length come one at a time.
+        """
+        step = 1 if self.lengths else (self.batch or size)
+        for start in range(0, self.samples, step):
+            feeds = {name: array[start : start + step] for name, array in self.inputs.items()}
+            real = len(next(iter(feeds.values())))
+            for name, lengths in self.lengths.items():
+                feeds[name] = feeds[name][:, : int(lengths[start])]
+            if self.batch is not None and real < self.batch:
+                feeds = {name: _fill(array, self.batch) for name, array in feeds.items()}
+            yield feeds, real
+
+
+def _fill(array: Array, size: int) -> Array:
+    missing = size - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+
+def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
+    """Read data and check it against the model's inputs.
+
+    Raises:
+        UsageError: with every problem of the data at once.
+    """
+    source, arrays = _read(data)
+    sink = DiagnosticSink()
+    labels = arrays.pop(LABELS, None)
+    lengths = {
+        name.removesuffix(_LENGTHS): arrays.pop(name)
+        for name in sorted(arrays)
+        if name.endswith(_LENGTHS)
+    }
+    if len(inputs) == 1 and len(arrays) == 1:
+        given = next(iter(arrays))
+        arrays = {inputs[0].name: arrays[given]}
+        lengths = {inputs[0].name: value for value in lengths.values()}
+    _check_names(source, arrays, inputs, sink)
+    checked = {
+        info.name: _check_array(source, arrays[info.name], info, sink, info.name in lengths)
+        for info in inputs
+        if info.name in arrays
+    }
+    counts = {len(array) for array in checked.values() if array.ndim}
+    if len(counts) > 1:
+        sink.add(_problem(source, "", "the arrays hold different numbers of samples", str(counts)))
+    if 0 in counts:
+        sink.add(_problem(source, "", "the data holds no samples", "give at least one"))
+    samples = max(counts, default=0)
+    label_array = None if labels is None else _check_labels(source, labels, samples, sink)
+    for name, values in lengths.items():
+        _check_lengths(source, name, values, checked, sink)
+    if sink.errors:
+        raise UsageError(sink.items)
+    batches = {info.batch for info in inputs}
+    return Dataset(
+        checked,
+        label_array,
+        {name: values.astype(np.int64) for name, values in lengths.items()},
+        batch=next(iter(batches)) if len(batches) == 1 else None,
+    )
+
+
+def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
+    """Samples from a fixed seed: standard normal, or uniform integers in [0, 255]."""
+    generator = np.random.default_rng(0)
+    arrays: dict[str, Array] = {}
+    for info in inputs:
+        shape = (samples, *(1 if size is None else size for size in info.shape[1:]))
+        if info.dtype.kind == "f":
+            arrays[info.name] = generator.standard_normal(shape).astype(info.dtype)
+        elif info.dtype.kind == "b":
+            arrays[info.name] = generator.integers(0, 2, shape).astype(info.dtype)
+        else:
+            arrays[info.name] = generator.integers(0, 128, shape).astype(info.dtype)
+    batches = {info.batch for info in inputs}
+    batch = next(iter(batches)) if len(batches) == 1 else None
+    return Dataset(arrays, synthetic=True, batch=batch)
+
+
+def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
+    if not isinstance(data, (str, Path)):
+        return "<data>", {name: np.asarray(array) for name, array in data.items()}
+    path = Path(data)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if isinstance(archive, np.ndarray):
+                return path.name, {"data": archive}
+            return path.name, {name: archive[name] for name in archive.files}
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            Diagnostic("ACT0220", f"cannot read the data: {reason}", place=Place(str(path)))
+        ) from error
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise UsageError(
+            Diagnostic(
+                "ACT0220",
+                f"the data is not an .npz archive of plain arrays: {error}",
+                place=Place(path.name),
+                help="write it with numpy.savez_compressed; object arrays are not read",
+            )
+        ) from error
+
+
+def _problem(source: str, name: str, message: str, help_text: str) -> Diagnostic:
+    return Diagnostic("ACT0221", message, place=Place(source, name), help=help_text)
+
+
+def _check_names(
+    source: str, arrays: Mapping[str, Array], inputs: list[InputInfo], sink: DiagnosticSink
+) -> None:
+    known = [info.name for info in inputs]
+    for name in known:
+        if name not in arrays:
+            near = difflib.get_close_matches(name, arrays, n=1)
+            hint = f"is it called '{near[0]}' in the data? " if near else ""
+            help_text = f"{hint}the data holds: {', '.join(sorted(arrays)) or 'nothing'}"
+            sink.add(_problem(source, name, f"no array for the model input '{name}'", help_text))
+    for name in sorted(set(arrays) - set(known)):
+        help_text = f"the model's inputs are: {', '.join(known)}"
+        sink.add(_problem(source, name, f"array '{name}' is not an input of the model", help_text))
+
+
+def _check_array(
+    source: str, array: Array, info: InputInfo, sink: DiagnosticSink, varying: bool
+) -> Array:
+    expected = "[samples" + "".join(f", {'?' if s is None else s}" for s in info.shape[1:]) + "]"
+    fits = array.ndim == len(info.shape) and all(
+        size is None or size == got or (varying and axis == 0)
+        for axis, (size, got) in enumerate(zip(info.shape[1:], array.shape[1:], strict=False))
+    )
+    if not fits:
+        message = f"array '{info.name}' has shape {list(array.shape)}, the model wants {expected}"
+        sink.add(_problem(source, info.name, message, "reshape the data; the first axis is samples"))
+    castable = array.dtype.kind == info.dtype.kind or (
+        array.dtype.kind in "iub" and info.dtype.kind in "iuf"
+    )
+    if not castable:
+        message = f"array '{info.name}' has type {array.dtype}, the model wants {info.dtype}"
+        sink.add(_problem(source, info.name, message, f"convert it with .astype('{info.dtype}')"))
+        return array
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        message = f"array '{info.name}' holds NaN or infinite values"
+        sink.add(_problem(source, info.name, message, "remove these samples"))
+    return array.astype(info.dtype)
+
+
+def _check_labels(source: str, labels: Array, samples: int, sink: DiagnosticSink) -> Array:
+    if labels.ndim != 1 or len(labels) != samples:
+        message = f"'labels' has shape {list(labels.shape)}, expected [{samples}]"
+        sink.add(_problem(source, LABELS, message, "give one class per sample"))
+    if labels.dtype.kind not in "iu":
+        message = f"'labels' has type {labels.dtype}, expected integers"
+        sink.add(_problem(source, LABELS, message, "give the class index of each sample"))
+        return labels
+    return labels.astype(np.int64)
+
+
+def _check_lengths(
+    source: str, name: str, values: Array, arrays: Mapping[str, Array], sink: DiagnosticSink
+) -> None:
+    array = arrays.get(name)
+    if array is None or array.ndim < 2:
+        sink.add(_problem(source, name, f"'{name}.lengths' belongs to no array", "remove it"))
+        return
+    good = values.dtype.kind in "iu" and values.shape == (len(array),)
+    if not good or values.min() < 1 or values.max() > array.shape[1]:
+        message = f"'{name}.lengths' must hold {len(array)} integers in 1..{array.shape[1]}"
+        sink.add(_problem(source, name, message, "give the length of each sample"))

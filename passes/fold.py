@@ -1,0 +1,104 @@
+"""Evaluate nodes whose inputs are all constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+
+from actc.ir.graph import constant
+
+_LARGEST = 64 << 20
+_RANDOM = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+
+
+def fold_constants(model: ir.Model) -> None:
+    """Replace every node of constant inputs (and no sub-graph) by its value.
+
+    The values are computed by onnxruntime, one session for the whole set, so
+    that folding never differs from running. Results above 64 MiB stay nodes.
+    """
+    foldable = _foldable(model.graph)
+    if not foldable:
+        return
+    wanted = _frontier(foldable)
+    arrays = _evaluate(model, foldable, wanted)
+    for value, array in zip(wanted, arrays, strict=True):
+        if array.nbytes > _LARGEST:
+            continue
+        name = value.name
+        value.name = None
+        folded = ir.Value(
+            name=name,
+            shape=ir.Shape(array.shape),
+            type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+            const_value=ir.tensor(array, name=name),
+        )
+        model.graph.register_initializer(folded)
+        ir.convenience.replace_all_uses_with(value, folded, replace_graph_outputs=False)
+    for node in reversed(foldable):
+        if not any(o.uses() or o.is_graph_output() for o in node.outputs):
+            model.graph.remove(node, safe=True)
+
+
+def _foldable(graph: ir.Graph) -> list[ir.Node]:
+    known: set[ir.Value] = set()
+    nodes = []
+    for node in graph:
+        plain = node.domain == "" and node.op_type not in _RANDOM
+        inputs = [value for value in node.inputs if value is not None]
+        constant_inputs = all(value in known or constant(value) is not None for value in inputs)
+        has_graph = any(
+            a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+            for a in node.attributes.values()
+            if isinstance(a, ir.Attr)
+        )
+        is_output = any(output.is_graph_output() for output in node.outputs)
+        if plain and constant_inputs and not has_graph and not is_output:
+            nodes.append(node)
+            known.update(node.outputs)
+    return nodes
+
+
+def _frontier(nodes: list[ir.Node]) -> list[ir.Value]:
+    """Outputs of `nodes` that a node outside uses."""
+    inside = set(nodes)
+    return [
+        value
+        for node in nodes
+        for value in node.outputs
+        if any(use.node not in inside for use in value.uses())
+    ]
+
+
+def _evaluate(
+    model: ir.Model, nodes: list[ir.Node], wanted: list[ir.Value]
+) -> list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    used = {value for node in nodes for value in node.inputs if value is not None}
+    tensors = []
+    for value in sorted(used, key=lambda v: v.name or ""):
+        array = constant(value)
+        if array is not None and (value.producer() is None):
+            tensors.append(onnx.numpy_helper.from_array(array, value.name))
+    graph = onnx.helper.make_graph(
+        [ir.to_proto(node) for node in nodes],
+        "constants",
+        [],
+        [onnx.helper.make_empty_tensor_value_info(value.name) for value in wanted],
+        tensors,
+    )
+    opset = [onnx.helper.make_opsetid("", model.opset_imports[""])]
+    proto = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    types = {info.name: info for info in [*inferred.graph.output, *inferred.graph.value_info]}
+    for position, output in enumerate(proto.graph.output):
+        output.CopyFrom(types[proto.graph.output[position].name])
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return [np.asarray(array) for array in session.run(None, {})]

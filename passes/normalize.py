@@ -1,0 +1,59 @@
+"""Bring a model into the form that the later passes expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from actc.ir.graph import remove_dead
+from actc.passes.base import Pass
+from actc.passes.embed import embeddings
+from actc.passes.fold import fold_constants
+from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
+from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes
+from actc.passes.tidy import drop_no_ops
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize(Pass):
+    """Rules, in this order:
+
+    1. Model-local functions are inlined.
+    2. Constants become initializers; nodes with constant inputs are evaluated.
+    3. Shapes are inferred; arithmetic on shapes becomes constants.
+    4. Operators that do nothing are removed (Identity, Dropout, full Slice...).
+    5. Gemm becomes MatMul and Add.
+    6. BatchNormalization is folded into the Conv or MatMul before it, or
+       becomes Mul and Add per channel.
+    7. Additions and factors per channel behind a Conv or MatMul (also behind a
+       Squeeze or Unsqueeze of one) move into its weights and bias.
+    8. One-hot codes times a matrix become a row lookup (Gather).
+    9. Nodes and values get unique names; dead ones go.
+    """
+
+    name: ClassVar[str] = "normalize"
+    preserves: ClassVar[str] = "function"
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        common.InlinePass()(model)
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        common.RemoveInitializersFromInputsPass()(model)
+        common.NameFixPass()(model)
+        fold_constants(model)
+        infer_shapes(model)
+        freeze_shape_arithmetic(model)
+        infer_shapes(model)
+        drop_no_ops(model)
+        gemm_to_matmul(model)
+        fold_batch_norm(model)
+        lift_over_squeeze(model)
+        fold_affine(model)
+        embeddings(model)
+        fold_constants(model)
+        remove_dead(model.graph)
+        common.NameFixPass()(model)
+        infer_shapes(model)
+        return ir.passes.PassResult(model, modified=True)

@@ -1,0 +1,114 @@
+"""Shape inference, and constants in place of arithmetic on shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+
+from actc.ir.graph import add_constant, constant, dims, is_op
+
+_SHAPE_USERS = {"Reshape": 1, "Expand": 1}
+_PROBES = (2, 3, 5)
+"""Batch sizes at which shapes are read off; three tell an affine law from a constant."""
+
+
+def infer_shapes(model: ir.Model) -> None:
+    """Fill in types and shapes by ONNX's own inference, with data propagation."""
+    ir.passes.common.ShapeInferencePass(check_type=True, strict_mode=False, data_prop=True)(model)
+
+
+def freeze_shape_arithmetic(model: ir.Model) -> None:
+    """Replace computed target shapes of Reshape and Expand by constants.
+
+    Exporters compute them from Shape nodes. Such a target depends on the input
+    shapes alone, so it is read off by running the shape arithmetic at three
+    batch sizes: an entry that stays is a constant, one that equals a multiple
+    of the batch becomes -1 (Reshape) or 1 (Expand along an existing axis).
+    Targets that are not of this kind stay as they are.
+    """
+    targets = _computed_targets(model.graph)
+    if not targets:
+        return
+    readings = _read_at_batches(model, [value for _, value in targets])
+    if readings is None:
+        return
+    for (node, value), series in zip(targets, readings, strict=True):
+        frozen = _law(node, series)
+        if frozen is not None:
+            fixed = add_constant(model.graph, f"{value.name}_fixed", frozen)
+            node.replace_input_with(1, fixed)
+
+
+def _computed_targets(graph: ir.Graph) -> list[tuple[ir.Node, ir.Value]]:
+    shape_only: set[ir.Value] = set()
+    found = []
+    for node in graph:
+        inputs = [value for value in node.inputs if value is not None]
+        if is_op(node, "Shape", "Size") or (
+            inputs and all(v in shape_only or constant(v) is not None for v in inputs)
+        ):
+            shape_only.update(node.outputs)
+        position = _SHAPE_USERS.get(node.op_type) if node.domain == "" else None
+        if position is not None:
+            target = node.inputs[position]
+            if target is not None and constant(target) is None and target in shape_only:
+                found.append((node, target))
+    return found
+
+
+def _read_at_batches(
+    model: ir.Model, values: list[ir.Value]
+) -> list[list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]] | None:
+    shapes = [dims(value) for value in model.graph.inputs]
+    if any(shape is None or None in shape[1:] for shape in shapes):
+        return None
+    proto = ir.to_proto(model)
+    del proto.graph.output[:]
+    names = list(dict.fromkeys(str(value.name) for value in values))
+    for name in names:
+        proto.graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
+        )
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    series: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]] = {n: [] for n in names}
+    for batch in _PROBES:
+        feeds = {}
+        for value, shape in zip(model.graph.inputs, shapes, strict=True):
+            assert shape is not None
+            assert value.dtype is not None
+            concrete = [batch if size is None else size for size in shape]
+            feeds[value.name] = np.zeros(concrete, value.dtype.numpy())
+        for name, array in zip(names, session.run(names, feeds), strict=True):
+            series[name].append(np.asarray(array))
+    return [series[str(value.name)] for value in values]
+
+
+def _law(
+    node: ir.Node, series: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]] | None:
+    """The constant target that stands for `series`, None when there is none."""
+    if len({array.shape for array in series}) > 1:
+        return None
+    first = series[0]
+    table = np.stack(series)
+    frozen = first.copy()
+    varying = [i for i in range(first.size) if len(set(table[:, i].tolist())) > 1]
+    for i in varying:
+        per_batch = table[:, i] / np.array(_PROBES)
+        if len(set(per_batch.tolist())) > 1:
+            return None
+        frozen[i] = -1 if node.op_type == "Reshape" else 1
+    if node.op_type == "Reshape" and (len(varying) > 1 or (varying and -1 in np.delete(first, varying))):
+        return None
+    if node.op_type == "Expand" and varying:
+        source = dims(node.inputs[0])  # type: ignore[arg-type]
+        aligned = source is not None and len(source) == first.size
+        if not aligned or any(source[i] is not None for i in varying):  # type: ignore[index]
+            return None
+    return frozen
