@@ -1,0 +1,136 @@
+"""The report as plain text, one screen, for `actc report DIR`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from actc.report import view
+from actc.report.format import figure, size, visible
+from actc.report.verdict import STAGES, percent, verdict
+
+_MOST = 12  # rows of a table; the page has them all
+_WIDEST = 24
+
+
+def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> str:
+    """Return the report as plain text without colour, ending in a newline.
+
+    Args:
+        report: the dictionary of report.json; missing keys read as unknown.
+        timings: stage -> seconds, when known.
+    """
+    filled = view.complete(report)
+    blocks = [
+        _headline(filled),
+        _facts(filled),
+        _stages(filled),
+        _sites(filled),
+        _left(filled),
+        _times(timings or {}),
+        _diagnostics(filled),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _headline(report: view.Report) -> list[str]:
+    name = visible(str(report["model"].get("name") or "model"))
+    lines = [f"{name} -> {visible(str(report['target']))}, {report['precision']}"]
+    if report["data"].get("synthetic"):
+        lines.append("WARNING: calibrated on synthetic data; give --data to measure accuracy")
+    lines += verdict(report).parts
+    return lines
+
+
+def _facts(report: view.Report) -> list[str]:
+    return [
+        f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else "")
+        for name, value, remark in view.facts(report)
+    ]
+
+
+def _stages(report: view.Report) -> list[str]:
+    start = report["accuracy"].get("float")
+    rows = []
+    for stage in STAGES:
+        accuracy, amount = report["accuracy"].get(stage), report["sizes"].get(stage)
+        if accuracy is None and amount is None:
+            continue
+        change = ""
+        if stage != "float" and start is not None and accuracy is not None:
+            change = f"{100 * (accuracy - start):+.2f}"
+        rows.append((stage, percent(accuracy), change, size(amount)))
+    return _table(("stage", "accuracy", "points", "size"), rows, "<>>>")
+
+
+def _sites(report: view.Report) -> list[str]:
+    sites = sorted(report["activations"], key=_badness)
+    rows = [
+        (
+            str(site["id"]),
+            str(site["function"] or "-"),
+            str(site["form"]) if view.is_rewritten(site) else "left",
+            figure(site["segments"]),
+            figure(site["max_error"]),
+            figure(site["rms_error"]),
+        )
+        for site in sites
+    ]
+    header = ("activation", "function", "form", "segments", "max error", "rms error")
+    return _table(header, rows, "<<<>>>", "largest error first")
+
+
+def _badness(site: Mapping[str, Any]) -> tuple[bool, float]:
+    """Sites that were left come first, then those with the largest error."""
+    error = site["max_error"]
+    return view.is_rewritten(site), -(error if isinstance(error, (int, float)) else 0.0)
+
+
+def _left(report: view.Report) -> list[str]:
+    rows = [(str(n["node"]), str(n["op"]), str(n["reason"])) for n in report["left_float"]]
+    return _table(("left in float", "op", "reason"), rows, "<<<")
+
+
+def _times(timings: Mapping[str, float]) -> list[str]:
+    if not timings:
+        return []
+    rows = [(name, f"{seconds:.2f}") for name, seconds in timings.items()]
+    return _table(("stage", "seconds"), [*rows, ("total", f"{sum(timings.values()):.2f}")], "<>")
+
+
+def _diagnostics(report: view.Report) -> list[str]:
+    lines = []
+    for item in report["diagnostics"]:
+        lines.append(visible(f"{item['severity']}[{item['code']}]: {item['message']}"))
+        place = ": ".join(str(part) for part in (item["file"], item["node"]) if part)
+        lines += [visible(f"  --> {place}")] if place else []
+        lines += [visible(f"  help: {item['help']}")] if item["help"] else []
+    return lines
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], sides: str, order: str = ""
+) -> list[str]:
+    """Columns padded to their contents; the last left-hand one runs free."""
+    if not rows:
+        return []
+    free = len(header) - 1 if sides[-1] == "<" else -1
+    cells = [list(header)]
+    for row in rows[:_MOST]:
+        cells.append([_cut(visible(v), column == free) for column, v in enumerate(row)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  "
+        + "  ".join(f"{v:{side}{w}}" for v, side, w in zip(row, sides, widths, strict=True))
+        for row in cells
+    ]
+    more = len(rows) - _MOST
+    if more > 0:
+        note = f" ({order})" if order else ""
+        lines.append(f"  ... and {more} more{note}; report.html has them all")
+    return [line.rstrip() for line in lines]
+
+
+def _cut(value: str, whole: bool) -> str:
+    """Keep the end of a long name: it tells nodes of one module apart."""
+    return value if whole or len(value) <= _WIDEST else "..." + value[3 - _WIDEST :]

@@ -1,0 +1,96 @@
+"""The first sentence of a report: did it work, and what did it cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+STAGES = ("float", "approximated", "golden", "artifact")
+Level = Literal["good", "bad", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader should know first.
+
+    Attributes:
+        level: "bad" when bits differ or the budget is missed, "unknown" when
+            accuracy could not be measured, else "good".
+        parts: sentences without capitals or periods, most important first.
+    """
+
+    level: Level
+    parts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.parts)
+
+
+def verdict(report: Mapping[str, Any]) -> Verdict:
+    """Judge a report (completed by `actc.report.view.complete`)."""
+    bits_good, bits = _bits(report)
+    accuracy_good, accuracy = _accuracy(report)
+    parts = tuple(part for part in (bits, accuracy) if part)
+    if bits_good is False or accuracy_good is False:
+        return Verdict("bad", parts)
+    return Verdict("unknown" if accuracy_good is None else "good", parts)
+
+
+def percent(value: float | None) -> str:
+    """0.9871 -> "98.71 %"; "-" when not known."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def points(value: float) -> str:
+    """A difference of accuracies in percentage points: 0.0022 -> "0.22"."""
+    text = f"{100 * value:.2f}"
+    return text[:-1] if text.endswith("0") else text
+
+
+def final_stage(report: Mapping[str, Any]) -> str | None:
+    """The last stage whose accuracy is known; None when only float's, or none."""
+    known = [s for s in STAGES[1:] if report["accuracy"].get(s) is not None]
+    return known[-1] if known and report["accuracy"].get("float") is not None else None
+
+
+def accuracy_drop(report: Mapping[str, Any]) -> float | None:
+    """Accuracy of float minus that of the last stage, as a fraction."""
+    stage = final_stage(report)
+    if stage is None:
+        return None
+    return float(report["accuracy"]["float"]) - float(report["accuracy"][stage])
+
+
+def budget_missed(report: Mapping[str, Any]) -> bool:
+    """Whether the drop is greater than `options.max_drop`."""
+    drop, allowed = accuracy_drop(report), report["options"].get("max_drop")
+    # A drop of exactly the budget is met; accuracies are ratios of small integers.
+    return drop is not None and allowed is not None and drop > float(allowed) + 1e-9
+
+
+def _bits(report: Mapping[str, Any]) -> tuple[bool | None, str]:
+    kind, samples = report["precision"], report["samples"]
+    if report["bit_exact"] is None:
+        return None, ""
+    if not report["bit_exact"]:
+        return False, f"the {kind} artefact differs from golden on some of {samples} samples"
+    return True, f"the {kind} artefact equals golden bit for bit on {samples} of {samples} samples"
+
+
+def _accuracy(report: Mapping[str, Any]) -> tuple[bool | None, str]:
+    drop, stage = accuracy_drop(report), final_stage(report)
+    if drop is None or stage is None:
+        if report["data"].get("synthetic"):
+            return None, "accuracy is not known, as the data is synthetic"
+        return None, "accuracy is not known, as the data has no labels"
+    before, after = (percent(report["accuracy"][s]) for s in ("float", stage))
+    change = f"drop {points(drop)} points" if drop > 0 else f"gain {points(-drop)} points"
+    change = change if abs(drop) > 5e-6 else "no drop"
+    allowed = report["options"].get("max_drop")
+    within = ""
+    if allowed is not None:
+        missed = budget_missed(report)
+        within = f", {'over' if missed else 'within'} the budget of {points(float(allowed))}"
+    sentence = f"accuracy {before} -> {after}, {change}{within}"
+    return not budget_missed(report), sentence

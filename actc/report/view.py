@@ -1,0 +1,207 @@
+"""From report.json to what a reader sees: defaults, groups, scales.
+
+Reports written by other versions may lack keys, so everything here reads a
+report through `complete`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actc.report.curve import SiteCurve
+from actc.report.format import size
+from actc.report.verdict import STAGES
+
+Curves = Mapping[str, "SiteCurve | Sequence[SiteCurve]"]
+Report = dict[str, Any]
+
+_DEFAULTS: Report = {
+    "target": "",
+    "precision": "",
+    "accuracy": dict.fromkeys(STAGES),
+    "bit_exact": None,
+    "samples": 0,
+    "activations": [],
+    "left_float": [],
+    "bytes": None,
+    "seconds": None,
+    "diagnostics": [],
+    "model": dict.fromkeys(("name", "sha256", "bytes", "opset")) | {"inputs": [], "outputs": []},
+    "data": {"synthetic": False},
+    "sizes": {},
+    "operators": {},
+    "outputs": [],
+    "sites_error": [],
+    "options": {},
+    "versions": {},
+    "passes": [],
+}
+_ROWS: dict[str, Report] = {
+    "activations": dict.fromkeys(
+        ("id", "function", "form", "nodes", "input", "output", "channels", "max_error")
+        + ("rms_error", "segments", "input_range", "reason")
+    ),
+    "left_float": {"node": "", "op": "", "reason": ""},
+    "diagnostics": {"code": "", "severity": "note", "message": "", "help": ""}
+    | {"file": "", "node": "", "op": "", "notes": []},
+    "outputs": dict.fromkeys(("name", "stage", "max", "p50", "p99", "rms", "top1_agreement")),
+    "sites_error": dict.fromkeys(("id", "stage", "max", "p50", "p99", "rms")),
+}
+_STAGE_TEXT = {
+    "float": "the model as it came",
+    "approximated": "activations rewritten, still float",
+    "golden": "all integer: the contract",
+    "artifact": "what was built",
+}
+
+
+def complete(report: Mapping[str, Any]) -> Report:
+    """Return a copy of `report` in which every key of the format is present."""
+    filled: Report = {}
+    for key, default in _DEFAULTS.items():
+        given = report.get(key)
+        if isinstance(default, dict):
+            filled[key] = {**default, **(given or {})}
+        else:
+            filled[key] = default if given is None else given
+    for key, row in _ROWS.items():
+        filled[key] = [{**row, **item} for item in filled[key]]
+    return {**report, **filled}
+
+
+def is_rewritten(site: Mapping[str, Any]) -> bool:
+    """Whether an entry of `activations` was given another form."""
+    return site["form"] not in (None, "", "float", "none")
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One step of the accuracy ladder; positions are percent of its track."""
+
+    name: str
+    text: str
+    accuracy: float
+    change: float
+    position: float
+    over: bool
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Accuracy at each stage on a common scale, and where the budget ends."""
+
+    rows: tuple[StageRow, ...]
+    limit: float | None
+    low: float
+    high: float
+
+
+def ladder(report: Report) -> Ladder | None:
+    """Stages whose accuracy is known; None when there is nothing to compare."""
+    known = {s: report["accuracy"].get(s) for s in STAGES}
+    given = {s: float(v) for s, v in known.items() if v is not None}
+    start = given.get("float")
+    if start is None or len(given) < 2:
+        return None
+    allowed = report["options"].get("max_drop")
+    limit = None if allowed is None else start - float(allowed)
+    marks = [*given.values()] + ([] if limit is None else [limit])
+    room = max(0.15 * (max(marks) - min(marks)), 0.001)
+    low, high = min(marks) - room, max(marks) + room
+
+    def position(value: float) -> float:
+        return round(100 * (value - low) / (high - low), 2)
+
+    rows = tuple(
+        StageRow(
+            stage,
+            _STAGE_TEXT[stage],
+            value,
+            value - start,
+            position(value),
+            limit is not None and value < limit - 1e-9,
+        )
+        for stage, value in given.items()
+    )
+    return Ladder(rows, None if limit is None else position(limit), low, high)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sites that share one plot, as their functions are equal on every input."""
+
+    key: str
+    sites: tuple[Report, ...]
+    curves: tuple[SiteCurve, ...] = ()
+    errors: tuple[Report, ...] = field(default=())
+
+    @property
+    def worst(self) -> tuple[float, float] | None:
+        """Largest error of the curves shown, and the input where it lies."""
+        found: tuple[float, float] | None = None
+        for curve in self.curves:
+            for x, error in zip(curve.x, curve.error, strict=True):
+                if math.isfinite(error) and (found is None or abs(error) > found[0]):
+                    found = (float(abs(error)), float(x))
+        return found
+
+
+def groups(report: Report, curves: Curves) -> list[Group]:
+    """Sites in the order of the report; those with equal curves together."""
+    members: dict[str, list[Report]] = {}
+    drawn: dict[str, tuple[SiteCurve, ...]] = {}
+    for number, site in enumerate(report["activations"]):
+        given = curves.get(site["id"], ())
+        shown = (given,) if isinstance(given, SiteCurve) else tuple(given)[:4]
+        key = "+".join(c.digest() for c in shown) or f"site {number}"
+        drawn.setdefault(key, shown)
+        members.setdefault(key, []).append(site)
+    return [
+        Group(
+            f"g{number}",
+            tuple(sites),
+            drawn[key],
+            tuple(e for e in report["sites_error"] if e["id"] in {s["id"] for s in sites}),
+        )
+        for number, (key, sites) in enumerate(members.items(), 1)
+    ]
+
+
+def facts(report: Report) -> list[tuple[str, str, str]]:
+    """Name, value and remark of the figures under the headline."""
+    sites = report["activations"]
+    done = sum(is_rewritten(site) for site in sites)
+    floats = report["operators"].get("float")
+    integers = report["operators"].get("integer")
+    same = {True: "yes", False: "no", None: "-"}[report["bit_exact"]]
+    found = [
+        ("Activations rewritten", f"{done} of {len(sites)}", forms(sites)),
+        ("Artefact equals golden", same, f"{report['samples']} samples"),
+        ("Artefact", size(report["bytes"]), _ratio(report)),
+    ]
+    if integers is not None and floats is not None:
+        found.append(("Operators", f"{integers} integer", f"{floats} float"))
+    return found
+
+
+def forms(sites: Sequence[Mapping[str, Any]]) -> str:
+    """How often each form was chosen: "2 table, 1 pwl"."""
+    names = [str(site["form"]) for site in sites if is_rewritten(site)]
+    return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+
+
+def _ratio(report: Report) -> str:
+    before = report["model"].get("bytes") or report["sizes"].get("float")
+    if not before or not report["bytes"]:
+        return ""
+    return f"{report['bytes'] / before:.2f} times the model"
+
+
+def size_rows(report: Report) -> list[tuple[str, int, float]]:
+    """Stage, bytes and share of the largest in percent."""
+    known = [(s, int(report["sizes"][s])) for s in STAGES if report["sizes"].get(s) is not None]
+    largest = max((value for _, value in known), default=0) or 1
+    return [(stage, value, round(100 * value / largest, 2)) for stage, value in known]
