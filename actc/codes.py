@@ -24,6 +24,26 @@ CODES: dict[str, CodeInfo] = {
         "actc could not parse the file as an ONNX protobuf. Check the path, and that the file was "
         "exported with torch.onnx.export, tf2onnx or a similar tool and copied whole.",
     ),
+    "ACT0201": CodeInfo(
+        "unknown name",
+        "No target, pass or diagnostic code has this name. The help line suggests the nearest "
+        "one and lists those that exist; `actc targets` describes the targets.",
+    ),
+    "ACT0203": CodeInfo(
+        "wrong command line",
+        "An option, argument or command is unknown, missing or has a value that cannot be "
+        "read. `actc --help` and `actc COMMAND --help` list what there is.",
+    ),
+    "ACT0204": CodeInfo(
+        "not an output directory of actc",
+        "`actc report` and `actc check` read a directory that `actc compile` wrote: it holds "
+        "report.json and manifest.json.",
+    ),
+    "ACT0210": CodeInfo(
+        "a name is claimed twice",
+        "Two installed packages register a target or pass under the same name. actc does not "
+        "guess which is meant; uninstall one of them.",
+    ),
     "ACT0301": CodeInfo(
         "a requantization factor cannot be represented",
         "Between two integer tensors actc multiplies by input scale * weight scale / output scale, "
@@ -46,6 +66,51 @@ CODES: dict[str, CodeInfo] = {
         "An activation is infinite inside the range that calibration found, for example a "
         "reciprocal at zero. No line and no float table can follow it; an integer table can, "
         "because it saturates.",
+    ),
+    "ACT0501": CodeInfo(
+        "a tool is not installed",
+        "A target needs this command, and it is not on PATH. Install it as the help line "
+        "says, or point the environment variable named there at it. `actc doctor` shows all "
+        "tools.",
+    ),
+    "ACT0502": CodeInfo(
+        "the path of a tool is wrong",
+        "An environment variable ACTC_<TOOL> says where a tool is, but there is no executable "
+        "file. Correct or unset it.",
+    ),
+    "ACT0503": CodeInfo(
+        "a Python package is not installed",
+        "A target or command needs a package that is an optional dependency of actc. The help "
+        "line says how to install it.",
+    ),
+    "ACT0504": CodeInfo(
+        "no onnxruntime is installed",
+        "actc executes ONNX models with onnxruntime, which comes in two packages that cannot "
+        "share an environment: `pip install 'actc[cpu]'` brings onnxruntime, `pip install "
+        "'actc[gpu]'` brings onnxruntime-gpu.",
+    ),
+    "ACT0505": CodeInfo(
+        "two onnxruntimes are installed",
+        "onnxruntime and onnxruntime-gpu install the same files, so having both gives a "
+        "mixture of the two. Uninstall both and install the one you want.",
+    ),
+    "ACT0510": CodeInfo(
+        "a tool failed",
+        "An external tool ended with an error status. The notes show the end of its log.",
+    ),
+    "ACT0511": CodeInfo(
+        "a tool took too long",
+        "An external tool exceeded its time limit; it and the processes it started were ended.",
+    ),
+    "ACT0512": CodeInfo(
+        "a tool was killed",
+        "An external tool was ended by a signal: it crashed, ran out of memory or was killed "
+        "from outside.",
+    ),
+    "ACT0513": CodeInfo(
+        "a tool could not be started",
+        "The operating system refused to start an external tool; the file may be damaged or "
+        "made for another machine.",
     ),
     "ACT0901": CodeInfo(
         "internal error",
