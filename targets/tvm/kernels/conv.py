@@ -1,0 +1,43 @@
+"""Convolution kernels of the `cpu` target: TIR PrimFuncs and their packed weights.
+
+Exact for every input, scheduled by construction, one thread. See `ConvSpec`
+for the arguments and `conv_tiling` for the method.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from actc.targets.tvm.kernels.conv_dense import dense_prim_func
+from actc.targets.tvm.kernels.conv_depthwise import depthwise_prim_func, pack_depthwise
+from actc.targets.tvm.kernels.conv_tiling import pack_dense
+from actc.targets.tvm.kernels.conv_vector import Expr
+from actc.targets.tvm.kernels.spec import ConvSpec
+
+
+def conv_prim_func(spec: ConvSpec, features: frozenset[str], name: str = "conv") -> Expr:
+    """A `tvm.tirx.PrimFunc` that computes `spec`.
+
+    Args:
+        spec: what to compute; its docstring lists the arguments.
+        features: LLVM's names of the CPU's features, e.g. "avx512vnni".
+        name: global symbol.
+    """
+    build = depthwise_prim_func if spec.depthwise else dense_prim_func
+    return build(spec, features, name)
+
+
+def pack_weight(
+    weight: npt.NDArray[np.int8], spec: ConvSpec, features: frozenset[str]
+) -> npt.NDArray[np.int8]:
+    """Weights in the order that the kernel of the same `spec` and `features` reads.
+
+    Args:
+        weight: (O, C/g, kh, kw) int8.
+
+    Returns:
+        a one-dimensional array; bytes, whatever the kernel reads them as.
+    """
+    pack = pack_depthwise if spec.depthwise else pack_dense
+    return pack(weight, spec, features)

@@ -1,0 +1,134 @@
+"""From an int32 accumulator to what a convolution stores.
+
+Requantization is exact for every accumulator: products have 64 bits. Even and
+odd lanes are multiplied separately (the form of vpmuldq), and the zero point
+joins the rounding constant, because ``(v >> s) + z == (v + (z << s)) >> s``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm.tirx.script.builder import ir as T
+
+from actc.targets.tvm.kernels.conv_vector import (
+    Buffer,
+    Expr,
+    constant,
+    intrinsic,
+    load,
+    store,
+    vector_type,
+)
+from actc.targets.tvm.kernels.spec import Epilogue
+
+_TABLE_LANES = 64
+_VBMI_LOOKUP = "llvm.x86.avx512.vpermi2var.qi.512"
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """A vector of multipliers, split into even and odd lanes as int64."""
+
+    even: Expr
+    odd: Expr
+
+
+def _low_half(pairs: Expr, lanes: int) -> Expr:
+    """The sign-extended low words of int64 lanes."""
+    bits = constant(32, "int64", lanes)
+    return (pairs << bits) >> bits
+
+
+def _as_pairs(value: Expr, lanes: int) -> Expr:
+    return T.Bind(T.reinterpret(vector_type("int64", lanes // 2), value))
+
+
+def load_multiplier(buffer: Buffer, offset: Expr, lanes: int) -> Multiplier:
+    """The multipliers of `lanes` channels from `offset` on."""
+    half = lanes // 2
+    pairs = _as_pairs(load(buffer, offset, lanes), lanes)
+    return Multiplier(T.Bind(_low_half(pairs, half)), T.Bind(pairs >> constant(32, "int64", half)))
+
+
+def _clamp(value: Expr, low: int, high: int, dtype: str, lanes: int) -> Expr:
+    return T.min(T.max(value, constant(low, dtype, lanes)), constant(high, dtype, lanes))
+
+
+def requantized(total: Expr, multiplier: Multiplier, epilogue: Epilogue, lanes: int) -> Expr:
+    """``clamp(((total * multiplier + 2**(shift-1)) >> shift) + zero)`` as uint8 x lanes."""
+    half = lanes // 2
+    shift = epilogue.shift
+    pairs = _as_pairs(total, lanes)
+    rounding = constant((1 << (shift - 1)) + (epilogue.zero << shift), "int64", half)
+    even = _low_half(pairs, half) * multiplier.even + rounding
+    odd = (pairs >> constant(32, "int64", half)) * multiplier.odd + rounding
+    words = vector_type("int32", lanes)
+    low_word = constant(0xFFFFFFFF, "int64", half)
+    if shift >= 32:
+        # The high words hold the result: put them in lane order before shifting.
+        high = constant(32, "int64", half)
+        upper = (odd >> high) << high
+        joined = T.Bind(T.reinterpret(words, ((even >> high) & low_word) | upper))
+        value = joined >> constant(shift - 32, "int32", lanes)
+        clamped = _clamp(value, epilogue.low, epilogue.high, "int32", lanes)
+    else:
+        by = constant(shift, "int64", half)
+        even = _clamp(even >> by, epilogue.low, epilogue.high, "int64", half)
+        odd = _clamp(odd >> by, epilogue.low, epilogue.high, "int64", half)
+        clamped = T.reinterpret(words, even | (odd << constant(32, "int64", half)))
+    return T.cast(clamped, vector_type("uint8", lanes))
+
+
+def _vbmi_lookup(index: Expr, table: Buffer) -> Expr:
+    """64 lookups in 256 bytes: two 128-byte permutations and a choice by the top bit."""
+    dtype = vector_type("uint8", _TABLE_LANES)
+    quarters = [T.Bind(load(table, 64 * q, _TABLE_LANES)) for q in range(4)]
+    low = intrinsic(_VBMI_LOOKUP, dtype, quarters[0], index, quarters[1])
+    high = intrinsic(_VBMI_LOOKUP, dtype, quarters[2], index, quarters[3])
+    upper = index >= constant(128, "uint8", _TABLE_LANES)
+    return T.Select(upper, high, low)
+
+
+def apply_table(
+    out: Buffer, start: Expr, count: int, table: Buffer, features: frozenset[str]
+) -> None:
+    """Replace `count` bytes of `out` from `start` on by their entries in `table`."""
+    if "avx512vbmi" not in features or count < _TABLE_LANES:
+        with T.serial(0, count) as i:
+            store(out, start + i, table[T.cast(out[start + i], "int32")])
+        return
+    whole, rest = divmod(count, _TABLE_LANES)
+    if rest:
+        # Read before the loop changes the bytes that the last vector shares with it.
+        last = T.Bind(load(out, start + count - _TABLE_LANES, _TABLE_LANES))
+    with T.serial(0, whole) as step:
+        at = start + step * _TABLE_LANES
+        index = T.Bind(load(out, at, _TABLE_LANES))
+        store(out, at, _vbmi_lookup(index, table), _TABLE_LANES)
+    if rest:
+        store(out, start + count - _TABLE_LANES, _vbmi_lookup(last, table), _TABLE_LANES)
+
+
+def apply_channel_table(
+    out: Buffer, start: Expr, pixels: int, channels: int, table: Buffer
+) -> None:
+    """Replace the bytes of `pixels` pixels by their entries in the channels' tables."""
+    with T.serial(0, pixels) as pixel, T.serial(0, channels) as channel:
+        at = start + pixel * channels + channel
+        store(out, at, table[channel * 256 + T.cast(out[at], "int32")])
+
+
+def store_tile_vector(
+    out: Buffer,
+    offset: Expr,
+    total: Expr,
+    multiplier: Multiplier | None,
+    epilogue: Epilogue,
+    lanes: int,
+) -> None:
+    """Store one accumulator vector, requantized unless `multiplier` is None."""
+    if multiplier is None:
+        store(out, offset, total, lanes)
+    else:
+        store(out, offset, requantized(total, multiplier, epilogue, lanes), lanes)

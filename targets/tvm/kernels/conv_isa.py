@@ -1,0 +1,212 @@
+"""Exact u8 x s8 dot products on the instruction sets that actc knows.
+
+Activations arrive as 32-bit words of four channels; one `accumulate` adds the
+four products of a word with each of L output channels. None of the forms
+saturates: VNNI's vpdpbusd widens to 32 bits, pmaddwd multiplies 16-bit values
+below 2^8, and the plain form multiplies 32-bit lanes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from tvm.tirx.script.builder import ir as T
+
+from actc.targets.tvm.kernels.conv_vector import (
+    Buffer,
+    Expr,
+    constant,
+    intrinsic,
+    load,
+    splat,
+    vector_type,
+)
+
+Int8Array = npt.NDArray[np.int8]
+
+
+class DotProduct(ABC):
+    """How one instruction set multiplies words of four activations.
+
+    Attributes:
+        lanes: most output channels of one vector.
+        registers: vector registers of that size.
+        word_cost: instructions per word and vector of output channels.
+    """
+
+    lanes: int
+    registers: int
+    word_cost: int
+
+    @abstractmethod
+    def pack(self, weight: Int8Array) -> Int8Array:
+        """Order weights as `weights` reads them.
+
+        Args:
+            weight: (words, 4, blocks, lanes) int8.
+
+        Returns:
+            one-dimensional bytes.
+        """
+
+    @abstractmethod
+    def word_bytes(self, lanes: int) -> int:
+        """Packed bytes of one word of one block."""
+
+    @abstractmethod
+    def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
+        """Operands of `accumulate` for one word: one list per block.
+
+        Args:
+            packed: int8 buffer.
+            offset: first byte of the word, a multiple of ``word_bytes * blocks``.
+        """
+
+    @abstractmethod
+    def activation(self, word: Expr, lanes: int) -> list[Expr]:
+        """Operands of `accumulate` for one int32 word of four uint8."""
+
+    @abstractmethod
+    def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
+        """`total` (int32 x lanes) plus the four products."""
+
+
+class Vnni(DotProduct):
+    """vpdpbusd: four products per 32-bit lane and instruction."""
+
+    word_cost = 1
+
+    def __init__(self, lanes: int, registers: int) -> None:
+        self.lanes = lanes
+        self.registers = registers
+
+    def pack(self, weight: Int8Array) -> Int8Array:
+        """Order (word, block, lane, byte)."""
+        return np.ascontiguousarray(weight.transpose(0, 2, 3, 1)).reshape(-1)
+
+    def word_bytes(self, lanes: int) -> int:
+        """One byte per product."""
+        return 4 * lanes
+
+    def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
+        """One vector of bytes per block."""
+        size = self.word_bytes(lanes)
+        return [[T.Bind(load(packed, offset + b * size, size))] for b in range(blocks)]
+
+    def activation(self, word: Expr, lanes: int) -> list[Expr]:
+        """The word in every 32-bit lane."""
+        return [T.Bind(T.reinterpret(vector_type("uint8", 4 * lanes), splat(word, lanes)))]
+
+    def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
+        """One vpdpbusd."""
+        lanes = int(total.ty.dtype.lanes)
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
+        return intrinsic(name, vector_type("int32", lanes), total, activation[0], weight[0])
+
+
+class PairMultiply(DotProduct):
+    """pmaddwd on 16-bit pairs: two products per 32-bit lane and instruction."""
+
+    word_cost = 4
+    _NAMES: ClassVar[dict[int, str]] = {
+        4: "llvm.x86.sse2.pmadd.wd",
+        8: "llvm.x86.avx2.pmadd.wd",
+        16: "llvm.x86.avx512.pmaddw.d.512",
+    }
+
+    def __init__(self, lanes: int, registers: int) -> None:
+        self.lanes = lanes
+        self.registers = registers
+
+    def pack(self, weight: Int8Array) -> Int8Array:
+        """Order (word, block, byte parity, lane, pair) of int16."""
+        words, _, blocks, lanes = weight.shape
+        # The even and the odd bytes of a word become one 16-bit pair each.
+        pairs = weight.astype("<i2").reshape(words, 2, 2, blocks, lanes)
+        return np.ascontiguousarray(pairs.transpose(0, 3, 2, 4, 1)).reshape(-1).view(np.int8)
+
+    def word_bytes(self, lanes: int) -> int:
+        """Two bytes per product."""
+        return 8 * lanes
+
+    def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
+        """Even and odd pairs per block."""
+        dtype = vector_type("int16", 2 * lanes)
+        size = 4 * lanes
+        halves = [
+            T.Bind(T.reinterpret(dtype, load(packed, offset + h * size, size)))
+            for h in range(2 * blocks)
+        ]
+        return [halves[2 * b : 2 * b + 2] for b in range(blocks)]
+
+    def activation(self, word: Expr, lanes: int) -> list[Expr]:
+        """The even bytes and the odd bytes of the word as pairs."""
+        dtype = vector_type("int16", 2 * lanes)
+        mask = constant(0x00FF00FF, "int32")
+        pairs = (word & mask, (word >> 8) & mask)
+        return [T.Bind(T.reinterpret(dtype, splat(pair, lanes))) for pair in pairs]
+
+    def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
+        """Two pmaddwd and two additions."""
+        lanes = int(total.ty.dtype.lanes)
+        dtype = vector_type("int32", lanes)
+        for pair, factor in zip(activation, weight, strict=True):
+            total = total + intrinsic(self._NAMES[lanes], dtype, pair, factor)
+        return total
+
+
+class Plain(DotProduct):
+    """32-bit lanes and no intrinsic: any architecture."""
+
+    word_cost = 8
+
+    def __init__(self, lanes: int = 4, registers: int = 12) -> None:
+        self.lanes = lanes
+        self.registers = registers
+
+    def pack(self, weight: Int8Array) -> Int8Array:
+        """Order (word, block, byte, lane)."""
+        return np.ascontiguousarray(weight.transpose(0, 2, 1, 3)).reshape(-1)
+
+    def word_bytes(self, lanes: int) -> int:
+        """One byte per product."""
+        return 4 * lanes
+
+    def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
+        """Four widened vectors per block."""
+        dtype = vector_type("int32", lanes)
+        taps = [
+            T.Bind(T.cast(load(packed, offset + t * lanes, lanes), dtype))
+            for t in range(4 * blocks)
+        ]
+        return [taps[4 * b : 4 * b + 4] for b in range(blocks)]
+
+    def activation(self, word: Expr, lanes: int) -> list[Expr]:
+        """Each byte of the word in every lane."""
+        mask = constant(0xFF, "int32")
+        return [T.Bind(splat((word >> (8 * byte)) & mask, lanes)) for byte in range(4)]
+
+    def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
+        """Four multiplications and additions."""
+        for value, factor in zip(activation, weight, strict=True):
+            total = total + value * factor
+        return total
+
+
+def dot_product(features: frozenset[str]) -> DotProduct:
+    """The fastest exact form for a CPU with LLVM's feature names `features`."""
+    choices: tuple[tuple[set[str], Any], ...] = (
+        ({"avx512vnni", "avx512vl"}, lambda: Vnni(16, 32)),
+        ({"avxvnni"}, lambda: Vnni(8, 16)),
+        ({"avx512bw", "avx512vl"}, lambda: PairMultiply(16, 32)),
+        ({"avx2"}, lambda: PairMultiply(8, 16)),
+        ({"sse2"}, lambda: PairMultiply(4, 16)),
+    )
+    for needed, make in choices:
+        if needed <= features:
+            made: DotProduct = make()
+            return made
+    return Plain()
