@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 
+from actc.ir.execute import run_nodes
 from actc.ir.graph import constant
 
 _LARGEST = 64 << 20
@@ -25,7 +23,7 @@ def fold_constants(model: ir.Model) -> None:
     if not foldable:
         return
     wanted = _frontier(foldable)
-    arrays = _evaluate(model, foldable, wanted)
+    arrays = run_nodes(model, foldable, {}, wanted)
     for value, array in zip(wanted, arrays, strict=True):
         if array.nbytes > _LARGEST:
             continue
@@ -72,33 +70,3 @@ def _frontier(nodes: list[ir.Node]) -> list[ir.Value]:
         for value in node.outputs
         if any(use.node not in inside for use in value.uses())
     ]
-
-
-def _evaluate(
-    model: ir.Model, nodes: list[ir.Node], wanted: list[ir.Value]
-) -> list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
-    used = {value for node in nodes for value in node.inputs if value is not None}
-    tensors = []
-    for value in sorted(used, key=lambda v: v.name or ""):
-        array = constant(value)
-        if array is not None and (value.producer() is None):
-            tensors.append(onnx.numpy_helper.from_array(array, value.name))
-    graph = onnx.helper.make_graph(
-        [ir.to_proto(node) for node in nodes],
-        "constants",
-        [],
-        [onnx.helper.make_empty_tensor_value_info(value.name) for value in wanted],
-        tensors,
-    )
-    opset = [onnx.helper.make_opsetid("", model.opset_imports[""])]
-    proto = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
-    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    types = {info.name: info for info in [*inferred.graph.output, *inferred.graph.value_info]}
-    for position, output in enumerate(proto.graph.output):
-        output.CopyFrom(types[proto.graph.output[position].name])
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return [np.asarray(array) for array in session.run(None, {})]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 
+from actc.ir.execute import Session
 from actc.ir.graph import add_constant, constant, dims, is_op
 
 _SHAPE_USERS = {"Reshape": 1, "Expand": 1}
@@ -71,11 +71,7 @@ def _read_at_batches(
         proto.graph.output.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
         )
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = Session(proto)
     series: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]] = {n: [] for n in names}
     for batch in _PROBES:
         feeds = {}
@@ -84,8 +80,9 @@ def _read_at_batches(
             assert value.dtype is not None
             concrete = [batch if size is None else size for size in shape]
             feeds[value.name] = np.zeros(concrete, value.dtype.numpy())
-        for name, array in zip(names, session.run(names, feeds), strict=True):
-            series[name].append(np.asarray(array))
+        found = session.run(feeds)
+        for name in names:
+            series[name].append(found[name])
     return [series[str(value.name)] for value in values]
 
 

@@ -148,6 +148,20 @@ _BODIES = {
   row = Where (known, i, last)
   y = Gather (table, row)
 }""",
+    "LayerNorm": "<axis, epsilon> (x, gamma, beta) => (y) {"
+    + _AXES
+    + """
+  eps = Constant <value_float: float = @epsilon> ()
+  mean = ReduceMean (x, axes)
+  centred = Sub (x, mean)
+  square = Mul (centred, centred)
+  variance = ReduceMean (square, axes)
+  raised = Add (variance, eps)
+  root = Sqrt (raised)
+  normal = Div (centred, root)
+  scaled = Mul (normal, gamma)
+  y = Add (scaled, beta)
+}""",
     "PiecewiseLinear": """(x, breakpoints, slopes, intercepts) => (y) {
   last = Constant <value_ints = [-1]> ()
   column = Unsqueeze (x, last)

@@ -1,0 +1,132 @@
+"""Running ONNX models and pieces of them in onnxruntime."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic
+from actc.errors import MissingTool
+from actc.ir.graph import constant
+
+Array = np.ndarray[Any, Any]
+
+
+def onnxruntime() -> ModuleType:
+    """The onnxruntime module.
+
+    Raises:
+        MissingTool: neither onnxruntime nor onnxruntime-gpu is installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingTool(
+            Diagnostic(
+                "ACT0501",
+                "no onnxruntime is installed",
+                help="pip install 'actc[cpu]', or pip install 'actc[gpu]' for CUDA (not both)",
+            )
+        )
+    import onnxruntime
+
+    return onnxruntime
+
+
+class Session:
+    """A model ready to run.
+
+    Args:
+        model: the model.
+        outputs: names of values to return, also inner ones; None: the model's outputs.
+        threads: number of threads; 0 lets onnxruntime choose.
+        optimize: whether onnxruntime may rewrite the graph.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        outputs: Sequence[str] | None = None,
+        *,
+        threads: int = 0,
+        optimize: bool = True,
+    ) -> None:
+        ort = onnxruntime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1 if threads == 1 else 0
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if outputs is not None:
+            model = _with_outputs(model, outputs)
+        self.outputs = [output.name for output in model.graph.output]
+        self._session = ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run one batch; output name -> array."""
+        arrays = self._session.run(self.outputs, dict(feeds))
+        return dict(zip(self.outputs, arrays, strict=True))
+
+
+def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    known = {o.name: o for o in [*shown.graph.output, *shown.graph.value_info, *shown.graph.input]}
+    del shown.graph.output[:]
+    for name in names:
+        shown.graph.output.append(known.get(name) or onnx.helper.make_empty_tensor_value_info(name))
+    return shown
+
+
+def run_nodes(
+    model: ir.Model,
+    nodes: Sequence[ir.Node],
+    feeds: Mapping[ir.Value, Array],
+    wanted: Sequence[ir.Value],
+) -> list[Array]:
+    """Run some nodes of a model's main graph by themselves.
+
+    Args:
+        model: the model the nodes belong to (for its opset).
+        nodes: in topological order; standard operators.
+        feeds: arrays for the inputs that are neither constants nor made by `nodes`.
+        wanted: values to return.
+
+    Returns:
+        one array per wanted value.
+    """
+    made = {value for node in nodes for value in node.outputs}
+    used = {value for node in nodes for value in node.inputs if value is not None}
+    tensors = []
+    for value in sorted(used - made - set(feeds), key=lambda v: v.name or ""):
+        array = constant(value)
+        if array is not None:
+            tensors.append(onnx.numpy_helper.from_array(array, value.name))
+    inputs = [
+        onnx.helper.make_tensor_value_info(
+            str(value.name), onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
+        for value, array in feeds.items()
+    ]
+    graph = onnx.helper.make_graph(
+        [ir.to_proto(node) for node in nodes],
+        "piece",
+        inputs,
+        [onnx.helper.make_empty_tensor_value_info(value.name) for value in wanted],
+        tensors,
+    )
+    opsets = [onnx.helper.make_opsetid("", model.opset_imports[""])]
+    proto = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    types = {info.name: info for info in [*inferred.graph.output, *inferred.graph.value_info]}
+    for output in proto.graph.output:
+        output.CopyFrom(types[output.name])
+    found = Session(proto).run({str(value.name): array for value, array in feeds.items()})
+    return [found[str(value.name)] for value in wanted]

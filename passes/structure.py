@@ -1,0 +1,225 @@
+"""Find normalizations and softmax, however they are written.
+
+Like activations, they are found by what they compute: a closed sub-graph with
+reductions is run on a few random tensors and compared with the definition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.ir.dialect import DOMAIN
+from actc.ir.elementwise import is_elementwise
+from actc.ir.execute import run_nodes
+from actc.ir.graph import add_constant, constant, dims, is_op, remove_dead
+from actc.passes.base import Pass
+
+Array = np.ndarray[Any, Any]
+
+_REDUCTIONS = (
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceSumSquare",
+    "ReduceL2",
+    "ReduceLogSumExp",
+)
+_MOVES = ("Reshape", "Expand", "Squeeze", "Unsqueeze")
+_SCALES = (1.0, 0.1, 0.01, 3.0)
+"""Sizes of the random tensors: small ones tell one epsilon from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure(Pass):
+    """Rules:
+
+    1. A closed sub-graph with reductions that computes softmax along one axis
+       becomes Softmax.
+    2. One that computes (x - mean) / sqrt(variance + eps) * gamma + beta along one
+       axis becomes actc::LayerNorm; so does LayerNormalization over the last axis.
+    """
+
+    name: ClassVar[str] = "structure"
+    preserves: ClassVar[str] = "function"
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        _standard_layer_norms(model)
+        for node in list(model.graph):
+            if is_op(node, *_REDUCTIONS) and node.graph is not None:
+                _try_reduction(model, node)
+        remove_dead(model.graph)
+        return ir.passes.PassResult(model, modified=True)
+
+
+def _try_reduction(model: ir.Model, reduction: ir.Node) -> None:
+    source = reduction.inputs[0]
+    shape = None if source is None else dims(source)
+    if source is None or shape is None or None in shape[1:] or len(shape) < 2:
+        return
+    if source.dtype != ir.DataType.FLOAT:
+        return
+    nodes, candidates = _closure(model.graph, source)
+    if not candidates:
+        return
+    x = _samples(shape)
+    results = run_nodes(model, nodes, {source: x}, candidates)
+    numbers = _small_constants(nodes)
+    for value, y in reversed(list(zip(candidates, results, strict=True))):
+        for axis in range(1, len(shape)):
+            if _matches_softmax(x, y, axis):
+                _put_softmax(model, source, value, axis)
+                return
+            fitted = _fit_layer_norm(x, y, axis, numbers)
+            if fitted is not None:
+                _put_layer_norm(model, source, value, axis, *fitted)
+                return
+
+
+def _closure(graph: ir.Graph, source: ir.Value) -> tuple[list[ir.Node], list[ir.Value]]:
+    """Nodes that depend on `source` alone, and their values of its shape behind a reduction."""
+    reduced: dict[ir.Value, bool] = {source: False}
+    nodes, candidates = [], []
+    for node in graph:
+        variable = [v for v in node.inputs if v is not None and constant(v) is None]
+        if not variable or any(v not in reduced for v in variable):
+            continue
+        behind = any(reduced[v] for v in variable)
+        moves = is_op(node, *_MOVES) and behind
+        if not (is_elementwise(node) or is_op(node, *_REDUCTIONS) or moves):
+            continue
+        nodes.append(node)
+        for value in node.outputs:
+            reduced[value] = behind or is_op(node, *_REDUCTIONS)
+            if reduced[value] and dims(value) == dims(source) and value.dtype == source.dtype:
+                candidates.append(value)
+    return nodes, candidates
+
+
+def _samples(shape: tuple[int | None, ...]) -> Array:
+    generator = np.random.default_rng(1)
+    batch = shape[0] or len(_SCALES)
+    x = generator.standard_normal((batch, *(s or 1 for s in shape[1:])))
+    factors = np.resize(np.array(_SCALES), batch).reshape(-1, *([1] * (len(shape) - 1)))
+    return ((x + 0.3) * factors).astype(np.float32)
+
+
+def _small_constants(nodes: list[ir.Node]) -> list[float]:
+    """Scalars that could be an epsilon."""
+    numbers = {0.0, 1e-5, 1e-6, 1e-12}
+    for node in nodes:
+        for value in node.inputs:
+            array = constant(value)
+            if array is not None and array.size == 1 and 0 < float(array.reshape(-1)[0]) < 0.1:
+                numbers.add(float(array.reshape(-1)[0]))
+    return sorted(numbers)
+
+
+def _matches_softmax(x: Array, y: Array, axis: int) -> bool:
+    x64 = x.astype(np.float64)
+    powers = np.exp(x64 - x64.max(axis=axis, keepdims=True))
+    return bool(np.allclose(y, powers / powers.sum(axis=axis, keepdims=True), rtol=1e-4, atol=1e-7))
+
+
+def _fit_layer_norm(
+    x: Array, y: Array, axis: int, numbers: list[float]
+) -> tuple[Array, Array, float] | None:
+    """(gamma, beta, epsilon) with y = layer norm of x along `axis`, else None."""
+    x64, size = x.astype(np.float64), x.shape[axis]
+    if size < 2 or not np.isfinite(y).all():
+        return None
+    centred = x64 - x64.mean(axis=axis, keepdims=True)
+    variance = (centred**2).mean(axis=axis, keepdims=True)
+    best: tuple[float, Array, Array, float] | None = None
+    for epsilon in numbers:
+        normal = centred / np.sqrt(variance + epsilon)
+        rows = np.moveaxis(normal, axis, 0).reshape(size, -1)
+        targets = np.moveaxis(y.astype(np.float64), axis, 0).reshape(size, -1)
+        mean_row = rows.mean(axis=1, keepdims=True)
+        mean_target = targets.mean(axis=1, keepdims=True)
+        spread = ((rows - mean_row) ** 2).sum(axis=1)
+        if np.any(spread == 0):
+            return None
+        gamma = ((rows - mean_row) * (targets - mean_target)).sum(axis=1) / spread
+        beta = mean_target[:, 0] - gamma * mean_row[:, 0]
+        error = float(np.abs(rows * gamma[:, None] + beta[:, None] - targets).max())
+        if best is None or error < best[0]:
+            best = (error, gamma, beta, epsilon)
+    if best is None or best[0] > 2e-4 * max(1.0, float(np.abs(y).max())):
+        return None
+    return best[1], best[2], best[3]
+
+
+def _put_softmax(model: ir.Model, source: ir.Value, old: ir.Value, axis: int) -> None:
+    producer = old.producer()
+    assert producer is not None
+    node = ir.node("Softmax", [source], {"axis": axis}, name=producer.name)
+    _put(model.graph, node, producer, old)
+
+
+def _put_layer_norm(
+    model: ir.Model,
+    source: ir.Value,
+    old: ir.Value,
+    axis: int,
+    gamma: Array,
+    beta: Array,
+    epsilon: float,
+) -> None:
+    producer, value_rank = old.producer(), len(dims(old) or ())
+    assert producer is not None
+    shape = [1] * value_rank
+    shape[axis] = -1
+    name = str(producer.name)
+    node = ir.node(
+        "LayerNorm",
+        [
+            source,
+            add_constant(model.graph, f"{name}_gamma", gamma.reshape(shape).astype(np.float32)),
+            add_constant(model.graph, f"{name}_beta", beta.reshape(shape).astype(np.float32)),
+        ],
+        {"axis": axis, "epsilon": float(epsilon)},
+        domain=DOMAIN,
+        name=name,
+    )
+    _put(model.graph, node, producer, old)
+
+
+def _put(graph: ir.Graph, node: ir.Node, producer: ir.Node, old: ir.Value) -> None:
+    graph.insert_after(producer, node)
+    new = node.outputs[0]
+    new.type, new.shape = old.type, old.shape
+    name = old.name
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    old.name = f"{name}_before" if old.producer() is not None else None
+    new.name = name
+
+
+def _standard_layer_norms(model: ir.Model) -> None:
+    for node in list(model.graph):
+        if not is_op(node, "LayerNormalization") or any(o.uses() for o in node.outputs[1:]):
+            continue
+        shape = dims(node.inputs[0])  # type: ignore[arg-type]
+        gamma = constant(node.inputs[1])
+        beta = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        axis_attribute, epsilon = node.attributes.get("axis"), node.attributes.get("epsilon")
+        axis = -1 if axis_attribute is None else axis_attribute.as_int()
+        if shape is None or gamma is None or axis % len(shape) != len(shape) - 1:
+            continue
+        source, old = node.inputs[0], node.outputs[0]
+        assert source is not None
+        size = gamma.size
+        zeros = np.zeros(size, np.float32)
+        _put_layer_norm(
+            model,
+            source,
+            old,
+            len(shape) - 1,
+            gamma.reshape(-1),
+            zeros if beta is None else beta.reshape(-1),
+            1e-5 if epsilon is None else epsilon.as_float(),
+        )
