@@ -6,13 +6,15 @@ import importlib.util
 import platform
 import sys
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError
 from actc.targets import TARGETS
-from actc.targets.base import Tool
+
+if TYPE_CHECKING:  # it loads onnx_ir, which the command line can do without
+    from actc.targets.base import Tool
 
 _BASE = ("numpy", "onnx", "onnx-ir", "onnxscript", "scipy", "jinja2", "matplotlib")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")

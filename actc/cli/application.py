@@ -1,0 +1,155 @@
+"""The application: its commands, and how each ending becomes output and a status."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+
+from actc.cli import check, compile, doctor, explain, inspect, report, targets
+from actc.cli.console import print_diagnostics, print_view, stderr, stdout_reserved
+from actc.cli.options import Debug, Json
+from actc.cli.outcome import Outcome
+from actc.diagnostics import Diagnostic
+from actc.errors import ActcError, ExitStatus
+from actc.report import render_json
+from actc.toolchain import missing_package
+
+app = typer.Typer(
+    name="actc",
+    help="The activation compiler: trained ONNX networks to integers, and what that costs.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    suggest_commands=False,
+    rich_markup_mode=None,
+)
+
+
+def _with_stdout_reserved(command: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Outcome:
+        with stdout_reserved():
+            return command(*arguments, **options)
+
+    return run
+
+
+COMMANDS: dict[str, Callable[..., Outcome]] = {
+    "compile": compile.run,
+    "check": check.run,
+    "inspect": inspect.run,
+    "targets": targets.run,
+    "report": report.run,
+    "explain": explain.run,
+    "doctor": doctor.run,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_with_stdout_reserved(_command))
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> Outcome | None:
+    if context.invoked_subcommand is not None:
+        return None
+    if version:
+        number = metadata.version("actc")
+        return Outcome({"actc": number}, f"actc {number}")
+    missing = Diagnostic("ACT0203", "no command is given", help="see `actc --help`")
+    outcome = _failure([missing], ExitStatus.USAGE)
+    return Outcome(outcome.document, context.get_help(), outcome.status)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; None: `sys.argv`.
+
+    Returns:
+        the exit status, see `actc.errors.ExitStatus`.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    flags = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in flags or os.environ.get("ACTC_DEBUG", "") not in ("", "0")
+    try:
+        result = app(given, prog_name="actc", standalone_mode=False)
+    except Exception as problem:
+        result = _failed(problem, given, debug)
+    if isinstance(result, Outcome):
+        return _show(result, "--json" in flags)
+    return int(result or 0)  # --help, or 130 after an interrupt
+
+
+def _failed(problem: Exception, given: Sequence[str], debug: bool) -> Outcome:
+    """The outcome of a run that an exception ended."""
+    if isinstance(problem, typer.TyperException):
+        return _failure([_usage(problem, given)], ExitStatus.USAGE)
+    if isinstance(problem, ModuleNotFoundError) and _is_optional(problem.name):
+        module = str(problem.name)
+        problem = missing_package(module, f"`actc doctor` says which target needs it: {module}")
+    if isinstance(problem, ActcError) and problem.status is not ExitStatus.INTERNAL:
+        return _failure(problem.diagnostics, problem.status)
+    if debug:
+        stderr().print("".join(traceback.format_exception(problem)), markup=False, soft_wrap=True)
+    return _failure(_internal(problem), ExitStatus.INTERNAL)
+
+
+def _failure(diagnostics: Iterable[Diagnostic], status: ExitStatus) -> Outcome:
+    found = [diagnostic.to_json() for diagnostic in diagnostics]
+    return Outcome({"exit_status": int(status), "diagnostics": found}, status=status)
+
+
+def _is_optional(module: str | None) -> bool:
+    """Whether a missing module is somebody else's package, not a part of actc."""
+    return module is not None and module.split(".")[0] != "actc"
+
+
+def _internal(problem: Exception) -> list[Diagnostic]:
+    if isinstance(problem, ActcError):
+        return list(problem.diagnostics)
+    return [
+        Diagnostic(
+            "ACT0901",
+            f"internal error: {type(problem).__name__}: {problem}",
+            help="please report it with the command line; --debug shows the traceback",
+        )
+    ]
+
+
+def _usage(problem: typer.TyperException, given: Sequence[str]) -> Diagnostic:
+    """The parser's complaint as a diagnostic, with the nearest name where one is wrong."""
+    command = next((word for word in given if word in COMMANDS), "")
+    see = f"see `{' '.join(('actc', command)).strip()} --help`"
+    near = list(getattr(problem, "possibilities", None) or ())
+    first = next((word for word in given if not word.startswith("-")), None)
+    if not command and first is not None:
+        near = [f"actc {name}" for name in difflib.get_close_matches(first, COMMANDS, n=1)]
+    message = problem.message or problem.format_message()
+    message = message.rstrip(".")
+    help_line = f"did you mean '{near[0]}'? {see}" if near else see
+    return Diagnostic("ACT0203", message, help=help_line)
+
+
+def _show(outcome: Outcome, as_json: bool) -> int:
+    print_diagnostics(outcome.document.get("diagnostics", ()))
+    try:
+        if as_json:
+            sys.stdout.write(render_json(outcome.document))
+        else:
+            print_view(outcome.view)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(outcome.status)

@@ -1,0 +1,103 @@
+"""actc compile: a model to integers and to an artefact, with what that cost."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+import actc
+from actc.cli.console import progress
+from actc.cli.options import Debug, Json, Model
+from actc.cli.outcome import Outcome, judged
+from actc.cli.summary import summary
+from actc.errors import ExitStatus
+
+
+def run(
+    model: Model,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="T", help="what to compile for: `actc targets`")
+    ] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="default: MODEL-TARGET, here"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA.npz",
+            help="one array per model input, first axis = samples; optionally `labels`",
+        ),
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="int8|float32", help="arithmetic")] = "int8",
+    approx: Annotated[
+        str, typer.Option(metavar="auto|exact|pwl|table", help="form of the activations")
+    ] = "auto",
+    max_drop: Annotated[
+        float,
+        typer.Option(metavar="FRACTION", help="accuracy that may be lost; more: exit status 1"),
+    ] = 0.01,
+    calibration: Annotated[
+        str,
+        typer.Option(metavar="minmax|percentile|mse|entropy", help="how ranges are chosen"),
+    ] = "minmax",
+    passes: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="passes to run, e.g. 'recognize,approximate{form=pwl}'"),
+    ] = None,
+    dump_ir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write the model after each pass")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="plan only: show files and commands")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> Outcome:
+    """Compile a trained model and measure what it cost."""
+    with progress() as show:
+        artifact = actc.compile(
+            model,
+            target,
+            data=data,
+            output=output,
+            precision=precision,
+            approx=approx,
+            max_drop=max_drop,
+            passes=passes,
+            dump_ir=dump_ir,
+            dry_run=dry_run,
+            calibration=calibration,
+            progress=show,
+        )
+    if dry_run:
+        plan = _plan(artifact.plan)
+        document = {**artifact.report, "plan": plan}
+        return judged(document, _plan_view(plan), ExitStatus.BUDGET_MISSED)
+    view = summary(artifact.report, artifact.path)
+    return judged(artifact.report, view, ExitStatus.BUDGET_MISSED)
+
+
+def _plan(plan: Any) -> dict[str, Any]:
+    """A BuildPlan as JSON values."""
+    return {
+        "target": plan.target,
+        "digest": plan.digest(),
+        "files": [
+            {"path": path, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for path, content in sorted(plan.files.items())
+        ],
+        "commands": [list(command) for command in plan.commands],
+    }
+
+
+def _plan_view(plan: dict[str, Any]) -> Text:
+    lines = [f"plan for {plan['target']}, digest {plan['digest']}", "files:"]
+    lines += [f"  {file['path']}  {file['bytes']} bytes" for file in plan["files"]]
+    lines += ["commands:", *(f"  {shlex.join(c)}" for c in plan["commands"] or [["(none)"]])]
+    return Text("\n".join(lines))
