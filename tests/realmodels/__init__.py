@@ -1,0 +1,1 @@
+"""Models trained elsewhere, found in packages, with labelled data made on the spot."""
