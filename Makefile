@@ -35,7 +35,7 @@ types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev $(MODELS)/.stamp ## time actc against onnxruntime, one thread
-	$(BIN)/python benchmarks/cpu.py
+	PYTHONPATH=tests:$(MODELS) $(BIN)/python benchmarks/cpu.py
 
 train: $(VENV)/.torch ## train the example networks again
 	$(BIN)/python examples/digits/train.py
