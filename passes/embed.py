@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.ir.graph import add_constant, constant, dims, is_op, replace_node
+from actc.ir.graph import add_constant, constant, dims, is_op, only_user, replace_node
 
 Array = np.ndarray[Any, Any]
 
@@ -87,3 +87,54 @@ def _lookup(graph: ir.Graph, node: ir.Node, index: ir.Value, weight: Array) -> N
     for step in (not_negative, not_above, known, row):
         step.outputs[0].name = str(step.name)
     replace_node(node, [not_negative, not_above, known, row, gather], gather.outputs[0])
+
+
+def fold_into_rows(model: ir.Model) -> None:
+    """Add, Sub, Mul, Div by a vector along the last axis of looked-up rows go into the table."""
+    changed = True
+    while changed:
+        changed = False
+        for node in list(model.graph):
+            if is_op(node, "Add", "Sub", "Mul", "Div") and _fold_into_rows(model.graph, node):
+                changed = True
+
+
+def _fold_into_rows(graph: ir.Graph, node: ir.Node) -> bool:
+    for data, other in ((0, 1), (1, 0)):
+        value, array = node.inputs[data], constant(node.inputs[other])
+        gather = row_lookup(value)
+        if gather is None or array is None or value is None or only_user(value) is not node:
+            continue
+        rows = constant(gather.inputs[0])
+        assert rows is not None
+        if array.size not in (1, rows.shape[1]) or array.shape[-1:] != (array.size,) and array.size > 1:
+            continue
+        vector = array.reshape(-1).astype(np.float64)
+        operands = [rows.astype(np.float64), vector]
+        function = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
+        result = function[node.op_type](*(operands if data == 0 else operands[::-1]))
+        replace_rows(graph, gather, result)
+        name = node.outputs[0].name
+        ir.convenience.replace_all_uses_with(node.outputs[0], value, replace_graph_outputs=True)
+        graph.remove(node, safe=True)
+        node.outputs[0].name = None
+        value.name = name
+        return True
+    return False
+
+
+def row_lookup(value: ir.Value | None) -> ir.Node | None:
+    """The Gather of rows of a constant float matrix that produces `value`, if any."""
+    node = value.producer() if value is not None else None
+    if node is None or not is_op(node, "Gather"):
+        return None
+    rows = constant(node.inputs[0])
+    axis = node.attributes.get("axis")
+    on_rows = axis is None or axis.as_int() == 0
+    return node if rows is not None and rows.ndim == 2 and rows.dtype == np.float32 and on_rows else None
+
+
+def replace_rows(graph: ir.Graph, gather: ir.Node, rows: Array) -> None:
+    """Give a lookup another table."""
+    base = gather.name or "embedding"
+    gather.replace_input_with(0, add_constant(graph, f"{base}_rows", rows.astype(np.float32)))

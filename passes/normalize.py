@@ -10,10 +10,10 @@ import onnx_ir.passes.common as common
 
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
-from actc.passes.embed import embeddings
+from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
-from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes
+from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
 from actc.passes.tidy import drop_no_ops
 
 
@@ -30,7 +30,8 @@ class Normalize(Pass):
        becomes Mul and Add per channel.
     7. Additions and factors per channel behind a Conv or MatMul (also behind a
        Squeeze or Unsqueeze of one) move into its weights and bias.
-    8. One-hot codes times a matrix become a row lookup (Gather).
+    8. One-hot codes times a matrix become a row lookup (Gather), which takes in
+       what is added to or multiplied with its rows.
     9. Nodes and values get unique names; dead ones go.
     """
 
@@ -52,8 +53,10 @@ class Normalize(Pass):
         lift_over_squeeze(model)
         fold_affine(model)
         embeddings(model)
+        fold_into_rows(model)
         fold_constants(model)
         remove_dead(model.graph)
         common.NameFixPass()(model)
         infer_shapes(model)
+        name_batch_axis(model)
         return ir.passes.PassResult(model, modified=True)

@@ -109,3 +109,17 @@ def _law(
         if not aligned or any(source[i] is not None for i in varying):  # type: ignore[index]
             return None
     return frozen
+
+
+def name_batch_axis(model: ir.Model) -> None:
+    """Call the dynamic first axis of every value "N", where the inputs' is the only dynamic one.
+
+    ONNX's inference invents a new symbol behind each Reshape; with all other input
+    dimensions known, a dynamic first axis can only be the batch.
+    """
+    shapes = [dims(value) for value in model.graph.inputs]
+    if any(shape is None or None in shape[1:] for shape in shapes):
+        return
+    for value in [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]:
+        if value.shape is not None and len(value.shape) and not isinstance(value.shape[0], int):
+            value.shape = ir.Shape(["N", *value.shape[1:]])

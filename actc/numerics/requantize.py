@@ -2,7 +2,7 @@
 
 ``out = clamp(((acc * multiplier + 2**(shift - 1)) >> shift) + zero, low, high)``
 
-The product has at most 53 bits, so that a runtime without 64-bit integer kernels
+The product has at most 52 bits, so that a runtime without 64-bit integer kernels
 computes the same bits with double precision: every product, sum and floor of
 integers below 2**53 is exact. Fixed-point scaling of this kind is due to Jacob et
 al., "Quantization and Training of Neural Networks for Efficient
@@ -21,10 +21,11 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 
 MIN_SHIFT = 1
-MAX_SHIFT = 46
+MAX_SHIFT = 43
+"""So that the zero point, up to 255 * 2**43, can join the rounding constant exactly."""
 MAX_MULTIPLIER_BITS = 31
-EXACT_LIMIT = 2**53
-"""Integers of smaller magnitude are exact in float64."""
+EXACT_LIMIT = 2**52
+"""With the zero point added, every sum stays below 2**53 and is exact in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Requantization:
 
     Attributes:
         multiplier: int32, any shape (scalar or one per channel), >= 0.
-        shift: 1..46, common to all channels.
+        shift: 1..43, common to all channels.
     """
 
     multiplier: npt.NDArray[np.int32]
@@ -66,15 +67,15 @@ def choose_multiplier(
     """Represent `real_factor` as ``multiplier / 2**shift``, as precisely as is exact.
 
     Takes the largest shift for which every multiplier fits `bits` bits and
-    ``max_accumulator * multiplier + 2**(shift - 1) < 2**53``; common factors of two
+    ``max_accumulator * multiplier + 2**(shift - 1) < 2**52``; common factors of two
     are then divided out, which changes no result.
 
     Bounds. ``|factor - multiplier / 2**shift| <= 2**-(shift + 1)``, hence before
     rounding an accumulator is off by at most ``max_accumulator * 2**-(shift + 1)``
-    output steps. While ``shift < 46`` the largest factor has relative error below
-    ``1 / L``, where ``L = min(2**bits, 2**53 / max_accumulator) * (1 - 2**-7) - 2``:
-    2**-20 or better for every int32 accumulator once `bits` >= 22. At shift 46 an
-    int32 accumulator is off by at most 2**-16 output steps. (The shift that the
+    output steps. While ``shift < 43`` the largest factor has relative error below
+    ``1 / L``, where ``L = min(2**bits, 2**52 / max_accumulator) * (1 - 2**-7) - 2``:
+    2**-20 or better for every int32 accumulator once `bits` >= 21. At shift 43 an
+    int32 accumulator is off by at most 2**-13 output steps. (The shift that the
     bounds speak of is the one before common factors of two are divided out.)
 
     Args:
@@ -83,7 +84,7 @@ def choose_multiplier(
         bits: width of the multiplier, 1..31.
 
     Returns:
-        multiplier (int32, shape of `real_factor`) and shift (1..46).
+        multiplier (int32, shape of `real_factor`) and shift (1..43).
 
     Raises:
         ModelError: ACT0301, a factor is negative, not finite or too large.
@@ -118,7 +119,7 @@ def requantize(
     Args:
         accumulator: integers within int32, any shape.
         multiplier: int32 >= 0, broadcastable to `accumulator`.
-        shift: 1..46.
+        shift: 1..43.
         zero: output zero point, 0..255.
         low, high: output bounds, 0 <= low <= high <= 255.
 
@@ -133,7 +134,7 @@ def requantize(
 
 
 def _multiplier_limit(shift: int, max_accumulator: int, bits: int) -> int:
-    """Largest multiplier that keeps product and rounding constant below 2**53."""
+    """Largest multiplier that keeps product and rounding constant below 2**52."""
     exact = (EXACT_LIMIT - 1 - (1 << (shift - 1))) // max(max_accumulator, 1)
     return min(exact, (1 << bits) - 1)
 

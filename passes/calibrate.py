@@ -1,0 +1,62 @@
+"""Observe every float tensor on the calibration data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import onnx_ir as ir
+
+from actc.calibrate.collect import collect
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError, UsageError
+from actc.ir.context import context_of
+from actc.ir.dialect import add_bodies
+from actc.passes.base import Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrate(Pass):
+    """Rules:
+
+    1. Every float value of the main graph gets a histogram in the context.
+    2. A value that is NaN or infinite on the data is an error, all at once.
+    3. At most `samples` samples are used (0: all), `batch` at a time.
+    """
+
+    name: ClassVar[str] = "calibrate"
+    preserves: ClassVar[str] = "function"
+
+    samples: int = 512
+    batch: int = 16
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        context = context_of(model)
+        dataset = context.dataset
+        if dataset is None:
+            raise UsageError(
+                Diagnostic("ACT0222", "calibration needs data", help="pass --data DATA.npz")
+            )
+        if self.samples:
+            dataset = dataset.take(self.samples)
+        add_bodies(model)
+        values = [v for v in model.graph.inputs if _is_float(v)]
+        values += [v for node in model.graph for v in node.outputs if _is_float(v)]
+        names = [str(value.name) for value in values]
+        context.ranges = dict(collect(ir.to_proto(model), names, dataset, self.batch))
+        broken = [name for name in names if context.ranges[name].high == float("inf")]
+        if broken:
+            raise ModelError(
+                Diagnostic(
+                    "ACT0102",
+                    f"value '{name}' is NaN or infinite on the data",
+                    place=Place(context.file, name),
+                    help="check the data's scale; the float model itself overflows here",
+                )
+                for name in broken
+            )
+        return ir.passes.PassResult(model, modified=False)
+
+
+def _is_float(value: ir.Value) -> bool:
+    return value.dtype == ir.DataType.FLOAT and bool(value.name)
