@@ -182,7 +182,9 @@ def _groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
-        left, right, a, b = [], [], 1, 1
+        left: list[int] = []
+        right: list[int] = []
+        a = b = 1
         while a != b or not (left or right):
             if a <= b and i < len(old):
                 left.append(i + 1)

@@ -1,0 +1,240 @@
+"""Kernels that reduce: sums, maxima, pooling, softmax, layer normalization; and row look-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import tirx
+from tvm.tirx.script import builder as T
+
+from actc.targets.tvm.kernels import tir
+from actc.targets.tvm.kernels.elementwise import VECTOR, Finish, View, loops, sweep
+from actc.targets.tvm.kernels.strided import (
+    Embed,
+    LayerNorm,
+    MaxPool,
+    Operand,
+    Reduce,
+    Softmax,
+)
+
+SUM_LANES = 16
+
+
+class Accumulator:
+    """A vector that stays in registers over a loop."""
+
+    def __init__(self, dtype: str, lanes: int, start: int = 0) -> None:
+        self.buffer = T.alloc_buffer((lanes,), dtype, scope="local")
+        self.set(tir.const(start, dtype, self.value(lanes)))
+
+    def value(self, lanes: int) -> Any:
+        """The first `lanes` lanes."""
+        return self.buffer[tir.span(0, lanes)]
+
+    def set(self, value: Any) -> None:
+        """Replace as many lanes as `value` has."""
+        T.buffer_store(self.buffer, value, [tir.span(0, tir.lanes_of(value))])
+
+
+def reduce_prim_func(name: str, spec: Reduce, features: frozenset[str]) -> Any:
+    """The PrimFunc of a sum or maximum; buffers as `Reduce` says."""
+    dtype = "int32" if spec.kind == "sum" else "uint8"
+
+    def body() -> None:
+        batch = tir.batch_var(spec.batch)
+        x = View("x", spec.x, batch)
+        finish = Finish(spec.requantize, spec.table, spec.inputs, spec.table_size, batch)
+        out = View("out", spec.out, batch)
+        stride = spec.x.strides[len(spec.dims) - 1]
+
+        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+
+            def step(start: Any, lanes: int) -> None:
+                total = Accumulator(dtype, lanes, spec.bias)
+                with loops(spec.over) as inner:
+                    at = x.at(sample, [*outer, start, *inner])
+                    value = x.data[at if lanes == 1 else tirx.Ramp(at, stride, lanes)]
+                    total.set(_combine(spec.kind, total.value(lanes), value))
+                indices = [*outer, start]
+                finish.store(T.Bind(total.value(lanes)), out, sample, indices, features)
+
+            sweep(spec.dims[-1], VECTOR if stride == 1 else 1, step)
+
+    return tir.prim_func(name, body)
+
+
+def _combine(kind: str, total: Any, value: Any) -> Any:
+    return total + tir.cast("int32", value) if kind == "sum" else tirx.Max(total, value)
+
+
+def max_pool_prim_func(name: str, spec: MaxPool, features: frozenset[str]) -> Any:
+    """The PrimFunc of a maximum over windows; buffers x, out, both uint8."""
+    size_in = (spec.in_h, spec.in_w, spec.lanes)
+    size_out = (spec.out_h, spec.out_w, spec.lanes)
+
+    def body() -> None:
+        batch = tir.batch_var(spec.batch)
+        x = T.arg("x", T.buffer((batch, *size_in), "uint8"))
+        out = T.arg("out", T.buffer((batch, *size_out), "uint8"))
+        with loops([batch, spec.out_h, spec.out_w]) as (n, i, j):
+
+            def step(start: Any, lanes: int) -> None:
+                largest = Accumulator("uint8", lanes)
+                for row, column, inside in _taps(spec, i, j):
+                    if inside is None:
+                        value = x[n, row, column, tir.span(start, lanes)]
+                        largest.set(tirx.Max(largest.value(lanes), value))
+                        continue
+                    with T.If(inside), T.Then():
+                        value = x[n, row, column, tir.span(start, lanes)]
+                        largest.set(tirx.Max(largest.value(lanes), value))
+                T.buffer_store(out, largest.value(lanes), [n, i, j, tir.span(start, lanes)])
+
+            sweep(spec.lanes, VECTOR, step)
+
+    return tir.prim_func(name, body)
+
+
+def _taps(spec: MaxPool, i: Any, j: Any) -> list[tuple[Any, Any, Any]]:
+    """Row, column and the condition of being inside (None: always) of every tap."""
+    taps = []
+    for u in range(spec.kernel[0]):
+        for v in range(spec.kernel[1]):
+            tests: list[Any] = []
+            row = _tap(i, u, 0, spec, spec.in_h, spec.out_h, tests)
+            column = _tap(j, v, 1, spec, spec.in_w, spec.out_w, tests)
+            inside = None
+            for test in tests:
+                inside = test if inside is None else tirx.And(inside, test)
+            taps.append((row, column, inside))
+    return taps
+
+
+def _tap(
+    index: Any, tap: int, axis: int, spec: MaxPool, size: int, out_size: int, tests: list[Any]
+) -> Any:
+    shift = tap * spec.dilations[axis] - spec.pads[axis]
+    place = index * spec.strides[axis] + shift
+    if shift < 0:
+        tests.append(place >= 0)
+    if (out_size - 1) * spec.strides[axis] + shift >= size:
+        tests.append(place < size)
+    return place
+
+
+def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -> Any:
+    """The PrimFunc of IntLayerNorm; buffers as `LayerNorm` says.
+
+    Sums and differences are exact integers; the square root and the quotient are
+    one correctly rounded float64 operation each.
+    """
+    count = spec.dims[-1]
+    wide = "int32" if count * 255 * 255 < 2**31 else "int64"
+
+    def body() -> None:
+        batch = tir.batch_var(spec.batch)
+        x, gamma, beta = (
+            View(label, o, batch)
+            for label, o in zip(("x", "gamma", "beta"), spec.inputs[:3], strict=True)
+        )
+        finish = Finish(spec.requantize, spec.table, spec.inputs[3:], spec.table_size, batch)
+        out = View("out", spec.out, batch)
+        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+            total, squares = _moments(x, sample, outer, count, wide)
+            total64, squares64 = tir.cast("int64", total), tir.cast("int64", squares)
+            variance = T.Bind(squares64 * count - total64 * total64)
+            root = T.Bind(T.sqrt(tir.cast("float64", variance) + tirx.const(spec.eps, "float64")))
+
+            def step(start: Any, lanes: int) -> None:
+                indices = [*outer, start]
+                value = tir.cast("int64", x.load(x.at(sample, indices), lanes))
+                sums = total64 if lanes == 1 else tirx.Broadcast(total64, lanes)
+                moved = (value * tir.const(count, "int64", value) - sums) * tir.const(
+                    4096, "int64", value
+                )
+                below = root if lanes == 1 else tirx.Broadcast(root, lanes)
+                normal = tir.cast("int32", T.floor(tir.cast("float64", moved) / below))
+                scaled = normal * gamma.load(gamma.at(sample, indices), lanes)
+                result = scaled + beta.load(beta.at(sample, indices), lanes)
+                finish.store(T.Bind(result), out, sample, indices, features)
+
+            sweep(count, SUM_LANES, step)
+
+    return tir.prim_func(name, body)
+
+
+def _moments(x: View, sample: Any, outer: list[Any], count: int, dtype: str) -> tuple[Any, Any]:
+    """Sum and sum of squares along the last loop."""
+    sums, squares = Accumulator(dtype, SUM_LANES), Accumulator(dtype, SUM_LANES)
+
+    def step(start: Any, lanes: int) -> None:
+        value = T.Bind(tir.cast(dtype, x.load(x.at(sample, [*outer, start]), lanes)))
+        sums.set(sums.value(lanes) + value)
+        squares.set(squares.value(lanes) + value * value)
+
+    sweep(count, SUM_LANES, step)
+    return _horizontal(sums), _horizontal(squares)
+
+
+def _horizontal(vector: Accumulator) -> Any:
+    """Sum of all lanes."""
+    total = vector.buffer[0]
+    for lane in range(1, SUM_LANES):
+        total = total + vector.buffer[lane]
+    return T.Bind(total)
+
+
+def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any:
+    """The PrimFunc of IntSoftmax; buffers x uint8, table int32 (256,), out float32."""
+    count = spec.dims[-1]
+
+    def body() -> None:
+        batch = tir.batch_var(spec.batch)
+        x = View("x", spec.x, batch)
+        table = T.arg("table", T.buffer((256,), "int32"))
+        out = View("out", spec.out, batch)
+        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+            largest = Accumulator("int32", 1)
+            with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
+                code = tir.cast("int32", x.load(x.at(sample, [*outer, i]), 1))
+                largest.set(tirx.Max(largest.value(1), code))
+            total = Accumulator("int32", 1)
+
+            def power(i: Any) -> Any:
+                code = tir.cast("int32", x.load(x.at(sample, [*outer, i]), 1))
+                return table[largest.value(1) - code]
+
+            with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
+                total.set(total.value(1) + power(i))
+            below = T.Bind(tir.cast("float64", total.value(1)))
+            with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
+                ratio = tir.cast("float64", power(i)) / below
+                out.store(out.at(sample, [*outer, i]), tir.cast("float32", ratio))
+
+    return tir.prim_func(name, body)
+
+
+def embed_prim_func(name: str, spec: Embed, features: frozenset[str]) -> Any:
+    """The PrimFunc of IntEmbed; buffers index int32, table uint8 (rows, width), out uint8."""
+
+    def body() -> None:
+        batch = tir.batch_var(spec.batch)
+        index = View("index", spec.index, batch)
+        shape = (spec.rows, spec.width)
+        table = View("table", Operand("uint8", shape, False, (0,) * len(spec.dims)), batch)
+        out = View("out", spec.out, batch)
+        last = spec.rows - 1
+        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+            first = index.at(sample, [*outer, tirx.const(0, "int64")])
+            wanted = T.Bind(index.load(first, 1))
+            known = tirx.And(wanted >= 0, wanted < last)
+            row = T.Bind(tir.cast("int64", tirx.Select(known, wanted, tirx.const(last, "int32"))))
+
+            def step(start: Any, lanes: int) -> None:
+                value = table.data[tir.span(row * spec.width + start, lanes)]
+                out.store(out.at(sample, [*outer, start]), value)
+
+            sweep(spec.width, VECTOR, step)
+
+    return tir.prim_func(name, body)

@@ -1,0 +1,224 @@
+"""What the strided kernels must compute: plain values, no TVM import.
+
+Every tensor is a flat array per sample; an operand says with which stride each
+loop walks through it (0: the same element for all). One description then covers
+broadcasting, layout conversion, slicing, transposing and concatenation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from actc.targets.tvm.kernels.spec import Epilogue
+
+TableKind = Literal["none", "shared", "channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A buffer and how loops walk through it.
+
+    Attributes:
+        dtype: element type.
+        shape: of the buffer, without the batch axis.
+        batched: whether the buffer has a batch axis.
+        strides: elements per step, one for each loop, outermost first.
+        offset: element of a sample that belongs to the loops' first iteration.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    batched: bool
+    strides: tuple[int, ...]
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """Elements of one sample."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The input itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """int32: a * a_mul + b * b_mul + bias."""
+
+    a_mul: int
+    b_mul: int
+    bias: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mul:
+    """int32: (a - a_zero) * (b - b_zero)."""
+
+    a_zero: int
+    b_zero: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """uint8 from float32: saturate(round_half_even(x / scale) + zero)."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dequantize:
+    """float32: float32(x - zero) * scale; the scale is the second input."""
+
+    zero: int
+
+
+Operation = Copy | Add | Mul | Quantize | Dequantize
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """One loop nest: ``out = table[requantize(operation(inputs))]``.
+
+    PrimFunc buffers, in this order: inputs; multiplier (int32) if `requantize`;
+    offset (int32) if `table` is "channel"; the table (uint8, `table_size`) if there
+    is one; out.
+
+    Attributes:
+        batch: samples, None when symbolic.
+        dims: loop extents inside a sample, innermost last.
+        inputs: operands of the operation, then the multiplier, then the offset.
+        out: where the result goes.
+        operation: what is computed.
+        requantize: how int32 becomes uint8; None to leave the operation's type.
+        table: whether a table follows; "channel" adds the offset to the code first.
+        table_size: elements of the table.
+    """
+
+    batch: int | None
+    dims: tuple[int, ...]
+    inputs: tuple[Operand, ...]
+    out: Operand
+    operation: Operation
+    requantize: Epilogue | None = None
+    table: TableKind = "none"
+    table_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Several copies into one buffer; PrimFunc buffers: the parts' inputs, then out."""
+
+    parts: tuple[Elementwise, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Sum (int32, plus `bias`) or maximum (uint8) over the loops `over`.
+
+    The operand `x` has strides for `dims`, then for `over`; others for `dims` only.
+    PrimFunc buffers: x; multiplier if `requantize`; offset if `table` is "channel"; the table if
+    there is one; out.
+    """
+
+    batch: int | None
+    dims: tuple[int, ...]
+    over: tuple[int, ...]
+    kind: Literal["sum", "max"]
+    x: Operand
+    inputs: tuple[Operand, ...]
+    out: Operand
+    bias: int = 0
+    requantize: Epilogue | None = None
+    table: TableKind = "none"
+    table_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool:
+    """Maximum over windows of (n, in_h, in_w, lanes) uint8; outside counts as 0."""
+
+    batch: int | None
+    in_h: int
+    in_w: int
+    lanes: int
+    out_h: int
+    out_w: int
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm:
+    """IntLayerNorm over the last of `dims`; see docs/internals.md.
+
+    PrimFunc buffers: x, gamma, beta, multiplier if `requantize`, the table if any, out;
+    all operands have strides for all of `dims`.
+    """
+
+    batch: int | None
+    dims: tuple[int, ...]
+    inputs: tuple[Operand, ...]
+    out: Operand
+    eps: float
+    requantize: Epilogue | None = None
+    table: TableKind = "none"
+    table_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """IntSoftmax over the last of `dims`: x uint8, table int32 (256,), out float32."""
+
+    batch: int | None
+    dims: tuple[int, ...]
+    x: Operand
+    out: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Rows of a table: i int32, table uint8 (rows, width), out uint8.
+
+    The last of `dims` walks along a row; the index has stride 0 there. An index
+    outside 0..rows-2 takes the last row.
+    """
+
+    batch: int | None
+    dims: tuple[int, ...]
+    index: Operand
+    out: Operand
+    rows: int
+    width: int
+
+
+def collapse(
+    dims: Sequence[int], operands: Sequence[Operand]
+) -> tuple[tuple[int, ...], tuple[Operand, ...]]:
+    """Drop loops of extent 1 and merge neighbours that all operands walk as one.
+
+    Returns:
+        new extents (at least one) and the operands with matching strides.
+    """
+    kept = [i for i, extent in enumerate(dims) if extent != 1]
+    loops = [(dims[i], [o.strides[i] for o in operands]) for i in kept]
+    merged: list[tuple[int, list[int]]] = []
+    for extent, strides in loops:
+        if merged:
+            outer, outer_strides = merged[-1]
+            if all(a == b * extent for a, b in zip(outer_strides, strides, strict=True)):
+                merged[-1] = (outer * extent, strides)
+                continue
+        merged.append((extent, strides))
+    if not merged:
+        merged = [(1, [0] * len(operands))]
+    extents = tuple(extent for extent, _ in merged)
+    columns = [tuple(strides[k] for _, strides in merged) for k in range(len(operands))]
+    return extents, tuple(replace(o, strides=c) for o, c in zip(operands, columns, strict=True))

@@ -1,0 +1,89 @@
+"""The kernel plan: which kernels run in which order on which buffers. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actc.targets.tvm.kernels.spec import ConvSpec
+from actc.targets.tvm.kernels.strided import (
+    Concat,
+    Elementwise,
+    Embed,
+    LayerNorm,
+    MaxPool,
+    Reduce,
+    Softmax,
+)
+
+Array = np.ndarray[Any, Any]
+Kernel = ConvSpec | Elementwise | Concat | Reduce | MaxPool | LayerNorm | Softmax | Embed
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """An activation in memory.
+
+    Attributes:
+        dtype: element type.
+        batch: extent of the first axis, None when symbolic.
+        shape: the other axes.
+    """
+
+    dtype: str
+    batch: int | None
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kernel call.
+
+    Attributes:
+        kernel: what is computed; equal values share one PrimFunc.
+        inputs: names of buffers or constants, as the kernel's docstring orders them.
+        output: name of the buffer that it writes.
+        node: name of the model's node, for messages.
+    """
+
+    kernel: Kernel
+    inputs: tuple[str, ...]
+    output: str
+    node: str
+
+
+@dataclass(frozen=True, eq=False)
+class KernelPlan:
+    """Everything that code generation needs.
+
+    Attributes:
+        inputs: model input name -> buffer, in the model's order.
+        outputs: model output name -> name of the buffer, in the model's order.
+        buffers: all activations, inputs included.
+        constants: name -> array. Weights are logical, the rest as the kernel reads it.
+        calls: in execution order.
+    """
+
+    inputs: Mapping[str, Buffer]
+    outputs: Mapping[str, str]
+    buffers: Mapping[str, Buffer]
+    constants: Mapping[str, Array]
+    calls: tuple[Call, ...]
+
+    def text(self) -> str:
+        """The plan as text, one kernel call a line."""
+        lines = [f"input  {name}: {_shape(buffer)}" for name, buffer in self.inputs.items()]
+        for call in self.calls:
+            kind = type(call.kernel).__name__
+            result = f"{call.output}: {_shape(self.buffers[call.output])}"
+            lines.append(f"{kind:12} {result} <- {', '.join(call.inputs)}  # {call.node}")
+        lines += [f"output {name} = {source}" for name, source in self.outputs.items()]
+        return "\n".join(lines) + "\n"
+
+
+def _shape(buffer: Buffer) -> str:
+    batch = "n" if buffer.batch is None else str(buffer.batch)
+    return f"{buffer.dtype}[{', '.join((batch, *map(str, buffer.shape)))}]"

@@ -1,0 +1,280 @@
+"""From a model to a kernel plan: the walk over the nodes. Pure Python.
+
+The rules for the operators live in `rules_*.py`; each is a function
+``rule(planner, node)`` that emits kernel calls or only gives a value a new view.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic, Place
+from actc.targets.tvm.kernels.strided import Operand
+from actc.targets.tvm.layout import Shape, Tensor, plain
+from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
+
+
+class Unsupported(Exception):
+    """A node that the target cannot lower.
+
+    Args:
+        reason: one sentence without a final period.
+        help: what the user can do.
+        code: diagnostic code.
+    """
+
+    def __init__(self, reason: str, help: str = "", code: str = "ACT0401") -> None:
+        super().__init__(reason)
+        self.reason, self.help, self.code = reason, help, code
+
+
+Rule = Callable[["Planner", ir.Node], None]
+
+
+class Planner:
+    """Walks a model once and collects kernel calls and problems.
+
+    Args:
+        model: golden or approximated model.
+        rules: "domain::Op" (domain "" for ONNX) -> rule.
+        finish: gives the row-major buffer of a model output.
+
+    Attributes:
+        tensors: value name -> its place in memory; a view carries its buffer's name.
+        diagnostics: all reasons why the model cannot be lowered.
+    """
+
+    def __init__(
+        self, model: ir.Model, rules: Mapping[str, Rule], finish: Callable[[Planner, ir.Value], str]
+    ) -> None:
+        self.model = model
+        self.tensors: dict[str, Tensor] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self._rules = rules
+        self._finish = finish
+        self._buffers: dict[str, Buffer] = {}
+        self._constants: dict[str, Array] = {}
+        self._calls: list[Call] = []
+        self._fused: set[ir.Node] = set()
+        self._node = ""
+        self._outputs = {value.name for value in model.graph.outputs}
+
+    def plan(self) -> KernelPlan:
+        """Run all rules; read `diagnostics` before using the result."""
+        graph = self.model.graph
+        for value in graph.inputs:
+            self._input(value)
+        inputs = dict(self._buffers)
+        for node in graph:
+            if node not in self._fused and all(self._known(v) for v in node.inputs):
+                self._lower(node)
+        outputs = {}
+        if not self.diagnostics:
+            outputs = {str(v.name): self._finish(self, v) for v in graph.outputs}
+        return KernelPlan(inputs, outputs, self._buffers, self._constants, tuple(self._calls))
+
+    # ---- reading the model -------------------------------------------------------------
+
+    def constant(self, value: ir.Value | None) -> Array | None:
+        """The array of an initializer; None for anything else."""
+        if value is None or value.const_value is None:
+            return None
+        return value.const_value.numpy()
+
+    def need_constant(self, node: ir.Node, index: int, what: str) -> Array:
+        """The array of a constant input.
+
+        Raises:
+            Unsupported: it is not an initializer.
+        """
+        array = self.constant(node.inputs[index]) if index < len(node.inputs) else None
+        if array is None:
+            raise Unsupported(f"{what} is not a constant", code="ACT0403")
+        return array
+
+    def scalar(self, node: ir.Node, index: int, what: str) -> Any:
+        """A constant input of one element, as a Python number."""
+        array = self.need_constant(node, index, what)
+        if array.size != 1:
+            raise Unsupported(f"{what} has {array.size} elements instead of one")
+        return array.reshape(()).item()
+
+    def tensor(self, node: ir.Node, index: int) -> Tensor:
+        """Where an activation input lies.
+
+        Raises:
+            Unsupported: the input is a constant.
+        """
+        value = node.inputs[index]
+        found = self.tensors.get(str(value.name)) if value is not None else None
+        if found is None:
+            raise Unsupported(f"input {index} is a constant")
+        return found
+
+    def only_consumer(self, value: ir.Value, op: str) -> ir.Node | None:
+        """The single reader of `value` if it is the operator `op` of the dialect."""
+        users = list(value.uses())
+        if len(users) != 1 or value.name in self._outputs:
+            return None
+        node = users[0].node
+        matches = node.domain == "actc" and node.op_type == op and users[0].idx == 0
+        return node if matches else None
+
+    def fuse(self, node: ir.Node) -> None:
+        """Mark a node as computed by the kernel of its producer."""
+        self._fused.add(node)
+
+    def is_output(self, value: ir.Value) -> bool:
+        """Whether a value is a model output."""
+        return value.name in self._outputs
+
+    # ---- emitting ----------------------------------------------------------------------
+
+    def emit(
+        self,
+        kernel: Kernel,
+        inputs: Sequence[str],
+        tensor: Tensor,
+        value: ir.Value | None,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
+        """Add a kernel call that writes the new buffer `tensor`.
+
+        Args:
+            kernel: what is computed.
+            inputs: buffers and constants.
+            tensor: the result; its name is the buffer's.
+            value: the model's value that it stands for (None: a temporary).
+            shape: the buffer's shape without batch, `tensor.physical` unless given.
+        """
+        self._buffers[tensor.name] = Buffer(tensor.dtype, tensor.batch, shape or place(tensor))
+        self._calls.append(Call(kernel, tuple(inputs), tensor.name, self._node))
+        if value is not None:
+            self.tensors[str(value.name)] = tensor
+
+    def view(self, value: ir.Value, tensor: Tensor) -> None:
+        """Let `value` be another view of the buffer of `tensor`."""
+        self.tensors[str(value.name)] = tensor
+
+    def temporary(self, hint: str) -> str:
+        """A fresh buffer name."""
+        count = sum(name.startswith(f"{hint}.") for name in self._buffers)
+        return f"{hint}.{count}"
+
+    def add_constant(self, name: str, array: Array) -> str:
+        """Register a constant; returns its unique name."""
+        unique, count = name, 0
+        while unique in self._constants and not _same(self._constants[unique], array):
+            count += 1
+            unique = f"{name}.{count}"
+        self._constants[unique] = array
+        return unique
+
+    def operand(self, tensor: Tensor, axes: Sequence[int], *, offset: int = 0) -> Operand:
+        """How loops over logical `axes` walk through an activation."""
+        strides = tuple(tensor.stride(axis) for axis in axes)
+        shape = self._buffers[tensor.name].shape
+        return Operand(tensor.dtype, shape, True, strides, offset)
+
+    def constant_operand(self, array: Array, rank: int, axes: Sequence[int]) -> Operand:
+        """How loops over logical `axes` walk through a broadcast constant.
+
+        Raises:
+            Unsupported: the constant differs between samples.
+        """
+        if array.ndim > rank or (array.ndim == rank and rank and array.shape[0] != 1):
+            raise Unsupported(f"a constant of shape {array.shape} differs between samples")
+        shape = (1,) * (rank - array.ndim) + array.shape
+        steps = [math.prod(shape[axis + 1 :]) for axis in range(rank)]
+        strides = tuple(0 if shape[axis] == 1 else steps[axis] for axis in axes)
+        return Operand(str(array.dtype), array.shape or (1,), False, strides)
+
+    # ---- the walk ----------------------------------------------------------------------
+
+    def _known(self, value: ir.Value | None) -> bool:
+        """Whether an input was lowered (what hangs on a refused node is not reported)."""
+        return value is None or value.const_value is not None or value.name in self.tensors
+
+    def _input(self, value: ir.Value) -> None:
+        try:
+            tensor = plain(str(value.name), dtype_of(value), shape_of(value))
+        except Unsupported as reason:
+            self._report(reason, Place(node=str(value.name)))
+            return
+        self._buffers[tensor.name] = Buffer(
+            tensor.dtype, tensor.batch, tuple(int(d or 0) for d in tensor.shape[1:])
+        )
+        self.tensors[tensor.name] = tensor
+
+    def _lower(self, node: ir.Node) -> None:
+        key = f"{node.domain}::{node.op_type}"
+        self._node = node.name or str(node.outputs[0].name)
+        try:
+            rule = self._rules.get(key)
+            if rule is None:
+                raise Unsupported(
+                    f"operator {node.op_type} has no kernel in this target",
+                    "`--target onnx` runs every golden model; or leave this part out of the model",
+                )
+            rule(self, node)
+        except Unsupported as reason:
+            self._report(reason, Place(node=node.name or "", op=node.op_type))
+
+    def _report(self, reason: Unsupported, place: Place) -> None:
+        found = Diagnostic(reason.code, reason.reason, place=place, help=reason.help)
+        self.diagnostics.append(found)
+
+    def writes(self, name: str) -> bool:
+        """Whether a kernel call writes this buffer (a model input is only read)."""
+        return any(call.output == name for call in self._calls)
+
+    def buffer_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a buffer without the batch axis."""
+        return self._buffers[name].shape
+
+
+def place(tensor: Tensor) -> tuple[int, ...]:
+    """Shape of a buffer without batch: always rows x columns x lanes, so that views rarely need
+    a reshape between kernels."""
+    physical = tensor.physical
+    if len(physical) <= 3:
+        return (1,) * (3 - len(physical)) + physical
+    return (math.prod(physical[:-2]), *physical[-2:])
+
+
+def shape_of(value: ir.Value) -> Shape:
+    """Shape of a model input; only the first axis may be symbolic.
+
+    Raises:
+        Unsupported
+    """
+    if value.shape is None or len(value.shape) == 0:
+        raise Unsupported("the shape of this input is not known", code="ACT0402")
+    extents = [d if isinstance(d, int) else None for d in value.shape]
+    if any(extent is None for extent in extents[1:]):
+        raise Unsupported(
+            f"only the batch axis may vary, but the shape is {value.shape}",
+            "fix the other axes, e.g. with onnxruntime.tools.make_dynamic_shape_fixed",
+            code="ACT0402",
+        )
+    return tuple(extents)
+
+
+def dtype_of(value: ir.Value) -> str:
+    """numpy's name of a value's element type.
+
+    Raises:
+        Unsupported
+    """
+    if value.dtype is None:
+        raise Unsupported("the element type of this input is not known", code="ACT0402")
+    return str(value.dtype.numpy())
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and bool(np.array_equal(a, b))
