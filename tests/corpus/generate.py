@@ -128,7 +128,7 @@ def main() -> None:
             "exporter": exporter,
             "opset": opset,
             "layer": layer,
-            "channels": CHANNELS if function.per_channel else None,
+            "channels": CHANNELS if function.per_channel else 1,
         }
         try:
             proto = export(model, example, exporter, opset)
