@@ -125,9 +125,7 @@ def _port(process: subprocess.Popen[str]) -> int:
 
 def _request(method: str, url: str, body: dict[str, Any] | None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data, {"Content-Type": "application/json"}, method=method
-    )
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     # No proxy: the driver listens on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=60) as answer:

@@ -10,7 +10,9 @@ import numpy as np
 
 from actc.report import SiteCurve
 
-HOSTILE = """</script><script>alert(1)</script>{{7*7}}" onmouseover="alert(2)' x='<!--\x1b[31m\u202e"""
+HOSTILE = (
+    "</script><script>alert(1)</script>{{7*7}}\" onmouseover=\"alert(2)' x='<!--\x1b[31m\u202e"
+)
 
 _FUNCTIONS = {
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
@@ -112,7 +114,9 @@ def hostile() -> tuple[dict[str, Any], dict[str, SiteCurve | list[SiteCurve]]]:
         tensor |= {"name": HOSTILE, "shape": [HOSTILE, 3], "dtype": HOSTILE}
     report["target"] = HOSTILE
     report["left_float"] = [{"node": HOSTILE, "op": HOSTILE, "reason": HOSTILE}]
-    report["diagnostics"] = [dict.fromkeys(report["diagnostics"][0], HOSTILE) | {"notes": [HOSTILE]}]
+    report["diagnostics"] = [
+        dict.fromkeys(report["diagnostics"][0], HOSTILE) | {"notes": [HOSTILE]}
+    ]
     for row in report["outputs"]:
         row["name"] = HOSTILE
     report["options"][HOSTILE] = report["versions"][HOSTILE] = HOSTILE

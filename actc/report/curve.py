@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,11 @@ class SiteCurve:
 def finite(values: Floats) -> Floats:
     """float64 [n]: `values` with NaN for everything that is not finite."""
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def pooled_histogram(curves: Sequence[SiteCurve]) -> tuple[Floats, Floats] | None:
+    """Sum of the histograms, when there are some and all have the same edges."""
+    found = [c.histogram for c in curves if c.histogram is not None]
+    if not found or not all(np.array_equal(found[0][1], edges) for _, edges in found):
+        return None
+    return np.sum([counts for counts, _ in found], axis=0, dtype=np.float64), found[0][1]

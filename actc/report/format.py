@@ -40,6 +40,15 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def step(value: Any) -> str:
+    """A pass as the command line spells it: ``calibrate{method=mse}``."""
+    if not isinstance(value, Mapping):
+        return plain(value)
+    options = value.get("options") or {}
+    inside = ",".join(f"{k}={plain(v)}" for k, v in options.items())
+    return plain(value.get("name")) + (f"{{{inside}}}" if inside else "")
+
+
 def shape(value: Any) -> str:
     """[None, 3, 48] -> "? x 3 x 48"."""
     sides = value if isinstance(value, (list, tuple)) else []

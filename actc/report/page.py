@@ -42,23 +42,27 @@ def render_html(
     filled = view.complete(report)
     sites = view.groups(filled, curves)
     script = _asset("page.js")
-    return _environment().get_template("report.html.j2").render(
-        report=filled,
-        verdict=verdict(filled),
-        ladder=view.ladder(filled),
-        facts=view.facts(filled),
-        groups=sites,
-        group_of={site["id"]: group for group in sites for site in group.sites},
-        plots=_plots(sites),
-        folded=len(sites) > _OPEN_PLOTS,
-        sizes=view.size_rows(filled),
-        timings_file=quote(timings_file),
-        style=Markup(_asset("style.css")),
-        script=Markup(script),
-        script_hash=_digest(script),
-        channels=[ink.variable for ink in CHANNELS],
-        stages=STAGES,
-        inks=Ink,
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=filled,
+            verdict=verdict(filled),
+            ladder=view.ladder(filled),
+            facts=view.facts(filled),
+            groups=sites,
+            group_of={site["id"]: group for group in sites for site in group.sites},
+            plots=_plots(sites),
+            folded=len(sites) > _OPEN_PLOTS,
+            sizes=view.size_rows(filled),
+            timings_file=quote(timings_file),
+            style=Markup(_asset("style.css")),
+            script=Markup(script),
+            script_hash=_digest(script),
+            channels=[ink.variable for ink in CHANNELS],
+            stages=STAGES,
+            inks=Ink,
+        )
     )
 
 
@@ -91,6 +95,7 @@ def _environment() -> Environment:
         points=points,
         shape=text.shape,
         size=text.size,
+        step=text.step,
     )
     environment.tests["rewritten"] = view.is_rewritten
     return environment

@@ -10,23 +10,27 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-from actc.report.curve import Floats, SiteCurve, finite
+from actc.report.curve import Floats, SiteCurve, finite, pooled_histogram
 from actc.report.svg import CHANNELS, Ink, compact
 
 _WIDTH, _HEIGHT = 4.6, 2.9  # inches of 72 points; the page scales the plot
-_STYLE: dict[str, Any] = {
+# Any: some versions of matplotlib type the keys one by one.
+_STYLE: Any = {
     "svg.hashsalt": "actc",
     "svg.fonttype": "none",
     "path.simplify": True,
     "path.simplify_threshold": 0.15,
     "font.size": 9,
+    "text.parse_math": False,
     "text.color": Ink.TEXT.value,
     "xtick.color": Ink.TEXT.value,
     "ytick.color": Ink.TEXT.value,
@@ -43,7 +47,6 @@ _STYLE: dict[str, Any] = {
     "xtick.major.size": 0,  # tick marks would be shared symbols with identifiers
     "ytick.major.size": 0,
     "axes.xmargin": 0,
-    "axes.formatter.useoffset": False,
 }
 
 
@@ -64,16 +67,17 @@ def site_plot(curves: Sequence[SiteCurve]) -> str:
             within `style`.
     """
     figure = Figure(figsize=(_WIDTH, _HEIGHT), frameon=False)
-    top = figure.add_axes((0.1, 0.4, 0.88, 0.58))
-    bottom = figure.add_axes((0.1, 0.09, 0.88, 0.22))
+    top = figure.add_axes((0.125, 0.4, 0.855, 0.575))
+    bottom = figure.add_axes((0.125, 0.09, 0.855, 0.22))
     low, high = _span([c.x for c in curves])
     for axes in (top, bottom):
         axes.set_xlim(low, high)
         axes.patch.set_visible(False)
     _draw_functions(top, curves)
     _draw_errors(bottom, curves)
-    for text in (*top.get_xticklabels(), *top.get_yticklabels(), *bottom.get_yticklabels()):
-        text.set_parse_math(False)
+    for axis in (top.yaxis, bottom.xaxis):
+        start, end = axis.get_view_interval()
+        axis.set_major_formatter(FuncFormatter(partial(_tick, span=end - start)))
     return _svg(figure, "plot", "Function and approximation over the input, and their difference")
 
 
@@ -102,7 +106,8 @@ def _draw_functions(axes: Axes, curves: Sequence[SiteCurve]) -> None:
         axes.plot(x, finite(curve.original), color=Ink.ORIGINAL.value, linewidth=2.6, clip_on=False)
         axes.plot(x, finite(curve.approximation), color=ink.value, linewidth=1.1, clip_on=False)
     axes.tick_params(labelbottom=False)
-    axes.locator_params(nbins=5)
+    axes.locator_params(axis="x", nbins=7)
+    axes.locator_params(axis="y", nbins=5)
 
 
 def _draw_histogram(axes: Axes, counts: Floats, edges: Floats, low: float, high: float) -> None:
@@ -125,8 +130,14 @@ def _draw_errors(axes: Axes, curves: Sequence[SiteCurve]) -> None:
     bound = largest or 1.0
     axes.set_ylim(-1.15 * bound, 1.15 * bound)
     ticks = [-largest, 0.0, largest] if largest else [0.0]
-    axes.set_yticks(ticks, [f"{t:.1g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
-    axes.locator_params(axis="x", nbins=8)
+    axes.set_yticks(ticks, [_tick(t, digits=2) for t in ticks])
+    axes.locator_params(axis="x", nbins=7)
+
+
+def _tick(value: float, _: int = 0, span: float = 0.0, digits: int = 4) -> str:
+    """A tick label; what is zero but for rounding reads as zero."""
+    shown = 0.0 if abs(value) <= 1e-9 * span else value
+    return f"{shown:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _span(arrays: Sequence[Floats]) -> tuple[float, float]:
@@ -141,14 +152,6 @@ def _span(arrays: Sequence[Floats]) -> tuple[float, float]:
 
 def _largest(values: Floats) -> float:
     return float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
-
-
-def pooled_histogram(curves: Sequence[SiteCurve]) -> tuple[Floats, Floats] | None:
-    """Sum of the histograms, when there are some and all have the same edges."""
-    found = [c.histogram for c in curves if c.histogram is not None]
-    if not found or not all(np.array_equal(found[0][1], edges) for _, edges in found):
-        return None
-    return np.sum([counts for counts, _ in found], axis=0, dtype=np.float64), found[0][1]
 
 
 def _svg(figure: Figure, css_class: str, label: str) -> str:

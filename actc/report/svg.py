@@ -49,9 +49,7 @@ def compact(svg: str, css_class: str, label: str) -> str:
     _clean(root)
     view = root.get("viewBox", "")
     root.attrib.clear()
-    root.attrib.update(
-        {"class": css_class, "viewBox": view, "role": "img", "aria-label": label}
-    )
+    root.attrib.update({"class": css_class, "viewBox": view, "role": "img", "aria-label": label})
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -120,8 +120,7 @@ def _table(
         cells.append([_cut(visible(v), column == free) for column, v in enumerate(row)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
-        "  "
-        + "  ".join(f"{v:{side}{w}}" for v, side, w in zip(row, sides, widths, strict=True))
+        "  " + "  ".join(f"{v:{side}{w}}" for v, side, w in zip(row, sides, widths, strict=True))
         for row in cells
     ]
     more = len(rows) - _MOST

@@ -74,16 +74,15 @@ def _bits(report: Mapping[str, Any]) -> tuple[bool | None, str]:
     if report["bit_exact"] is None:
         return None, ""
     if not report["bit_exact"]:
-        return False, f"the {kind} artefact differs from golden on some of {samples} samples"
-    return True, f"the {kind} artefact equals golden bit for bit on {samples} of {samples} samples"
+        return False, f"the {kind} artifact differs from golden on some of {samples} samples"
+    return True, f"the {kind} artifact equals golden bit for bit on {samples} of {samples} samples"
 
 
 def _accuracy(report: Mapping[str, Any]) -> tuple[bool | None, str]:
     drop, stage = accuracy_drop(report), final_stage(report)
     if drop is None or stage is None:
-        if report["data"].get("synthetic"):
-            return None, "accuracy is not known, as the data is synthetic"
-        return None, "accuracy is not known, as the data has no labels"
+        why = "the data is synthetic" if report["data"]["synthetic"] else "the data has no labels"
+        return None, f"accuracy is not known, as {why}" + _agreement(report)
     before, after = (percent(report["accuracy"][s]) for s in ("float", stage))
     change = f"drop {points(drop)} points" if drop > 0 else f"gain {points(-drop)} points"
     change = change if abs(drop) > 5e-6 else "no drop"
@@ -94,3 +93,13 @@ def _accuracy(report: Mapping[str, Any]) -> tuple[bool | None, str]:
         within = f", {'over' if missed else 'within'} the budget of {points(float(allowed))}"
     sentence = f"accuracy {before} -> {after}, {change}{within}"
     return not budget_missed(report), sentence
+
+
+def _agreement(report: Mapping[str, Any]) -> str:
+    """How often the last stage picks the class that float picks; "" when not known."""
+    known = [row for row in report["outputs"] if row["top1_agreement"] is not None]
+    if not known:
+        return ""
+    last = max(STAGES.index(row["stage"]) for row in known if row["stage"] in STAGES)
+    worst = min(row["top1_agreement"] for row in known if row["stage"] == STAGES[last])
+    return f"; {STAGES[last]} and float agree on {percent(worst)} of top-1 choices"

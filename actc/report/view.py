@@ -6,12 +6,13 @@ report through `complete`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from actc.report.curve import SiteCurve
+import numpy as np
+
+from actc.report.curve import SiteCurve, pooled_histogram
 from actc.report.format import size
 from actc.report.verdict import STAGES
 
@@ -40,10 +41,8 @@ _DEFAULTS: Report = {
     "passes": [],
 }
 _ROWS: dict[str, Report] = {
-    "activations": dict.fromkeys(
-        ("id", "function", "form", "nodes", "input", "output", "channels", "max_error")
-        + ("rms_error", "segments", "input_range", "reason")
-    ),
+    "activations": dict.fromkeys(("id", "function", "form", "nodes", "input", "output"))
+    | dict.fromkeys(("channels", "max_error", "rms_error", "segments", "input_range", "reason")),
     "left_float": {"node": "", "op": "", "reason": ""},
     "diagnostics": {"code": "", "severity": "note", "message": "", "help": ""}
     | {"file": "", "node": "", "op": "", "notes": []},
@@ -110,7 +109,7 @@ def ladder(report: Report) -> Ladder | None:
     limit = None if allowed is None else start - float(allowed)
     marks = [*given.values()] + ([] if limit is None else [limit])
     room = max(0.15 * (max(marks) - min(marks)), 0.001)
-    low, high = min(marks) - room, max(marks) + room
+    low, high = max(min(marks) - room, 0.0), min(max(marks) + room, 1.0)
 
     def position(value: float) -> float:
         return round(100 * (value - low) / (high - low), 2)
@@ -136,16 +135,22 @@ class Group:
     key: str
     sites: tuple[Report, ...]
     curves: tuple[SiteCurve, ...] = ()
-    errors: tuple[Report, ...] = field(default=())
+    errors: tuple[Report, ...] = ()
+
+    @property
+    def has_histogram(self) -> bool:
+        """Whether the plot shows where the data lies."""
+        return pooled_histogram(self.curves) is not None
 
     @property
     def worst(self) -> tuple[float, float] | None:
         """Largest error of the curves shown, and the input where it lies."""
         found: tuple[float, float] | None = None
         for curve in self.curves:
-            for x, error in zip(curve.x, curve.error, strict=True):
-                if math.isfinite(error) and (found is None or abs(error) > found[0]):
-                    found = (float(abs(error)), float(x))
+            sizes = np.nan_to_num(np.abs(curve.error), nan=-1.0)
+            place = int(np.argmax(sizes))
+            if sizes[place] > (found[0] if found else -1.0):
+                found = (float(sizes[place]), float(curve.x[place]))
         return found
 
 
@@ -179,8 +184,8 @@ def facts(report: Report) -> list[tuple[str, str, str]]:
     same = {True: "yes", False: "no", None: "-"}[report["bit_exact"]]
     found = [
         ("Activations rewritten", f"{done} of {len(sites)}", forms(sites)),
-        ("Artefact equals golden", same, f"{report['samples']} samples"),
-        ("Artefact", size(report["bytes"]), _ratio(report)),
+        ("Artifact equals golden", same, f"{report['samples']} samples"),
+        ("Artifact", size(report["bytes"]), _ratio(report)),
     ]
     if integers is not None and floats is not None:
         found.append(("Operators", f"{integers} integer", f"{floats} float"))
