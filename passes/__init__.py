@@ -1,0 +1,23 @@
+"""The passes, by name: a table of lazy references, plus entry points.
+
+Third parties add a pass through the entry point group ``actc.passes``
+(name = pass name, value = ``module:Class``).
+"""
+
+from __future__ import annotations
+
+from actc.registry import Registry
+
+PASSES = Registry(
+    "pass",
+    "actc.passes",
+    {
+        "normalize": "actc.passes.normalize:Normalize",
+        "structure": "actc.passes.structure:Structure",
+        "recognize": "actc.passes.recognize:Recognize",
+        "calibrate": "actc.passes.calibrate:Calibrate",
+        "approximate": "actc.passes.approximate:Approximate",
+        "quantize": "actc.passes.quantize:Quantize",
+        "integerize": "actc.passes.integerize:Integerize",
+    },
+)

@@ -1,0 +1,219 @@
+"""Choose what stands for each activation: table, piecewise linear, clamp or itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.approx.function import ScalarFunction
+from actc.approx.pwl import fit_piecewise_linear
+from actc.calibrate.histogram import choose_range
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.ir.context import Context, context_of
+from actc.ir.dialect import DOMAIN, add_bodies
+from actc.ir.graph import add_constant, is_op, only_user, replace_node
+from actc.ir.sites import Site
+from actc.numerics.quantization import QuantizationParameters
+from actc.passes.base import Pass
+from actc.passes.embed import replace_rows, row_lookup
+from actc.passes.linear import linear_producer
+from actc.passes.ranges import annotate, clip_tails, is_clamp
+
+Array = np.ndarray[Any, Any]
+
+FORMS = ("auto", "exact", "pwl", "table")
+_REQUANTIZING = ("Conv", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "ReduceMean")
+
+
+@dataclass(frozen=True, slots=True)
+class Approximate(Pass):
+    """Rules:
+
+    1. An activation of looked-up rows is applied to the rows ("rows").
+    2. clip(x, a, b) behind an operator that saturates anyway is that saturation
+       ("clamp"); exact.
+    3. int8: a 256-entry table of the function over the input's codes ("table"),
+       the input range cut where the function is flat; with form=pwl the table holds
+       the optimal piecewise-linear function. form=exact is a table in int8, since
+       256 entries are exact over all codes.
+    4. float32: the optimal piecewise-linear function ("pwl") of `segments` pieces,
+       or as many as `max_error` (in units of the output's range) needs; "exact"
+       keeps the function, "table" tabulates it over 256 codes.
+    5. Families (one function per channel) are tables in int8, exact in float32.
+    """
+
+    name: ClassVar[str] = "approximate"
+
+    form: str = "auto"
+    precision: str = "int8"
+    segments: int = 0
+    max_error: float = 2.0**-12
+    method: str = "minmax"
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        if self.form not in FORMS:
+            known = ", ".join(FORMS)
+            raise UsageError(Diagnostic("ACT0201", f"unknown form '{self.form}'", help=known))
+        context = context_of(model)
+        for node in list(model.graph):
+            site = context.sites.get(node.metadata_props.get("actc.site", ""))
+            if site is not None:
+                self._choose(model, context, node, site)
+        add_bodies(model)
+        return ir.passes.PassResult(model, modified=True)
+
+    def _choose(self, model: ir.Model, context: Context, node: ir.Node, site: Site) -> None:
+        source = node.inputs[0]
+        assert source is not None
+        gather = row_lookup(source)
+        if gather is not None and only_user(source) is node:
+            _apply_to_rows(model, node, gather, site)
+            return
+        low, high = choose_range(context.ranges[str(source.name)], self.method)
+        site.details["input_range"] = [low, high]
+        clamp = None if site.function.channels > 1 else is_clamp(site.function, low, high)
+        if clamp is not None and (self.precision == "float32" or _saturates(node)):
+            site.form = "clamp"
+            site.details.update(max_error=0.0, clamp=[_finite(end) for end in clamp])
+            return
+        if self.precision == "int8":
+            self._choose_int8(context, node, site, low, high)
+        else:
+            self._choose_float(model, node, site, low, high)
+
+    def _choose_int8(
+        self, context: Context, node: ir.Node, site: Site, low: float, high: float
+    ) -> None:
+        site.form = "table"
+        if only_user(node.inputs[0]) is node and not site.affine:  # type: ignore[arg-type]
+            low, high = _useful_range(site, low, high)
+            site.details["input_range"] = [low, high]
+            annotate(node.inputs[0], QuantizationParameters.from_range(low, high))  # type: ignore[arg-type]
+        if self.form == "pwl" and site.function.channels == 1 and not site.affine:
+            self._fit(site, low, high)
+
+    def _choose_float(
+        self, model: ir.Model, node: ir.Node, site: Site, low: float, high: float
+    ) -> None:
+        if self.form == "table" and site.function.channels == 1 and not site.affine:
+            _put_quantized_table(model, node, site, low, high)
+        elif self.form in ("auto", "pwl") and site.function.channels == 1 and not site.affine:
+            self._fit(site, low, high)
+            _put_piecewise_linear(model, node, site)
+        else:
+            site.form = "exact"
+            site.details["max_error"] = 0.0
+
+    def _fit(self, site: Site, low: float, high: float) -> None:
+        if high <= low:
+            high = low + 1.0
+        function = ScalarFunction(site.label, site.function)
+        y = site.function(np.linspace(low, high, 1025))
+        budget = None if self.segments else self.max_error * max(float(np.ptp(y)), 1e-30)
+        if budget is not None and self.precision == "int8":
+            budget = max(float(np.ptp(y)), 1e-30) / 1024
+        fit = fit_piecewise_linear(
+            function, low, high, segments=self.segments or None, max_error=budget
+        )
+        site.form = "pwl"
+        site.approximation = fit.form.evaluate
+        site.certificate = fit.certificate
+        site.details.update(
+            segments=len(fit.form.slopes), max_error=fit.max_error, lower_bound=fit.lower_bound
+        )
+        site.details["pwl"] = fit.form
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _saturates(node: ir.Node) -> bool:
+    """Whether the operator before an activation requantizes for it alone."""
+    source = node.inputs[0]
+    assert source is not None
+    producer = source.producer()
+    own = linear_producer(source) is not None or is_op(producer, *_REQUANTIZING)
+    return (own or is_op(producer, "LayerNorm", domain=DOMAIN)) and only_user(source) is node
+
+
+def _useful_range(site: Site, low: float, high: float) -> tuple[float, float]:
+    x = np.linspace(low, high, 1025)
+    y = site.function(x)
+    if not np.isfinite(y).all():
+        return low, high
+    columns = y if y.ndim == 2 else y[:, None]
+    ends = []
+    for channel in range(columns.shape[1]):
+        tolerance = float(np.ptp(columns)) / 255 / 8
+        ends.append(clip_tails(site.function.channel(channel), low, high, tolerance))
+    return min(end[0] for end in ends), max(end[1] for end in ends)
+
+
+def _apply_to_rows(model: ir.Model, node: ir.Node, gather: ir.Node, site: Site) -> None:
+    rows = gather.inputs[0]
+    assert rows is not None
+    assert rows.const_value is not None
+    array = rows.const_value.numpy().astype(np.float64)
+    shape = (len(array),) + (1,) * (site.function.rank - 2) + array.shape[1:]
+    result = site.function.evaluate(array.reshape(shape))
+    replace_rows(model.graph, gather, np.broadcast_to(result, shape).reshape(array.shape))
+    site.form = "rows"
+    site.details.update(max_error=0.0, input_range=[float(array.min()), float(array.max())])
+    name, output, source = node.outputs[0].name, node.outputs[0], gather.outputs[0]
+    ir.convenience.replace_all_uses_with(output, source, replace_graph_outputs=True)
+    model.graph.remove(node, safe=True)
+    output.name = None
+    source.name = name
+
+
+def _put_piecewise_linear(model: ir.Model, node: ir.Node, site: Site) -> None:
+    form, name = site.details["pwl"], node.name or site.id
+    arrays = {
+        "breakpoints": form.breakpoints,
+        "slopes": form.slopes,
+        "intercepts": form.intercepts,
+    }
+    constants = [
+        add_constant(model.graph, f"{name}_{what}", array.astype(np.float32))
+        for what, array in arrays.items()
+    ]
+    new = ir.node("PiecewiseLinear", [node.inputs[0], *constants], domain=DOMAIN, name=name)
+    new.metadata_props["actc.site"] = site.id
+    replace_node(node, [new], new.outputs[0])
+
+
+def _put_quantized_table(
+    model: ir.Model, node: ir.Node, site: Site, low: float, high: float
+) -> None:
+    low, high = _useful_range(site, low, high)
+    parameters = QuantizationParameters.from_range(low, high)
+    values = site.function(parameters.values()).astype(np.float32)
+    name = node.name or site.id
+    constants = [
+        add_constant(model.graph, f"{name}_{what}", array)
+        for what, array in (
+            ("scale", np.array(parameters.scale, np.float32)),
+            ("zero", np.array(parameters.zero_point, np.uint8)),
+            ("values", values),
+        )
+    ]
+    new = ir.node("QuantizedTable", [node.inputs[0], *constants], domain=DOMAIN, name=name)
+    new.metadata_props["actc.site"] = site.id
+    replace_node(node, [new], new.outputs[0])
+    site.form = "table"
+    site.approximation = lambda x: values[parameters.quantize(x)].astype(np.float64)
+    x = np.linspace(low, high, 65536)
+    error = float(np.abs(site.approximation(x) - site.function(x)).max())
+    site.details.update(max_error=error, entries=256)
+
+
+def unsupported(context: Context, node: ir.Node, reason: str) -> Diagnostic:
+    """A diagnostic for a node that the chosen precision cannot express."""
+    return Diagnostic(
+        "ACT0103", reason, place=Place(context.file, str(node.name), node.op_type)
+    )

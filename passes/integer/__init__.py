@@ -1,0 +1,1 @@
+"""Integer forms of float operators, one file per family; used by `integerize`."""

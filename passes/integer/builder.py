@@ -1,0 +1,258 @@
+"""The golden graph under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic, Place
+from actc.ir.context import Context
+from actc.ir.dialect import DOMAIN
+from actc.numerics.quantization import QuantizationParameters
+from actc.numerics.requantize import choose_multiplier
+from actc.passes.ranges import annotate, parameters_of
+
+Array = np.ndarray[Any, Any]
+
+MULTIPLIER_BITS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A uint8 tensor of the golden graph that stands for a float one."""
+
+    value: ir.Value
+    parameters: QuantizationParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """An int32 tensor: real = scale * integer.
+
+    Attributes:
+        value: the tensor.
+        scale: float64, a number or one per channel along `axis`.
+        axis: axis of the channels.
+        bound: largest magnitude it can take.
+    """
+
+    value: ir.Value
+    scale: Array
+    axis: int
+    bound: int
+
+
+class NoIntegerForm(Exception):
+    """An operator, as it stands, has no integer form; the text says why and what helps."""
+
+    def __init__(self, reason: str, help_text: str = "") -> None:
+        super().__init__(reason)
+        self.help = help_text
+
+
+class Builder:
+    """Collects nodes and constants, and remembers what stands for each float value."""
+
+    def __init__(self, model: ir.Model, context: Context) -> None:
+        self.model = model
+        self.context = context
+        self.nodes: list[ir.Node] = []
+        self.initializers: list[ir.Value] = []
+        self._codes: dict[ir.Value, Codes] = {}
+        self._accumulators: dict[ir.Value, Accumulator] = {}
+        self._plain: dict[ir.Value, ir.Value] = {}
+        self._names: dict[str, int] = {}
+
+    def fresh(self, name: str) -> str:
+        """A name not given before."""
+        count = self._names.get(name, 0) + 1
+        self._names[name] = count
+        return name if count == 1 else f"{name}_{count}"
+
+    def constant(self, name: str, array: Array) -> ir.Value:
+        """An initializer of the golden graph."""
+        unique = self.fresh(name)
+        value = ir.Value(
+            name=unique,
+            shape=ir.Shape(array.shape),
+            type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+            const_value=ir.tensor(array, name=unique),
+        )
+        self.initializers.append(value)
+        return value
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[ir.Value | None],
+        like: ir.Value,
+        dtype: ir.DataType,
+        *,
+        name: str,
+        attributes: dict[str, Any] | None = None,
+        domain: str = DOMAIN,
+        shape: ir.Shape | None = None,
+    ) -> ir.Value:
+        """Append a node; its output has the shape of `like` unless `shape` is given."""
+        node = ir.node(
+            op, inputs, attributes or {}, domain=domain, name=self.fresh(f"{name}/{op}")
+        )
+        output = node.outputs[0]
+        output.name = self.fresh(f"{name}.{_SUFFIX.get(dtype, 'v')}")
+        output.type = ir.TensorType(dtype)
+        output.shape = shape if shape is not None else like.shape
+        self.nodes.append(node)
+        return output
+
+    def set_codes(self, value: ir.Value, codes: Codes) -> None:
+        """Say that `codes` stand for the float `value`."""
+        annotate(codes.value, codes.parameters)
+        self._codes[value] = codes
+        self.context.facts.setdefault("golden", {})[str(value.name)] = (  # type: ignore[index]
+            str(codes.value.name),
+            codes.parameters,
+        )
+
+    def set_accumulator(self, value: ir.Value, accumulator: Accumulator) -> None:
+        """Say that `accumulator` stands for the float `value`; requantized on demand."""
+        if accumulator.bound >= 2**31:
+            raise NoIntegerForm(
+                "its sums do not fit 32 bits", "the layer is too wide or its bias too large"
+            )
+        self._accumulators[value] = accumulator
+
+    def accumulator(self, value: ir.Value) -> Accumulator | None:
+        """The accumulator that stands for `value`, if there is one."""
+        return self._accumulators.get(value)
+
+    def set_plain(self, value: ir.Value, golden: ir.Value) -> None:
+        """Map a value that is not quantized (an integer input, a float result)."""
+        self._plain[value] = golden
+
+    def plain(self, value: ir.Value) -> ir.Value | None:
+        """The golden value of an unquantized one."""
+        return self._plain.get(value)
+
+    def codes(self, value: ir.Value | None) -> Codes:
+        """The uint8 tensor for a float value, requantizing or quantizing when needed.
+
+        Raises:
+            NoIntegerForm: nothing stands for the value.
+        """
+        if value is None:
+            raise NoIntegerForm("a required input is absent")
+        if value in self._codes:
+            return self._codes[value]
+        parameters = parameters_of(value)
+        if parameters is None:
+            raise NoIntegerForm(f"its input '{value.name}' has no integer format")
+        accumulator = self._accumulators.get(value)
+        if accumulator is not None:
+            self.requantize(value, accumulator, parameters)
+        elif value in self._plain:
+            self._quantize(value, self._plain[value], parameters)
+        elif value.const_value is not None:
+            self._quantize_constant(value)
+        else:
+            raise NoIntegerForm(f"its input '{value.name}' has no integer form")
+        return self._codes[value]
+
+    def requantize(
+        self, value: ir.Value, accumulator: Accumulator, parameters: QuantizationParameters
+    ) -> None:
+        """Bring an accumulator to the codes of `parameters`."""
+        factor = accumulator.scale / parameters.scale
+        multiplier, shift = choose_multiplier(
+            factor, max_accumulator=accumulator.bound, bits=MULTIPLIER_BITS
+        )
+        rank = len(value.shape) if value.shape is not None else 0
+        if multiplier.ndim == 1:
+            shape = [1] * rank
+            shape[accumulator.axis] = -1
+            multiplier = multiplier.reshape(shape)
+        self._requantize(value, accumulator.value, multiplier, shift, parameters)
+
+    def _requantize(
+        self,
+        value: ir.Value,
+        accumulator: ir.Value,
+        multiplier: Array,
+        shift: int,
+        parameters: QuantizationParameters,
+    ) -> None:
+        name = str(value.name)
+        inputs = [
+            accumulator,
+            self.constant(f"{name}.multiplier", np.asarray(multiplier, np.int32)),
+            self.constant(f"{name}.shift", np.array(shift, np.int32)),
+            self.constant(f"{name}.zero", np.array(parameters.zero_point, np.uint8)),
+            self.constant(f"{name}.low", np.array(parameters.low, np.uint8)),
+            self.constant(f"{name}.high", np.array(parameters.high, np.uint8)),
+        ]
+        output = self.emit("Requantize", inputs, value, ir.DataType.UINT8, name=name)
+        self.set_codes(value, Codes(output, parameters))
+
+    def _quantize(
+        self, value: ir.Value, golden: ir.Value, parameters: QuantizationParameters
+    ) -> None:
+        name = str(value.name)
+        inputs = [golden, *self.parameter_constants(name, parameters)]
+        output = self.emit(
+            "QuantizeLinear", inputs, value, ir.DataType.UINT8, name=name, domain=""
+        )
+        self.set_codes(value, Codes(output, parameters))
+
+    def _quantize_constant(self, value: ir.Value) -> None:
+        assert value.const_value is not None
+        array = value.const_value.numpy()
+        parameters = QuantizationParameters.from_range(float(array.min()), float(array.max()))
+        codes = self.constant(f"{value.name}.q", parameters.quantize(array))
+        self.set_codes(value, Codes(codes, parameters))
+
+    def constant_codes(self, value: ir.Value) -> Codes:
+        """A float constant as codes of its own format."""
+        if value not in self._codes:
+            self._quantize_constant(value)
+        return self._codes[value]
+
+    def parameter_constants(
+        self, name: str, parameters: QuantizationParameters
+    ) -> tuple[ir.Value, ir.Value]:
+        """Scale (float32) and zero point (uint8) as initializers."""
+        return (
+            self.constant(f"{name}.scale", np.array(parameters.scale, np.float32)),
+            self.constant(f"{name}.zero_point", np.array(parameters.zero_point, np.uint8)),
+        )
+
+    def zero(self, codes: Codes, name: str) -> ir.Value:
+        """The zero point of `codes` as an initializer."""
+        return self.constant(f"{name}.x_zero", np.array(codes.parameters.zero_point, np.uint8))
+
+    def formats(self, value: ir.Value) -> QuantizationParameters:
+        """The format that `quantize` chose for a float value.
+
+        Raises:
+            NoIntegerForm: it chose none.
+        """
+        parameters = parameters_of(value)
+        if parameters is None:
+            raise NoIntegerForm(f"its output '{value.name}' has no integer format")
+        return parameters
+
+    def report(self, node: ir.Node, problem: NoIntegerForm) -> None:
+        """Record that `node` cannot be lowered, and go on."""
+        self.context.sink.add(
+            Diagnostic(
+                "ACT0103",
+                f"operator {node.op_type} has no integer form here: {problem}",
+                place=Place(self.context.file, str(node.name or node.outputs[0].name), node.op_type),
+                help=problem.help or "compile with --precision float32, or replace the operator",
+            )
+        )
+
+
+_SUFFIX = {ir.DataType.UINT8: "q", ir.DataType.INT32: "acc", ir.DataType.FLOAT: "f"}

@@ -1,0 +1,133 @@
+"""Activations as tables; Add, Sub and Mul of two tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.approx.function import ScalarFunction
+from actc.approx.table import fit_table
+from actc.ir.graph import constant
+from actc.ir.sites import Site
+from actc.numerics.quantization import QuantizationParameters
+from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
+from actc.passes.integer.linear import biased_matmul
+
+Array = np.ndarray[Any, Any]
+
+_FRACTION_BITS = 20
+"""Bits of the factors of a sum: 255 * 2^20 * 2 and the offset stay within int32."""
+
+
+def activation(builder: Builder, node: ir.Node) -> None:
+    """actc::Activation -> actc::Table (or ChannelTable); a clamp is nothing at all."""
+    site = builder.context.sites[node.metadata_props["actc.site"]]
+    source, output = node.inputs[0], node.outputs[0]
+    x = builder.codes(source)
+    if site.form == "clamp":
+        builder.set_codes(output, Codes(x.value, x.parameters))
+        return
+    parameters = builder.formats(output)
+    if site.function.channels == 1:
+        table = _table(site, x.parameters, parameters)
+        inputs = [x.value, builder.constant(f"{output.name}.table", table)]
+        result = builder.emit("Table", inputs, output, ir.DataType.UINT8, name=str(output.name))
+    else:
+        result = _channel_table(builder, site, x, output, parameters)
+    result.metadata_props["actc.site"] = site.id
+    builder.set_codes(output, Codes(result, parameters))
+
+
+def _table(site: Site, x: QuantizationParameters, y: QuantizationParameters) -> Array:
+    target = ScalarFunction(site.label, site.function)
+    fit = fit_table(ScalarFunction(site.label, site.effective), x, y)
+    attained = y.values()[fit.form.values]
+    used = slice(x.low, x.high + 1)
+    error = np.abs(attained - target(x.values()))[used]
+    site.details.update(
+        max_error=float(error.max()),
+        rms_error=float(np.sqrt(np.mean(error**2))),
+        lower_bound=fit.lower_bound,
+        entries=x.high - x.low + 1,
+    )
+    return fit.form.values
+
+
+def _channel_table(
+    builder: Builder, site: Site, x: Codes, output: ir.Value, y: QuantizationParameters
+) -> ir.Value:
+    real = site.function(x.parameters.values())
+    codes = y.quantize(real)
+    error = np.abs(y.values()[codes] - real)
+    site.details.update(
+        max_error=float(error.max()),
+        rms_error=float(np.sqrt(np.mean(error**2))),
+        entries=codes.size,
+    )
+    name, shape = str(output.name), [1] * site.function.rank
+    shape[site.function.axis] = -1
+    offset = (256 * np.arange(site.function.channels, dtype=np.int32)).reshape(shape)
+    inputs = [
+        x.value,
+        builder.constant(f"{name}.table", np.ascontiguousarray(codes.T).reshape(-1)),
+        builder.constant(f"{name}.offset", offset),
+    ]
+    return builder.emit("ChannelTable", inputs, output, ir.DataType.UINT8, name=name)
+
+
+def add(builder: Builder, node: ir.Node) -> None:
+    """Add (or a MatMul's bias) -> actc::IntAdd and a shift."""
+    if not biased_matmul(builder, node):
+        _sum(builder, node, 1)
+
+
+def subtract(builder: Builder, node: ir.Node) -> None:
+    """Sub -> actc::IntAdd with a negative factor."""
+    _sum(builder, node, -1)
+
+
+def _operand(builder: Builder, value: ir.Value | None) -> Codes:
+    if value is not None and constant(value) is not None:
+        return builder.constant_codes(value)
+    return builder.codes(value)
+
+
+def _sum(builder: Builder, node: ir.Node, sign: int) -> None:
+    a, b = (_operand(builder, value) for value in node.inputs[:2])
+    output, name = node.outputs[0], str(node.outputs[0].name)
+    parameters = builder.formats(output)
+    ratios = np.array([a.parameters.scale, b.parameters.scale]) / parameters.scale
+    shift = int(np.clip(_FRACTION_BITS - np.ceil(np.log2(ratios.max())), 1, 43))
+    factors = np.rint(ratios * 2.0**shift).astype(np.int64) * np.array([1, sign])
+    if np.abs(factors).max() > 2**21:
+        raise NoIntegerForm("the formats of its operands and its result are too far apart")
+    zeros = np.array([a.parameters.zero_point, b.parameters.zero_point])
+    offset = -int((factors * zeros).sum())
+    inputs = [
+        a.value,
+        b.value,
+        builder.constant(f"{name}.a_mul", np.array(factors[0], np.int32)),
+        builder.constant(f"{name}.b_mul", np.array(factors[1], np.int32)),
+        builder.constant(f"{name}.offset", np.array(offset, np.int32)),
+    ]
+    accumulator = builder.emit("IntAdd", inputs, output, ir.DataType.INT32, name=name)
+    bound = int(255 * np.abs(factors).sum())
+    scale = np.array(parameters.scale * 2.0**-shift)
+    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
+
+
+def multiply(builder: Builder, node: ir.Node) -> None:
+    """Mul of two tensors -> actc::IntMul."""
+    a, b = (_operand(builder, value) for value in node.inputs[:2])
+    output, name = node.outputs[0], str(node.outputs[0].name)
+    inputs = [
+        a.value,
+        b.value,
+        builder.constant(f"{name}.a_zero", np.array(a.parameters.zero_point, np.uint8)),
+        builder.constant(f"{name}.b_zero", np.array(b.parameters.zero_point, np.uint8)),
+    ]
+    accumulator = builder.emit("IntMul", inputs, output, ir.DataType.INT32, name=name)
+    scale = np.array(a.parameters.scale * b.parameters.scale)
+    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, 255 * 255))

@@ -1,0 +1,128 @@
+"""Conv and MatMul by constants: int8 weights per channel, int32 bias and accumulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.ir.graph import attribute_ints, constant, dims, only_user
+from actc.numerics.quantization import accumulator_bound
+from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
+from actc.passes.linear import linear_producer
+
+Array = np.ndarray[Any, Any]
+
+
+def quantize_weights(weights: Array, bias: Array, x_scale: float) -> tuple[Array, Array, Array]:
+    """Symmetric int8 weights with one scale per output channel, and the int32 bias.
+
+    Args:
+        weights: float [O, ...].
+        bias: float [O].
+        x_scale: scale of the input.
+
+    Returns:
+        int8 weights [O, ...], int32 bias [O], float64 scales [O]. A channel's scale
+        grows where its bias would not fit 28 bits.
+    """
+    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
+    largest = flat.max(axis=1, initial=0.0)
+    for_bias = np.abs(bias.astype(np.float64)) / (x_scale * 2.0**28)
+    scales = np.maximum(np.maximum(largest / 127, for_bias), 1e-30)
+    shape = (-1, *([1] * (weights.ndim - 1)))
+    codes = np.clip(np.rint(weights / scales.reshape(shape)), -127, 127).astype(np.int8)
+    return codes, np.rint(bias / (scales * x_scale)).astype(np.int32), scales
+
+
+def conv(builder: Builder, node: ir.Node) -> None:
+    """Conv -> actc::IntConv."""
+    weights = constant(node.inputs[1])
+    if weights is None:
+        raise NoIntegerForm("its weights are not constant")
+    if (text := node.attributes.get("auto_pad")) is not None and text.as_string() not in ("", "NOTSET"):
+        raise NoIntegerForm("auto_pad is not resolved", "export with explicit pads")
+    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    spatial = weights.ndim - 2
+    attributes = {
+        "strides": attribute_ints(node, "strides", [1] * spatial),
+        "pads": attribute_ints(node, "pads", [0] * (2 * spatial)),
+        "dilations": attribute_ints(node, "dilations", [1] * spatial),
+        "group": node.attributes["group"].as_int() if "group" in node.attributes else 1,
+        "kernel_shape": list(weights.shape[2:]),
+    }
+    x, output = builder.codes(node.inputs[0]), node.outputs[0]
+    offset = np.zeros(len(weights)) if bias is None else bias
+    codes, bias_codes, scales = quantize_weights(weights, offset, x.parameters.scale)
+    name = str(output.name)
+    inputs = [
+        x.value,
+        builder.constant(f"{name}.w", codes),
+        builder.constant(f"{name}.b", bias_codes.reshape(1, -1, *([1] * spatial))),
+        builder.zero(x, name),
+    ]
+    accumulator = builder.emit(
+        "IntConv", inputs, output, ir.DataType.INT32, name=name, attributes=attributes
+    )
+    bound = _bound(codes, x, bias_codes)
+    scale = scales * x.parameters.scale
+    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
+
+
+def matmul(builder: Builder, node: ir.Node) -> None:
+    """MatMul by a constant matrix -> actc::IntMatMul; its bias Add comes along."""
+    output = node.outputs[0]
+    user = only_user(output)
+    if user is not None and user.op_type == "Add" and linear_bias(user) is not None:
+        return  # lowered with its bias
+    _matmul(builder, node, output, None)
+
+
+def biased_matmul(builder: Builder, node: ir.Node) -> bool:
+    """The bias Add of a MatMul: lower both. False when `node` is no such Add."""
+    found = linear_bias(node)
+    if found is None:
+        return False
+    product, bias = found
+    _matmul(builder, product, node.outputs[0], bias)
+    return True
+
+
+def linear_bias(node: ir.Node) -> tuple[ir.Node, Array] | None:
+    """(MatMul, bias vector) when `node` adds a MatMul's bias."""
+    for data, other in ((0, 1), (1, 0)):
+        value, bias = node.inputs[data], constant(node.inputs[other])
+        product = linear_producer(value)
+        if value is None or bias is None or product is None or product.op_type != "MatMul":
+            continue
+        width = (dims(value) or (None,))[-1]
+        if only_user(value) is node and bias.size == width and bias.shape[-1:] == (width,):
+            return product, bias.reshape(-1)
+    return None
+
+
+def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | None) -> None:
+    matrix = constant(node.inputs[1])
+    if matrix is None or matrix.ndim != 2:
+        raise NoIntegerForm("it multiplies two tensors, or by more than one matrix")
+    x = builder.codes(node.inputs[0])
+    offset = np.zeros(matrix.shape[1]) if bias is None else bias
+    codes, bias_codes, scales = quantize_weights(matrix.T, offset, x.parameters.scale)
+    name = str(output.name)
+    inputs = [
+        x.value,
+        builder.constant(f"{name}.w", np.ascontiguousarray(codes.T)),
+        builder.constant(f"{name}.b", bias_codes),
+        builder.zero(x, name),
+    ]
+    accumulator = builder.emit("IntMatMul", inputs, output, ir.DataType.INT32, name=name)
+    axis = len(output.shape) - 1 if output.shape is not None else 1
+    scale = scales * x.parameters.scale
+    bound = _bound(codes, x, bias_codes)
+    builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))
+
+
+def _bound(weights: Array, x: Codes, bias: Array) -> int:
+    p = x.parameters
+    return accumulator_bound(weights, 0, 255, p.zero_point, bias)

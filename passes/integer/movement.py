@@ -1,0 +1,147 @@
+"""Operators that move codes without changing them, and row lookups."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.ir.graph import constant
+from actc.passes.embed import row_lookup
+from actc.passes.integer.builder import Builder, Codes, NoIntegerForm
+from actc.numerics.quantization import QuantizationParameters
+
+
+def move(builder: Builder, node: ir.Node) -> None:
+    """Reshape, Transpose, Slice...: the same operator on codes."""
+    if len(node.outputs) != 1:
+        _split(builder, node)
+        return
+    x, output = builder.codes(node.inputs[0]), node.outputs[0]
+    extra = [_copy_constant(builder, node, value) for value in node.inputs[1:]]
+    attributes = {k: a.value for k, a in node.attributes.items() if isinstance(a, ir.Attr)}
+    result = builder.emit(
+        node.op_type,
+        [x.value, *extra],
+        output,
+        ir.DataType.UINT8,
+        name=str(output.name),
+        attributes=attributes,
+        domain="",
+    )
+    builder.set_codes(output, Codes(result, x.parameters))
+
+
+def _copy_constant(builder: Builder, node: ir.Node, value: ir.Value | None) -> ir.Value | None:
+    if value is None:
+        return None
+    array = constant(value)
+    if array is None:
+        raise NoIntegerForm(
+            f"'{value.name}' is computed while it runs", "give data, so that shapes are known"
+        )
+    return builder.constant(str(value.name), array)
+
+
+def _split(builder: Builder, node: ir.Node) -> None:
+    x = builder.codes(node.inputs[0])
+    extra = [_copy_constant(builder, node, value) for value in node.inputs[1:]]
+    attributes = {k: a.value for k, a in node.attributes.items() if isinstance(a, ir.Attr)}
+    name = str(node.outputs[0].name)
+    first = builder.emit(
+        node.op_type,
+        [x.value, *extra],
+        node.outputs[0],
+        ir.DataType.UINT8,
+        name=name,
+        attributes=attributes,
+        domain="",
+    )
+    golden = first.producer()
+    assert golden is not None
+    golden.resize_outputs(len(node.outputs))
+    for old, new in zip(node.outputs, golden.outputs, strict=True):
+        if new is not first:
+            new.name = builder.fresh(f"{old.name}.q")
+            new.type, new.shape = ir.TensorType(ir.DataType.UINT8), old.shape
+        builder.set_codes(old, Codes(new, x.parameters))
+
+
+def concat(builder: Builder, node: ir.Node) -> None:
+    """Concat of codes; an operand of another format goes through a table first."""
+    output, name = node.outputs[0], str(node.outputs[0].name)
+    parameters = builder.formats(output)
+    parts = []
+    for value in node.inputs:
+        is_constant = value is not None and constant(value) is not None
+        x = builder.constant_codes(value) if is_constant and value is not None else builder.codes(value)
+        parts.append(rescale(builder, x, parameters, name))
+    result = builder.emit(
+        "Concat",
+        parts,
+        output,
+        ir.DataType.UINT8,
+        name=name,
+        attributes={"axis": node.attributes["axis"].as_int()},
+        domain="",
+    )
+    builder.set_codes(output, Codes(result, parameters))
+
+
+def rescale(builder: Builder, x: Codes, wanted: QuantizationParameters, name: str) -> ir.Value:
+    """The codes of `x` in another format."""
+    same = (x.parameters.scale, x.parameters.zero_point) == (wanted.scale, wanted.zero_point)
+    if same:
+        return x.value
+    table = wanted.quantize(x.parameters.values())
+    inputs = [x.value, builder.constant(f"{name}.rescale", table)]
+    return builder.emit("Table", inputs, x.value, ir.DataType.UINT8, name=f"{name}.rescaled")
+
+
+def gather(builder: Builder, node: ir.Node) -> None:
+    """Rows of a constant matrix -> actc::IntEmbed (one-hot form) or Gather of codes."""
+    lookup = row_lookup(node.outputs[0])
+    if lookup is None:
+        raise NoIntegerForm("it does not look up rows of a constant matrix")
+    rows, output, name = constant(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
+    assert rows is not None
+    parameters = builder.formats(output)
+    table = builder.constant(f"{name}.rows", parameters.quantize(rows))
+    index = _one_hot_source(node)
+    if index is not None:
+        golden = builder.plain(index)
+        if golden is None:
+            raise NoIntegerForm("its index is computed by operators without integer form")
+        if index.dtype == ir.DataType.INT64:
+            golden = builder.emit(
+                "Cast", [golden], index, ir.DataType.INT32, name=f"{name}.index",
+                attributes={"to": int(ir.DataType.INT32)}, domain="",
+            )  # fmt: skip
+        result = builder.emit("IntEmbed", [golden, table], output, ir.DataType.UINT8, name=name)
+    else:
+        source = node.inputs[1]
+        golden = builder.plain(source) if source is not None else None
+        if golden is None:
+            raise NoIntegerForm("its index is computed by operators without integer form")
+        result = builder.emit(
+            "Gather", [table, golden], output, ir.DataType.UINT8, name=name, domain=""
+        )
+    builder.set_codes(output, Codes(result, parameters))
+
+
+def _one_hot_source(node: ir.Node) -> ir.Value | None:
+    """The index before `normalize` sent unknown codes to the last row."""
+    if "actc.embedding" not in node.metadata_props or node.inputs[1] is None:
+        return None
+    where = node.inputs[1].producer()
+    return where.inputs[1] if where is not None and where.op_type == "Where" else None
+
+
+def index_step(builder: Builder, node: ir.Node) -> None:
+    """Comparisons and choices of a one-hot index: part of actc::IntEmbed."""
+    users = [use.node for output in node.outputs for use in output.uses()]
+    inside = ("GreaterOrEqual", "Less", "And", "Where")
+    good = all(u.op_type in inside or "actc.embedding" in u.metadata_props for u in users)
+    if not good or node.outputs[0].dtype == ir.DataType.FLOAT:
+        raise NoIntegerForm("it joins tensors of different origin")
+
+

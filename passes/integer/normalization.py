@@ -1,0 +1,73 @@
+"""Softmax and layer normalization on integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.ir.graph import constant, dims
+from actc.passes.integer.builder import Accumulator, Builder, NoIntegerForm
+
+_NORMAL_BITS = 12
+"""Fraction bits of the normalized value inside actc::IntLayerNorm."""
+
+
+def softmax(builder: Builder, node: ir.Node) -> None:
+    """Softmax -> actc::IntSoftmax: exponentials from a table, one exact division."""
+    x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
+    shape = dims(output)
+    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
+    if shape is None or (length := shape[axis]) is None:
+        raise NoIntegerForm("the length of its axis is not known")
+    one = 2.0 ** min(24, 30 - int(np.ceil(np.log2(max(length, 2)))))
+    table = np.rint(one * np.exp(-x.parameters.scale * np.arange(256))).astype(np.int32)
+    result = builder.emit(
+        "IntSoftmax",
+        [x.value, builder.constant(f"{name}.exp", table)],
+        output,
+        ir.DataType.FLOAT,
+        name=name,
+        attributes={"axis": axis % len(shape)},
+    )
+    builder.set_plain(output, result)
+
+
+def layer_norm(builder: Builder, node: ir.Node) -> None:
+    """actc::LayerNorm -> actc::IntLayerNorm.
+
+    The scale of the input cancels: with d = n*q - sum(q), (x - mean) / sqrt(var + eps)
+    is d / sqrt(n*sum(q^2) - sum(q)^2 + eps*n^2/scale^2), exact up to the square root.
+    """
+    x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
+    gamma, beta, shape = constant(node.inputs[1]), constant(node.inputs[2]), dims(output)
+    axis = node.attributes["axis"].as_int()
+    if shape is None or (count := shape[axis]) is None or gamma is None or beta is None:
+        raise NoIntegerForm("its shape or its parameters are not known")
+    if count > 2**14:
+        raise NoIntegerForm("it normalizes over more than 16384 values")
+    gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
+    # |normal| <= sqrt(count): keep normal * gamma + beta within 30 bits.
+    reach = np.sqrt(count) * 2.0**_NORMAL_BITS
+    largest = max(float(np.abs(gamma).max()), float(np.abs(beta).max()) / np.sqrt(count), 1e-30)
+    bits = np.floor(np.log2(2.0**29 / (reach * largest)))
+    step = 2.0**-bits
+    gamma_codes = np.rint(gamma / step).astype(np.int32)
+    beta_codes = np.rint(beta / step * 2.0**_NORMAL_BITS).astype(np.int32)
+    epsilon = node.attributes["epsilon"].as_float() * (count / x.parameters.scale) ** 2
+    inputs = [
+        x.value,
+        builder.constant(f"{name}.gamma", gamma_codes),
+        builder.constant(f"{name}.beta", beta_codes),
+        builder.constant(f"{name}.eps", np.array(max(epsilon, 2.0**-20), np.float64)),
+    ]
+    accumulator = builder.emit(
+        "IntLayerNorm",
+        inputs,
+        output,
+        ir.DataType.INT32,
+        name=name,
+        attributes={"axis": axis, "count": count},
+    )
+    bound = int(reach * np.abs(gamma_codes).max() + np.abs(beta_codes).max()) + 1
+    scale = np.array(step * 2.0**-_NORMAL_BITS)
+    builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))

@@ -1,0 +1,160 @@
+"""Rewrite the quantized model as integers: golden.onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.errors import ModelError
+from actc.ir.context import context_of
+from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
+from actc.ir.graph import remove_dead
+from actc.passes.base import Pass
+from actc.passes.integer import elementwise, linear, movement, normalization, pooling
+from actc.passes.integer.builder import Builder, NoIntegerForm
+from actc.passes.quantize import MOVEMENT
+
+Handler = Callable[[Builder, ir.Node], None]
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("", "Add"): elementwise.add,
+    ("", "AveragePool"): pooling.average_pool,
+    ("", "Concat"): movement.concat,
+    ("", "Conv"): linear.conv,
+    ("", "Gather"): movement.gather,
+    ("", "GlobalAveragePool"): pooling.global_average,
+    ("", "GlobalMaxPool"): pooling.global_max,
+    ("", "MatMul"): linear.matmul,
+    ("", "MaxPool"): pooling.max_pool,
+    ("", "Mul"): elementwise.multiply,
+    ("", "ReduceMax"): pooling.reduce_max,
+    ("", "ReduceMean"): pooling.reduce_mean,
+    ("", "Softmax"): normalization.softmax,
+    ("", "Sub"): elementwise.subtract,
+    (DOMAIN, "Activation"): elementwise.activation,
+    (DOMAIN, "LayerNorm"): normalization.layer_norm,
+    **{
+        ("", op): movement.move
+        for op in MOVEMENT
+        - {"Concat", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Pad", "Expand", "Tile"}
+    },
+    **{("", op): movement.index_step for op in ("GreaterOrEqual", "Less", "And", "Where")},
+}
+"""Integer form of each float operator that has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integerize(Pass):
+    """Rules:
+
+    1. Every float operator becomes its integer form (`HANDLERS`); all operators
+       that have none are reported together.
+    2. A graph input is quantized, a graph output dequantized; a linear operator's
+       accumulator that is an output is dequantized directly, without rounding to
+       eight bits first.
+    3. Nothing between them is float, but for the one division of IntSoftmax.
+    """
+
+    name: ClassVar[str] = "integerize"
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        context = context_of(model)
+        builder = Builder(model, context)
+        inputs = [_input(builder, value) for value in model.graph.inputs]
+        for node in model.graph:
+            _lower(builder, node)
+        outputs = [_output(builder, value) for value in model.graph.outputs]
+        if context.sink.errors:
+            raise ModelError(context.sink.items)
+        graph = ir.Graph(
+            inputs,
+            [value for value in outputs if value is not None],
+            nodes=builder.nodes,
+            initializers=builder.initializers,
+            opset_imports={"": GOLDEN_OPSET, DOMAIN: VERSION},
+            name="golden",
+        )
+        remove_dead(graph)
+        model.graph = graph
+        model.functions.clear()
+        model.opset_imports.clear()
+        model.opset_imports.update({"": GOLDEN_OPSET, DOMAIN: VERSION})
+        add_bodies(model)
+        return ir.passes.PassResult(model, modified=True)
+
+
+def _input(builder: Builder, value: ir.Value) -> ir.Value:
+    golden = ir.Value(name=builder.fresh(str(value.name)), type=value.type, shape=value.shape)
+    builder.set_plain(value, golden)
+    return golden
+
+
+def _lower(builder: Builder, node: ir.Node) -> None:
+    handler = HANDLERS.get((node.domain, node.op_type))
+    try:
+        if handler is None:
+            raise NoIntegerForm("actc does not know one")
+        handler(builder, node)
+    except NoIntegerForm as problem:
+        if not _follows(builder, node):
+            builder.report(node, problem)
+
+
+def _follows(builder: Builder, node: ir.Node) -> bool:
+    """Whether a node fails only because one before it did (that one is reported)."""
+    reported = {d.place.node for d in builder.context.sink.errors}
+    producers = [value.producer() for value in node.inputs if value is not None]
+    follows = any(p is not None and _name(p) in reported for p in producers)
+    if follows:
+        builder.context.facts.setdefault("follows", {})[_name(node)] = True  # type: ignore[index]
+    known = builder.context.facts.get("follows", {})
+    return follows or any(p is not None and _name(p) in known for p in producers)
+
+
+def _name(node: ir.Node) -> str:
+    return str(node.name or node.outputs[0].name)
+
+
+def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
+    """The float output of the golden graph, under the model's own name."""
+    try:
+        result = _dequantized(builder, value)
+    except NoIntegerForm as problem:
+        producer = value.producer()
+        if producer is not None and not _follows(builder, producer) and not builder.context.sink.errors:
+            builder.report(producer, problem)
+        return None
+    result.name = value.name
+    return result
+
+
+def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
+    plain = builder.plain(value)
+    if plain is not None and plain.producer() is not None:
+        return plain
+    name, accumulator = f"{value.name}.out", builder.accumulator(value)
+    if accumulator is not None:
+        per_channel = accumulator.scale.ndim == 1
+        scale = builder.constant(f"{name}.scale", accumulator.scale.astype(np.float32))
+        return builder.emit(
+            "DequantizeLinear",
+            [accumulator.value, scale],
+            value,
+            ir.DataType.FLOAT,
+            name=name,
+            attributes={"axis": accumulator.axis} if per_channel else {},
+            domain="",
+        )
+    codes = builder.codes(value)
+    return builder.emit(
+        "DequantizeLinear",
+        [codes.value, *builder.parameter_constants(name, codes.parameters)],
+        value,
+        ir.DataType.FLOAT,
+        name=name,
+        domain="",
+    )

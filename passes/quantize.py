@@ -1,0 +1,129 @@
+"""Choose the integer format of every tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.calibrate.histogram import METHODS, choose_range
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+from actc.ir.context import Context, context_of
+from actc.ir.graph import is_op
+from actc.numerics.quantization import QuantizationParameters
+from actc.passes.base import Pass
+from actc.passes.ranges import Range, annotate, parameters_of
+
+MOVEMENT = frozenset(
+    {
+        "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat",
+        "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Identity", "Expand", "Tile", "Pad",
+    }
+)  # fmt: skip
+"""Operators whose output codes are input codes: one format on both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize(Pass):
+    """Rules (uint8, one scale and zero point per tensor):
+
+    1. Values joined by operators that only move codes share a format.
+    2. A clamp shares the format of what it clamps: the range behind the clamp.
+    3. A format that an earlier pass chose for an activation's input stays, unless
+       rule 1 joins it with other values.
+    4. Every other format holds the range that `method` picks from the histogram
+       (minmax, percentile, mse, entropy); it always holds zero exactly.
+
+    Weights are quantized where they are used (`integerize`): int8, symmetric, one
+    scale per output channel.
+    """
+
+    name: ClassVar[str] = "quantize"
+
+    method: str = "minmax"
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        if self.method not in METHODS:
+            known = ", ".join(METHODS)
+            message = f"unknown calibration method '{self.method}'"
+            raise UsageError(Diagnostic("ACT0201", message, help=f"known methods: {known}"))
+        context = context_of(model)
+        groups = _Groups()
+        clamped: dict[ir.Value, Range] = {}
+        for node in model.graph:
+            _join(node, context, groups, clamped)
+        for members in groups.of(_float_values(model)):
+            self._format(members, context, clamped)
+        return ir.passes.PassResult(model, modified=True)
+
+    def _format(
+        self, members: list[ir.Value], context: Context, clamped: dict[ir.Value, Range]
+    ) -> None:
+        if len(members) == 1 and parameters_of(members[0]) is not None:
+            return
+        ranges = [
+            choose_range(context.ranges[str(value.name)], self.method)
+            for value in members
+            if value not in clamped and str(value.name) in context.ranges
+        ]
+        if not ranges:
+            return
+        low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+        parameters = QuantizationParameters.from_range(low, high)
+        for value in members:
+            annotate(value, _clamped(parameters, clamped.get(value)))
+
+
+def _float_values(model: ir.Model) -> list[ir.Value]:
+    values = [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]
+    return [value for value in values if value.dtype == ir.DataType.FLOAT]
+
+
+def _join(
+    node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Value, Range]
+) -> None:
+    data = [v for v in node.inputs if v is not None and v.dtype == ir.DataType.FLOAT]
+    if node.domain == "" and node.op_type in MOVEMENT:
+        for value in [*data[1:], *node.outputs] if data else []:
+            if data[0].const_value is None and value.const_value is None:
+                groups.join(data[0], value)
+    site = context.sites.get(node.metadata_props.get("actc.site", ""))
+    if site is not None and site.form == "clamp" and is_op(node, "Activation", domain="actc"):
+        low, high = site.details["clamp"]
+        clamped[data[0]] = (-np.inf if low is None else low, np.inf if high is None else high)
+        groups.join(data[0], node.outputs[0])
+
+
+def _clamped(parameters: QuantizationParameters, ends: Range | None) -> QuantizationParameters:
+    if ends is None:
+        return parameters
+    low, high = (int(parameters.quantize(np.float32(end))) for end in ends)
+    return QuantizationParameters(parameters.scale, parameters.zero_point, low, high)
+
+
+class _Groups:
+    """Union-find over values, in order of first appearance."""
+
+    def __init__(self) -> None:
+        self._parent: dict[ir.Value, ir.Value] = {}
+
+    def _root(self, value: ir.Value) -> ir.Value:
+        while self._parent.get(value, value) is not value:
+            value = self._parent[value]
+        return value
+
+    def join(self, a: ir.Value, b: ir.Value) -> None:
+        """Put two values in one group."""
+        root_a, root_b = self._root(a), self._root(b)
+        if root_a is not root_b:
+            self._parent[root_b] = root_a
+
+    def of(self, values: list[ir.Value]) -> list[list[ir.Value]]:
+        """The groups among `values`."""
+        members: dict[ir.Value, list[ir.Value]] = {}
+        for value in values:
+            members.setdefault(self._root(value), []).append(value)
+        return list(members.values())

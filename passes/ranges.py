@@ -1,0 +1,69 @@
+"""Quantization parameters of values: written on them, read from them, chosen for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.numerics.quantization import QuantizationParameters
+
+Array = np.ndarray[Any, Any]
+Range = tuple[float, float]
+
+_KEYS = ("actc.scale", "actc.zero_point", "actc.low", "actc.high")
+_GRID = 4097
+
+
+def annotate(value: ir.Value, parameters: QuantizationParameters) -> None:
+    """Write `parameters` on `value`; floats in their shortest exact spelling."""
+    numbers = (parameters.scale, parameters.zero_point, parameters.low, parameters.high)
+    for key, number in zip(_KEYS, numbers, strict=True):
+        value.metadata_props[key] = repr(number)
+
+
+def parameters_of(value: ir.Value) -> QuantizationParameters | None:
+    """The parameters written on `value`, None when there are none."""
+    found = [value.metadata_props.get(key) for key in _KEYS]
+    if any(text is None for text in found):
+        return None
+    scale, zero, low, high = (str(text) for text in found)
+    return QuantizationParameters(float(scale), int(zero), int(low), int(high))
+
+
+def is_clamp(function: Callable[[Array], Array], low: float, high: float) -> Range | None:
+    """(a, b) if the function is clip(x, a, b) on [low, high] and beyond, else None."""
+    reach = 2 * max(abs(low), abs(high), 1.0)
+    x = np.linspace(-reach, reach, _GRID)
+    y = function(x)
+    if not np.isfinite(y).all():
+        return None
+    a, b = float(y.min()), float(y.max())
+    a = -np.inf if a <= -reach else a
+    b = np.inf if b >= reach else b
+    return (a, b) if a < b and np.array_equal(y, np.clip(x, a, b)) else None
+
+
+def clip_tails(function: Callable[[Array], Array], low: float, high: float, tolerance: float) -> Range:
+    """The part of [low, high] that matters to the function.
+
+    Beyond the returned ends the function stays within `tolerance` of its value at
+    the end, so that saturating the input there costs no more. Spending no codes on
+    the flat tails (of a sigmoid, a SiLU) leaves finer steps where it bends.
+    """
+    x = np.linspace(low, high, _GRID)
+    y = function(x)
+    left = _flat_prefix(y, tolerance)
+    right = _flat_prefix(y[::-1], tolerance)
+    if left + right >= _GRID - 1:
+        return low, high
+    return float(x[left]), float(x[_GRID - 1 - right])
+
+
+def _flat_prefix(y: Array, tolerance: float) -> int:
+    """Last k for which y[0..k] stays within `tolerance` of y[k], for every smaller k too."""
+    spread = np.maximum(np.maximum.accumulate(y) - y, y - np.minimum.accumulate(y))
+    outside = np.flatnonzero(~(spread <= tolerance))
+    return int(outside[0]) - 1 if len(outside) else len(y) - 1
