@@ -2,129 +2,147 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tvm.tirx.script.builder import ir as T
 
-from actc.targets.tvm.kernels.conv_epilogue import Multiplier, load_multiplier, store_tile_vector
+from actc.targets.tvm.kernels.conv_epilogue import Multiplier, store_tile_vector
 from actc.targets.tvm.kernels.conv_frame import KernelFrame
 from actc.targets.tvm.kernels.conv_input import WordMap, allocate_scratch, prepare_input
-from actc.targets.tvm.kernels.conv_tiling import ChannelTile, Tiling, dense_tiling, packed_size
-from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, load, store
+from actc.targets.tvm.kernels.conv_tiling import ChannelTile, Tiling, dense_tiling
+from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
-_UNROLLED_STEPS = 12
+_UNROLLED_STEPS = 4
 """Reductions of at most this many words are written out."""
 
 
-class _Step:
-    """One word of the reduction: blocks x pixels dot products."""
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """One repetition of a channel tile.
 
-    def __init__(
-        self,
-        tiling: Tiling,
-        tile: ChannelTile,
-        source: WordMap,
-        weight: Buffer,
-        acc: Buffer,
-        base: Expr,
-        pixel_stride: int,
-    ) -> None:
-        self.tiling = tiling
-        self.tile = tile
-        self.source = source
-        self.weight = weight
-        self.acc = acc
-        self.base = base
-        self.pixel_stride = pixel_stride
+    Attributes:
+        starts: first output channel of each block.
+        weight: first byte of the packed weights.
+        multipliers: one per block; empty when accumulators are stored.
+    """
 
-    def emit(self, offset: Expr, step: Expr) -> None:
-        """Add the products of the word at `offset` from the tile's base."""
-        dot, lanes = self.tiling.dot, self.tiling.lanes
-        blocks = len(self.tile.starts)
-        size = blocks * dot.word_bytes(lanes)
-        weights = dot.weights(self.weight, self.tile.offset + step * size, blocks, lanes)
-        for pixel in range(self.tiling.pixels):
-            word = self.source.buffer[self.base + (offset + pixel * self.pixel_stride)]
-            values = dot.activation(T.Bind(word), lanes)
-            for block, factors in enumerate(weights):
-                at = (pixel * blocks + block) * lanes
-                total = dot.accumulate(load(self.acc, at, lanes), values, factors)
-                store(self.acc, at, total, lanes)
+    starts: list[Expr]
+    weight: Expr
+    multipliers: list[Multiplier]
 
 
-class _Reduction:
-    """The loops over kernel rows, taps and words of one channel tile."""
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """Emits the code of one channel tile over one map."""
 
-    def __init__(self, tiling: Tiling, tile: ChannelTile, source: WordMap, spec: ConvSpec) -> None:
-        self.extents = (*tiling.taps, tile.words)
-        self.strides = (
-            spec.dilations[0] * source.row,
-            source.dilation * source.pixel,
-            source.word,
+    frame: KernelFrame
+    tiling: Tiling
+    tile: ChannelTile
+    source: WordMap
+    out: Buffer
+
+    def row(self, y: Expr) -> None:
+        """All pixels of output row `y`, for every repetition of the tile."""
+        with T.serial(0, self.tile.repeats) as repeat:
+            channels = self._channels(repeat)
+            pixels, width = self.tiling.pixels, self.tiling.row_pixels
+            with T.serial(0, -(-width // pixels)) as step:
+                x = T.Bind(T.min(step * pixels, width - pixels))
+                self._register_tile(channels, y, x, pixels)
+
+    def all_samples(self, pixels_in_all: Expr) -> None:
+        """Every pixel of every sample, as many as only the caller's batch tells."""
+        pixels = self.tiling.pixels
+        with T.serial(0, self.tile.repeats) as repeat:
+            channels = self._channels(repeat)
+            whole = T.Bind(T.floordiv(pixels_in_all, pixels))
+            with T.serial(0, whole) as step:
+                self._register_tile(channels, 0, step * pixels, pixels)
+            with T.serial(0, pixels_in_all - whole * pixels) as rest:
+                self._register_tile(channels, 0, whole * pixels + rest, 1)
+
+    def _channels(self, repeat: Expr) -> _Channels:
+        lanes = self.tiling.lanes
+        shift = T.Bind(repeat * (len(self.tile.starts) * lanes))
+        starts = [start + shift for start in self.tile.starts]
+        weight = T.Bind(self.tile.offset + repeat * self.tiling.tile_bytes(self.tile))
+        return _Channels(starts, weight, self.frame.multipliers(starts, lanes))
+
+    def _register_tile(self, channels: _Channels, y: Expr, x: Expr, pixels: int) -> None:
+        """`pixels` output pixels from (y, x) on."""
+        spec, lanes, blocks = self.frame.spec, self.tiling.lanes, len(channels.starts)
+        stride = spec.strides[1] * self.source.pixel
+        base = T.Bind(
+            y * (spec.strides[0] * self.source.row)
+            + x * stride
+            + self.tile.first_word * self.source.word
         )
-        self.steps = tiling.taps[0] * tiling.taps[1] * tile.words
+        acc = accumulators(pixels * blocks, lanes)
+        for at, vector in enumerate(acc):
+            start = channels.starts[at % blocks]
+            store(vector, 0, load(self.frame.bias, start, lanes), lanes)
+        self._reduce(channels, acc, base, 0, 0)
+        width = padded(spec.out_c)
+        first = (y * self.tiling.row_pixels + x) * width
+        for at, vector in enumerate(acc):
+            pixel, block = divmod(at, blocks)
+            place = first + (pixel * width + channels.starts[block])
+            multiplier = channels.multipliers[block] if channels.multipliers else None
+            total = load(vector, 0, lanes)
+            store_tile_vector(self.out, place, total, multiplier, spec.epilogue, lanes)
 
-    def run(self, body: _Step) -> None:
-        """Call `body.emit(input offset, step)` for every word."""
-        self._nest(body, 0, 0, 0)
-
-    def _nest(self, body: _Step, axis: int, offset: Expr, step: Expr) -> None:
-        if axis == len(self.extents):
-            body.emit(offset, step)
+    def _reduce(
+        self, channels: _Channels, acc: list[Buffer], word: Expr, step: Expr, axis: int
+    ) -> None:
+        """Loop over kernel rows, taps and words from `axis` on."""
+        spec, source = self.frame.spec, self.source
+        extents = (*self.tiling.taps, self.tile.words)
+        strides = (spec.dilations[0] * source.row, source.dilation * source.pixel, source.word)
+        if axis == len(extents):
+            self._multiply(channels, acc, word, step)
             return
-        extent, stride = self.extents[axis], self.strides[axis]
-        if extent == 1 or self.steps <= _UNROLLED_STEPS:
+        extent, stride = extents[axis], strides[axis]
+        if extents[0] * extents[1] * extents[2] <= _UNROLLED_STEPS or extent == 1:
             for i in range(extent):
-                self._nest(body, axis + 1, offset + i * stride, step * extent + i)
+                self._reduce(channels, acc, word + i * stride, step * extent + i, axis + 1)
         else:
             with T.serial(0, extent) as i:
-                self._nest(body, axis + 1, offset + i * stride, step * extent + i)
+                self._reduce(channels, acc, word + i * stride, step * extent + i, axis + 1)
 
-
-def _channel_tile(
-    frame: KernelFrame, tiling: Tiling, tile: ChannelTile, source: WordMap, out: Buffer, y: Expr
-) -> None:
-    """All pixels of row `y` for the channels of one tile."""
-    spec, lanes, pixels = frame.spec, tiling.lanes, tiling.pixels
-    channels = padded(spec.out_c)
-    multipliers: list[Multiplier | None] = [
-        None if frame.multiplier is None else load_multiplier(frame.multiplier, start, lanes)
-        for start in tile.starts
-    ]
-    stride = spec.strides[1] * source.pixel
-    with T.serial(0, -(-tiling.row_pixels // pixels)) as step:
-        x = T.Bind(T.min(step * pixels, tiling.row_pixels - pixels))
-        base = T.Bind(
-            y * (spec.strides[0] * source.row) + x * stride + tile.first_word * source.word
-        )
-        acc = T.alloc_buffer((pixels * len(tile.starts) * lanes,), "int32", scope="local")
-        for at in range(pixels * len(tile.starts)):
-            start = tile.starts[at % len(tile.starts)]
-            store(acc, at * lanes, load(frame.bias, start, lanes), lanes)
-        body = _Step(tiling, tile, source, frame.weight, acc, base, stride)
-        _Reduction(tiling, tile, source, spec).run(body)
-        first = (y * tiling.row_pixels + x) * channels
-        for at in range(pixels * len(tile.starts)):
-            pixel, block = divmod(at, len(tile.starts))
-            store_tile_vector(
-                out,
-                first + (pixel * channels + tile.starts[block]),
-                load(acc, at * lanes, lanes),
-                multipliers[block],
-                spec.epilogue,
-                lanes,
-            )
+    def _multiply(self, channels: _Channels, acc: list[Buffer], word: Expr, step: Expr) -> None:
+        """Add the products of one word of every pixel."""
+        dot, lanes, blocks = self.tiling.dot, self.tiling.lanes, len(channels.starts)
+        first = channels.weight + step * (blocks * dot.word_bytes(lanes))
+        weights = dot.weights(self.frame.weight, first, blocks, lanes)
+        stride = self.frame.spec.strides[1] * self.source.pixel
+        for pixel in range(len(acc) // blocks):
+            values = dot.activation(T.Bind(self.source.buffer[word + pixel * stride]), lanes)
+            for block, factors in enumerate(weights):
+                vector = acc[pixel * blocks + block]
+                total = dot.accumulate(load(vector, 0, lanes), values, factors)
+                store(vector, 0, total, lanes)
 
 
 def dense_prim_func(spec: ConvSpec, features: frozenset[str], name: str) -> Expr:
     """The PrimFunc of a convolution that is not depthwise; see `ConvSpec`."""
     tiling = dense_tiling(spec, features)
-    frame = KernelFrame(spec, packed_size(tiling), features)
+    frame = KernelFrame(spec, tiling.packed_bytes(), features)
 
     def sample(words: Buffer, out: Buffer, scratch: tuple[Buffer | None, Buffer | None]) -> None:
         source = prepare_input(words, spec, scratch, tiling.folded)
         with T.serial(0, tiling.rows) as y:
             for tile in tiling.tiles:
-                _channel_tile(frame, tiling, tile, source, out, y)
+                _Pass(frame, tiling, tile, source, out).row(y)
             frame.finish_row(out, y, tiling.row_pixels)
 
+    def all_samples(words: Buffer, out: Buffer, batch: Expr) -> None:
+        source = prepare_input(words, spec, (None, None), 0)
+        for tile in tiling.tiles:
+            _Pass(frame, tiling, tile, source, out).all_samples(batch * tiling.row_pixels)
+        with T.serial(0, batch) as n:
+            frame.finish_row(out, n, tiling.row_pixels)
+
+    if tiling.across_samples:
+        return frame.prim_func_across(name, all_samples)
     return frame.prim_func(name, lambda: allocate_scratch(spec, tiling.folded), sample)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tvm.tirx.script.builder import ir as T
 
-from actc.targets.tvm.kernels.conv_epilogue import Multiplier, load_multiplier, store_tile_vector
+from actc.targets.tvm.kernels.conv_epilogue import store_tile_vector
 from actc.targets.tvm.kernels.conv_frame import KernelFrame
 from actc.targets.tvm.kernels.conv_input import WordMap, allocate_scratch, prepare_input
 from actc.targets.tvm.kernels.conv_isa import DotProduct, Int8Array, dot_product
@@ -18,6 +18,7 @@ from actc.targets.tvm.kernels.conv_tiling import block_starts
 from actc.targets.tvm.kernels.conv_vector import (
     Buffer,
     Expr,
+    accumulators,
     intrinsic,
     load,
     store,
@@ -33,12 +34,12 @@ class _Plan:
     """Vectors, pixels per tile and packed layout (block, tap, lane) of int32."""
 
     def __init__(self, spec: ConvSpec, features: frozenset[str]) -> None:
-        channels = padded(spec.out_c)
         dot: DotProduct = dot_product(features)
+        self.channels = padded(spec.out_c)
         self.lanes = dot.lanes
-        while self.lanes > channels:
+        while self.lanes > self.channels:
             self.lanes //= 2
-        self.starts = block_starts(channels, self.lanes)
+        self.blocks = -(-self.channels // self.lanes)
         self.taps = spec.kernel[0] * spec.kernel[1]
         most = min(8 if dot.registers > 16 else 4, spec.out_w)
         self.pixels = -(-spec.out_w // -(-spec.out_w // most))
@@ -57,21 +58,23 @@ def pack_depthwise(
     plan = _Plan(spec, features)
     lanes = np.zeros((padded(spec.out_c), plan.taps), "<i4")
     lanes[: spec.out_c] = weight.reshape(spec.out_c, plan.taps)
-    parts = [lanes[start : start + plan.lanes].T for start in plan.starts]
+    starts = block_starts(plan.channels, plan.lanes)
+    parts = [lanes[start : start + plan.lanes].T for start in starts]
     return np.ascontiguousarray(np.stack(parts)).reshape(-1).view(np.int8)
 
 
 class _Tile:
     """Accumulators of neighbouring pixels for one vector of channels."""
 
-    def __init__(self, plan: _Plan, frame: KernelFrame, source: WordMap, block: int) -> None:
+    def __init__(self, plan: _Plan, frame: KernelFrame, source: WordMap, block: Expr) -> None:
         self.plan = plan
         self.spec = frame.spec
         self.source = source
         self.weight = frame.weight
-        self.block = block
+        # A tap's weights are 4 * lanes bytes; tap 0 of the block is here.
+        self.first_weight = block * (plan.taps * 4 * plan.lanes)
 
-    def reduce(self, acc: Buffer, base: Expr) -> None:
+    def reduce(self, acc: list[Buffer], base: Expr) -> None:
         """Add all taps; `base` is the first input word of the tile."""
         height = self.spec.kernel[0]
         if self.plan.unrolled:
@@ -81,19 +84,19 @@ class _Tile:
             with T.serial(0, height) as row:
                 self._kernel_row(acc, base, row)
 
-    def _kernel_row(self, acc: Buffer, base: Expr, ky: Expr) -> None:
+    def _kernel_row(self, acc: list[Buffer], base: Expr, ky: Expr) -> None:
         spec, lanes = self.spec, self.plan.lanes
         start = base + ky * (spec.dilations[0] * self.source.row)
         loaded: dict[int, Expr] = {}
         for kx in range(spec.kernel[1]):
-            tap = self.block * self.plan.taps + ky * spec.kernel[1] + kx
-            factor = T.Bind(load(self.weight, tap * (4 * lanes), 4 * lanes))
+            tap = self.first_weight + (ky * spec.kernel[1] + kx) * (4 * lanes)
+            factor = T.Bind(load(self.weight, tap, 4 * lanes))
             for pixel in range(self.plan.pixels):
                 place = pixel * spec.strides[1] + kx * spec.dilations[1]
                 if place not in loaded:
                     loaded[place] = self._activation(start + place * self.source.pixel)
-                total = self._multiply_add(load(acc, pixel * lanes, lanes), loaded[place], factor)
-                store(acc, pixel * lanes, total, lanes)
+                total = self._multiply_add(load(acc[pixel], 0, lanes), loaded[place], factor)
+                store(acc[pixel], 0, total, lanes)
 
     def _activation(self, word: Expr) -> Expr:
         lanes = self.plan.lanes
@@ -111,41 +114,38 @@ class _Tile:
         return intrinsic(name, vector_type("int32", lanes), total, *operands)
 
 
-def _row(
-    frame: KernelFrame, plan: _Plan, block: int, source: WordMap, out: Buffer, y: Expr
-) -> None:
-    """One vector of channels of output row `y`."""
+def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr) -> None:
+    """Output row `y`, one vector of channels after the other."""
     spec, lanes = frame.spec, plan.lanes
-    channels, start = padded(spec.out_c), plan.starts[block]
-    multiplier: Multiplier | None = None
-    if frame.multiplier is not None:
-        multiplier = load_multiplier(frame.multiplier, start, lanes)
-    with T.serial(0, -(-spec.out_w // plan.pixels)) as step:
-        x = T.Bind(T.min(step * plan.pixels, spec.out_w - plan.pixels))
-        stride = spec.strides[1] * source.pixel
-        base = T.Bind(y * (spec.strides[0] * source.row) + x * stride + start // 4)
-        acc = T.alloc_buffer((plan.pixels * lanes,), "int32", scope="local")
-        for pixel in range(plan.pixels):
-            store(acc, pixel * lanes, load(frame.bias, start, lanes), lanes)
-        _Tile(plan, frame, source, block).reduce(acc, base)
-        first = (y * spec.out_w + x) * channels + start
-        for pixel in range(plan.pixels):
-            total = load(acc, pixel * lanes, lanes)
-            at = first + pixel * channels
-            store_tile_vector(out, at, total, multiplier, spec.epilogue, lanes)
+    with T.serial(0, plan.blocks) as block:
+        start = T.Bind(T.min(block * lanes, plan.channels - lanes))
+        multipliers = frame.multipliers([start], lanes)
+        with T.serial(0, -(-spec.out_w // plan.pixels)) as step:
+            x = T.Bind(T.min(step * plan.pixels, spec.out_w - plan.pixels))
+            stride = spec.strides[1] * source.pixel
+            row = y * (spec.strides[0] * source.row)
+            base = T.Bind(row + x * stride + T.floordiv(start, 4))
+            acc = accumulators(plan.pixels, lanes)
+            for vector in acc:
+                store(vector, 0, load(frame.bias, start, lanes), lanes)
+            _Tile(plan, frame, source, block).reduce(acc, base)
+            first = (y * spec.out_w + x) * plan.channels + start
+            for pixel, vector in enumerate(acc):
+                total, at = load(vector, 0, lanes), first + pixel * plan.channels
+                multiplier = multipliers[0] if multipliers else None
+                store_tile_vector(out, at, total, multiplier, spec.epilogue, lanes)
 
 
 def depthwise_prim_func(spec: ConvSpec, features: frozenset[str], name: str) -> Expr:
     """The PrimFunc of a depthwise convolution; see `ConvSpec`."""
     plan = _Plan(spec, features)
-    size = len(plan.starts) * plan.taps * plan.lanes * 4
+    size = plan.blocks * plan.taps * plan.lanes * 4
     frame = KernelFrame(spec, size, features)
 
     def sample(words: Buffer, out: Buffer, scratch: tuple[Buffer | None, Buffer | None]) -> None:
         source = prepare_input(words, spec, scratch, 0)
         with T.serial(0, spec.out_h) as y:
-            for block in range(len(plan.starts)):
-                _row(frame, plan, block, source, out, y)
+            _row(frame, plan, source, out, y)
             frame.finish_row(out, y, spec.out_w)
 
     return frame.prim_func(name, lambda: allocate_scratch(spec, 0), sample)

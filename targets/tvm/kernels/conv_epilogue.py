@@ -55,28 +55,33 @@ def _clamp(value: Expr, low: int, high: int, dtype: str, lanes: int) -> Expr:
     return T.min(T.max(value, constant(low, dtype, lanes)), constant(high, dtype, lanes))
 
 
+def _high_words(even: Expr, odd: Expr, lanes: int) -> Expr:
+    """The upper 32 bits of the products of even and odd lanes, interleaved."""
+    bits = constant(32, "int64", lanes // 2)
+    low_word = constant(0xFFFFFFFF, "int64", lanes // 2)
+    pairs = ((even >> bits) & low_word) | ((odd >> bits) << bits)
+    return T.Bind(T.reinterpret(vector_type("int32", lanes), pairs))
+
+
 def requantized(total: Expr, multiplier: Multiplier, epilogue: Epilogue, lanes: int) -> Expr:
     """``clamp(((total * multiplier + 2**(shift-1)) >> shift) + zero)`` as uint8 x lanes."""
-    half = lanes // 2
-    shift = epilogue.shift
+    half, shift = lanes // 2, epilogue.shift
+    low, high = epilogue.low, epilogue.high
     pairs = _as_pairs(total, lanes)
-    rounding = constant((1 << (shift - 1)) + (epilogue.zero << shift), "int64", half)
-    even = _low_half(pairs, half) * multiplier.even + rounding
-    odd = (pairs >> constant(32, "int64", half)) * multiplier.odd + rounding
-    words = vector_type("int32", lanes)
-    low_word = constant(0xFFFFFFFF, "int64", half)
-    if shift >= 32:
-        # The high words hold the result: put them in lane order before shifting.
-        high = constant(32, "int64", half)
-        upper = (odd >> high) << high
-        joined = T.Bind(T.reinterpret(words, ((even >> high) & low_word) | upper))
-        value = joined >> constant(shift - 32, "int32", lanes)
-        clamped = _clamp(value, epilogue.low, epilogue.high, "int32", lanes)
+    even = _low_half(pairs, half) * multiplier.even
+    odd = (pairs >> constant(32, "int64", half)) * multiplier.odd
+    rounding = (1 << (shift - 1)) + (epilogue.zero << shift)
+    if shift > 32:
+        # The low words decide nothing: go on with the high ones, in lane order.
+        value = _high_words(even, odd, lanes) + constant(rounding >> 32, "int32", lanes)
+        value = value >> constant(shift - 32, "int32", lanes)
+        clamped = _clamp(value, low, high, "int32", lanes)
     else:
-        by = constant(shift, "int64", half)
-        even = _clamp(even >> by, epilogue.low, epilogue.high, "int64", half)
-        odd = _clamp(odd >> by, epilogue.low, epilogue.high, "int64", half)
-        clamped = T.reinterpret(words, even | (odd << constant(32, "int64", half)))
+        by, offset = constant(shift, "int64", half), constant(rounding, "int64", half)
+        even = _clamp((even + offset) >> by, low, high, "int64", half)
+        odd = _clamp((odd + offset) >> by, low, high, "int64", half)
+        pairs = even | (odd << constant(32, "int64", half))
+        clamped = T.reinterpret(vector_type("int32", lanes), pairs)
     return T.cast(clamped, vector_type("uint8", lanes))
 
 

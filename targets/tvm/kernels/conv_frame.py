@@ -7,7 +7,12 @@ from collections.abc import Callable
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
-from actc.targets.tvm.kernels.conv_epilogue import apply_channel_table, apply_table
+from actc.targets.tvm.kernels.conv_epilogue import (
+    Multiplier,
+    apply_channel_table,
+    apply_table,
+    load_multiplier,
+)
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
@@ -64,6 +69,32 @@ class KernelFrame:
                     result = alias(out, spec.epilogue.out_dtype, size, n * size)
                     sample(one, result, scratch)
             return builder.get()
+
+    def prim_func_across(self, name: str, samples: Callable[[Buffer, Buffer, Expr], None]) -> Expr:
+        """Build the PrimFunc without a loop over samples.
+
+        Args:
+            name: its global symbol.
+            samples: emits the code for all samples from their input as int32
+                words, their output and their number.
+        """
+        spec = self.spec
+        with IRBuilder() as builder:
+            with T.prim_func():
+                T.func_name(name)
+                T.func_attr({"global_symbol": name, "tirx.noalias": True})
+                x, out, batch = self._arguments()
+                words = spec.in_h * spec.in_w * padded(spec.in_c) // 4
+                size = spec.out_h * spec.out_w * padded(spec.out_c)
+                whole = alias(out, spec.epilogue.out_dtype, batch * size)
+                samples(alias(x, "int32", batch * words), whole, batch)
+            return builder.get()
+
+    def multipliers(self, starts: list[Expr], lanes: int) -> list[Multiplier]:
+        """The multipliers of vectors of channels; empty when accumulators are stored."""
+        if self.multiplier is None:
+            return []
+        return [load_multiplier(self.multiplier, start, lanes) for start in starts]
 
     def _arguments(self) -> tuple[Buffer, Buffer, Expr]:
         spec = self.spec

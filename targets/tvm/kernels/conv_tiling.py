@@ -10,7 +10,7 @@ is computed twice, to the same value, and no border code is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _FOLDED_CHANNELS = 2
 """With more channels, folding the kernel's columns saves nothing for usual kernels."""
+
+_NARROW = 32
+"""Pointwise rows shorter than this are joined."""
 
 _MAX_BLOCKS = 12
 _TILE_OVERHEAD = 24
@@ -35,12 +38,15 @@ class ChannelTile:
         first_word: first input word of a pixel that is read.
         words: words read per tap.
         offset: first byte in the packed weights.
+        repeats: how many such tiles follow each other, each starting where the
+            one before it ends: a loop in the kernel.
     """
 
     starts: tuple[int, ...]
     first_word: int
     words: int
     offset: int
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Tiling:
             map sees it as one long row.
         taps: (height, width) of the kernel after folding or merging.
         folded: input words per pixel after folding the kernel's columns; 0: not folded.
+        across_samples: whether a register tile may hold pixels of several samples;
+            `row_pixels` then are the pixels of one sample.
     """
 
     dot: DotProduct
@@ -66,6 +74,17 @@ class Tiling:
     row_pixels: int
     taps: tuple[int, int]
     folded: int
+    across_samples: bool
+
+    def tile_bytes(self, tile: ChannelTile) -> int:
+        """Packed weights of one repetition of `tile`."""
+        steps = self.taps[0] * self.taps[1] * tile.words
+        return steps * len(tile.starts) * self.dot.word_bytes(self.lanes)
+
+    def packed_bytes(self) -> int:
+        """Packed weights of all tiles."""
+        last = self.tiles[-1]
+        return last.offset + last.repeats * self.tile_bytes(last)
 
 
 def folded_words(spec: ConvSpec) -> int:
@@ -133,27 +152,43 @@ def _tile_cost(dot: DotProduct, pixels: int, blocks: int, steps: int) -> int:
     return per_step * steps + 12 * pixels * blocks + _TILE_OVERHEAD
 
 
-def _choose_tile(dot: DotProduct, row_pixels: int, blocks: int, steps: int) -> tuple[int, int]:
+def _choose_tile(
+    dot: DotProduct, row_pixels: int, blocks: int, steps: int, across_samples: bool
+) -> tuple[int, int]:
     """(pixels, blocks) of a register tile with the least cost that fits the registers."""
-    best = (0, 0, 0)
-    found = (1, 1)
-    for wide in range(1, min(blocks, _MAX_BLOCKS) + 1):
-        for pixels in range(1, row_pixels + 1):
-            if pixels * wide + wide + 2 > dot.registers:
-                break
-            across = -(-row_pixels // pixels)
-            full, rest = divmod(blocks, wide)
-            cost = across * full * _tile_cost(dot, pixels, wide, steps)
-            cost += across * _tile_cost(dot, pixels, rest, steps) if rest else 0
-            rank = (cost, -pixels * wide, wide)
-            if best == (0, 0, 0) or rank < best:
-                best, found = rank, (pixels, wide)
-    return found
+
+    def cost(pixels: int, wide: int) -> int:
+        if across_samples:
+            # Batch 1 takes tiles of one pixel, large batches whole ones: weigh both.
+            return _row_cost(dot, 64, blocks, steps, (pixels, wide)) + 64 * _row_cost(
+                dot, 1, blocks, steps, (1, wide)
+            )
+        return _row_cost(dot, row_pixels, blocks, steps, (pixels, wide))
+
+    most = 64 if across_samples else row_pixels
+    shapes = [
+        (pixels, wide)
+        for wide in range(1, min(blocks, _MAX_BLOCKS) + 1)
+        for pixels in range(1, most + 1)
+        if pixels * wide + wide + 2 <= dot.registers
+    ]
+    return min(shapes, key=lambda shape: (cost(*shape), -shape[0] * shape[1], shape[1]))
+
+
+def _row_cost(
+    dot: DotProduct, row_pixels: int, blocks: int, steps: int, shape: tuple[int, int]
+) -> int:
+    """Instruction slots of a row in register tiles of (pixels, blocks)."""
+    pixels, wide = shape
+    full, rest = divmod(blocks, wide)
+    cost = full * _tile_cost(dot, pixels, wide, steps)
+    cost += _tile_cost(dot, pixels, rest, steps) if rest else 0
+    return -(-row_pixels // pixels) * cost
 
 
 def _grid(spec: ConvSpec) -> tuple[int, int]:
     """(rows, pixels per row); narrow pointwise maps become one row."""
-    if spec.pointwise and spec.out_w < 32:
+    if spec.pointwise and spec.out_w < _NARROW:
         return 1, spec.out_h * spec.out_w
     return spec.out_h, spec.out_w
 
@@ -168,15 +203,30 @@ def dense_tiling(spec: ConvSpec, features: frozenset[str]) -> Tiling:
     starts = block_starts(channels, lanes)
     taps, words = _taps_and_words(spec)
     rows, row_pixels = _grid(spec)
-    pixels, blocks = _choose_tile(dot, row_pixels, len(starts), taps[0] * taps[1] * words)
+    across = spec.pointwise and spec.batch != 1 and rows * row_pixels < _NARROW
+    steps = taps[0] * taps[1] * words
+    pixels, blocks = _choose_tile(dot, row_pixels, len(starts), steps, across)
     tiles: list[ChannelTile] = []
     offset = 0
     for at in range(0, len(starts), blocks):
         own = tuple(starts[at : at + blocks])
         first_word, wanted = _word_range(spec, own[0], own[-1] + lanes - 1, words)
-        tiles.append(ChannelTile(own, first_word, wanted, offset))
+        _append(tiles, ChannelTile(own, first_word, wanted, offset), lanes)
         offset += taps[0] * taps[1] * wanted * len(own) * dot.word_bytes(lanes)
-    return Tiling(dot, lanes, pixels, tuple(tiles), rows, row_pixels, taps, folded_words(spec))
+    folded = folded_words(spec)
+    return Tiling(dot, lanes, pixels, tuple(tiles), rows, row_pixels, taps, folded, across)
+
+
+def _append(tiles: list[ChannelTile], tile: ChannelTile, lanes: int) -> None:
+    """Append `tile`, or count it as a repetition of the last one."""
+    if tiles:
+        last = tiles[-1]
+        shift = last.repeats * len(last.starts) * lanes
+        same_words = (last.first_word, last.words) == (tile.first_word, tile.words)
+        if same_words and tile.starts == tuple(start + shift for start in last.starts):
+            tiles[-1] = replace(last, repeats=last.repeats + 1)
+            return
+    tiles.append(tile)
 
 
 def pack_dense(weight: Int8Array, spec: ConvSpec, features: frozenset[str]) -> npt.NDArray[np.int8]:
@@ -193,15 +243,11 @@ def pack_dense(weight: Int8Array, spec: ConvSpec, features: frozenset[str]) -> n
     parts = []
     for tile in tiling.tiles:
         words = slice(tile.first_word, tile.first_word + tile.words)
-        blocks = np.stack([channels[s : s + tiling.lanes, :, :, words] for s in tile.starts])
-        # (blocks, lanes, kh, taps, words, 4) -> (kh * taps * words, 4, blocks, lanes)
-        order = blocks.transpose(2, 3, 4, 5, 0, 1)
-        parts.append(tiling.dot.pack(order.reshape(-1, *order.shape[3:])))
+        for repeat in range(tile.repeats):
+            shift = repeat * len(tile.starts) * tiling.lanes
+            firsts = [start + shift for start in tile.starts]
+            blocks = np.stack([channels[s : s + tiling.lanes, :, :, words] for s in firsts])
+            # (blocks, lanes, kh, taps, words, 4) -> (kh * taps * words, 4, blocks, lanes)
+            order = blocks.transpose(2, 3, 4, 5, 0, 1)
+            parts.append(tiling.dot.pack(order.reshape(-1, *order.shape[3:])))
     return np.concatenate(parts)
-
-
-def packed_size(tiling: Tiling) -> int:
-    """Bytes of the packed weights."""
-    last = tiling.tiles[-1]
-    steps = tiling.taps[0] * tiling.taps[1] * last.words
-    return last.offset + steps * len(last.starts) * tiling.dot.word_bytes(tiling.lanes)

@@ -47,13 +47,22 @@ def intrinsic(name: str, dtype: str, *operands: Expr) -> Expr:
     return T.call_llvm_pure_intrin(dtype, name, *operands)
 
 
-def alias(buffer: Buffer, dtype: str, size: int, offset: Expr = 0) -> Buffer:
+def alias(buffer: Buffer, dtype: str, size: Expr, offset: Expr = 0) -> Buffer:
     """A flat view of a buffer as `size` elements of `dtype` from `offset` (in them) on.
 
     One function must not write a buffer through one element type and read it
     through another: TVM tells LLVM that differently typed accesses do not overlap.
     """
     return T.decl_buffer((size,), dtype, data=buffer.data, elem_offset=offset)
+
+
+def accumulators(count: int, lanes: int) -> list[Buffer]:
+    """`count` int32 vectors that LLVM keeps in registers.
+
+    Each is a small buffer of its own: TVM moves what reaches 1 KiB from the stack to
+    a heap workspace, which LLVM cannot turn into registers.
+    """
+    return [T.alloc_buffer((lanes,), "int32") for _ in range(count)]
 
 
 def word_of_bytes(value: int) -> int:
