@@ -136,8 +136,7 @@ def _usage(problem: typer.TyperException, given: Sequence[str]) -> Diagnostic:
     first = next((word for word in given if not word.startswith("-")), None)
     if not command and first is not None:
         near = [f"actc {name}" for name in difflib.get_close_matches(first, COMMANDS, n=1)]
-    message = problem.message or problem.format_message()
-    message = message.rstrip(".")
+    message = (problem.message if near else problem.format_message()).rstrip(".")
     help_line = f"did you mean '{near[0]}'? {see}" if near else see
     return Diagnostic("ACT0203", message, help=help_line)
 
