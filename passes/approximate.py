@@ -11,17 +11,18 @@ import onnx_ir as ir
 from actc.approx.function import ScalarFunction
 from actc.approx.pwl import fit_piecewise_linear
 from actc.calibrate.histogram import choose_range
-from actc.diagnostics import Diagnostic, Place
+from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, add_bodies
+from actc.ir.formats import annotate
 from actc.ir.graph import add_constant, is_op, only_user, replace_node
 from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.embed import replace_rows, row_lookup
 from actc.passes.linear import linear_producer
-from actc.passes.ranges import annotate, clip_tails, is_clamp
+from actc.passes.ranges import clip_tails, is_clamp
 
 Array = np.ndarray[Any, Any]
 
@@ -92,7 +93,7 @@ class Approximate(Pass):
         if only_user(node.inputs[0]) is node and not site.affine:  # type: ignore[arg-type]
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]
-            annotate(node.inputs[0], QuantizationParameters.from_range(low, high))  # type: ignore[arg-type]
+            annotate(node.inputs[0], _exact_ends(low, high))  # type: ignore[arg-type]
         if self.form == "pwl" and site.function.channels == 1 and not site.affine:
             self._fit(site, low, high)
 
@@ -126,6 +127,13 @@ class Approximate(Pass):
             segments=len(fit.form.slopes), max_error=fit.max_error, lower_bound=fit.lower_bound
         )
         site.details["pwl"] = fit.form
+
+
+def _exact_ends(low: float, high: float) -> QuantizationParameters:
+    """The format of [low, high], its codes limited to that range (which may miss zero)."""
+    p = QuantizationParameters.from_range(low, high)
+    first, last = int(p.quantize(low)), int(p.quantize(high))
+    return QuantizationParameters(p.scale, p.zero_point, first, max(first, last))
 
 
 def _finite(value: float) -> float | None:
@@ -211,9 +219,3 @@ def _put_quantized_table(
     error = float(np.abs(site.approximation(x) - site.function(x)).max())
     site.details.update(max_error=error, entries=256)
 
-
-def unsupported(context: Context, node: ir.Node, reason: str) -> Diagnostic:
-    """A diagnostic for a node that the chosen precision cannot express."""
-    return Diagnostic(
-        "ACT0103", reason, place=Place(context.file, str(node.name), node.op_type)
-    )

@@ -12,10 +12,11 @@ from actc.calibrate.histogram import METHODS, choose_range
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
+from actc.ir.formats import annotate, parameters_of
 from actc.ir.graph import is_op
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
-from actc.passes.ranges import Range, annotate, parameters_of
+from actc.passes.ranges import Range
 
 MOVEMENT = frozenset(
     {

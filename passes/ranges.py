@@ -1,4 +1,4 @@
-"""Quantization parameters of values: written on them, read from them, chosen for them."""
+"""What range of its input matters to a function."""
 
 from __future__ import annotations
 
@@ -6,31 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
-
-from actc.numerics.quantization import QuantizationParameters
 
 Array = np.ndarray[Any, Any]
 Range = tuple[float, float]
 
-_KEYS = ("actc.scale", "actc.zero_point", "actc.low", "actc.high")
 _GRID = 4097
-
-
-def annotate(value: ir.Value, parameters: QuantizationParameters) -> None:
-    """Write `parameters` on `value`; floats in their shortest exact spelling."""
-    numbers = (parameters.scale, parameters.zero_point, parameters.low, parameters.high)
-    for key, number in zip(_KEYS, numbers, strict=True):
-        value.metadata_props[key] = repr(number)
-
-
-def parameters_of(value: ir.Value) -> QuantizationParameters | None:
-    """The parameters written on `value`, None when there are none."""
-    found = [value.metadata_props.get(key) for key in _KEYS]
-    if any(text is None for text in found):
-        return None
-    scale, zero, low, high = (str(text) for text in found)
-    return QuantizationParameters(float(scale), int(zero), int(low), int(high))
 
 
 def is_clamp(function: Callable[[Array], Array], low: float, high: float) -> Range | None:

@@ -12,9 +12,9 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic, Place
 from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
+from actc.ir.formats import annotate, parameters_of
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.requantize import choose_multiplier
-from actc.passes.ranges import annotate, parameters_of
 
 Array = np.ndarray[Any, Any]
 

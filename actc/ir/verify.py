@@ -1,0 +1,54 @@
+"""Invariants of a model that hold between any two passes."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from actc.ir.dialect import DOMAIN, OPERATORS
+
+
+def problems(model: ir.Model) -> list[str]:
+    """What is wrong with the structure of `model`; empty when nothing is.
+
+    Checked: values are made before they are used and have unique names, every
+    initializer has a value, outputs have a producer, nodes of the domain `actc` are
+    known and sites have their body.
+    """
+    found: list[str] = []
+    graph = model.graph
+    available = set(graph.inputs) | set(graph.initializers.values())
+    names: dict[str, ir.Value] = {}
+    for value in available:
+        _name(value, names, found)
+    for node in graph:
+        for value in node.inputs:
+            if value is not None and value not in available:
+                found.append(f"node '{node.name}' reads '{value.name}' before it is made")
+        for value in node.outputs:
+            available.add(value)
+            _name(value, names, found)
+        if node.domain == DOMAIN:
+            found += _dialect(node, model)
+    for value in graph.outputs:
+        if value not in available:
+            found.append(f"output '{value.name}' is never made")
+    for name, value in graph.initializers.items():
+        if value.const_value is None:
+            found.append(f"initializer '{name}' has no value")
+    return found
+
+
+def _name(value: ir.Value, names: dict[str, ir.Value], found: list[str]) -> None:
+    if not value.name:
+        if value.uses() or value.is_graph_output():
+            found.append("a value has no name")
+        return
+    if names.setdefault(value.name, value) is not value:
+        found.append(f"two values are called '{value.name}'")
+
+
+def _dialect(node: ir.Node, model: ir.Model) -> list[str]:
+    if node.op_type == "Activation":
+        known = node.op_identifier() in model.functions
+        return [] if known else [f"activation '{node.name}' has lost its function"]
+    return [] if node.op_type in OPERATORS else [f"unknown operator actc::{node.op_type}"]

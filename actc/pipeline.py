@@ -1,0 +1,200 @@
+"""Pipelines: a readable list of passes, run under instruments."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic
+from actc.errors import InternalError, UsageError
+from actc.ir.context import attach, context_of
+from actc.ir.verify import problems
+from actc.passes import PASSES
+
+_PASS = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\{([^{}]*)\})?\s*(,|$)")
+
+Observer = Callable[[str, ir.Model], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A sequence of passes.
+
+    Attributes:
+        passes: onnx_ir passes; actc's own are frozen dataclasses with a `name`.
+    """
+
+    passes: tuple[ir.passes.PassBase, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Pipeline:
+        """Read the command line's spelling, e.g. ``recognize,approximate{form=pwl,segments=16}``.
+
+        Raises:
+            UsageError: bad syntax, unknown pass or option, or a value of the wrong type.
+        """
+        found, position = [], 0
+        while position < len(text) or not found:
+            match = _PASS.match(text, position)
+            if match is None:
+                message = f"cannot read the pass list at '{text[position:]}'"
+                form = 'write it as "name,name{option=value}"'
+                raise UsageError(Diagnostic("ACT0223", message, help=form))
+            found.append(_make(match.group(1), match.group(2) or ""))
+            position = match.end()
+        return cls(tuple(found))
+
+    def __str__(self) -> str:
+        return ",".join(spelling(step) for step in self.passes)
+
+    def run(self, model: ir.Model, instruments: Iterable[Instrument] = ()) -> ir.Model:
+        """Run all passes; instruments see the model before and after each.
+
+        Raises:
+            ActcError: whatever a pass raises.
+            InternalError: a pass left an invalid model.
+        """
+        instruments = tuple(instruments)
+        for number, step in enumerate(self.passes):
+            for instrument in instruments:
+                instrument.before(number, step, model)
+            context = context_of(model)
+            try:
+                model = step(model).model
+            except ir.passes.PassError as error:
+                # onnx_ir wraps what a pass of a sequence raises; the cause is what matters.
+                raise error.__cause__ or error from None
+            attach(model, context)
+            for instrument in instruments:
+                instrument.after(number, step, model)
+        return model
+
+
+def pass_name(step: ir.passes.PassBase) -> str:
+    """The name of a pass, of its class when it has none."""
+    return str(getattr(step, "name", None) or type(step).__name__)
+
+
+def spelling(step: ir.passes.PassBase) -> str:
+    """A pass as the command line writes it, with the options that differ from the default."""
+    if not dataclasses.is_dataclass(step):
+        return pass_name(step)
+    options = [
+        f"{f.name}={getattr(step, f.name)}"
+        for f in dataclasses.fields(step)
+        if getattr(step, f.name) != f.default
+    ]
+    return pass_name(step) + ("{" + ",".join(options) + "}" if options else "")
+
+
+def _make(name: str, options: str) -> ir.passes.PassBase:
+    factory = PASSES.get(name)
+    known = {f.name: f for f in dataclasses.fields(factory)}
+    given: dict[str, Any] = {}
+    for item in filter(None, (part.strip() for part in options.split(","))):
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            options_text = ", ".join(known) or "none"
+            raise UsageError(
+                Diagnostic(
+                    "ACT0223",
+                    f"pass '{name}' has no option '{key}'",
+                    help=f"{hint}its options: {options_text}",
+                )
+            )
+        given[key] = _convert(name, key, value.strip(), known[key].default)
+    made = factory(**given)
+    if not isinstance(made, ir.passes.PassBase):
+        raise UsageError(Diagnostic("ACT0223", f"'{name}' is not a pass"))
+    return made
+
+
+def _convert(name: str, key: str, text: str, default: Any) -> Any:
+    kind = type(default)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError) as error:
+        message = f"option '{key}' of pass '{name}' cannot be '{text}'"
+        wanted = f"give a value like {default!r}"
+        raise UsageError(Diagnostic("ACT0223", message, help=wanted)) from error
+
+
+class Instrument:
+    """Sees the model before and after every pass; the base class does nothing."""
+
+    def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Called before pass `number`."""
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Called after pass `number`."""
+
+
+@dataclass
+class Timing(Instrument):
+    """Seconds per pass, and a progress line for each."""
+
+    progress: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+    _start: float = 0.0
+
+    def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        self.progress(pass_name(step))
+        self._start = time.perf_counter()
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        spent = time.perf_counter() - self._start
+        self.seconds[pass_name(step)] = self.seconds.get(pass_name(step), 0.0) + spent
+
+
+class Verify(Instrument):
+    """Checks the model's structure after every pass."""
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        found = problems(model)
+        if found:
+            raise InternalError(
+                Diagnostic(
+                    "ACT0902",
+                    f"pass '{pass_name(step)}' left an invalid model: {found[0]}",
+                    notes=tuple(found[1:4]),
+                    help="please report this with the model, or leave the pass out",
+                )
+            )
+
+
+@dataclass
+class DumpIr(Instrument):
+    """Writes the model as ONNX text after every pass: NN-name.onnxtxt."""
+
+    directory: Path
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = ir.to_onnx_text(model, exclude_initializers=True)
+        path = self.directory / f"{number + 1:02d}-{pass_name(step)}.onnxtxt"
+        path.write_text(text, encoding="utf-8")
+
+
+@dataclass
+class Snapshot(Instrument):
+    """Calls an observer after the passes of given names."""
+
+    names: Sequence[str]
+    observer: Observer
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        if pass_name(step) in self.names:
+            self.observer(pass_name(step), model)
