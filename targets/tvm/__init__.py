@@ -1,0 +1,5 @@
+"""Targets compiled by Apache TVM."""
+
+from actc.targets.tvm.cpu import CpuTarget
+
+__all__ = ["CpuTarget"]

@@ -60,6 +60,7 @@ class Planner:
         self._buffers: dict[str, Buffer] = {}
         self._constants: dict[str, Array] = {}
         self._calls: list[Call] = []
+        self._written: set[str] = set()
         self._fused: set[ir.Node] = set()
         self._node = ""
         self._outputs = {value.name for value in model.graph.outputs}
@@ -153,6 +154,7 @@ class Planner:
             shape: the buffer's shape without batch, `tensor.physical` unless given.
         """
         self._buffers[tensor.name] = Buffer(tensor.dtype, tensor.batch, shape or place(tensor))
+        self._written.add(tensor.name)
         self._calls.append(Call(kernel, tuple(inputs), tensor.name, self._node))
         if value is not None:
             self.tensors[str(value.name)] = tensor
@@ -179,7 +181,7 @@ class Planner:
         """How loops over logical `axes` walk through an activation."""
         strides = tuple(tensor.stride(axis) for axis in axes)
         shape = self._buffers[tensor.name].shape
-        return Operand(tensor.dtype, shape, True, strides, offset)
+        return Operand(tensor.dtype, shape, True, strides, offset, self.writes(tensor.name))
 
     def constant_operand(self, array: Array, rank: int, axes: Sequence[int]) -> Operand:
         """How loops over logical `axes` walk through a broadcast constant.
@@ -231,7 +233,7 @@ class Planner:
 
     def writes(self, name: str) -> bool:
         """Whether a kernel call writes this buffer (a model input is only read)."""
-        return any(call.output == name for call in self._calls)
+        return name in self._written
 
     def buffer_shape(self, name: str) -> tuple[int, ...]:
         """Shape of a buffer without the batch axis."""

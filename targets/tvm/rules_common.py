@@ -228,8 +228,11 @@ def output_operand(out: Tensor, axes: Sequence[int], shape: tuple[int, ...] | No
 
 
 def ensure(planner: Planner, tensor: Tensor, wanted: Tensor) -> Tensor:
-    """`tensor` in the memory order of `wanted`, converted by a copy only if it differs."""
-    if tensor.order == wanted.order:
+    """`tensor` in the memory order of `wanted`, converted by a copy only if it differs.
+
+    A model input is always copied: it need not be aligned.
+    """
+    if tensor.order == wanted.order and planner.writes(tensor.name):
         return replace(wanted, name=tensor.name)
     target = replace(wanted, name=planner.temporary(tensor.name))
     kernel, names = nest(planner, target, [Source(tensor.name, tensor)], Copy(), _NO_TAIL)

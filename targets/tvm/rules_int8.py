@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -384,9 +385,7 @@ def emit_reduce(
     dims, (source, *operands) = collapse(extents, [source, *(o for o, _ in pairs), out])
     beyond = planner.operand(x, inner)
     over_dims, (beyond,) = collapse([x.extent(a) for a in inner], [beyond])
-    source = type(source)(
-        source.dtype, source.shape, True, source.strides + beyond.strides, source.offset
-    )
+    source = replace(source, strides=source.strides + beyond.strides)
     names = [x.name, *(name for _, name in pairs)]
     if tail.codes is not None:
         names.append(planner.add_constant(f"{wide.name}.table", tail.codes))
@@ -460,7 +459,7 @@ def int_embed(planner: Planner, node: ir.Node) -> None:
     order = list(range(1, len(shape)))
     dims = tuple(out.extent(a) for a in order)
     outer = planner.operand(index, order[:-1])
-    walk = type(outer)(outer.dtype, outer.shape, True, (*outer.strides, 0))
+    walk = replace(outer, strides=(*outer.strides, 0))
     kernel = Embed(index.batch, dims, walk, output_operand(out, order, None), count, width)
     names = [index.name, planner.add_constant(f"{out.name}.table", codes)]
     planner.emit(kernel, names, out, node.outputs[0])

@@ -35,9 +35,14 @@ class View:
     def __init__(self, name: str, operand: Operand, batch: Any) -> None:
         shape = (batch, *operand.shape) if operand.batched else operand.shape
         self.operand = operand
-        self.buffer = T.arg(name, T.buffer(shape, operand.dtype))
-        count = operand.size * batch if operand.batched else operand.size
-        self.data = tir.flat(self.buffer, count)
+        self.count = operand.size * batch if operand.batched else operand.size
+        align = 64 if operand.aligned else np.dtype(operand.dtype).itemsize
+        self.buffer = T.arg(name, T.buffer(shape, operand.dtype, align=align))
+        self.data: Any = None
+
+    def open(self) -> None:
+        """Declare the flat view; only after the function's last argument."""
+        self.data = tir.flat(self.buffer, self.count)
 
     def at(self, sample: Any, indices: Sequence[Any]) -> Any:
         """Flat index of the element that the loops' `indices` belong to."""
@@ -147,6 +152,12 @@ class Finish:
         self.offset = View("offset", rest.pop(0), batch) if table == "channel" else None
         self.table = T.arg("table", T.buffer((table_size,), "uint8")) if table != "none" else None
 
+    def open(self) -> None:
+        """Declare the flat views; only after the function's last argument."""
+        for view in (self.multiplier, self.offset):
+            if view is not None:
+                view.open()
+
     def code(self, value: Any, sample: Any, indices: Sequence[Any]) -> Any:
         """The value requantized, without the table."""
         if self.multiplier is None or self.epilogue is None:
@@ -179,6 +190,12 @@ class Finish:
             out.store(start, tir.lookup(self.table, T.Bind(code)))
 
 
+def open_views(*views: View | Finish) -> None:
+    """Declare the flat views of all arguments; only after the last of them."""
+    for view in views:
+        view.open()
+
+
 def _nest(
     dims: Sequence[int],
     batch: Any,
@@ -207,6 +224,7 @@ def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]
         rest = spec.inputs[count:]
         finish = Finish(spec.requantize, spec.table, rest, spec.table_size, batch)
         out = View("out", spec.out, batch)
+        open_views(*views, finish, out)
 
         def store(value: Any, sample: Any, indices: list[Any]) -> None:
             finish.store(value, out, sample, indices, features)
@@ -223,22 +241,22 @@ def concat_prim_func(name: str, spec: Concat, features: frozenset[str]) -> Any:
         batch = tir.batch_var(spec.parts[0].batch)
         views = [View(f"x{i}", part.inputs[0], batch) for i, part in enumerate(spec.parts)]
         out = View("out", spec.parts[0].out, batch)
+        open_views(*views, out)
         for view, part in zip(views, spec.parts, strict=True):
-            target = _with_operand(out, part.out)
-            _nest(
-                part.dims,
-                batch,
-                [view],
-                part.operation,
-                lambda value, sample, indices, target=target: target.store(
-                    target.at(sample, indices), value
-                ),
-            )
+            _copy_part(view, _with_operand(out, part.out), part, batch)
 
     return tir.prim_func(name, body)
+
+
+def _copy_part(view: View, out: View, part: Elementwise, batch: Any) -> None:
+    def store(value: Any, sample: Any, indices: list[Any]) -> None:
+        out.store(out.at(sample, indices), value)
+
+    _nest(part.dims, batch, [view], part.operation, store)
 
 
 def _with_operand(view: View, operand: Operand) -> View:
     other = View.__new__(View)
     other.operand, other.buffer, other.data = operand, view.buffer, view.data
+    other.count = view.count
     return other

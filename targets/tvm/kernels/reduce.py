@@ -8,7 +8,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
-from actc.targets.tvm.kernels.elementwise import VECTOR, Finish, View, loops, sweep
+from actc.targets.tvm.kernels.elementwise import VECTOR, Finish, View, loops, open_views, sweep
 from actc.targets.tvm.kernels.strided import (
     Embed,
     LayerNorm,
@@ -46,6 +46,7 @@ def reduce_prim_func(name: str, spec: Reduce, features: frozenset[str]) -> Any:
         x = View("x", spec.x, batch)
         finish = Finish(spec.requantize, spec.table, spec.inputs, spec.table_size, batch)
         out = View("out", spec.out, batch)
+        open_views(x, finish, out)
         stride = spec.x.strides[len(spec.dims) - 1]
 
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
@@ -140,6 +141,7 @@ def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -
         )
         finish = Finish(spec.requantize, spec.table, spec.inputs[3:], spec.table_size, batch)
         out = View("out", spec.out, batch)
+        open_views(x, gamma, beta, finish, out)
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
             total, squares = _moments(x, sample, outer, count, wide)
             total64, squares64 = tir.cast("int64", total), tir.cast("int64", squares)
@@ -194,6 +196,7 @@ def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any
         x = View("x", spec.x, batch)
         table = T.arg("table", T.buffer((256,), "int32"))
         out = View("out", spec.out, batch)
+        open_views(x, out)
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
             largest = Accumulator("int32", 1)
             with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
@@ -224,6 +227,7 @@ def embed_prim_func(name: str, spec: Embed, features: frozenset[str]) -> Any:
         shape = (spec.rows, spec.width)
         table = View("table", Operand("uint8", shape, False, (0,) * len(spec.dims)), batch)
         out = View("out", spec.out, batch)
+        open_views(index, table, out)
         last = spec.rows - 1
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
             first = index.at(sample, [*outer, tirx.const(0, "int64")])

@@ -27,6 +27,7 @@ class Operand:
         batched: whether the buffer has a batch axis.
         strides: elements per step, one for each loop, outermost first.
         offset: element of a sample that belongs to the loops' first iteration.
+        aligned: whether the buffer starts at a multiple of 64 bytes (a model input may not).
     """
 
     dtype: str
@@ -34,6 +35,7 @@ class Operand:
     batched: bool
     strides: tuple[int, ...]
     offset: int = 0
+    aligned: bool = True
 
     @property
     def size(self) -> int:

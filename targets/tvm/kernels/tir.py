@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
-from tvm.tirx.script import builder as T  # noqa: N812 (TVM's own idiom)
+from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels.spec import Epilogue
 

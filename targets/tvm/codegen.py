@@ -1,0 +1,170 @@
+"""From a kernel plan to object files: TIR kernels, a Relax `main` that calls them, LLVM.
+
+Importing this module imports TVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import relax, tirx
+
+from actc.targets.tvm.host import Cpu
+from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
+from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
+from actc.targets.tvm.kernels.reduce import (
+    embed_prim_func,
+    layer_norm_prim_func,
+    max_pool_prim_func,
+    reduce_prim_func,
+    softmax_prim_func,
+)
+from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias
+from actc.targets.tvm.kernels.strided import (
+    Concat,
+    Elementwise,
+    Embed,
+    LayerNorm,
+    MaxPool,
+    Reduce,
+    Softmax,
+)
+from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
+
+Features = frozenset[str]
+_BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
+    ConvSpec: lambda name, spec, features: conv_prim_func(spec, features, name),
+    Elementwise: elementwise_prim_func,
+    Concat: concat_prim_func,
+    Reduce: reduce_prim_func,
+    MaxPool: max_pool_prim_func,
+    LayerNorm: layer_norm_prim_func,
+    Softmax: softmax_prim_func,
+    Embed: embed_prim_func,
+}
+
+
+class ModuleBuilder:
+    """Builds the IRModule of a kernel plan.
+
+    Args:
+        plan: the kernels and their order.
+        features: LLVM's names of the CPU's features.
+    """
+
+    def __init__(self, plan: KernelPlan, features: Features) -> None:
+        self.plan = plan
+        self.features = features
+        self._builder = relax.BlockBuilder()
+        self._batch = tirx.Var("n", "int64")
+        self._values: dict[str, Any] = {}
+        self._kernels: dict[Kernel, tuple[Any, Any]] = {}
+
+    def module(self) -> Any:
+        """One PrimFunc per distinct kernel and the Relax function `main`.
+
+        `main` takes the inputs in order and returns a tuple of the outputs.
+        """
+        inputs = {
+            name: relax.Var(f"input{i}", self._type(buffer))
+            for i, (name, buffer) in enumerate(self.plan.inputs.items())
+        }
+        self._values.update(inputs)
+        with self._builder.function("main", list(inputs.values())):
+            with self._builder.dataflow():
+                for call in self.plan.calls:
+                    self._values[call.output] = self._builder.emit(self._call(call))
+                outputs = [self._values[source] for source in self.plan.outputs.values()]
+                result = self._builder.emit_output(relax.Tuple(outputs))
+            self._builder.emit_func_output(result)
+        return self._builder.finalize()
+
+    def _call(self, call: Call) -> Any:
+        function, symbol = self._kernel(call.kernel)
+        arrays = self._arrays(call)
+        arguments = []
+        for name, parameter in zip(call.inputs, function.params, strict=False):
+            shape = parameter.shape
+            if name in self.plan.buffers:
+                arguments.append(self._activation(name, len(shape), shape))
+            else:
+                arguments.append(relax.const(arrays.get(name, self.plan.constants.get(name))))
+        return relax.call_tir(symbol, arguments, self._type(self.plan.buffers[call.output]))
+
+    def _arrays(self, call: Call) -> Mapping[str, Array]:
+        """Constants that the kernel reads in another form than the plan holds."""
+        if not isinstance(call.kernel, ConvSpec):
+            return {}
+        _, weight, bias, *_ = call.inputs
+        values = self.plan.constants[weight]
+        return {
+            weight: pack_weight(values, call.kernel, self.features),
+            bias: fold_bias(self.plan.constants[bias], values, call.kernel.x_zero),
+        }
+
+    def _activation(self, name: str, rank: int, shape: Any) -> Any:
+        """The value of a buffer in the shape that the kernel declares."""
+        value, buffer = self._values[name], self.plan.buffers[name]
+        wanted = tuple(int(extent) for extent in list(shape)[1:])
+        if wanted == buffer.shape:
+            return value
+        return self._builder.emit(relax.op.reshape(value, (self._extent(buffer), *wanted)))
+
+    def _kernel(self, kernel: Kernel) -> tuple[Any, Any]:
+        """PrimFunc and its symbol; equal kernels share one."""
+        if kernel not in self._kernels:
+            name = f"{type(kernel).__name__.lower()}_{len(self._kernels)}"
+            function = _BUILDERS[type(kernel)](name, kernel, self.features)
+            symbol = self._builder.add_func(function, name)
+            self._kernels[kernel] = (function, symbol)
+        return self._kernels[kernel]
+
+    def _extent(self, buffer: Buffer) -> Any:
+        return self._batch if buffer.batch is None else buffer.batch
+
+    def _type(self, buffer: Buffer) -> Any:
+        return relax.TensorType((self._extent(buffer), *buffer.shape), buffer.dtype)
+
+
+def _relax_pipeline() -> Any:
+    """From call_tir to VM instructions, with buffers shared by lifetime.
+
+    TVM's default pipeline less its rewriting of operators: there are none, and the
+    kernels are loop nests, not the blocks that its analyses expect.
+    """
+    transform = relax.transform
+    return tvm.transform.Sequential(
+        [
+            transform.ToNonDataflow(),
+            transform.RemovePurityChecking(),
+            transform.CallTIRRewrite(),
+            transform.StaticPlanBlockMemory(),
+            transform.LowerAllocTensor(),
+            transform.KillAfterLastUse(),
+            transform.LowerRuntimeBuiltin(),
+            transform.ComputePrimValue(),
+            transform.VMShapeLower(),
+            transform.AttachGlobalSymbol(),
+        ]
+    )
+
+
+def compile_plan(plan: KernelPlan, cpu: Cpu) -> Any:
+    """Generate machine code for `cpu`; returns TVM's executable."""
+    module = ModuleBuilder(plan, cpu.features).module()
+    with tvm.transform.PassContext(opt_level=3):
+        target = tvm.target.Target(cpu.target())
+        return tvm.compile(module, target=target, relax_pipeline=_relax_pipeline())
+
+
+def export(executable: Any, path: Path, link: Callable[[list[Path], Path], None]) -> None:
+    """Write the shared library `path`, linked by `link(objects, path)`."""
+
+    def fcompile(file_name: str, files: list[str]) -> None:
+        link([Path(file) for file in files], Path(file_name))
+
+    fcompile.object_format = "o"  # type: ignore[attr-defined]
+    executable.export_library(str(path), fcompile=fcompile, workspace_dir=str(path.parent))

@@ -1,0 +1,129 @@
+"""Load and call a compiled model with TVM's runtime library alone."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic
+from actc.errors import MissingTool, UsageError
+from actc.targets.tvm.host import TVM_HELP
+from actc.toolchain import require_package
+
+Array = np.ndarray[Any, Any]
+Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+LIBRARY = "model.so"
+SIGNATURE = "signature.json"
+RUNTIME_VARIABLE = "ACTC_TVM_RUNTIME"
+_CPU, _DEVICE, _POOLED = 1, 0, 2
+
+
+def runtime_library() -> Path:
+    """Where libtvm_runtime.so is: ACTC_TVM_RUNTIME, or beside the installed tvm package.
+
+    Raises:
+        MissingTool: it is nowhere.
+    """
+    given = os.environ.get(RUNTIME_VARIABLE)
+    if given:
+        found = Path(given)
+    else:
+        spec = importlib.util.find_spec("tvm")
+        folder = Path(spec.origin).parent if spec and spec.origin else Path()
+        found = folder / "lib" / "libtvm_runtime.so"
+    if not found.is_file():
+        raise MissingTool(
+            Diagnostic(
+                "ACT0406",
+                "TVM's runtime library libtvm_runtime.so is not installed",
+                help=f"{TVM_HELP}, or set {RUNTIME_VARIABLE} to its path",
+            )
+        )
+    return found
+
+
+@lru_cache(maxsize=1)
+def _ffi() -> Any:
+    """The package tvm_ffi with the runtime library loaded."""
+    library = runtime_library()
+    ffi = require_package("tvm_ffi", TVM_HELP)
+    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+    return ffi
+
+
+def load(directory: Path) -> Runner:
+    """The compiled model in `directory` as a function from feeds to outputs.
+
+    The model is kept, so that loading again is free; a rebuilt library is loaded anew.
+
+    Raises:
+        UsageError: there is no compiled model. MissingTool: TVM's runtime is missing.
+    """
+    library = directory.resolve() / LIBRARY
+    if not library.is_file():
+        raise UsageError(
+            Diagnostic(
+                "ACT0407",
+                f"there is no {LIBRARY} in {directory}",
+                help="build it first: actc compile MODEL.onnx --target cpu -o DIR",
+            )
+        )
+    status = library.stat()
+    return _load(library, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=32)
+def _load(library: Path, _time: int, _size: int) -> Runner:
+    ffi = _ffi()
+    signature = json.loads((library.parent / SIGNATURE).read_text(encoding="utf-8"))
+    machine = ffi.load_module(str(library))["vm_load_executable"]()
+    machine["vm_initialization"](_CPU, _DEVICE, _POOLED)
+    main = machine["main"]
+    inputs, outputs = signature["inputs"], signature["outputs"]
+
+    def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        arrays = [_prepared(feeds, item) for item in inputs]
+        results = main(*(ffi.from_dlpack(array) for array in arrays))
+        return {
+            item["name"]: np.array(np.from_dlpack(result))
+            for item, result in zip(outputs, results, strict=True)
+        }
+
+    return run
+
+
+def _prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
+    """One input as a contiguous, writable array of the right type.
+
+    Raises:
+        UsageError: it is missing or has another type or shape.
+    """
+    name = item["name"]
+    array = feeds.get(name)
+    wanted = item["shape"]
+    fits = array is not None and array.ndim == len(wanted)
+    if (
+        array is None
+        or not fits
+        or any(e not in (None, got) for e, got in zip(wanted, array.shape, strict=True))
+    ):
+        found = "is missing" if array is None else f"has shape {array.shape}"
+        raise UsageError(Diagnostic("ACT0408", f"input '{name}' {found}, the model wants {wanted}"))
+    if array.dtype != np.dtype(item["dtype"]):
+        raise UsageError(
+            Diagnostic(
+                "ACT0408",
+                f"input '{name}' has type {array.dtype}, the model wants {item['dtype']}",
+            )
+        )
+    # DLPack has no read-only arrays.
+    return np.require(array, requirements=["C", "W"])
