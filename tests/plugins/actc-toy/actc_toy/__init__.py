@@ -1,0 +1,1 @@
+"""The smallest plug-in for actc: one pass, one target."""

@@ -1,0 +1,172 @@
+"""Plug-ins through entry points: the package of the two how-to pages, and faulty ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, CommandLine, Finished
+
+PLUGINS = ROOT / "tests/plugins"
+MODEL = ROOT / "examples/digits/mlp.onnx"
+DATA = ROOT / "examples/digits/digits_mlp.npz"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Both distributions, installed in a folder of their own; the environment to see it."""
+    folder = tmp_path_factory.mktemp("site")
+    packages = [str(PLUGINS / "actc-toy"), str(PLUGINS / "actc-faulty")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    done = subprocess.run(
+        [*command, "--no-build-isolation", "--target", str(folder), *packages],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return {"PYTHONPATH": str(folder)}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a how-to page."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("page", "file"), [("new-pass.md", "prune.py"), ("new-target.md", "reference.py")]
+)
+def test_page_shows_the_file_as_it_is(page: str, file: str) -> None:
+    assert (PLUGINS / "actc-toy/actc_toy" / file).read_text("utf-8") == blocks(page, "python")[0]
+
+
+@pytest.mark.parametrize("page", ["new-pass.md", "new-target.md"])
+def test_page_has_three_steps_and_names_the_entry_point(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert re.findall(r"^## (\d)\. ", text, re.MULTILINE) == ["1", "2", "3"]
+    project = (PLUGINS / "actc-toy/pyproject.toml").read_text("utf-8")
+    assert all(block in project for block in blocks(page, "toml"))
+
+
+@pytest.mark.parametrize("page", ["new-pass.md", "new-target.md"])
+def test_commands_of_the_page_work(
+    actc_cli: CommandLine, installed: dict[str, str], page: str
+) -> None:
+    (actc_cli.directory / "examples").symlink_to(ROOT / "examples")
+    text = "".join(blocks(page, "console")).replace("\\\n", " ")
+    commands = [shlex.split(line[2:]) for line in text.splitlines()]
+    commands = [words[1:] for words in commands if words[0] == "actc"]
+    assert commands
+    for words in commands:
+        done = actc_cli(*words, environment=installed)
+        assert done.status == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["new-pass.md", "new-target.md"])
+def test_test_of_the_page_works(tmp_path: Path, installed: dict[str, str], page: str) -> None:
+    code = blocks(page, "python")[1]
+    assert "def test_" in code
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "test_page.py").write_text(code)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **installed},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+def compile_for(actc_cli: CommandLine, installed: dict[str, str], target: str) -> Finished:
+    return actc_cli(
+        *("compile", MODEL, "--target", target, "--data", DATA, "-o", "out", "--json"),
+        environment=installed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "code", "words"),
+    [
+        ("absent-tool", 4, "ACT0501", "ACTC_ACTC_TOOL_OF_NOBODY"),
+        ("failing-tool", 5, "ACT0510", "it broke"),
+        ("hanging-tool", 5, "ACT0511", "ended after 0.2 seconds"),
+        ("broken-code", 70, "ACT0901", "ZeroDivisionError"),
+        ("broken-import", 4, "ACT0503", "actc_faulty_that_is_not_there"),
+    ],
+)
+def test_failing_target(
+    actc_cli: CommandLine,
+    installed: dict[str, str],
+    target: str,
+    status: int,
+    code: str,
+    words: str,
+) -> None:
+    done = compile_for(actc_cli, installed, target)
+    assert done.status == status, done.stderr
+    assert done.document["exit_status"] == status
+    assert done.codes == [code]
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(actc_cli.directory.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(actc_cli: CommandLine, installed: dict[str, str]) -> None:
+    arguments = ("compile", MODEL, "--target", "broken-code", "--data", DATA)
+    for debug in (("--debug",), ()):
+        environment = installed if debug else {**installed, "ACTC_DEBUG": "1"}
+        done = actc_cli(*arguments, *debug, environment=environment)
+        assert done.status == 70
+        assert "Traceback" in done.stderr
+        assert "a mistake in the target" in done.stderr
+
+
+def test_noise_on_stdout_does_not_break_the_document(
+    actc_cli: CommandLine, installed: dict[str, str]
+) -> None:
+    done = compile_for(actc_cli, installed, "noisy")
+    assert done.status == 0, done.stderr
+    assert done.document["bit_exact"] is True
+    for source in ("Python", "C", "the system"):
+        assert f"noise from {source}\n" in done.stderr
+
+
+def test_artefact_that_differs_from_golden(
+    actc_cli: CommandLine, installed: dict[str, str]
+) -> None:
+    done = compile_for(actc_cli, installed, "unfaithful")
+    assert done.status == 1, done.stderr
+    assert done.document["bit_exact"] is False
+    assert "ACT0602" in done.codes
+    assert (actc_cli.directory / "out/report.html").is_file()
+
+
+def test_broken_plug_in_does_not_hide_the_others(
+    actc_cli: CommandLine, installed: dict[str, str]
+) -> None:
+    done = actc_cli("targets", environment=installed)
+    assert done.status == 0
+    assert "No module named 'actc_faulty_that_is_not_there'" in done.stdout
+    assert "golden in the reference evaluator" in done.stdout
+    assert actc_cli("doctor", environment=installed).status == 0
+
+
+def test_name_claimed_twice(actc_cli: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "site/rival-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[actc.targets]\ncpu = rival:Cpu\n")
+    done = actc_cli("targets", "--json", environment={"PYTHONPATH": str(folder.parent)})
+    assert done.status == 2
+    assert done.codes == ["ACT0210"]
+    assert "rival:Cpu" in done.stderr
+    assert "actc.targets.tvm" in done.stderr
