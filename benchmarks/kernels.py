@@ -24,8 +24,8 @@ import onnx
 import onnxruntime as ort
 import tvm
 from onnx import TensorProto, helper, numpy_helper
-from tvm.target.codegen import llvm_get_cpu_features, llvm_get_system_cpu
 
+from actc.targets.tvm.host import host_cpu
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
 from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, fold_bias, padded
 
@@ -46,9 +46,7 @@ def conv(
     """A layer with "same" padding, batch 1."""
     pads = (kernel[0] // 2, kernel[1] // 2) * 2
     epilogue = Epilogue("requantize", SHIFT, 128, 0, 255)
-    return ConvSpec(
-        1, in_h, in_w, in_c, out_c, kernel, strides, pads, (1, 1), group, 128, epilogue
-    )
+    return ConvSpec(1, in_h, in_w, in_c, out_c, kernel, strides, pads, (1, 1), group, 128, epilogue)
 
 
 LAYERS = {
@@ -173,10 +171,11 @@ def ort_call(spec: ConvSpec, data: Operands, copies: int) -> Callable[[], None]:
 
 def actc_call(spec: ConvSpec, data: Operands) -> Callable[[], float]:
     """Compile the layer; the call returns microseconds of one execution."""
-    features = frozenset(str(name) for name in llvm_get_cpu_features(_target()))
-    module = tvm.compile(
-        tvm.IRModule({"conv": conv_prim_func(spec, features)}), target=_target()
-    )
+    cpu = host_cpu()
+    features = cpu.features
+    function = conv_prim_func(spec, features)
+    target = tvm.target.Target(cpu.target())
+    module = tvm.compile(tvm.IRModule({"conv": function}), target=target)
     lanes = padded(spec.out_c)
     pad = [(0, 0)] * 3 + [(0, padded(spec.in_c) - spec.in_c)]
     operands = [
@@ -191,10 +190,6 @@ def actc_call(spec: ConvSpec, data: Operands) -> Callable[[], float]:
     tensors = [tvm.runtime.tensor(operand) for operand in operands]
     timer = module.mod.time_evaluator("conv", tvm.cpu(), number=50)
     return lambda: float(timer(*tensors).mean) * 1e6
-
-
-def _target() -> tvm.target.Target:
-    return tvm.target.Target({"kind": "llvm", "mcpu": str(llvm_get_system_cpu())})
 
 
 def microseconds(call: Callable[[], None], number: int) -> float:
@@ -222,7 +217,7 @@ def measure(spec: ConvSpec) -> tuple[float, float, float]:
 
 def main(wanted: list[str]) -> None:
     """Print the table of all layers whose name contains one of `wanted`."""
-    print(f"cpu {llvm_get_system_cpu()}, onnxruntime {ort.__version__}, tvm {tvm.__version__}")
+    print(f"cpu {host_cpu().mcpu}, onnxruntime {ort.__version__}, tvm {tvm.__version__}")
     print(f"{'layer':<28}{'actc us':>10}{'+table us':>11}{'ort us':>10}{'actc/ort':>10}")
     ratios = []
     for name, spec in LAYERS.items():

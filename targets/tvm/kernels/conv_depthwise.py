@@ -22,9 +22,9 @@ from actc.targets.tvm.kernels.conv_vector import (
     intrinsic,
     load,
     store,
-    vector_type,
 )
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
+from actc.targets.tvm.kernels.tir import vector
 
 _UNROLLED_TAPS = 200
 """Pixels x taps that are written out; beyond, kernel rows are a loop."""
@@ -101,17 +101,17 @@ class _Tile:
     def _activation(self, word: Expr) -> Expr:
         lanes = self.plan.lanes
         words = load(self.source.buffer, word, lanes // 4)
-        value = T.reinterpret(vector_type("uint8", lanes), words)
-        return T.Bind(T.cast(value, vector_type("int32", lanes)))
+        value = T.reinterpret(vector("uint8", lanes), words)
+        return T.Bind(T.cast(value, vector("int32", lanes)))
 
     def _multiply_add(self, total: Expr, value: Expr, factor: Expr) -> Expr:
         lanes = self.plan.lanes
         if not self.plan.fused:
-            return total + value * T.reinterpret(vector_type("int32", lanes), factor)
-        pairs = vector_type("int16", 2 * lanes)
+            return total + value * T.reinterpret(vector("int32", lanes), factor)
+        pairs = vector("int16", 2 * lanes)
         name = f"llvm.x86.avx512.vpdpwssd.{32 * lanes}"
         operands = (T.reinterpret(pairs, value), T.reinterpret(pairs, factor))
-        return intrinsic(name, vector_type("int32", lanes), total, *operands)
+        return intrinsic(name, vector("int32", lanes), total, *operands)
 
 
 def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr) -> None:

@@ -15,15 +15,11 @@ from actc.targets.tvm.kernels.conv_vector import (
     Buffer,
     Expr,
     constant,
-    intrinsic,
     load,
     store,
-    vector_type,
 )
 from actc.targets.tvm.kernels.spec import Epilogue
-
-_TABLE_LANES = 64
-_VBMI_LOOKUP = "llvm.x86.avx512.vpermi2var.qi.512"
+from actc.targets.tvm.kernels.tir import vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ def _low_half(pairs: Expr, lanes: int) -> Expr:
 
 
 def _as_pairs(value: Expr, lanes: int) -> Expr:
-    return T.Bind(T.reinterpret(vector_type("int64", lanes // 2), value))
+    return T.Bind(T.reinterpret(vector("int64", lanes // 2), value))
 
 
 def load_multiplier(buffer: Buffer, offset: Expr, lanes: int) -> Multiplier:
@@ -60,7 +56,7 @@ def _high_words(even: Expr, odd: Expr, lanes: int) -> Expr:
     bits = constant(32, "int64", lanes // 2)
     low_word = constant(0xFFFFFFFF, "int64", lanes // 2)
     pairs = ((even >> bits) & low_word) | ((odd >> bits) << bits)
-    return T.Bind(T.reinterpret(vector_type("int32", lanes), pairs))
+    return T.Bind(T.reinterpret(vector("int32", lanes), pairs))
 
 
 def requantized(total: Expr, multiplier: Multiplier, epilogue: Epilogue, lanes: int) -> Expr:
@@ -81,38 +77,8 @@ def requantized(total: Expr, multiplier: Multiplier, epilogue: Epilogue, lanes: 
         even = _clamp((even + offset) >> by, low, high, "int64", half)
         odd = _clamp((odd + offset) >> by, low, high, "int64", half)
         pairs = even | (odd << constant(32, "int64", half))
-        clamped = T.reinterpret(vector_type("int32", lanes), pairs)
-    return T.cast(clamped, vector_type("uint8", lanes))
-
-
-def _vbmi_lookup(index: Expr, table: Buffer) -> Expr:
-    """64 lookups in 256 bytes: two 128-byte permutations and a choice by the top bit."""
-    dtype = vector_type("uint8", _TABLE_LANES)
-    quarters = [T.Bind(load(table, 64 * q, _TABLE_LANES)) for q in range(4)]
-    low = intrinsic(_VBMI_LOOKUP, dtype, quarters[0], index, quarters[1])
-    high = intrinsic(_VBMI_LOOKUP, dtype, quarters[2], index, quarters[3])
-    upper = index >= constant(128, "uint8", _TABLE_LANES)
-    return T.Select(upper, high, low)
-
-
-def apply_table(
-    out: Buffer, start: Expr, count: int, table: Buffer, features: frozenset[str]
-) -> None:
-    """Replace `count` bytes of `out` from `start` on by their entries in `table`."""
-    if "avx512vbmi" not in features or count < _TABLE_LANES:
-        with T.serial(0, count) as i:
-            store(out, start + i, table[T.cast(out[start + i], "int32")])
-        return
-    whole, rest = divmod(count, _TABLE_LANES)
-    if rest:
-        # Read before the loop changes the bytes that the last vector shares with it.
-        last = T.Bind(load(out, start + count - _TABLE_LANES, _TABLE_LANES))
-    with T.serial(0, whole) as step:
-        at = start + step * _TABLE_LANES
-        index = T.Bind(load(out, at, _TABLE_LANES))
-        store(out, at, _vbmi_lookup(index, table), _TABLE_LANES)
-    if rest:
-        store(out, start + count - _TABLE_LANES, _vbmi_lookup(last, table), _TABLE_LANES)
+        clamped = T.reinterpret(vector("int32", lanes), pairs)
+    return T.cast(clamped, vector("uint8", lanes))
 
 
 def apply_channel_table(

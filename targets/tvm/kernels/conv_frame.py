@@ -10,11 +10,11 @@ from tvm.tirx.script.builder import ir as T
 from actc.targets.tvm.kernels.conv_epilogue import (
     Multiplier,
     apply_channel_table,
-    apply_table,
     load_multiplier,
 )
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
+from actc.targets.tvm.kernels.tir import table_in_place
 
 Scratch = tuple[Buffer | None, Buffer | None]
 
@@ -120,6 +120,6 @@ class KernelFrame:
         if self.table is None:
             return
         if self.spec.epilogue.kind == "requantize+table":
-            apply_table(out, start, pixels * channels, self.table, self.features)
+            table_in_place(out, start, pixels * channels, self.table, self.features)
         else:
             apply_channel_table(out, start, pixels, channels, self.table)

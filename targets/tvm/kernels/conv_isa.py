@@ -22,8 +22,8 @@ from actc.targets.tvm.kernels.conv_vector import (
     intrinsic,
     load,
     splat,
-    vector_type,
 )
+from actc.targets.tvm.kernels.tir import vector
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -34,11 +34,15 @@ class DotProduct(ABC):
     Attributes:
         lanes: most output channels of one vector.
         registers: vector registers of that size.
+        operands: vectors that hold one word of activations, or of a block's weights.
+        spread_cost: arithmetic instructions that make the former.
         word_cost: instructions per word and vector of output channels.
     """
 
     lanes: int
     registers: int
+    operands: int
+    spread_cost: int
     word_cost: int
 
     @abstractmethod
@@ -77,6 +81,8 @@ class DotProduct(ABC):
 class Vnni(DotProduct):
     """vpdpbusd: four products per 32-bit lane and instruction."""
 
+    operands = 1
+    spread_cost = 0
     word_cost = 1
 
     def __init__(self, lanes: int, registers: int) -> None:
@@ -98,18 +104,20 @@ class Vnni(DotProduct):
 
     def activation(self, word: Expr, lanes: int) -> list[Expr]:
         """The word in every 32-bit lane."""
-        return [T.Bind(T.reinterpret(vector_type("uint8", 4 * lanes), splat(word, lanes)))]
+        return [T.Bind(T.reinterpret(vector("uint8", 4 * lanes), splat(word, lanes)))]
 
     def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
         """One vpdpbusd."""
         lanes = int(total.ty.dtype.lanes)
         name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
-        return intrinsic(name, vector_type("int32", lanes), total, activation[0], weight[0])
+        return intrinsic(name, vector("int32", lanes), total, activation[0], weight[0])
 
 
 class PairMultiply(DotProduct):
     """pmaddwd on 16-bit pairs: two products per 32-bit lane and instruction."""
 
+    operands = 2
+    spread_cost = 4
     word_cost = 4
     _NAMES: ClassVar[dict[int, str]] = {
         4: "llvm.x86.sse2.pmadd.wd",
@@ -134,7 +142,7 @@ class PairMultiply(DotProduct):
 
     def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
         """Even and odd pairs per block."""
-        dtype = vector_type("int16", 2 * lanes)
+        dtype = vector("int16", 2 * lanes)
         size = 4 * lanes
         halves = [
             T.Bind(T.reinterpret(dtype, load(packed, offset + h * size, size)))
@@ -144,7 +152,7 @@ class PairMultiply(DotProduct):
 
     def activation(self, word: Expr, lanes: int) -> list[Expr]:
         """The even bytes and the odd bytes of the word as pairs."""
-        dtype = vector_type("int16", 2 * lanes)
+        dtype = vector("int16", 2 * lanes)
         mask = constant(0x00FF00FF, "int32")
         pairs = (word & mask, (word >> 8) & mask)
         return [T.Bind(T.reinterpret(dtype, splat(pair, lanes))) for pair in pairs]
@@ -152,7 +160,7 @@ class PairMultiply(DotProduct):
     def accumulate(self, total: Expr, activation: list[Expr], weight: list[Expr]) -> Expr:
         """Two pmaddwd and two additions."""
         lanes = int(total.ty.dtype.lanes)
-        dtype = vector_type("int32", lanes)
+        dtype = vector("int32", lanes)
         for pair, factor in zip(activation, weight, strict=True):
             total = total + intrinsic(self._NAMES[lanes], dtype, pair, factor)
         return total
@@ -161,9 +169,11 @@ class PairMultiply(DotProduct):
 class Plain(DotProduct):
     """32-bit lanes and no intrinsic: any architecture."""
 
+    operands = 4
+    spread_cost = 8
     word_cost = 8
 
-    def __init__(self, lanes: int = 4, registers: int = 12) -> None:
+    def __init__(self, lanes: int = 4, registers: int = 16) -> None:
         self.lanes = lanes
         self.registers = registers
 
@@ -177,7 +187,7 @@ class Plain(DotProduct):
 
     def weights(self, packed: Buffer, offset: Expr, blocks: int, lanes: int) -> list[list[Expr]]:
         """Four widened vectors per block."""
-        dtype = vector_type("int32", lanes)
+        dtype = vector("int32", lanes)
         taps = [
             T.Bind(T.cast(load(packed, offset + t * lanes, lanes), dtype))
             for t in range(4 * blocks)

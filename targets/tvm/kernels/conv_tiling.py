@@ -147,7 +147,7 @@ def _word_range(spec: ConvSpec, first: int, last: int, words: int) -> tuple[int,
 
 def _tile_cost(dot: DotProduct, pixels: int, blocks: int, steps: int) -> int:
     """Instruction slots of one register tile; loads and latency limit small ones."""
-    work = pixels * blocks * dot.word_cost
+    work = pixels * (blocks * dot.word_cost + dot.spread_cost)
     per_step = max(work, pixels + blocks, 5)
     return per_step * steps + 12 * pixels * blocks + _TILE_OVERHEAD
 
@@ -170,7 +170,7 @@ def _choose_tile(
         (pixels, wide)
         for wide in range(1, min(blocks, _MAX_BLOCKS) + 1)
         for pixels in range(1, most + 1)
-        if pixels * wide + wide + 2 <= dot.registers
+        if pixels * wide + dot.operands * (wide + 1) < dot.registers
     ]
     return min(shapes, key=lambda shape: (cost(*shape), -shape[0] * shape[1], shape[1]))
 

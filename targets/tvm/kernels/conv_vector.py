@@ -17,11 +17,6 @@ Buffer: TypeAlias = Any
 COPY_LANES = 16
 
 
-def vector_type(dtype: str, lanes: int) -> str:
-    """TVM's name of a vector type ("int32", 16 -> "int32x16")."""
-    return dtype if lanes == 1 else f"{dtype}x{lanes}"
-
-
 def load(buffer: Buffer, offset: Expr, lanes: int = 1) -> Expr:
     """`lanes` consecutive elements from `offset` on."""
     return buffer[offset if lanes == 1 else tirx.Ramp(offset, 1, lanes)]
