@@ -67,6 +67,12 @@ CODES: dict[str, CodeInfo] = {
         "reciprocal at zero. No line and no float table can follow it; an integer table can, "
         "because it saturates.",
     ),
+    "ACT0305": CodeInfo(
+        "an error bound cannot be reached",
+        "No piecewise-linear form with at most 4096 segments and coefficients of the wanted "
+        "precision stays within the error asked for. Near 1e-7 of a function's magnitude the "
+        "rounding of float32 coefficients sets the limit. Allow a larger error, or use a table.",
+    ),
     "ACT0501": CodeInfo(
         "a tool is not installed",
         "A target needs this command, and it is not on PATH. Install it as the help line "
