@@ -1,0 +1,260 @@
+"""Independent verification of certificates, in exact rational arithmetic.
+
+Shares no code with the fitters: it evaluates the function itself, at the points that
+the certificate names, and recomputes every claim from the float64 values it gets.
+Float64 arithmetic with a rounding bound only serves to pass over samples that are
+clearly inside a claimed error; the others are decided with
+:class:`fractions.Fraction`.
+
+Two runs of a mathematical library may differ in the last bits, so that claims about
+the function have a slack of 2**-44 of its largest value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Evaluate = Callable[[Array], Array]
+
+_SLACK = Fraction(1, 2**44)
+_TIGHT = 1 + Fraction(1, 10**9)
+"""A claimed error that is not attained up to this ratio is wrong too."""
+
+
+def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
+    """Verify `certificate` for the function `evaluate`.
+
+    Args:
+        certificate: as made by :mod:`actc.approx.certificate`, or read from JSON.
+        evaluate: float64 array -> float64 array, elementwise.
+
+    Returns:
+        what is wrong, one sentence each; empty when everything holds.
+    """
+    kind, version = certificate.get("kind"), certificate.get("version")
+    if kind not in _CLAIMS or version != 1:
+        return [f"unknown certificate: kind {kind!r}, version {version!r}"]
+    try:
+        claim = _CLAIMS[kind](certificate)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return [f"the certificate is malformed: {type(error).__name__}: {error}"]
+    with np.errstate(all="ignore"):
+        return claim.problems(evaluate)
+
+
+class _Claim(Protocol):
+    def problems(self, evaluate: Evaluate) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """That no form of `segments` segments has a smaller error."""
+
+    error: Fraction
+    segments: int
+    triples: list[list[Fraction]]
+
+    def problems(self, evaluate: Evaluate, x: Array, slack: Fraction) -> list[str]:
+        """Check by pigeonhole.
+
+        A form of n segments has n - 1 breakpoints. The intervals (first, last] of n
+        triples that do not overlap are disjoint, so that one of them has no breakpoint
+        and its triple lies in one segment. Of three values a line misses one by at
+        least half the middle one's distance from the chord of the outer two.
+        """
+        if self.error <= 0:
+            return []
+        if len(self.triples) < self.segments:
+            return [f"{len(self.triples)} triples cannot bound {self.segments} segments"]
+        if any(len(t) != 3 or not t[0] < t[1] < t[2] for t in self.triples):
+            return ["a triple is not three increasing points"]
+        problems = []
+        if any(one[2] > other[0] for one, other in pairwise(self.triples)):
+            problems.append("the triples overlap")
+        flat = np.array([float(value) for triple in self.triples for value in triple])
+        if not np.isin(flat, x).all():
+            problems.append("a triple has a point that is not a sample")
+        values = evaluate(flat)
+        if not np.isfinite(values).all():
+            return [*problems, "the function is not finite at a triple"]
+        y = [Fraction(float(value)) for value in values]
+        for index, (x0, x1, x2) in enumerate(self.triples):
+            y0, y1, y2 = y[3 * index : 3 * index + 3]
+            reached = abs(y1 - (y0 + (y2 - y0) * (x1 - x0) / (x2 - x0))) / 2
+            if reached + slack < self.error:
+                problems.append(
+                    f"triple {index} bounds the error by {float(reached):.9g} only, "
+                    f"not by {float(self.error):.9g}"
+                )
+        return problems
+
+
+class _PiecewiseLinearClaim:
+    def __init__(self, certificate: Mapping[str, Any]) -> None:
+        self.breakpoints = _numbers(certificate["breakpoints"])
+        self.slopes = _numbers(certificate["slopes"])
+        self.intercepts = _numbers(certificate["intercepts"])
+        self.max_error = _number(certificate["max_error"])
+        self.lower = _Bound(
+            _number(certificate["lower_bound"]),
+            int(certificate["segments"]),
+            [_numbers(triple) for triple in certificate["triples"]],
+        )
+        self.fewest: _Bound | None = None
+        if "fewest" in certificate:
+            triples = [_numbers(triple) for triple in certificate["fewest"]["triples"]]
+            self.fewest = _Bound(_number(certificate["fewest"]["error"]), len(triples), triples)
+        lo, hi = float(_number(certificate["lo"])), float(_number(certificate["hi"]))
+        dtype = {"float32": np.float32, "float64": np.float64}[certificate["precision"]]
+        rounded = np.linspace(lo, hi, int(certificate["points"])).astype(dtype)
+        self.x: Array = np.unique(rounded).astype(np.float64)
+
+    def problems(self, evaluate: Evaluate) -> list[str]:
+        count = len(self.slopes)
+        if not count == len(self.intercepts) == len(self.breakpoints) + 1:
+            return ["the numbers of breakpoints, slopes and intercepts do not match"]
+        if any(left >= right for left, right in pairwise(self.breakpoints)):
+            return ["the breakpoints do not increase"]
+        y = np.broadcast_to(evaluate(self.x), self.x.shape)
+        if not np.isfinite(y).all():
+            return ["the function is not finite at a sample"]
+        slack = _SLACK * Fraction(float(np.abs(y).max()))
+        problems = self._error_problems(y, slack)
+        if count > self.lower.segments:
+            problems.append(f"{count} segments, but the bound is for {self.lower.segments}")
+        problems += self.lower.problems(evaluate, self.x, slack)
+        if self.fewest is not None:
+            problems += self.fewest.problems(evaluate, self.x, slack)
+            if self.max_error > self.fewest.error + slack:
+                problems.append("the error exceeds the one that the segments were counted for")
+        return problems
+
+    def _error_problems(self, y: Array, slack: Fraction) -> list[str]:
+        slopes, intercepts, edges = (
+            np.array([float(value) for value in values])
+            for values in (self.slopes, self.intercepts, self.breakpoints)
+        )
+        which = np.searchsorted(edges, self.x, side="right")
+        product = slopes[which] * self.x
+        deviation = np.abs(product + intercepts[which] - y)
+        rounding = 2.0**-50 * (np.abs(product) + np.abs(intercepts[which]) + np.abs(y))
+
+        def exact(i: int) -> Fraction:
+            slope, intercept = self.slopes[which[i]], self.intercepts[which[i]]
+            value = slope * Fraction(float(self.x[i])) + intercept
+            return abs(value - Fraction(float(y[i])))
+
+        worst, claimed = exact(int(np.argmax(deviation))), float(self.max_error)
+        if worst > self.max_error + slack:
+            return [f"the error is {float(worst):.9g}, above the claimed {claimed:.9g}"]
+        if self.max_error > worst * _TIGHT + slack:
+            return [f"the error is only {float(worst):.9g}, not the claimed {claimed:.9g}"]
+        limit = math.nextafter(float(self.max_error + slack), -math.inf)
+        doubtful = np.flatnonzero(deviation + rounding >= limit).tolist()
+        if any(exact(i) > self.max_error + slack for i in doubtful):
+            return [f"the error is above the claimed {claimed:.9g}"]
+        return []
+
+
+class _TableClaim:
+    def __init__(self, certificate: Mapping[str, Any]) -> None:
+        self.data = bytes.fromhex(certificate["values"])
+        self.digest = str(certificate["digest"])
+        self.input = _Format(certificate["input"])
+        self.output = None if certificate["output"] is None else _Format(certificate["output"])
+        self.entries = np.frombuffer(self.data, "<f4" if self.output is None else "u1")
+        self.max_error = float.fromhex(certificate["max_error"])
+        self.lower_bound = float.fromhex(certificate["lower_bound"])
+
+    def problems(self, evaluate: Evaluate) -> list[str]:
+        if hashlib.sha256(self.data).hexdigest() != self.digest:
+            return ["the digest is not that of the values"]
+        if len(self.entries) != 256:
+            return [f"{len(self.entries)} table entries instead of 256"]
+        codes = range(self.input.low, self.input.high + 1)
+        x = np.array([float(self.input.real(code)) for code in codes])
+        y = np.broadcast_to(evaluate(x), x.shape)
+        if np.isnan(y).any():
+            return ["the function is not a number at a code"]
+        error = max(
+            _distance(value, self._real(code)) for code, value in zip(codes, y, strict=True)
+        )
+        floor = max(_distance(value, self._nearest(float(value))) for value in y)
+        return self._claim_problems(
+            float(error), float(floor), np.abs(y[np.isfinite(y)]).max(initial=0.0)
+        )
+
+    def _claim_problems(self, error: float, floor: float, largest: float) -> list[str]:
+        slack, tight = float(_SLACK) * largest, float(_TIGHT)
+        problems = []
+        if not error <= self.max_error * tight + slack:
+            problems.append(f"the error is {error:.9g}, above the claimed {self.max_error:.9g}")
+        if not self.max_error <= error * tight + slack:
+            problems.append(f"the error is only {error:.9g}, not the claimed {self.max_error:.9g}")
+        if not self.lower_bound <= floor * tight + slack:
+            problems.append(
+                f"the rounding floor is {floor:.9g}, below the claimed {self.lower_bound:.9g}"
+            )
+        return problems
+
+    def _real(self, code: int) -> Fraction | float:
+        if self.output is not None:
+            return self.output.real(int(self.entries[code]))
+        entry = float(self.entries[code])
+        return Fraction(entry) if math.isfinite(entry) else entry
+
+    def _nearest(self, value: float) -> Fraction | float:
+        """The number of the output format that is nearest to `value`."""
+        if self.output is not None:
+            return self.output.real(self.output.nearest(value))
+        entry = float(np.float32(value))
+        return Fraction(entry) if math.isfinite(entry) else entry
+
+
+class _Format:
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.scale = _number(parameters["scale"])
+        self.zero_point, self.low, self.high = (
+            int(parameters[key]) for key in ("zero_point", "low", "high")
+        )
+        if self.scale <= 0 or not 0 <= self.low <= self.high <= 255:
+            raise ValueError("a scale or a range of codes is impossible")
+
+    def real(self, code: int) -> Fraction:
+        return self.scale * (code - self.zero_point)
+
+    def nearest(self, value: float) -> int:
+        if math.isinf(value):
+            return self.high if value > 0 else self.low
+        code = round(Fraction(value) / self.scale) + self.zero_point
+        return min(max(code, self.low), self.high)
+
+
+def _distance(value: float, real: Fraction | float) -> Fraction | float:
+    if math.isinf(value) or isinstance(real, float):
+        return math.inf
+    return abs(Fraction(float(value)) - real)
+
+
+def _number(text: str) -> Fraction:
+    return Fraction(float.fromhex(text))
+
+
+def _numbers(texts: Sequence[str]) -> list[Fraction]:
+    return [_number(text) for text in texts]
+
+
+_CLAIMS: dict[Any, Callable[[Mapping[str, Any]], _Claim]] = {
+    "piecewise-linear": _PiecewiseLinearClaim,
+    "table": _TableClaim,
+}

@@ -1,0 +1,345 @@
+"""Piecewise-linear approximation with the least maximal error, with proof.
+
+`fit_piecewise_linear` samples the function densely, finds the least error that the
+wanted number of segments allows (:mod:`actc.approx.search`), rounds the coefficients
+to the format in which they are emitted, measures what is emitted and certifies both
+the error and the bound (:mod:`actc.approx.certificate`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from actc.approx.certificate import attained_error, certify_piecewise_linear, triples_of
+from actc.approx.function import Float64Array, ScalarFunction
+from actc.approx.greedy import Segmentation, fewest_segments
+from actc.approx.links import Path, fewest_links
+from actc.approx.search import LeastError, Pass, initial_error, least_error
+from actc.approx.strip import Samples
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+
+Precision = Literal["float32", "float64"]
+Line = tuple[float, float]
+
+MAX_SEGMENTS = 4096
+"""More segments than a table of lines is good for."""
+_SPARE_SEGMENTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class PiecewiseLinear:
+    """``y = slopes[i] * x + intercepts[i]``, i = number of breakpoints <= x.
+
+    Attributes:
+        breakpoints: float64 [n-1], strictly increasing.
+        slopes, intercepts: float64 [n].
+
+    Raises:
+        ValueError: shapes disagree, or a value is not finite or not increasing.
+    """
+
+    breakpoints: Float64Array
+    slopes: Float64Array
+    intercepts: Float64Array
+
+    def __post_init__(self) -> None:
+        for name in ("breakpoints", "slopes", "intercepts"):
+            own = np.array(getattr(self, name), np.float64)
+            own.setflags(write=False)
+            object.__setattr__(self, name, own)
+        shape = self.slopes.shape
+        if not (len(shape) == 1 and shape == self.intercepts.shape == (self.breakpoints.size + 1,)):
+            raise ValueError("n segments have n slopes, n intercepts and n - 1 breakpoints")
+        if not all(map(np.all, map(np.isfinite, (self.breakpoints, self.slopes, self.intercepts)))):
+            raise ValueError("breakpoints, slopes and intercepts must be finite")
+        if np.any(np.diff(self.breakpoints) <= 0):
+            raise ValueError("breakpoints must increase")
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return len(self.slopes)
+
+    def segment(self, x: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """Index of the segment that serves each x."""
+        return np.searchsorted(self.breakpoints, np.asarray(x, np.float64), side="right")
+
+    def evaluate(self, x: npt.ArrayLike) -> Float64Array:
+        """Evaluate at `x` in float64; the shape of `x`."""
+        which = self.segment(x)
+        values: Float64Array = self.slopes[which] * np.asarray(x, np.float64)
+        values += self.intercepts[which]
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A piecewise-linear approximation and what is known about it.
+
+    Attributes:
+        form: the approximation, coefficients as emitted.
+        max_error: largest deviation of `form` from the function over the samples;
+            exact (rounded up) for the function's float64 values.
+        lower_bound: no piecewise-linear function of as many segments, continuous or
+            not, has a smaller error on the samples; exact (rounded down), certified.
+        path_bound: for continuous fits, the least error at which the search found no
+            continuous path; at least `lower_bound`, but float64 and not certified.
+            None for discontinuous fits.
+        between_samples: :func:`bound_between_samples`.
+        certificate: JSON-ready; verified by :mod:`actc.approx.checker`.
+    """
+
+    form: PiecewiseLinear
+    max_error: float
+    lower_bound: float
+    path_bound: float | None
+    between_samples: float
+    certificate: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A sampled function and how its approximation is wanted."""
+
+    function: ScalarFunction
+    lo: float
+    hi: float
+    points: int
+    precision: Precision
+    continuous: bool
+    tolerance: float
+    samples: Samples
+
+
+def fit_piecewise_linear(
+    f: ScalarFunction,
+    lo: float,
+    hi: float,
+    *,
+    segments: int | None = None,
+    max_error: float | None = None,
+    continuous: bool = False,
+    points: int = 65536,
+    tolerance: float = 1e-4,
+    precision: Precision = "float32",
+) -> Fit:
+    """Approximate `f` on [lo, hi] by a piecewise-linear function.
+
+    Give either `segments`, for the least error of at most so many segments, or
+    `max_error`, for the fewest segments within it and then the least error of so many.
+    Both are optimal on the samples up to `tolerance` and to the rounding of the
+    coefficients. Segments that bring nothing are left out.
+
+    Args:
+        f: finite on [lo, hi].
+        lo, hi: finite, lo <= hi. The first and the last segment extend beyond.
+        segments: 1..4096.
+        max_error: >= 0; float64 rounding counts as no error.
+        continuous: segments meet (up to the rounding of the coefficients).
+        points: number of equidistant samples, both ends among them; rounded to
+            `precision`, equal ones dropped.
+        tolerance: relative gap between found and least error, before rounding.
+        precision: format of the coefficients and of x.
+
+    Raises:
+        ModelError: ACT0303 or ACT0304, `f` is not a number or infinite at a sample.
+        UsageError: ACT0305, `max_error` cannot be reached.
+        ValueError: an argument is out of range.
+    """
+    if (segments is None) == (max_error is None):
+        raise ValueError("give either segments or max_error")
+    if not (math.isfinite(lo) and math.isfinite(hi) and lo <= hi):
+        raise ValueError(f"[{lo}, {hi}] is not a finite range")
+    x = sample_points(lo, hi, points, precision)
+    samples = Samples(x, f.finite(x))
+    problem = _Problem(f, lo, hi, points, precision, continuous, tolerance, samples)
+    if segments is not None:
+        if not 1 <= segments <= MAX_SEGMENTS:
+            raise ValueError(f"segments must be in 1..{MAX_SEGMENTS}, not {segments}")
+        return _fit_segments(problem, segments)
+    assert max_error is not None
+    if not max_error >= 0:
+        raise ValueError(f"max_error must be >= 0, not {max_error}")
+    return _fit_error(problem, max_error)
+
+
+def sample_points(lo: float, hi: float, points: int, precision: Precision) -> Float64Array:
+    """Equidistant points, rounded to `precision`, without repetitions; [<= points]."""
+    if points < 2:
+        raise ValueError(f"points must be at least 2, not {points}")
+    x = np.linspace(lo, hi, points).astype(precision).astype(np.float64)
+    distinct: Float64Array = x[np.concatenate([[True], x[1:] > x[:-1]])]
+    return distinct
+
+
+def bound_between_samples(
+    f: ScalarFunction, x: Float64Array, y: Float64Array, form: PiecewiseLinear
+) -> float:
+    """Bound of ``|form - f|`` on [x[0], x[-1]], between the samples too.
+
+    In each gap the error is at most the larger error at its ends (with the line that
+    serves the inside of the gap; at breakpoints both lines) plus the deviation of `f`
+    from its own chord. The latter is estimated by the sum of the two neighbouring
+    second differences ``|f(x_i) - chord of neighbours at x_i|``.
+
+    What is proven: the bound holds wherever f deviates from the chord of a gap by no
+    more than that estimate. This is so for functions that are linear on either side
+    of at most one kink or jump in any three adjacent gaps, and for twice differentiable
+    ones whose second derivatives around the two ends of a gap sum up to at least a
+    quarter of the largest in it. What is not: that f is such a function; samples say
+    nothing about a spike between them. The rounding of a float32 evaluation, about
+    2**-23 (|slope x| + |y|), comes on top.
+
+    Args:
+        x: samples, float64 [n], increasing; y: the function's finite values there.
+    """
+    after, before = form.segment(x), np.searchsorted(form.breakpoints, x, side="left")
+    error_after = np.abs(form.slopes[after] * x + form.intercepts[after] - y)
+    error_before = np.abs(form.slopes[before] * x + form.intercepts[before] - y)
+    if len(x) < 2:
+        return float(error_after.max())
+    ends = np.maximum(error_after[:-1], error_before[1:])
+    inner = np.flatnonzero((form.breakpoints > x[0]) & (form.breakpoints < x[-1]))
+    point = form.breakpoints[inner]
+    gap = np.searchsorted(x, point, side="right") - 1
+    for line in (inner, inner + 1):
+        error = np.abs(form.slopes[line] * point + form.intercepts[line] - f.finite(point))
+        np.maximum.at(ends, gap, error)
+    return max(float((ends + _chord_deviation(x, y)).max()), float(error_after[-1]))
+
+
+def _chord_deviation(x: Float64Array, y: Float64Array) -> Float64Array:
+    """Estimated deviation of the function from its chord in each gap; [n-1]."""
+    if len(x) < 3:
+        return np.zeros(len(x) - 1)
+    weight = (x[1:-1] - x[:-2]) / (x[2:] - x[:-2])
+    bend = np.abs(y[1:-1] - (y[:-2] + weight * (y[2:] - y[:-2])))
+    padded = np.concatenate([bend[:1], bend, bend[-1:]])
+    deviation: Float64Array = padded[:-1] + padded[1:]
+    return deviation
+
+
+def _fit_segments(
+    problem: _Problem, segments: int, fewest: tuple[float, Segmentation] | None = None
+) -> Fit:
+    samples = problem.samples
+    windows = _least_windows(samples, segments, problem.tolerance)
+    path_bound = None
+    if problem.continuous:
+        paths = _least_path(samples, segments, problem.tolerance, windows)
+        path_bound = max(paths.bound.lower, windows.bound.lower)
+        path = paths.attained.result
+        form = _rounded(path.lines, path.knots, problem)
+    else:
+        found = windows.attained.result
+        lines = [(strip.slope, strip.intercept) for strip in found.strips]
+        form = _rounded(lines, [samples.xs[start] for start in found.starts[1:]], problem)
+    attained = attained_error(samples.x, samples.y, form.breakpoints, form.slopes, form.intercepts)
+    obstacles = windows.bound.result.obstacles if windows.bound.lower > 0 else ()
+    triples, lower_bound = triples_of(samples, obstacles)
+    certificate = certify_piecewise_linear(
+        function=problem.function.name,
+        samples={"lo": problem.lo, "hi": problem.hi, "points": problem.points},
+        precision=problem.precision,
+        segments=segments,
+        breakpoints=form.breakpoints,
+        slopes=form.slopes,
+        intercepts=form.intercepts,
+        max_error=attained,
+        lower_bound=lower_bound,
+        triples=triples,
+        fewest=None if fewest is None else (fewest[0], triples_of(samples, fewest[1].blocked)[0]),
+    )
+    between = bound_between_samples(problem.function, samples.x, samples.y, form)
+    return Fit(form, attained, lower_bound, path_bound, max(between, attained), certificate)
+
+
+def _fit_error(problem: _Problem, max_error: float) -> Fit:
+    samples = problem.samples
+    error = max(max_error, samples.noise)
+    limit = MAX_SEGMENTS + 1
+    proof = fewest_segments(samples, error, limit)
+    count = len(proof.starts)
+    if problem.continuous and count < limit:
+        count = len(fewest_links(samples, error, limit).lines)
+    for segments in range(count, min(count + _SPARE_SEGMENTS, limit)):
+        fit = _fit_segments(problem, segments, (error, proof))
+        if fit.max_error <= error:
+            return fit
+    raise UsageError(
+        Diagnostic(
+            "ACT0305",
+            f"no {problem.precision} piecewise-linear form of {problem.function.name} was found "
+            f"within {max_error:g}",
+            notes=(f"on [{problem.lo:g}, {problem.hi:g}], up to {MAX_SEGMENTS} segments",),
+            help="allow a larger error, or use a table",
+        )
+    )
+
+
+def _least_windows(samples: Samples, segments: int, tolerance: float) -> LeastError[Segmentation]:
+    def run(error: float, hint: Segmentation | None) -> Pass[Segmentation]:
+        guesses = None if hint is None else hint.lengths(len(samples))
+        found = fewest_segments(samples, error, segments, guesses)
+        if len(found.starts) < segments:
+            return Pass(found, lower=0.0, upper=found.attained, last=0.0)
+        lower = min(strip.lower for strip in found.obstacles)
+        return Pass(found, lower, found.attained, found.strips[-1].error)
+
+    return least_error(run, initial_error(samples, segments), tolerance, samples.noise)
+
+
+def _least_path(
+    samples: Samples, segments: int, tolerance: float, windows: LeastError[Segmentation]
+) -> LeastError[Path]:
+    def run(error: float, hint: Path | None) -> Pass[Path]:
+        guesses = None if hint is None else hint.lengths(len(samples))
+        found = fewest_links(samples, error, segments, guesses)
+        upper = error if found.last.error <= error else math.inf
+        if len(found.lines) < segments:
+            return Pass(found, lower=0.0, upper=upper, last=0.0)
+        # a smaller error than both would neither reach this far nor serve the rest
+        return Pass(found, min(error, found.last.lower), upper, found.last.error)
+
+    # often the best path is as good as the best discontinuous form: try that first
+    first = windows.attained.upper * (1 + tolerance / 2)
+    return least_error(run, first, tolerance, samples.noise, floor=windows.bound.lower)
+
+
+def _rounded(lines: Sequence[Line], breaks: Sequence[float], problem: _Problem) -> PiecewiseLinear:
+    """Lines as a form with coefficients in the wanted precision.
+
+    The slope is rounded first and the intercept then taken anew: in the middle of the
+    residuals (discontinuous), or to keep the value at the middle of the segment
+    (continuous), so that the slope's rounding acts over half a segment only. What is
+    only float64 noise becomes zero.
+    """
+    samples, dtype = problem.samples, np.dtype(problem.precision)
+    reach, negligible = max(abs(problem.lo), abs(problem.hi)), 4 * samples.noise
+    breakpoints = np.asarray(breaks, dtype).astype(np.float64)
+    # links so short that their ends round to the same number serve nothing
+    kept = np.concatenate([breakpoints[1:] > breakpoints[:-1], [True]])[: len(breakpoints)]
+    breakpoints = breakpoints[kept]
+    lines = [line for line, keep in zip(lines, [*kept, True], strict=True) if keep]
+    edges = np.concatenate([samples.x[:1], breakpoints, samples.x[-1:]])
+    starts = [0, *np.searchsorted(samples.x, breakpoints).tolist(), len(samples)]
+    slopes, intercepts = [], []
+    for index, (slope, intercept) in enumerate(lines):
+        rounded = float(np.asarray(slope if abs(slope) * reach > negligible else 0.0, dtype))
+        window = slice(starts[index], starts[index + 1])
+        if problem.continuous or window.start == window.stop:
+            middle = (edges[index] + edges[index + 1]) / 2
+            offset = intercept + (slope - rounded) * middle
+        else:
+            residual = samples.y[window] - rounded * samples.x[window]
+            offset = (residual.max() + residual.min()) / 2
+        slopes.append(rounded)
+        intercepts.append(float(np.asarray(offset if abs(offset) > negligible else 0.0, dtype)))
+    return PiecewiseLinear(breakpoints, np.array(slopes), np.array(intercepts))
