@@ -24,10 +24,80 @@ CODES: dict[str, CodeInfo] = {
         "actc could not parse the file as an ONNX protobuf. Check the path, and that the file was "
         "exported with torch.onnx.export, tf2onnx or a similar tool and copied whole.",
     ),
+    "ACT0002": CodeInfo(
+        "external weights are missing or cut short",
+        "An ONNX model can keep its weights in other files beside it. One of these is missing "
+        "or shorter than the model says; copy them together with the model, under their own "
+        "names.",
+    ),
+    "ACT0003": CodeInfo(
+        "external weights lie outside the model's folder",
+        "A model may only name weight files in its own folder or below it; a path that leads "
+        "elsewhere could read any file of the machine. Save the model with its weights beside "
+        "it.",
+    ),
+    "ACT0004": CodeInfo(
+        "a weight does not fit its shape",
+        "The bytes of a weight do not make up the shape and type that the model states, so "
+        "the file is damaged or was written by a faulty exporter. Export the model again.",
+    ),
+    "ACT0005": CodeInfo(
+        "the model names no operator set",
+        "An ONNX model must say which version of the standard operators it uses. Export it "
+        "again; opset 17 or later suits actc best.",
+    ),
+    "ACT0006": CodeInfo(
+        "a weight is not a number",
+        "A weight holds NaN or infinite values, which usually comes from a training run that "
+        "diverged. Such a network computes nothing useful, and its ranges cannot be quantized.",
+    ),
+    "ACT0007": CodeInfo(
+        "the model is not valid ONNX",
+        "The ONNX checker refuses the model: a node reads a value that nobody computes, an "
+        "attribute is missing, or types do not match. Export the model again.",
+    ),
+    "ACT0008": CodeInfo(
+        "the operator set could not be converted",
+        "actc works on opset 21 or later and converts older models. The converter of the onnx "
+        "package failed on this one; export the model again with a newer opset.",
+    ),
+    "ACT0009": CodeInfo(
+        "an input of the model cannot be fed",
+        "Each input must be a tensor of numbers with a known element type and rank. "
+        "Sequences, strings and inputs without a shape cannot be calibrated.",
+    ),
+    "ACT0010": CodeInfo(
+        "an input has dynamic dimensions and there is no data",
+        "Without data actc cannot know how large the dynamic dimensions of an input are. Pass "
+        "--data with samples of the size that the network will see; only the batch axis may "
+        "stay open.",
+    ),
+    "ACT0101": CodeInfo(
+        "an operator is not known",
+        "The operator belongs neither to ONNX nor to actc, so nobody can say what it "
+        "computes. Export the model without custom operators, or include their body as a "
+        "model-local function.",
+    ),
+    "ACT0102": CodeInfo(
+        "a value is not a number on the data",
+        "While the model ran on the data, a value became NaN or infinite, so its range cannot "
+        "be found. Check the data and the model's scaling.",
+    ),
+    "ACT0103": CodeInfo(
+        "an operator has no integer form",
+        "actc cannot compute this operator on integers as it is used here; the message says "
+        "why. The node and what depends on it would have to stay float, which the target "
+        "cannot take.",
+    ),
     "ACT0201": CodeInfo(
         "unknown name",
         "No target, pass or diagnostic code has this name. The help line suggests the nearest "
         "one and lists those that exist; `actc targets` describes the targets.",
+    ),
+    "ACT0202": CodeInfo(
+        "the model cannot be read",
+        "There is no file of this name, or it may not be read. Check the path and the "
+        "permissions.",
     ),
     "ACT0203": CodeInfo(
         "wrong command line",
@@ -43,6 +113,53 @@ CODES: dict[str, CodeInfo] = {
         "a name is claimed twice",
         "Two installed packages register a target or pass under the same name. actc does not "
         "guess which is meant; uninstall one of them.",
+    ),
+    "ACT0220": CodeInfo(
+        "the data cannot be read",
+        "The data must be an .npz archive of plain arrays, as numpy.savez_compressed writes "
+        "it. Object arrays are never read, as they could run code.",
+    ),
+    "ACT0221": CodeInfo(
+        "the data does not fit the model",
+        "There must be one array per model input, named as the input, whose first axis counts "
+        "samples and whose other axes have the model's shape; a single array may have any "
+        "name. Labels are one integer per sample.",
+    ),
+    "ACT0222": CodeInfo(
+        "calibration needs data",
+        "The ranges of values are measured on samples. A pipeline that calibrates must be "
+        "given some.",
+    ),
+    "ACT0223": CodeInfo(
+        "the list of passes cannot be read",
+        "Passes are written as name,name{option=value}. The options of a pass are the fields "
+        "of its class; a value must have the type of the default.",
+    ),
+    "ACT0224": CodeInfo(
+        "an option has a value that does not exist",
+        "Some options take one of a few names, or a number in a range; the help line lists "
+        "them.",
+    ),
+    "ACT0230": CodeInfo(
+        "calibrated on synthetic data",
+        "Without --data actc makes up random samples. Ranges measured on them fit random "
+        "inputs, not yours, and the accuracy is not known. Pass samples of what the network "
+        "will see.",
+    ),
+    "ACT0240": CodeInfo(
+        "the output directory is not actc's to replace",
+        "actc replaces a directory only if actc wrote it (it holds manifest.json) or if it is "
+        "empty. Give another place, or empty the directory yourself.",
+    ),
+    "ACT0241": CodeInfo(
+        "the output cannot be written",
+        "The system refused to create the output directory or its parents: no permission, no "
+        "space, or a file stands in the way.",
+    ),
+    "ACT0242": CodeInfo(
+        "a dry run has no artefact",
+        "With --dry-run (dry_run=True) only the plan is made. Compile without it to get "
+        "something that runs.",
     ),
     "ACT0301": CodeInfo(
         "a requantization factor cannot be represented",
@@ -114,6 +231,10 @@ CODES: dict[str, CodeInfo] = {
         "An array has another name, element type or shape than the compiled model's input. The "
         "batch is the first axis.",
     ),
+    "ACT0450": CodeInfo(
+        "the target has no options",
+        "This target takes nothing behind its name.",
+    ),
     "ACT0501": CodeInfo(
         "a tool is not installed",
         "A target needs this command, and it is not on PATH. Install it as the help line "
@@ -159,9 +280,38 @@ CODES: dict[str, CodeInfo] = {
         "The operating system refused to start an external tool; the file may be damaged or "
         "made for another machine.",
     ),
+    "ACT0601": CodeInfo(
+        "accuracy dropped by more than allowed",
+        "On the labelled data, the integer model answers right less often than the float "
+        "model, by more than --max-drop. All files are written. More calibration data, "
+        "another --calibration, or --approx exact may help; the report shows which "
+        "activations err most.",
+    ),
+    "ACT0602": CodeInfo(
+        "the artefact differs from golden",
+        "The compiled artefact must equal golden.onnx bit for bit on every sample, and it did "
+        "not. All files are written, but do not deploy them: this is a mistake of actc or of "
+        "the target's tools.",
+    ),
     "ACT0901": CodeInfo(
         "internal error",
         "actc met a state that should be impossible. Please report it with the command line and, "
         "if you can share it, the model.",
+    ),
+    "ACT0902": CodeInfo(
+        "a pass left an invalid model",
+        "After every pass actc checks the structure of the model. This pass, built in or from "
+        "a plug-in, broke it.",
+    ),
+    "ACT0903": CodeInfo(
+        "a pass changed what the model computes",
+        "A pass that promises to preserve the function was compared before and after on data, "
+        "and the outputs differ. Please report it with the model.",
+    ),
+    "ACT0904": CodeInfo(
+        "golden differs from its specification",
+        "golden.onnx in onnxruntime and the reference of its operators must agree on every "
+        "bit, and they did not. Please report it with the model and the version of "
+        "onnxruntime.",
     ),
 }
