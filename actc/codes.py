@@ -218,8 +218,8 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0406": CodeInfo(
         "TVM's runtime library is missing",
-        "Running a compiled model needs libtvm_runtime.so, which the package apache-tvm brings. The "
-        "environment variable ACTC_TVM_RUNTIME can name a copy of it.",
+        "Running a compiled model needs libtvm_runtime.so, which the package apache-tvm brings. "
+        "The environment variable ACTC_TVM_RUNTIME can name a copy of it.",
     ),
     "ACT0407": CodeInfo(
         "there is no compiled model in the directory",
