@@ -96,8 +96,7 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0202": CodeInfo(
         "the model cannot be read",
-        "There is no file of this name, or it may not be read. Check the path and the "
-        "permissions.",
+        "There is no file of this name, or it may not be read. Check the path and the permissions.",
     ),
     "ACT0203": CodeInfo(
         "wrong command line",
@@ -137,8 +136,7 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0224": CodeInfo(
         "an option has a value that does not exist",
-        "Some options take one of a few names, or a number in a range; the help line lists "
-        "them.",
+        "Some options take one of a few names, or a number in a range; the help line lists them.",
     ),
     "ACT0230": CodeInfo(
         "calibrated on synthetic data",
