@@ -22,6 +22,7 @@ from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.embed import replace_rows, row_lookup
 from actc.passes.linear import linear_producer
+from actc.passes.snapshot import put_piecewise_linear
 from actc.passes.ranges import clip_tails, is_clamp
 
 Array = np.ndarray[Any, Any]
@@ -104,7 +105,7 @@ class Approximate(Pass):
             _put_quantized_table(model, node, site, low, high)
         elif self.form in ("auto", "pwl") and site.function.channels == 1 and not site.affine:
             self._fit(site, low, high)
-            _put_piecewise_linear(model, node, site)
+            put_piecewise_linear(model, node, site)
         else:
             site.form = "exact"
             site.details["max_error"] = 0.0
@@ -177,22 +178,6 @@ def _apply_to_rows(model: ir.Model, node: ir.Node, gather: ir.Node, site: Site) 
     model.graph.remove(node, safe=True)
     output.name = None
     source.name = name
-
-
-def _put_piecewise_linear(model: ir.Model, node: ir.Node, site: Site) -> None:
-    form, name = site.details["pwl"], node.name or site.id
-    arrays = {
-        "breakpoints": form.breakpoints,
-        "slopes": form.slopes,
-        "intercepts": form.intercepts,
-    }
-    constants = [
-        add_constant(model.graph, f"{name}_{what}", array.astype(np.float32))
-        for what, array in arrays.items()
-    ]
-    new = ir.node("PiecewiseLinear", [node.inputs[0], *constants], domain=DOMAIN, name=name)
-    new.metadata_props["actc.site"] = site.id
-    replace_node(node, [new], new.outputs[0])
 
 
 def _put_quantized_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from actc.diagnostics import Diagnostic
-from actc.errors import MissingTool
+from actc import toolchain
 from actc.ir.graph import constant
 
 Array = np.ndarray[Any, Any]
@@ -24,17 +22,7 @@ def onnxruntime() -> ModuleType:
     Raises:
         MissingTool: neither onnxruntime nor onnxruntime-gpu is installed.
     """
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise MissingTool(
-            Diagnostic(
-                "ACT0501",
-                "no onnxruntime is installed",
-                help="pip install 'actc[cpu]', or pip install 'actc[gpu]' for CUDA (not both)",
-            )
-        )
-    import onnxruntime
-
-    return onnxruntime
+    return toolchain.require_package("onnxruntime", toolchain.ONNXRUNTIME_HELP)
 
 
 class Session:

@@ -82,6 +82,8 @@ class Site:
         approximation: what replaces the function, [n] -> [n] or [n, channels].
         details: further JSON-ready facts (segments, max_error, ...).
         certificate: JSON-ready certificate of the fit, if there is one.
+        curves: (x, function, what replaced it), float64 [n] each, for the report; one
+            entry per channel shown.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Site:
     approximation: Callable[[Array], Array] | None = None
     details: dict[str, Any] = field(default_factory=dict)
     certificate: Any = None
+    curves: list[tuple[Array, Array, Array]] = field(default_factory=list)
 
     @property
     def effective(self) -> Callable[[Array], Array]:

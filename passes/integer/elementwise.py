@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.approx.certificate import certify_table
 from actc.approx.function import ScalarFunction
 from actc.approx.table import fit_table
 from actc.ir.graph import constant
@@ -52,6 +53,8 @@ def _table(site: Site, x: QuantizationParameters, y: QuantizationParameters) -> 
         lower_bound=fit.lower_bound,
         entries=x.high - x.low + 1,
     )
+    site.curves = [(x.values()[used], target(x.values())[used], attained[used])]
+    site.certificate = site.certificate or certify_table(site.label, fit)
     return fit.form.values
 
 
@@ -66,6 +69,7 @@ def _channel_table(
         rms_error=float(np.sqrt(np.mean(error**2))),
         entries=codes.size,
     )
+    site.curves = [(x.parameters.values(), real[:, c], y.values()[codes[:, c]]) for c in _shown(site)]
     name, shape = str(output.name), [1] * site.function.rank
     shape[site.function.axis] = -1
     offset = (256 * np.arange(site.function.channels, dtype=np.int32)).reshape(shape)
@@ -75,6 +79,11 @@ def _channel_table(
         builder.constant(f"{name}.offset", offset),
     ]
     return builder.emit("ChannelTable", inputs, output, ir.DataType.UINT8, name=name)
+
+
+def _shown(site: Site) -> list[int]:
+    """Channels of a family that a report shows: four at most, spread evenly."""
+    return sorted({int(c) for c in np.linspace(0, site.function.channels - 1, 4)})
 
 
 def add(builder: Builder, node: ir.Node) -> None:

@@ -1,0 +1,58 @@
+"""actc, the activation compiler.
+
+    import actc
+    artifact = actc.compile("model.onnx", target="cpu", data="data.npz")
+    outputs = artifact.run({"input": x})
+
+Names are imported on first use, so that `import actc` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actc.artifact import Artifact
+    from actc.artifact import open_artifact as load
+    from actc.recheck import check
+    from actc.compiler import compile
+    from actc.errors import ActcError
+    from actc.inspection import inspect
+    from actc.pipeline import Pipeline
+    from actc.targets.base import Target
+
+__all__ = [
+    "ActcError",
+    "Artifact",
+    "Pipeline",
+    "Target",
+    "check",
+    "compile",
+    "inspect",
+    "load",
+]
+
+_HOMES = {
+    "ActcError": ("actc.errors", "ActcError"),
+    "Artifact": ("actc.artifact", "Artifact"),
+    "Pipeline": ("actc.pipeline", "Pipeline"),
+    "Target": ("actc.targets.base", "Target"),
+    "check": ("actc.recheck", "check"),
+    "compile": ("actc.compiler", "compile"),
+    "inspect": ("actc.inspection", "inspect"),
+    "load": ("actc.artifact", "open_artifact"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'actc' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

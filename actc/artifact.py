@@ -1,0 +1,107 @@
+"""A finished compilation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.output import MANIFEST
+from actc.targets import TARGETS
+from actc.targets.base import BuildPlan, Target
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What `actc.compile` gives.
+
+    Attributes:
+        path: the output directory (None for a dry run).
+        report: the contents of report.json, with `seconds` filled in.
+        plan: the build plan.
+        target: the target it was built for.
+    """
+
+    path: Path | None
+    report: dict[str, Any]
+    target: Target
+    plan: BuildPlan | None = None
+
+    def run(self, feeds: Array | Mapping[str, Array]) -> dict[str, Array]:
+        """Execute the artefact on one batch.
+
+        Args:
+            feeds: input name -> array [batch, ...]; one array when there is one input.
+
+        Returns:
+            output name -> array.
+
+        Raises:
+            UsageError: a dry run has no artefact; a name or shape is wrong.
+        """
+        return self.load()(feeds)
+
+    def load(self) -> Callable[[Array | Mapping[str, Array]], dict[str, Array]]:
+        """The artefact as a function, loaded once: what to time."""
+        if self.path is None:
+            raise UsageError(Diagnostic("ACT0242", "a dry run has no artefact to run"))
+        path, target = self.path, self.target
+        inputs = [entry["name"] for entry in self.report["model"]["inputs"]]
+
+        def call(feeds: Array | Mapping[str, Array]) -> dict[str, Array]:
+            if isinstance(feeds, Mapping):
+                named = dict(feeds)
+            elif len(inputs) == 1:
+                named = {inputs[0]: feeds}
+            else:
+                wanted = ", ".join(inputs)
+                raise UsageError(Diagnostic("ACT0221", f"name the inputs: {wanted}"))
+            if set(named) != set(inputs):
+                message = f"inputs are {', '.join(inputs)}, not {', '.join(sorted(named))}"
+                raise UsageError(Diagnostic("ACT0221", message))
+            return target.run(path, named)
+
+        return call
+
+
+def make_target(text: str) -> Target:
+    """The target that ``name`` or ``name:option`` stands for.
+
+    Raises:
+        UsageError: unknown name or option.
+    """
+    name, _, option = text.partition(":")
+    target = TARGETS.get(name).parse(option)
+    assert isinstance(target, Target)
+    return target
+
+
+def open_artifact(directory: str | Path) -> Artifact:
+    """Open a directory that `actc compile` wrote.
+
+    Raises:
+        UsageError: it is no such directory.
+    """
+    path = Path(directory)
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+        target = make_target(manifest["target"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            Diagnostic(
+                "ACT0204",
+                "this is not a directory that actc compiled",
+                place=Place(str(path)),
+                help="give the directory that `actc compile -o DIR` wrote",
+            )
+        ) from error
+    return Artifact(path, report, target)

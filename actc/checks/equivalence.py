@@ -1,0 +1,89 @@
+"""Checks that stop a compilation: passes keep the function, golden keeps its specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from actc.data import Dataset
+from actc.diagnostics import Diagnostic
+from actc.errors import InternalError
+from actc.ir import spec
+from actc.ir.dialect import add_bodies
+from actc.ir.execute import Session
+from actc.pipeline import Instrument, pass_name
+
+Array = np.ndarray[Any, Any]
+
+_SAMPLES = 4
+_TOLERANCE = 1e-3
+"""Relative to the largest output: float32 sums in another order, not another function."""
+SPECIFICATION_SAMPLES = 8
+
+
+class FunctionKept(Instrument):
+    """After each pass that says it preserves the function, compares outputs on data."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset.take(_SAMPLES)
+        self._before: list[dict[str, Array]] | None = None
+
+    def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        if getattr(step, "preserves", "") == "function" and self._before is None:
+            self._before = self._run(model)
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        if getattr(step, "preserves", "") != "function":
+            self._before = None
+            return
+        assert self._before is not None
+        after = self._run(model)
+        for before_batch, after_batch in zip(self._before, after, strict=True):
+            for name, reference in before_batch.items():
+                if not _close(reference, after_batch[name]):
+                    raise InternalError(
+                        Diagnostic(
+                            "ACT0903",
+                            f"pass '{pass_name(step)}' changed output '{name}'",
+                            help="please report this with the model, or leave the pass out",
+                        )
+                    )
+        self._before = after
+
+    def _run(self, model: ir.Model) -> list[dict[str, Array]]:
+        add_bodies(model)
+        session = Session(ir.to_proto(model))
+        return [session.run(feeds) for feeds, _ in self._dataset.batches(_SAMPLES)]
+
+
+def _close(reference: Array, other: Array) -> bool:
+    if reference.shape != other.shape:
+        return False
+    if reference.dtype.kind != "f":
+        return bool(np.array_equal(reference, other))
+    finite = reference[np.isfinite(reference)]
+    scale = float(np.abs(finite).max(initial=1.0))
+    return bool(np.allclose(other, reference, rtol=0, atol=_TOLERANCE * scale, equal_nan=True))
+
+
+def check_specification(golden: onnx.ModelProto, dataset: Dataset) -> None:
+    """Golden in onnxruntime must equal the numpy specification on every bit.
+
+    Raises:
+        InternalError: it does not.
+    """
+    session = Session(golden)
+    for feeds, _ in dataset.take(SPECIFICATION_SAMPLES).batches(SPECIFICATION_SAMPLES):
+        expected, got = spec.run(golden, feeds), session.run(feeds)
+        for name, array in expected.items():
+            if array.dtype != got[name].dtype or array.tobytes() != got[name].tobytes():
+                raise InternalError(
+                    Diagnostic(
+                        "ACT0904",
+                        f"golden.onnx in onnxruntime differs from its specification in '{name}'",
+                        help="please report this with the model and the version of onnxruntime",
+                    )
+                )

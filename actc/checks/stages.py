@@ -1,0 +1,40 @@
+"""Running the stages of a compilation over data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+
+from actc.checks.compare import Outputs
+from actc.data import Dataset
+from actc.ir.execute import Session
+
+Array = np.ndarray[Any, Any]
+Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+
+def run_over(runner: Runner, dataset: Dataset, batch: int = 64) -> Outputs:
+    """Run all samples and join the outputs along the first axis.
+
+    Samples of varying length give outputs of varying shape; each is then flattened
+    and the whole joined as one row of values per output.
+    """
+    parts: dict[str, list[Array]] = {}
+    for feeds, real in dataset.batches(batch):
+        for name, array in runner(feeds).items():
+            parts.setdefault(name, []).append(np.ascontiguousarray(array[:real]))
+    return {name: _join(arrays) for name, arrays in parts.items()}
+
+
+def _join(arrays: list[Array]) -> Array:
+    if len({array.shape[1:] for array in arrays}) == 1:
+        return np.concatenate(arrays)
+    return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def run_model(model: onnx.ModelProto, dataset: Dataset, batch: int = 64) -> Outputs:
+    """Run an ONNX model over the data in onnxruntime."""
+    return run_over(Session(model).run, dataset, batch)

@@ -1,0 +1,249 @@
+"""compile(): from a trained model to an artefact, with what that cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from actc import toolchain
+from actc.artifact import Artifact, make_target
+from actc.calibrate.histogram import METHODS
+from actc.checks.equivalence import FunctionKept, check_specification
+from actc.checks.stages import run_model, run_over
+from actc.data import DataLike
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError, UsageError
+from actc.ir.context import context_of
+from actc.ir.load import ModelLike
+from actc.outcome import Measured, build_report, write_documents
+from actc.output import staged
+from actc.passes.approximate import FORMS, Approximate
+from actc.passes.calibrate import Calibrate
+from actc.passes.integerize import Integerize
+from actc.passes.normalize import Normalize
+from actc.passes.quantize import Quantize
+from actc.passes.recognize import Recognize
+from actc.passes.snapshot import approximated
+from actc.passes.structure import Structure
+from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify
+from actc.prepare import Prepared, prepare
+from actc.targets.base import Target
+
+PRECISIONS = ("int8", "float32")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of a compilation, as manifest.json records them."""
+
+    target: str
+    precision: str
+    approx: str
+    calibration: str
+    max_drop: float
+
+
+@dataclass(slots=True)
+class Stages:
+    """The models along the way."""
+
+    normalized: onnx.ModelProto | None = None
+    approximated: onnx.ModelProto | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, name: str, progress: Progress) -> Iterator[None]:
+        """Time a stage and say that it runs."""
+        progress(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def compile(
+    model: ModelLike,
+    target: str = "cpu",
+    *,
+    data: DataLike | None = None,
+    output: str | Path | None = None,
+    precision: str = "int8",
+    approx: str = "auto",
+    max_drop: float = 0.01,
+    passes: str | Pipeline | None = None,
+    dump_ir: str | Path | None = None,
+    dry_run: bool = False,
+    calibration: str = "minmax",
+    progress: Progress | None = None,
+) -> Artifact:
+    """Compile a trained ONNX model for a target and measure what that cost.
+
+    Args:
+        model: path of an .onnx file, or a model in memory.
+        target: name of a target, with an option behind a colon ("cpu:znver4").
+        data: path of an .npz file or arrays by input name (see `actc.data`); None
+            calibrates on synthetic samples, with a warning.
+        output: directory to write; default ``<model>-<target>``. It is written
+            completely or not at all.
+        precision: "int8" or "float32".
+        approx: form of the activations: "auto", "exact", "pwl" or "table".
+        max_drop: accuracy that may be lost before the report holds an error.
+        passes: a pipeline, or its spelling, instead of the default one.
+        dump_ir: directory for the model after each pass, as text.
+        dry_run: plan only; nothing is written.
+        calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
+        progress: called with the name of each stage as it starts.
+
+    Returns:
+        the artefact with its report. A missed accuracy budget is an error-severity
+        diagnostic ACT0601 in the report, not an exception.
+
+    Raises:
+        UsageError, ModelError, MissingTool, ToolFailed: see `actc.errors`.
+        InternalError: golden disagrees with its specification, or the artefact with
+            golden; nothing is written.
+    """
+    options = Options(target, precision, approx, calibration, max_drop)
+    say = progress or (lambda name: None)
+    machine = _checked_target(options, dry_run)
+    stages = Stages()
+    with stages.timed("load", say):
+        prepared = prepare(model, data)
+    pipeline = _pipeline(passes, options)
+    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir)
+    _require_valid(machine, compiled, precision)
+    with stages.timed("plan", say):
+        plan = machine.plan(compiled, precision)
+    if dry_run:
+        report = build_report(prepared, compiled, options, machine, pipeline, stages, Measured())
+        return Artifact(None, report, machine, plan)
+    directory = Path(output) if output is not None else Path(f"{prepared.source.stem}-{machine.name}")
+    with staged(directory) as stage:
+        _write_models(stage, compiled, stages, precision)
+        with stages.timed("build", say):
+            machine.build(plan, stage)
+        with stages.timed("check", say):
+            measured = _measure(prepared, compiled, machine, stage, stages, precision)
+        report = build_report(
+            prepared, compiled, options, machine, pipeline, stages, measured, stage
+        )
+        with stages.timed("report", say):
+            write_documents(stage, report, prepared, compiled, machine, stages.seconds)
+        report = {**report, "timings": dict(stages.seconds), "seconds": sum(stages.seconds.values())}
+    return Artifact(directory, report, machine, plan)
+
+
+def default_pipeline(precision: str, approx: str, calibration: str) -> Pipeline:
+    """The passes of a compilation, in order."""
+    common: tuple[ir.passes.PassBase, ...] = (
+        Normalize(),
+        Structure(),
+        Recognize(),
+        Calibrate(),
+        Approximate(form=approx, precision=precision, method=calibration),
+    )
+    integers = (Quantize(method=calibration), Integerize())
+    return Pipeline(common + integers if precision == "int8" else common)
+
+
+def _checked_target(options: Options, dry_run: bool) -> Target:
+    machine = make_target(options.target)
+    capabilities = machine.capabilities()
+    _one_of("precision", options.precision, capabilities.precisions)
+    _one_of("approx", options.approx, FORMS)
+    _one_of("calibration", options.calibration, METHODS)
+    if not 0 <= options.max_drop <= 1:
+        raise UsageError(
+            Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
+        )
+    if not dry_run:
+        for tool in capabilities.tools:
+            if tool.kind == "command":
+                toolchain.find(tool.probe, tool.how)
+            else:
+                toolchain.require_package(tool.probe, tool.how)
+    return machine
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        message = f"--{name} cannot be '{value}'"
+        raise UsageError(Diagnostic("ACT0224", message, help=f"choose one of: {', '.join(known)}"))
+
+
+def _pipeline(passes: str | Pipeline | None, options: Options) -> Pipeline:
+    if passes is None:
+        return default_pipeline(options.precision, options.approx, options.calibration)
+    return Pipeline.parse(passes) if isinstance(passes, str) else passes
+
+
+def _run_passes(
+    pipeline: Pipeline,
+    prepared: Prepared,
+    stages: Stages,
+    say: Progress,
+    dump_ir: str | Path | None,
+) -> ir.Model:
+    def keep(name: str, model: ir.Model) -> None:
+        if name == "recognize":
+            stages.normalized = ir.to_proto(model)
+        elif name == "approximate":
+            stages.approximated = approximated(model)
+        else:
+            copy = ir.from_proto(ir.to_proto(model))
+            context_of(model).facts["quantized"] = {"model": copy}
+
+    instruments: list[Instrument] = [
+        Timing(say, stages.seconds),
+        Verify(),
+        FunctionKept(prepared.dataset),
+        Snapshot(("recognize", "approximate", "quantize"), keep),
+    ]
+    if dump_ir is not None:
+        instruments.append(DumpIr(Path(dump_ir)))
+    return pipeline.run(prepared.model, instruments)
+
+
+def _require_valid(machine: Target, model: ir.Model, precision: str) -> None:
+    problems = machine.validate(model, precision)
+    if any(problem.severity == "error" for problem in problems):
+        raise ModelError(problems)
+    context_of(model).sink.extend(problems)
+
+
+def _write_models(stage: Path, model: ir.Model, stages: Stages, precision: str) -> None:
+    files = {"float.onnx": stages.normalized, "approximated.onnx": stages.approximated}
+    if precision == "int8":
+        files["golden.onnx"] = ir.to_proto(model)
+    for name, proto in files.items():
+        if proto is not None:
+            (stage / name).write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def _measure(
+    prepared: Prepared,
+    model: ir.Model,
+    machine: Target,
+    stage: Path,
+    stages: Stages,
+    precision: str,
+) -> Measured:
+    """Run float, approximated, golden and artefact over the data."""
+    dataset = prepared.dataset
+    outputs = {"float": run_model(prepared.source.proto, dataset)}
+    if stages.approximated is not None:
+        outputs["approximated"] = run_model(stages.approximated, dataset)
+    if precision == "int8":
+        golden = ir.to_proto(model)
+        check_specification(golden, dataset)
+        outputs["golden"] = run_model(golden, dataset)
+    outputs["artifact"] = run_over(lambda feeds: machine.run(stage, feeds), dataset)
+    measured = Measured(outputs, stages.normalized, model if precision == "int8" else None)
+    measured.require_exact(precision)
+    return measured

@@ -1,0 +1,315 @@
+"""What a compilation found: report.json, report.html, certificates and manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from actc.checks.compare import Outputs, agreement, errors, identical, top1
+from actc.checks.sites import site_errors
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import InternalError
+from actc.ir.context import Context, context_of
+from actc.ir.sites import Site
+from actc.output import MANIFEST, file_hashes, write_json
+from actc.pipeline import Pipeline, spelling
+from actc.prepare import Prepared
+from actc.report import SiteCurve, render_html, render_timings
+from actc.targets.base import Target
+
+TIMINGS = "timings.js"
+STAGES = ("float", "approximated", "golden", "artifact")
+_VERSIONS = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "apache-tvm")
+_FLOAT_TOLERANCE = 1e-4
+"""Largest difference of a float32 artefact from approximated.onnx, in units of its RMS."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """Outputs of the stages over the data.
+
+    Attributes:
+        outputs: stage -> output name -> array [samples, ...].
+        normalized: the float model with the sites' names.
+        golden: the integer model, None in float32.
+    """
+
+    outputs: dict[str, Outputs] = field(default_factory=dict)
+    normalized: onnx.ModelProto | None = None
+    golden: ir.Model | None = None
+
+    def require_exact(self, precision: str) -> None:
+        """The artefact must equal golden on every bit (float32: the approximated model closely).
+
+        Raises:
+            InternalError: it does not.
+        """
+        reference = self.outputs["golden" if precision == "int8" else "approximated"]
+        artifact = self.outputs["artifact"]
+        if precision == "int8":
+            same, count = identical(reference, artifact)
+            problem = "" if same else f"the artefact differs from golden.onnx on {count} samples"
+        else:
+            problem = _too_far(reference, artifact)
+        if problem:
+            raise InternalError(
+                Diagnostic("ACT0602", problem, help="please report this with the model")
+            )
+
+    @property
+    def samples(self) -> int:
+        """Samples compared."""
+        first = next(iter(self.outputs.get("artifact", {}).values()), None)
+        return 0 if first is None else len(first)
+
+
+def _too_far(reference: Outputs, artifact: Outputs) -> str:
+    for name, array in reference.items():
+        found = errors(array, artifact[name])
+        if not found["max"] <= _FLOAT_TOLERANCE * max(found["reference_rms"], 1e-6):
+            return f"output '{name}' of the artefact is off by {found['max']:.3g}"
+    return ""
+
+
+def build_report(
+    prepared: Prepared,
+    model: ir.Model,
+    options: Any,
+    machine: Target,
+    pipeline: Pipeline,
+    stages: Any,
+    measured: Measured,
+    directory: Path | None = None,
+) -> dict[str, Any]:
+    """The contents of report.json; nothing in it depends on time or place."""
+    context = context_of(model)
+    labels = prepared.dataset.labels
+    accuracy = {
+        stage: top1(measured.outputs[stage], labels) if stage in measured.outputs else None
+        for stage in STAGES
+    }
+    _judge(accuracy, options.max_drop, context)
+    sizes = _sizes(directory, stages, prepared, machine)
+    int8 = options.precision == "int8" and bool(measured.outputs)
+    return {
+        "target": machine.spec,
+        "precision": options.precision,
+        "accuracy": accuracy,
+        "bit_exact": True if int8 else None,
+        "samples": measured.samples,
+        "activations": [_activation(s) for s in context.sites.values() if not s.affine],
+        "left_float": [
+            {"node": node, "op": op, "reason": reason}
+            for node, (op, reason) in context.left.items()
+        ],
+        "bytes": sizes["artifact"],
+        "seconds": None,
+        "diagnostics": [d.to_json() for d in context.sink.items],
+        "model": _model(prepared),
+        "data": {
+            "synthetic": prepared.dataset.synthetic,
+            "labels": labels is not None,
+            "samples": prepared.dataset.samples,
+        },
+        "sizes": sizes,
+        "operators": _operators(model),
+        "outputs": _output_errors(measured.outputs),
+        "sites_error": _site_rows(context, prepared, measured),
+        "options": dataclasses.asdict(options),
+        "versions": versions(),
+        "passes": [spelling(step) for step in pipeline.passes],
+    }
+
+
+def _judge(accuracy: dict[str, float | None], max_drop: float, context: Context) -> None:
+    before, after = accuracy["float"], accuracy["artifact"]
+    if before is None or after is None or before - after <= max_drop + 1e-12:
+        return
+    context.sink.add(
+        Diagnostic(
+            "ACT0601",
+            f"accuracy drops by {before - after:.4f}, more than the budget of {max_drop:g}",
+            place=Place(context.file),
+            notes=(f"float {before:.4f}, artefact {after:.4f}",),
+            help="try --calibration mse or percentile, more calibration data, or --max-drop",
+        )
+    )
+
+
+def _activation(site: Site) -> dict[str, Any]:
+    hidden = ("pwl", "clamp")
+    details = {key: value for key, value in site.details.items() if key not in hidden}
+    return {
+        "id": site.id,
+        "function": site.label,
+        "form": site.form,
+        "nodes": list(site.nodes),
+        "input": site.input,
+        "output": site.output,
+        "channels": site.function.channels,
+        "max_error": None,
+        **details,
+    }
+
+
+def _sizes(
+    directory: Path | None, stages: Any, prepared: Prepared, machine: Target
+) -> dict[str, int | None]:
+    def size(name: str) -> int | None:
+        path = directory / name if directory is not None else None
+        return path.stat().st_size if path is not None and path.is_file() else None
+
+    products = [size(name) for name in machine.capabilities().products]
+    built = sum(count for count in products if count is not None)
+    golden = size("golden.onnx")
+    artifact = golden if machine.name == "onnx" else built
+    return {
+        "float": prepared.source.size,
+        "approximated": size("approximated.onnx"),
+        "golden": golden,
+        "artifact": artifact,
+    }
+
+
+def _model(prepared: Prepared) -> dict[str, Any]:
+    graph = prepared.source.proto.graph
+    return {
+        "name": prepared.source.name,
+        "sha256": prepared.source.sha256,
+        "bytes": prepared.source.size,
+        "opset": prepared.source.opset,
+        "inputs": [
+            {"name": name, "shape": ["N", *array.shape[1:]], "dtype": str(array.dtype)}
+            for name, array in prepared.dataset.inputs.items()
+        ],
+        "outputs": [
+            {
+                "name": value.name,
+                "shape": [d.dim_value or d.dim_param or "?" for d in value.type.tensor_type.shape.dim],
+                "dtype": onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower(),
+            }
+            for value in graph.output
+        ],
+    }
+
+
+def _operators(model: ir.Model) -> dict[str, int]:
+    """Integer and float operators between the quantizers of the final model."""
+    edges = ("QuantizeLinear", "DequantizeLinear")
+    counts = {"integer": 0, "float": 0}
+    for node in model.graph:
+        if node.op_type not in edges:
+            is_float = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
+            counts["float" if is_float and node.op_type != "IntSoftmax" else "integer"] += 1
+    return counts
+
+
+def _output_errors(outputs: dict[str, Outputs]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for stage in STAGES[1:]:
+        for name, array in outputs.get(stage, {}).items():
+            reference = outputs["float"][name]
+            found = errors(reference, array)
+            found["top1_agreement"] = agreement(reference, array)  # type: ignore[assignment]
+            rows.append({"name": name, "stage": stage, **found})
+    return rows
+
+
+def _site_rows(context: Context, prepared: Prepared, measured: Measured) -> list[dict[str, Any]]:
+    if measured.golden is None or measured.normalized is None:
+        return []
+    names: Any = context.facts.get("golden", {})
+    sites = {s.id: s.output for s in context.sites.values() if not s.affine}
+    golden = ir.to_proto(measured.golden)
+    return site_errors(measured.normalized, golden, sites, names, prepared.dataset)
+
+
+def versions() -> dict[str, str]:
+    """Versions of actc, Python and the libraries that shape the result."""
+    found = {"actc": metadata.version("actc"), "python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_documents(
+    directory: Path,
+    report: dict[str, Any],
+    prepared: Prepared,
+    model: ir.Model,
+    machine: Target,
+    seconds: dict[str, float],
+) -> None:
+    """Write report.json, report.html, certificates.json, timings.js and manifest.json."""
+    context = context_of(model)
+    write_json(directory / "report.json", report)
+    (directory / "report.html").write_text(
+        render_html(report, curves(context), TIMINGS), encoding="utf-8"
+    )
+    write_json(directory / "certificates.json", _certificates(context))
+    (directory / TIMINGS).write_text(render_timings(seconds), encoding="utf-8")
+    manifest = {
+        "actc": report["versions"]["actc"],
+        "target": machine.spec,
+        "input": {"name": prepared.source.name, "sha256": prepared.source.sha256},
+        "options": report["options"],
+        "passes": report["passes"],
+        "versions": report["versions"],
+        "files": file_hashes(directory, frozenset({TIMINGS, MANIFEST})),
+        "not_reproducible": [TIMINGS],
+    }
+    write_json(directory / MANIFEST, manifest)
+
+
+def _certificates(context: Context) -> dict[str, Any]:
+    rows = [
+        {"id": s.id, "function": s.label, "form": s.form, "certificate": s.certificate}
+        for s in context.sites.values()
+        if s.certificate is not None
+    ]
+    return {"version": 1, "certificates": rows}
+
+
+def curves(context: Context) -> dict[str, list[SiteCurve]]:
+    """What the report plots: site id -> one curve per channel shown."""
+    found = {}
+    for site in context.sites.values():
+        if not site.affine:
+            found[site.id] = _curves(site, context)
+    return found
+
+
+def _curves(site: Site, context: Context) -> list[SiteCurve]:
+    histogram = context.ranges.get(site.input)
+    shown = None
+    if histogram is not None and site.form != "rows":
+        edges = np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
+        shown = (histogram.counts.astype(np.float64), edges)
+    series = site.curves or [_sampled(site)]
+    labels = [""] if site.function.channels == 1 else [f"curve {k + 1}" for k in range(len(series))]
+    return [
+        SiteCurve(x, original, approximation, shown, None, label)
+        for (x, original, approximation), label in zip(series, labels, strict=False)
+        if len(x) >= 2
+    ]
+
+
+def _sampled(site: Site) -> tuple[Any, Any, Any]:
+    low, high = site.details.get("input_range", [-8.0, 8.0])
+    x = np.linspace(low, high if high > low else low + 1.0, 513)
+    y = site.function(x)
+    replaced = site.effective(x)
+    if y.ndim == 2:
+        y = y[:, 0]
+    return x, y, replaced[:, 0] if replaced.ndim == 2 else replaced

@@ -1,0 +1,98 @@
+"""Writing an output directory: all of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def staged(directory: Path) -> Iterator[Path]:
+    """A fresh directory beside `directory` that takes its place on success.
+
+    On an exception it is removed and `directory` is as it was before.
+
+    Raises:
+        UsageError: the place is not writable, or holds something that actc did not
+            write.
+    """
+    directory = directory.absolute()
+    _check_place(directory)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        stage.chmod(0o755)
+    except OSError as error:
+        raise _not_writable(directory, error) from error
+    try:
+        yield stage
+        _swap(stage, directory)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _check_place(directory: Path) -> None:
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        message = "the output is a file or a link, not a directory"
+    elif directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
+        message = "the output directory holds files that actc did not write"
+    else:
+        return
+    raise UsageError(
+        Diagnostic("ACT0240", message, place=Place(str(directory)), help="give another -o DIR")
+    )
+
+
+def _not_writable(directory: Path, error: OSError) -> UsageError:
+    reason = (error.strerror or type(error).__name__).lower()
+    return UsageError(
+        Diagnostic(
+            "ACT0241",
+            f"cannot write the output: {reason}",
+            place=Place(str(directory)),
+            help="give another place with -o DIR",
+        )
+    )
+
+
+def _swap(stage: Path, directory: Path) -> None:
+    if not directory.exists():
+        os.rename(stage, directory)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+    os.rename(directory, old / "old")
+    try:
+        os.rename(stage, directory)
+    except OSError:
+        os.rename(old / "old", directory)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys and a final newline; no NaN or infinity."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def file_hashes(directory: Path, without: frozenset[str]) -> dict[str, str]:
+    """SHA-256 of each file below `directory`, by relative path."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if path.is_file() and name not in without:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found

@@ -1,0 +1,125 @@
+"""From a file and data to a model with known shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from actc import data as data_module
+from actc.data import DataLike, Dataset, InputInfo
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError
+from actc.ir.context import Context, attach
+from actc.ir.load import LoadedModel, ModelLike, load
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A loaded model with its data.
+
+    Attributes:
+        source: the file as it came in.
+        model: the same as onnx_ir, its inputs' dimensions fixed by the data.
+        dataset: the user's data, or synthetic samples.
+        context: shared state of the passes; holds the diagnostics.
+    """
+
+    source: LoadedModel
+    model: ir.Model
+    dataset: Dataset
+    context: Context
+
+
+def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
+    """Load a model and its data, and fix what the data says about its shapes.
+
+    Raises:
+        UsageError: the data does not fit the model.
+        ModelError: the model is broken, or has dynamic dimensions and no data.
+    """
+    source = load(model)
+    graph = ir.from_proto(source.proto)
+    context = Context(file=source.name)
+    inputs = input_infos(graph, source.name)
+    if data is None:
+        _require_known_shapes(inputs, source.name)
+        dataset = data_module.synthesize(inputs)
+        context.sink.add(
+            Diagnostic(
+                "ACT0230",
+                "no data: calibrated on synthetic samples, the accuracy is not known",
+                severity="warning",
+                place=Place(source.name),
+                help="pass --data DATA.npz with samples of what the network will see",
+            )
+        )
+    else:
+        dataset = data_module.load(data, inputs)
+    _fix_shapes(graph, dataset)
+    context.dataset = dataset
+    attach(graph, context)
+    return Prepared(source, graph, dataset, context)
+
+
+def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
+    """The model's inputs.
+
+    Raises:
+        ModelError: an input has no type or shape, or is no tensor of numbers.
+    """
+    infos, bad = [], []
+    for value in model.graph.inputs:
+        if value.name in model.graph.initializers:
+            continue
+        problem = _input_problem(value)
+        if problem:
+            bad.append(Diagnostic("ACT0009", problem, place=Place(file, str(value.name))))
+            continue
+        assert value.shape is not None
+        assert value.dtype is not None
+        shape = tuple(d if isinstance(d, int) and d > 0 else None for d in value.shape)
+        infos.append(InputInfo(str(value.name), value.dtype.numpy(), shape))
+    if bad or not infos:
+        raise ModelError(bad or Diagnostic("ACT0009", "the model has no input", place=Place(file)))
+    return infos
+
+
+def _input_problem(value: ir.Value) -> str:
+    if value.dtype is None or value.shape is None:
+        return f"input '{value.name}' has no type or no shape"
+    if len(value.shape) == 0:
+        return f"input '{value.name}' is a scalar; the first axis must be the batch"
+    if value.dtype == ir.DataType.STRING or value.dtype.numpy().kind not in "fiub":
+        return f"input '{value.name}' has type {value.dtype.name}, which actc does not take"
+    return ""
+
+
+def _require_known_shapes(inputs: list[InputInfo], file: str) -> None:
+    dynamic = [info for info in inputs if None in info.shape[1:]]
+    if dynamic:
+        raise ModelError(
+            Diagnostic(
+                "ACT0010",
+                f"input '{info.name}' has dynamic dimensions {list(info.shape)}",
+                place=Place(file, info.name),
+                notes=("None stands for a dynamic dimension; the first axis is the batch",),
+                help="pass --data DATA.npz: its arrays give the dimensions",
+            )
+            for info in dynamic
+        )
+
+
+def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
+    for value in model.graph.inputs:
+        array = dataset.inputs.get(str(value.name))
+        if array is None or value.shape is None:
+            continue
+        first = value.shape[0]
+        batch = first if isinstance(first, int) and first > 0 else "N"
+        if value.name in dataset.lengths:
+            value.shape = ir.Shape([batch, *value.shape[1:]])
+        else:
+            value.shape = ir.Shape([batch, *array.shape[1:]])
+    for value in model.graph.outputs:
+        value.shape = None  # inferred again, from the dimensions that are now known

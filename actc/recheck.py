@@ -1,0 +1,90 @@
+"""check(): measure a compiled artefact again, on other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from actc import data as data_module
+from actc.artifact import open_artifact
+from actc.checks.compare import agreement, errors, identical, top1
+from actc.checks.stages import run_model, run_over
+from actc.data import DataLike, InputInfo
+from actc.diagnostics import Diagnostic, Place
+
+_FILES = {"float": "float.onnx", "approximated": "approximated.onnx", "golden": "golden.onnx"}
+
+
+def check(directory: str | Path, data: DataLike) -> dict[str, Any]:
+    """Run every stage of a compiled model on data and compare them.
+
+    Args:
+        directory: what `actc.compile` wrote.
+        data: as for `actc.compile`.
+
+    Returns:
+        JSON-ready: target, precision, accuracy, bit_exact, samples, outputs,
+        diagnostics (ACT0601 accuracy budget missed, ACT0602 artefact differs).
+
+    Raises:
+        UsageError: no such directory, or the data does not fit.
+    """
+    artifact = open_artifact(directory)
+    assert artifact.path is not None
+    models = {
+        stage: onnx.load(artifact.path / name)
+        for stage, name in _FILES.items()
+        if (artifact.path / name).is_file()
+    }
+    dataset = data_module.load(data, _inputs(models["float"]))
+    outputs = {stage: run_model(model, dataset) for stage, model in models.items()}
+    outputs["artifact"] = run_over(artifact.load(), dataset)
+    accuracy = {stage: top1(found, dataset.labels) for stage, found in outputs.items()}
+    reference = outputs.get("golden", outputs["approximated"])
+    same, differing = identical(reference, outputs["artifact"])
+    int8 = "golden" in outputs
+    diagnostics = []
+    if int8 and not same:
+        message = f"the artefact differs from golden.onnx on {differing} samples"
+        diagnostics.append(Diagnostic("ACT0602", message, place=Place(str(directory))))
+    max_drop = float(artifact.report["options"]["max_drop"])
+    before, after = accuracy["float"], accuracy["artifact"]
+    if before is not None and after is not None and before - after > max_drop + 1e-12:
+        message = f"accuracy drops by {before - after:.4f}, more than the budget of {max_drop:g}"
+        diagnostics.append(Diagnostic("ACT0601", message, place=Place(str(directory))))
+    return {
+        **{key: artifact.report[key] for key in ("target", "precision", "activations", "left_float")},
+        **{key: artifact.report[key] for key in ("bytes", "sizes", "model", "options", "operators")},
+        "accuracy": {stage: accuracy.get(stage) for stage in (*_FILES, "artifact")},
+        "bit_exact": same if int8 else None,
+        "samples": dataset.samples,
+        "data": {
+            "synthetic": False,
+            "labels": dataset.labels is not None,
+            "samples": dataset.samples,
+        },
+        "outputs": [
+            {
+                "name": name,
+                "stage": stage,
+                **errors(outputs["float"][name], array),
+                "top1_agreement": agreement(outputs["float"][name], array),
+            }
+            for stage, found in outputs.items()
+            if stage != "float"
+            for name, array in found.items()
+        ],
+        "diagnostics": [d.to_json() for d in diagnostics],
+    }
+
+
+def _inputs(model: onnx.ModelProto) -> list[InputInfo]:
+    infos = []
+    for value in model.graph.input:
+        tensor = value.type.tensor_type
+        shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        infos.append(InputInfo(value.name, dtype, shape))
+    return infos
