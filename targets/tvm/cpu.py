@@ -29,7 +29,7 @@ _TEMPLATE = Path(__file__).parent / "templates" / "run.py.in"
 
 
 def link_command(objects: tuple[str, ...], library: str) -> tuple[str, ...]:
-    """The command that links objects; without build id and symbols, equal inputs give equal bytes."""
+    """The command that links objects; no build id, no symbols: equal inputs, equal bytes."""
     return ("g++", "-shared", "-fPIC", "-s", "-Wl,--build-id=none", "-o", library, *objects)
 
 

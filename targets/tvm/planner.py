@@ -169,7 +169,8 @@ class Planner:
         return f"{hint}.{count}"
 
     def add_constant(self, name: str, array: Array) -> str:
-        """Register a constant; returns its unique name."""
+        """Register a constant of at least one axis; returns its unique name."""
+        array = np.atleast_1d(array)
         unique, count = name, 0
         while unique in self._constants and not _same(self._constants[unique], array):
             count += 1

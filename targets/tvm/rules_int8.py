@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, padded
+from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, fold_bias, padded
 from actc.targets.tvm.kernels.strided import (
     Add,
     Copy,
@@ -23,7 +23,7 @@ from actc.targets.tvm.kernels.strided import (
     Softmax,
     collapse,
 )
-from actc.targets.tvm.layout import Shape, Tensor, channels_last, like, plain, rows
+from actc.targets.tvm.layout import Shape, Tensor, channels_last, like, plain, reshaped, rows
 from actc.targets.tvm.plan import Array
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import (
@@ -171,8 +171,6 @@ def check_accumulator(weight: Array, bias: Array, x_zero: int) -> None:
     Raises:
         Unsupported
     """
-    from actc.targets.tvm.kernels.spec import fold_bias
-
     try:
         fold_bias(bias, weight, x_zero)
     except OverflowError as error:
@@ -398,8 +396,6 @@ def emit_reduce(
 
 
 def _drop_axes(tensor: Tensor, over: Sequence[int]) -> Tensor | None:
-    from actc.targets.tvm.layout import reshaped
-
     shape = tuple(d for a, d in enumerate(tensor.shape) if a not in over)
     return reshaped(tensor, tensor.name, shape)
 

@@ -6,6 +6,8 @@ import ctypes
 import importlib.util
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -85,7 +87,7 @@ def load(directory: Path) -> Runner:
 def _load(library: Path, _time: int, _size: int) -> Runner:
     ffi = _ffi()
     signature = json.loads((library.parent / SIGNATURE).read_text(encoding="utf-8"))
-    machine = ffi.load_module(str(library))["vm_load_executable"]()
+    machine = _open(ffi, library)["vm_load_executable"]()
     machine["vm_initialization"](_CPU, _DEVICE, _POOLED)
     main = machine["main"]
     inputs, outputs = signature["inputs"], signature["outputs"]
@@ -99,6 +101,19 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
         }
 
     return run
+
+
+_OPENED: set[Path] = set()
+
+
+def _open(ffi: Any, library: Path) -> Any:
+    """Load a shared library; one that was rebuilt is loaded from a copy, because the dynamic
+    loader takes equal paths for the same library."""
+    if library not in _OPENED:
+        _OPENED.add(library)
+        return ffi.load_module(str(library))
+    with tempfile.TemporaryDirectory() as folder:
+        return ffi.load_module(shutil.copy(library, folder))
 
 
 def _prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
