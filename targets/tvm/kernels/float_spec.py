@@ -105,12 +105,16 @@ class ScalarFunction:
     steps: tuple[Step, ...]
 
 
+# fmt: off
 SCALAR_OPERATORS = frozenset(
-    """
-    Abs Add And Atan Cast Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater
-    GreaterOrEqual HardSigmoid HardSwish Identity LeakyRelu Less LessOrEqual Log Max Min Mish
-    Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt
-    Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
-    """.split()
+    [
+        "Abs", "Add", "And", "Atan", "Cast", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu",
+        "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid",
+        "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Min",
+        "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Round",
+        "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish",
+        "Tan", "Tanh", "ThresholdedRelu", "Where", "Xor",
+    ]
 )
+# fmt: on
 """ONNX operators that a `Step` may name; `apply_function` implements all of them."""
