@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from actc.targets.tvm.kernels.conv_dense import dense_prim_func
 from actc.targets.tvm.kernels.conv_depthwise import depthwise_prim_func, pack_depthwise
+from actc.targets.tvm.kernels.conv_isa import dot_product
 from actc.targets.tvm.kernels.conv_tiling import pack_dense
 from actc.targets.tvm.kernels.conv_vector import Expr
 from actc.targets.tvm.kernels.spec import ConvSpec
@@ -25,7 +26,7 @@ def conv_prim_func(spec: ConvSpec, features: frozenset[str], name: str = "conv")
         name: global symbol.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, features, name)
+    return build(spec, dot_product(features), features, name)
 
 
 def pack_weight(
@@ -40,4 +41,5 @@ def pack_weight(
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
     pack = pack_depthwise if spec.depthwise else pack_dense
-    return pack(weight, spec, features)
+    packed: npt.NDArray[np.int8] = pack(weight, spec, dot_product(features))
+    return packed

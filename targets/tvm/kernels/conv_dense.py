@@ -1,4 +1,4 @@
-"""Dense and grouped convolution over uint8 (also every matrix product)."""
+"""Dense and grouped convolution (also every matrix product)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from tvm.tirx.script.builder import ir as T
 
-from actc.targets.tvm.kernels.conv_epilogue import Multiplier, store_tile_vector
-from actc.targets.tvm.kernels.conv_frame import KernelFrame
-from actc.targets.tvm.kernels.conv_input import WordMap, allocate_scratch, prepare_input
+from actc.targets.tvm.kernels.conv_epilogue import Multiplier
+from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame
+from actc.targets.tvm.kernels.conv_input import Scratch, WordMap, allocate_scratch, prepare_input
+from actc.targets.tvm.kernels.conv_isa import DotProduct
 from actc.targets.tvm.kernels.conv_tiling import ChannelTile, Tiling, dense_tiling
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
@@ -23,7 +24,7 @@ class _Channels:
 
     Attributes:
         starts: first output channel of each block.
-        weight: first byte of the packed weights.
+        weight: first element of the packed weights.
         multipliers: one per block; empty when accumulators are stored.
     """
 
@@ -66,7 +67,7 @@ class _Pass:
         lanes = self.tiling.lanes
         shift = T.Bind(repeat * (len(self.tile.starts) * lanes))
         starts = [start + shift for start in self.tile.starts]
-        weight = T.Bind(self.tile.offset + repeat * self.tiling.tile_bytes(self.tile))
+        weight = T.Bind(self.tile.offset + repeat * self.tiling.tile_size(self.tile))
         return _Channels(starts, weight, self.frame.multipliers(starts, lanes))
 
     def _register_tile(self, channels: _Channels, y: Expr, x: Expr, pixels: int) -> None:
@@ -78,7 +79,7 @@ class _Pass:
             + x * stride
             + self.tile.first_word * self.source.word
         )
-        acc = accumulators(pixels * blocks, lanes)
+        acc = accumulators(pixels * blocks, lanes, self.tiling.dot.total_type)
         for at, vector in enumerate(acc):
             start = channels.starts[at % blocks]
             store(vector, 0, load(self.frame.bias, start, lanes), lanes)
@@ -90,7 +91,7 @@ class _Pass:
             place = first + (pixel * width + channels.starts[block])
             multiplier = channels.multipliers[block] if channels.multipliers else None
             total = load(vector, 0, lanes)
-            store_tile_vector(self.out, place, total, multiplier, spec.epilogue, lanes)
+            self.frame.store(self.out, place, total, multiplier, lanes)
 
     def _reduce(
         self, channels: _Channels, acc: list[Buffer], word: Expr, step: Expr, axis: int
@@ -113,7 +114,7 @@ class _Pass:
     def _multiply(self, channels: _Channels, acc: list[Buffer], word: Expr, step: Expr) -> None:
         """Add the products of one word of every pixel."""
         dot, lanes, blocks = self.tiling.dot, self.tiling.lanes, len(channels.starts)
-        first = channels.weight + step * (blocks * dot.word_bytes(lanes))
+        first = channels.weight + step * (blocks * dot.word_size(lanes))
         weights = dot.weights(self.frame.weight, first, blocks, lanes)
         stride = self.frame.spec.strides[1] * self.source.pixel
         for pixel in range(len(acc) // blocks):
@@ -124,20 +125,26 @@ class _Pass:
                 store(vector, 0, total, lanes)
 
 
-def dense_prim_func(spec: ConvSpec, features: frozenset[str], name: str) -> Expr:
+def dense_prim_func(
+    spec: ConvSpec,
+    dot: DotProduct,
+    features: frozenset[str],
+    name: str,
+    activation: Activation | None = None,
+) -> Expr:
     """The PrimFunc of a convolution that is not depthwise; see `ConvSpec`."""
-    tiling = dense_tiling(spec, features)
-    frame = KernelFrame(spec, tiling.packed_bytes(), features)
+    tiling = dense_tiling(spec, dot)
+    frame = KernelFrame(spec, dot, tiling.packed_size(), features, activation)
 
-    def sample(words: Buffer, out: Buffer, scratch: tuple[Buffer | None, Buffer | None]) -> None:
-        source = prepare_input(words, spec, scratch, tiling.folded)
+    def sample(words: Buffer, out: Buffer, scratch: Scratch) -> None:
+        source = prepare_input(words, spec, dot, scratch, tiling.folded)
         with T.serial(0, tiling.rows) as y:
             for tile in tiling.tiles:
                 _Pass(frame, tiling, tile, source, out).row(y)
             frame.finish_row(out, y, tiling.row_pixels)
 
     def all_samples(words: Buffer, out: Buffer, batch: Expr) -> None:
-        source = prepare_input(words, spec, (None, None), 0)
+        source = prepare_input(words, spec, dot, (None, None), 0)
         for tile in tiling.tiles:
             _Pass(frame, tiling, tile, source, out).all_samples(batch * tiling.row_pixels)
         with T.serial(0, batch) as n:
@@ -145,4 +152,4 @@ def dense_prim_func(spec: ConvSpec, features: frozenset[str], name: str) -> Expr
 
     if tiling.across_samples:
         return frame.prim_func_across(name, all_samples)
-    return frame.prim_func(name, lambda: allocate_scratch(spec, tiling.folded), sample)
+    return frame.prim_func(name, lambda: allocate_scratch(spec, dot, tiling.folded), sample)

@@ -1,66 +1,52 @@
-"""Depthwise convolution: vectors over channels, one multiply-add per tap.
-
-Taps are multiplied as 32-bit lanes; with AVX512-VNNI, vpdpwssd does the
-multiply and the add (the upper 16-bit half of every activation lane is zero).
-"""
+"""Depthwise convolution: vectors over channels, one multiply-add per tap."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from tvm.tirx.script.builder import ir as T
 
-from actc.targets.tvm.kernels.conv_epilogue import store_tile_vector
-from actc.targets.tvm.kernels.conv_frame import KernelFrame
-from actc.targets.tvm.kernels.conv_input import WordMap, allocate_scratch, prepare_input
-from actc.targets.tvm.kernels.conv_isa import DotProduct, Int8Array, dot_product
-from actc.targets.tvm.kernels.conv_tiling import block_starts
-from actc.targets.tvm.kernels.conv_vector import (
-    Buffer,
-    Expr,
-    accumulators,
-    intrinsic,
-    load,
-    store,
+from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame
+from actc.targets.tvm.kernels.conv_input import (
+    Scratch,
+    WordMap,
+    allocate_scratch,
+    prepare_input,
 )
+from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
+from actc.targets.tvm.kernels.conv_tiling import block_starts, vector_lanes
+from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
-from actc.targets.tvm.kernels.tir import vector
 
 _UNROLLED_TAPS = 200
 """Pixels x taps that are written out; beyond, kernel rows are a loop."""
 
 
 class _Plan:
-    """Vectors, pixels per tile and packed layout (block, tap, lane) of int32."""
+    """Vectors, pixels per tile and packed layout (block, tap, lane)."""
 
-    def __init__(self, spec: ConvSpec, features: frozenset[str]) -> None:
-        dot: DotProduct = dot_product(features)
+    def __init__(self, spec: ConvSpec, dot: DotProduct) -> None:
+        self.dot = dot
         self.channels = padded(spec.out_c)
-        self.lanes = dot.lanes
-        while self.lanes > self.channels:
-            self.lanes //= 2
+        self.lanes = vector_lanes(spec, dot)
         self.blocks = -(-self.channels // self.lanes)
         self.taps = spec.kernel[0] * spec.kernel[1]
+        self.block_size = self.taps * dot.tap_size(self.lanes)
         most = min(8 if dot.registers > 16 else 4, spec.out_w)
         self.pixels = -(-spec.out_w // -(-spec.out_w // most))
-        self.fused = dot.word_cost == 1
         self.unrolled = self.pixels * self.taps <= _UNROLLED_TAPS
 
 
-def pack_depthwise(
-    weight: Int8Array, spec: ConvSpec, features: frozenset[str]
-) -> npt.NDArray[np.int8]:
-    """Packed weights: little-endian int32 of (block, kh, kw, lane), as bytes.
+def pack_depthwise(weight: Weight, spec: ConvSpec, dot: DotProduct) -> Weight:
+    """Packed weights of a depthwise convolution, one-dimensional.
 
     Args:
-        weight: (C, 1, kh, kw) int8.
+        weight: (C, 1, kh, kw).
     """
-    plan = _Plan(spec, features)
-    lanes = np.zeros((padded(spec.out_c), plan.taps), "<i4")
+    plan = _Plan(spec, dot)
+    lanes = np.zeros((plan.channels, plan.taps), weight.dtype)
     lanes[: spec.out_c] = weight.reshape(spec.out_c, plan.taps)
     starts = block_starts(plan.channels, plan.lanes)
-    parts = [lanes[start : start + plan.lanes].T for start in starts]
-    return np.ascontiguousarray(np.stack(parts)).reshape(-1).view(np.int8)
+    return dot.pack_lanes(np.stack([lanes[start : start + plan.lanes].T for start in starts]))
 
 
 class _Tile:
@@ -71,8 +57,7 @@ class _Tile:
         self.spec = frame.spec
         self.source = source
         self.weight = frame.weight
-        # A tap's weights are 4 * lanes bytes; tap 0 of the block is here.
-        self.first_weight = block * (plan.taps * 4 * plan.lanes)
+        self.first_weight = block * plan.block_size
 
     def reduce(self, acc: list[Buffer], base: Expr) -> None:
         """Add all taps; `base` is the first input word of the tile."""
@@ -85,33 +70,20 @@ class _Tile:
                 self._kernel_row(acc, base, row)
 
     def _kernel_row(self, acc: list[Buffer], base: Expr, ky: Expr) -> None:
-        spec, lanes = self.spec, self.plan.lanes
+        spec, lanes, dot = self.spec, self.plan.lanes, self.plan.dot
         start = base + ky * (spec.dilations[0] * self.source.row)
         loaded: dict[int, Expr] = {}
         for kx in range(spec.kernel[1]):
-            tap = self.first_weight + (ky * spec.kernel[1] + kx) * (4 * lanes)
-            factor = T.Bind(load(self.weight, tap, 4 * lanes))
-            for pixel in range(self.plan.pixels):
+            tap = ky * spec.kernel[1] + kx
+            at = self.first_weight + tap * dot.tap_size(lanes)
+            factor = dot.lane_weight(self.weight, at, lanes)
+            for pixel, register in enumerate(acc):
                 place = pixel * spec.strides[1] + kx * spec.dilations[1]
                 if place not in loaded:
-                    loaded[place] = self._activation(start + place * self.source.pixel)
-                total = self._multiply_add(load(acc[pixel], 0, lanes), loaded[place], factor)
-                store(acc[pixel], 0, total, lanes)
-
-    def _activation(self, word: Expr) -> Expr:
-        lanes = self.plan.lanes
-        words = load(self.source.buffer, word, lanes // 4)
-        value = T.reinterpret(vector("uint8", lanes), words)
-        return T.Bind(T.cast(value, vector("int32", lanes)))
-
-    def _multiply_add(self, total: Expr, value: Expr, factor: Expr) -> Expr:
-        lanes = self.plan.lanes
-        if not self.plan.fused:
-            return total + value * T.reinterpret(vector("int32", lanes), factor)
-        pairs = vector("int16", 2 * lanes)
-        name = f"llvm.x86.avx512.vpdpwssd.{32 * lanes}"
-        operands = (T.reinterpret(pairs, value), T.reinterpret(pairs, factor))
-        return intrinsic(name, vector("int32", lanes), total, *operands)
+                    word = start + place * self.source.pixel
+                    loaded[place] = dot.lane_values(self.source.buffer, word, lanes)
+                total = dot.multiply_add(load(register, 0, lanes), loaded[place], factor)
+                store(register, 0, total, lanes)
 
 
 def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr) -> None:
@@ -122,30 +94,34 @@ def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr)
         multipliers = frame.multipliers([start], lanes)
         with T.serial(0, -(-spec.out_w // plan.pixels)) as step:
             x = T.Bind(T.min(step * plan.pixels, spec.out_w - plan.pixels))
-            stride = spec.strides[1] * source.pixel
             row = y * (spec.strides[0] * source.row)
-            base = T.Bind(row + x * stride + T.floordiv(start, 4))
-            acc = accumulators(plan.pixels, lanes)
-            for vector in acc:
-                store(vector, 0, load(frame.bias, start, lanes), lanes)
+            column = x * (spec.strides[1] * source.pixel)
+            base = T.Bind(row + column + T.floordiv(start, plan.dot.channels))
+            acc = accumulators(plan.pixels, lanes, plan.dot.total_type)
+            for register in acc:
+                store(register, 0, load(frame.bias, start, lanes), lanes)
             _Tile(plan, frame, source, block).reduce(acc, base)
             first = (y * spec.out_w + x) * plan.channels + start
-            for pixel, vector in enumerate(acc):
-                total, at = load(vector, 0, lanes), first + pixel * plan.channels
-                multiplier = multipliers[0] if multipliers else None
-                store_tile_vector(out, at, total, multiplier, spec.epilogue, lanes)
+            for pixel, register in enumerate(acc):
+                total, at = load(register, 0, lanes), first + pixel * plan.channels
+                frame.store(out, at, total, multipliers[0] if multipliers else None, lanes)
 
 
-def depthwise_prim_func(spec: ConvSpec, features: frozenset[str], name: str) -> Expr:
+def depthwise_prim_func(
+    spec: ConvSpec,
+    dot: DotProduct,
+    features: frozenset[str],
+    name: str,
+    activation: Activation | None = None,
+) -> Expr:
     """The PrimFunc of a depthwise convolution; see `ConvSpec`."""
-    plan = _Plan(spec, features)
-    size = plan.blocks * plan.taps * plan.lanes * 4
-    frame = KernelFrame(spec, size, features)
+    plan = _Plan(spec, dot)
+    frame = KernelFrame(spec, dot, plan.blocks * plan.block_size, features, activation)
 
-    def sample(words: Buffer, out: Buffer, scratch: tuple[Buffer | None, Buffer | None]) -> None:
-        source = prepare_input(words, spec, scratch, 0)
+    def sample(words: Buffer, out: Buffer, scratch: Scratch) -> None:
+        source = prepare_input(words, spec, dot, scratch, 0)
         with T.serial(0, spec.out_h) as y:
             _row(frame, plan, source, out, y)
             frame.finish_row(out, y, spec.out_w)
 
-    return frame.prim_func(name, lambda: allocate_scratch(spec, 0), sample)
+    return frame.prim_func(name, lambda: allocate_scratch(spec, dot, 0), sample)

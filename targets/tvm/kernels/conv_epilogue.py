@@ -88,18 +88,3 @@ def apply_channel_table(
     with T.serial(0, pixels) as pixel, T.serial(0, channels) as channel:
         at = start + pixel * channels + channel
         store(out, at, table[channel * 256 + T.cast(out[at], "int32")])
-
-
-def store_tile_vector(
-    out: Buffer,
-    offset: Expr,
-    total: Expr,
-    multiplier: Multiplier | None,
-    epilogue: Epilogue,
-    lanes: int,
-) -> None:
-    """Store one accumulator vector, requantized unless `multiplier` is None."""
-    if multiplier is None:
-        store(out, offset, total, lanes)
-    else:
-        store(out, offset, requantized(total, multiplier, epilogue, lanes), lanes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
@@ -11,12 +12,16 @@ from actc.targets.tvm.kernels.conv_epilogue import (
     Multiplier,
     apply_channel_table,
     load_multiplier,
+    requantized,
 )
-from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias
+from actc.targets.tvm.kernels.conv_input import Scratch
+from actc.targets.tvm.kernels.conv_isa import DotProduct
+from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.kernels.tir import table_in_place
 
-Scratch = tuple[Buffer | None, Buffer | None]
+Activation: TypeAlias = Callable[[Expr], Expr]
+"""Vector code of a function of one variable, applied to float accumulators."""
 
 
 class KernelFrame:
@@ -24,22 +29,39 @@ class KernelFrame:
 
     Args:
         spec: the convolution.
-        weight_bytes: size of the packed weights.
+        dot: how to multiply; its types are those of the arguments.
+        weight_size: elements of the packed weights.
         features: LLVM's CPU features.
+        activation: applied to accumulators before they are stored.
 
     Attributes:
         weight, bias, multiplier, table: argument buffers, set inside `prim_func`;
             None where the epilogue takes none.
     """
 
-    def __init__(self, spec: ConvSpec, weight_bytes: int, features: frozenset[str]) -> None:
+    def __init__(
+        self,
+        spec: ConvSpec,
+        dot: DotProduct,
+        weight_size: int,
+        features: frozenset[str],
+        activation: Activation | None = None,
+    ) -> None:
         self.spec = spec
-        self.weight_bytes = weight_bytes
+        self.dot = dot
+        self.weight_size = weight_size
         self.features = features
+        self.activation = activation
         self.weight: Buffer = None
         self.bias: Buffer = None
         self.multiplier: Buffer | None = None
         self.table: Buffer | None = None
+
+    @property
+    def out_type(self) -> str:
+        """Element type of the output."""
+        stored = self.spec.epilogue.out_dtype
+        return self.dot.total_type if stored == "int32" else stored
 
     def prim_func(
         self,
@@ -52,7 +74,7 @@ class KernelFrame:
         Args:
             name: its global symbol.
             allocate: makes scratch buffers, once per call of the kernel.
-            sample: emits the code for one sample from its input as int32 words
+            sample: emits the code for one sample from its input as words
                 and its output.
         """
         spec = self.spec
@@ -61,12 +83,12 @@ class KernelFrame:
                 T.func_name(name)
                 T.func_attr({"global_symbol": name, "tirx.noalias": True})
                 x, out, batch = self._arguments()
-                words = spec.in_h * spec.in_w * padded(spec.in_c) // 4
+                words = spec.in_h * spec.in_w * self.dot.pixel_words(spec.in_c)
                 size = spec.out_h * spec.out_w * padded(spec.out_c)
                 scratch = allocate()
                 with T.serial(0, batch) as n:
-                    one = alias(x, "int32", words, n * words)
-                    result = alias(out, spec.epilogue.out_dtype, size, n * size)
+                    one = alias(x, self.dot.word_type, words, n * words)
+                    result = alias(out, self.out_type, size, n * size)
                     sample(one, result, scratch)
             return builder.get()
 
@@ -75,8 +97,8 @@ class KernelFrame:
 
         Args:
             name: its global symbol.
-            samples: emits the code for all samples from their input as int32
-                words, their output and their number.
+            samples: emits the code for all samples from their input as words,
+                their output and their number.
         """
         spec = self.spec
         with IRBuilder() as builder:
@@ -84,10 +106,10 @@ class KernelFrame:
                 T.func_name(name)
                 T.func_attr({"global_symbol": name, "tirx.noalias": True})
                 x, out, batch = self._arguments()
-                words = spec.in_h * spec.in_w * padded(spec.in_c) // 4
+                words = spec.in_h * spec.in_w * self.dot.pixel_words(spec.in_c)
                 size = spec.out_h * spec.out_w * padded(spec.out_c)
-                whole = alias(out, spec.epilogue.out_dtype, batch * size)
-                samples(alias(x, "int32", batch * words), whole, batch)
+                whole = alias(out, self.out_type, batch * size)
+                samples(alias(x, self.dot.word_type, batch * words), whole, batch)
             return builder.get()
 
     def multipliers(self, starts: list[Expr], lanes: int) -> list[Multiplier]:
@@ -96,21 +118,31 @@ class KernelFrame:
             return []
         return [load_multiplier(self.multiplier, start, lanes) for start in starts]
 
+    def store(
+        self, out: Buffer, offset: Expr, total: Expr, multiplier: Multiplier | None, lanes: int
+    ) -> None:
+        """Store one accumulator vector, requantized unless `multiplier` is None."""
+        if multiplier is not None:
+            total = requantized(total, multiplier, self.spec.epilogue, lanes)
+        elif self.activation is not None:
+            total = self.activation(T.Bind(total))
+        store(out, offset, total, lanes)
+
     def _arguments(self) -> tuple[Buffer, Buffer, Expr]:
         spec = self.spec
         channels = padded(spec.out_c)
         batch = T.int64() if spec.batch is None else spec.batch
         x_shape = (batch, spec.in_h, spec.in_w, padded(spec.in_c))
-        x = T.arg("x", T.buffer(x_shape, "uint8"))
-        self.weight = T.arg("packed_weight", T.buffer((self.weight_bytes,), "int8"))
-        self.bias = T.arg("bias", T.buffer((channels,), "int32"))
+        x = T.arg("x", T.buffer(x_shape, self.dot.x_type))
+        self.weight = T.arg("packed_weight", T.buffer((self.weight_size,), self.dot.weight_type))
+        self.bias = T.arg("bias", T.buffer((channels,), self.dot.total_type))
         if spec.epilogue.kind != "accumulator":
             self.multiplier = T.arg("multiplier", T.buffer((channels,), "int32"))
         table_size = spec.epilogue.table_size(channels)
         if table_size:
             self.table = T.arg("table", T.buffer((table_size,), "uint8"))
         out_shape = (batch, spec.out_h, spec.out_w, channels)
-        out = T.arg("out", T.buffer(out_shape, spec.epilogue.out_dtype))
+        out = T.arg("out", T.buffer(out_shape, self.out_type))
         return x, out, batch
 
     def finish_row(self, out: Buffer, row: Expr, pixels: int) -> None:

@@ -1,11 +1,13 @@
-"""The input map of a convolution as 32-bit words, padded or folded where needed."""
+"""The input map of a convolution as words, padded or folded where needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tvm.tirx.script.builder import ir as T
 
+from actc.targets.tvm.kernels.conv_isa import DotProduct
 from actc.targets.tvm.kernels.conv_vector import (
     Buffer,
     Expr,
@@ -15,17 +17,18 @@ from actc.targets.tvm.kernels.conv_vector import (
     load,
     splat,
     store,
-    word_of_bytes,
 )
-from actc.targets.tvm.kernels.spec import ConvSpec, padded
+from actc.targets.tvm.kernels.spec import ConvSpec
+
+Scratch: TypeAlias = tuple[Buffer | None, Buffer | None]
 
 
 @dataclass(frozen=True, slots=True)
 class WordMap:
-    """Pixels of int32 words.
+    """Pixels of words.
 
     Attributes:
-        buffer: flat int32 buffer.
+        buffer: flat buffer of words.
         row, pixel, word: distance from one row, pixel or word of a pixel to the next.
         dilation: pixels between the taps of a kernel row.
     """
@@ -37,15 +40,15 @@ class WordMap:
     dilation: int
 
 
-def allocate_scratch(spec: ConvSpec, folded: int) -> tuple[Buffer | None, Buffer | None]:
+def allocate_scratch(spec: ConvSpec, dot: DotProduct, folded: int) -> Scratch:
     """Scratch buffers for a padded copy and for folded words, None where not needed."""
     height = spec.in_h + spec.pads[0] + spec.pads[2]
     width = spec.in_w + spec.pads[1] + spec.pads[3]
     padded_copy = folded_copy = None
     if any(spec.pads):
-        padded_copy = T.alloc_buffer((height * width * padded(spec.in_c) // 4,), "int32")
+        padded_copy = T.alloc_buffer((height * width * dot.pixel_words(spec.in_c),), dot.word_type)
     if folded:
-        folded_copy = T.alloc_buffer((height * _folded_width(spec) * folded,), "int32")
+        folded_copy = T.alloc_buffer((height * _folded_width(spec) * folded,), dot.word_type)
     return padded_copy, folded_copy
 
 
@@ -54,12 +57,15 @@ def _folded_width(spec: ConvSpec) -> int:
     return width - spec.dilations[1] * (spec.kernel[1] - 1)
 
 
-def _pad(source: Buffer, target: Buffer, spec: ConvSpec) -> None:
+def _pad(source: Buffer, target: Buffer, spec: ConvSpec, dot: DotProduct) -> None:
     """Copy the map into `target` and write the zero point around it."""
-    words = padded(spec.in_c) // 4
+    words = dot.pixel_words(spec.in_c)
     top, left, bottom, right = spec.pads
     row = (spec.in_w + left + right) * words
-    zero = word_of_bytes(spec.x_zero)
+
+    def zero(lanes: int) -> Expr:
+        return dot.border(spec.x_zero, lanes)
+
     fill_words(target, 0, zero, top * row)
     with T.serial(0, spec.in_h) as y:
         start = (y + top) * row
@@ -91,14 +97,14 @@ def _fold(source: WordMap, target: Buffer, spec: ConvSpec, folded: int) -> None:
 
 
 def prepare_input(
-    words: Buffer, spec: ConvSpec, scratch: tuple[Buffer | None, Buffer | None], folded: int
+    words: Buffer, spec: ConvSpec, dot: DotProduct, scratch: Scratch, folded: int
 ) -> WordMap:
     """Write the scratch buffers from one sample and return the map to convolve."""
-    pixel = padded(spec.in_c) // 4
+    pixel = dot.pixel_words(spec.in_c)
     padded_copy, folded_copy = scratch
     source = WordMap(words, spec.in_w * pixel, pixel, 1, spec.dilations[1])
     if padded_copy is not None:
-        _pad(words, padded_copy, spec)
+        _pad(words, padded_copy, spec, dot)
         width = spec.in_w + spec.pads[1] + spec.pads[3]
         source = WordMap(padded_copy, width * pixel, pixel, 1, spec.dilations[1])
     if folded_copy is not None:

@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from actc.targets.tvm.kernels.conv_isa import DotProduct, Int8Array, dot_product
+from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _FOLDED_CHANNELS = 2
@@ -37,7 +36,7 @@ class ChannelTile:
         starts: first output channel of each block.
         first_word: first input word of a pixel that is read.
         words: words read per tap.
-        offset: first byte in the packed weights.
+        offset: first element in the packed weights.
         repeats: how many such tiles follow each other, each starting where the
             one before it ends: a loop in the kernel.
     """
@@ -76,55 +75,59 @@ class Tiling:
     folded: int
     across_samples: bool
 
-    def tile_bytes(self, tile: ChannelTile) -> int:
+    def tile_size(self, tile: ChannelTile) -> int:
         """Packed weights of one repetition of `tile`."""
         steps = self.taps[0] * self.taps[1] * tile.words
-        return steps * len(tile.starts) * self.dot.word_bytes(self.lanes)
+        return steps * len(tile.starts) * self.dot.word_size(self.lanes)
 
-    def packed_bytes(self) -> int:
+    def packed_size(self) -> int:
         """Packed weights of all tiles."""
         last = self.tiles[-1]
-        return last.offset + last.repeats * self.tile_bytes(last)
+        return last.offset + last.repeats * self.tile_size(last)
 
 
-def folded_words(spec: ConvSpec) -> int:
+def folded_words(spec: ConvSpec, dot: DotProduct) -> int:
     """Words per pixel when the kernel's columns are folded into the channels; 0: do not."""
-    words = -(-spec.kernel[1] * spec.in_c // 4)
-    few = spec.in_c <= _FOLDED_CHANNELS and spec.group == 1
+    words = -(-spec.kernel[1] * spec.in_c // dot.channels)
+    few = spec.in_c <= _FOLDED_CHANNELS < dot.channels and spec.group == 1
     return words if few and words < spec.kernel[1] else 0
 
 
-def _dense_weight(weight: Int8Array, spec: ConvSpec) -> Int8Array:
-    """Weights over all input words: (O, kh, taps, words, 4), zeros outside a group."""
+def _dense_weight(weight: Weight, spec: ConvSpec, dot: DotProduct) -> Weight:
+    """Weights over all input words: (O, kh, taps, words, channels), zeros outside a group."""
     out_c, per_group, height, width = weight.shape
-    full = np.zeros((out_c, height, width, padded(spec.in_c)), np.int8)
+    words = dot.used_words(spec.in_c)
+    full = np.zeros((out_c, height, width, words * dot.channels), weight.dtype)
     per_out = out_c // spec.group
     for group in range(spec.group):
         outs = slice(group * per_out, (group + 1) * per_out)
         ins = slice(group * per_group, (group + 1) * per_group)
         full[outs, :, :, ins] = weight[outs].transpose(0, 2, 3, 1)
-    folded = folded_words(spec)
+    folded = folded_words(spec, dot)
     if folded:
         row = full[..., : spec.in_c].reshape(out_c, height, 1, -1)
-        full = np.zeros((out_c, height, 1, 4 * folded), np.int8)
+        full = np.zeros((out_c, height, 1, dot.channels * folded), weight.dtype)
         full[..., : row.shape[-1]] = row
-    elif _merged(spec):
+    elif _merged(spec, dot):
         full = full.reshape(out_c, height, 1, -1)
-    return full.reshape(*full.shape[:3], -1, 4)
+    return full.reshape(*full.shape[:3], -1, dot.channels)
 
 
-def _merged(spec: ConvSpec) -> bool:
+def _merged(spec: ConvSpec, dot: DotProduct) -> bool:
     """Whether the words of a row of taps are neighbours in memory and all wanted."""
-    return spec.group == 1 and (spec.dilations[1] == 1 or spec.kernel[1] == 1)
+    beside = spec.kernel[1] == 1 or (
+        spec.dilations[1] == 1 and dot.pixel_words(spec.in_c) == dot.used_words(spec.in_c)
+    )
+    return spec.group == 1 and beside
 
 
-def _taps_and_words(spec: ConvSpec) -> tuple[tuple[int, int], int]:
+def _taps_and_words(spec: ConvSpec, dot: DotProduct) -> tuple[tuple[int, int], int]:
     height, width = spec.kernel
-    folded = folded_words(spec)
+    folded = folded_words(spec, dot)
     if folded:
         return (height, 1), folded
-    words = padded(spec.in_c) // 4
-    return ((height, 1), words * width) if _merged(spec) else ((height, width), words)
+    words = dot.used_words(spec.in_c)
+    return ((height, 1), words * width) if _merged(spec, dot) else ((height, width), words)
 
 
 def block_starts(channels: int, lanes: int) -> list[int]:
@@ -135,14 +138,16 @@ def block_starts(channels: int, lanes: int) -> list[int]:
     return starts
 
 
-def _word_range(spec: ConvSpec, first: int, last: int, words: int) -> tuple[int, int]:
+def _word_range(
+    spec: ConvSpec, dot: DotProduct, first: int, last: int, words: int
+) -> tuple[int, int]:
     """(first word, words) of the input that output channels first..last need."""
     if spec.group == 1:
         return 0, words
     per_in, per_out = spec.in_c // spec.group, spec.out_c // spec.group
     low = min(first, spec.out_c - 1) // per_out * per_in
     high = (min(last, spec.out_c - 1) // per_out + 1) * per_in
-    return low // 4, -(-high // 4) - low // 4
+    return low // dot.channels, -(-high // dot.channels) - low // dot.channels
 
 
 def _tile_cost(dot: DotProduct, pixels: int, blocks: int, steps: int) -> int:
@@ -193,15 +198,19 @@ def _grid(spec: ConvSpec) -> tuple[int, int]:
     return spec.out_h, spec.out_w
 
 
-def dense_tiling(spec: ConvSpec, features: frozenset[str]) -> Tiling:
-    """Cut a convolution that is not depthwise into register tiles."""
-    dot = dot_product(features)
-    channels = padded(spec.out_c)
+def vector_lanes(spec: ConvSpec, dot: DotProduct) -> int:
+    """Output channels per vector: no more than there are."""
     lanes = dot.lanes
-    while lanes > channels:
+    while lanes > padded(spec.out_c):
         lanes //= 2
+    return lanes
+
+
+def dense_tiling(spec: ConvSpec, dot: DotProduct) -> Tiling:
+    """Cut a convolution that is not depthwise into register tiles."""
+    channels, lanes = padded(spec.out_c), vector_lanes(spec, dot)
     starts = block_starts(channels, lanes)
-    taps, words = _taps_and_words(spec)
+    taps, words = _taps_and_words(spec, dot)
     rows, row_pixels = _grid(spec)
     across = spec.pointwise and spec.batch != 1 and rows * row_pixels < _NARROW
     steps = taps[0] * taps[1] * words
@@ -210,10 +219,10 @@ def dense_tiling(spec: ConvSpec, features: frozenset[str]) -> Tiling:
     offset = 0
     for at in range(0, len(starts), blocks):
         own = tuple(starts[at : at + blocks])
-        first_word, wanted = _word_range(spec, own[0], own[-1] + lanes - 1, words)
+        first_word, wanted = _word_range(spec, dot, own[0], own[-1] + lanes - 1, words)
         _append(tiles, ChannelTile(own, first_word, wanted, offset), lanes)
-        offset += taps[0] * taps[1] * wanted * len(own) * dot.word_bytes(lanes)
-    folded = folded_words(spec)
+        offset += taps[0] * taps[1] * wanted * len(own) * dot.word_size(lanes)
+    folded = folded_words(spec, dot)
     return Tiling(dot, lanes, pixels, tuple(tiles), rows, row_pixels, taps, folded, across)
 
 
@@ -229,16 +238,16 @@ def _append(tiles: list[ChannelTile], tile: ChannelTile, lanes: int) -> None:
     tiles.append(tile)
 
 
-def pack_dense(weight: Int8Array, spec: ConvSpec, features: frozenset[str]) -> npt.NDArray[np.int8]:
+def pack_dense(weight: Weight, spec: ConvSpec, dot: DotProduct) -> Weight:
     """Packed weights of a dense or grouped convolution, one-dimensional.
 
     Args:
-        weight: (O, C/g, kh, kw) int8.
+        weight: (O, C/g, kh, kw).
     """
-    tiling = dense_tiling(spec, features)
-    full = _dense_weight(weight, spec)
+    tiling = dense_tiling(spec, dot)
+    full = _dense_weight(weight, spec, dot)
     lanes_total = padded(spec.out_c)
-    channels = np.zeros((lanes_total, *full.shape[1:]), np.int8)
+    channels = np.zeros((lanes_total, *full.shape[1:]), weight.dtype)
     channels[: spec.out_c] = full
     parts = []
     for tile in tiling.tiles:
@@ -247,7 +256,7 @@ def pack_dense(weight: Int8Array, spec: ConvSpec, features: frozenset[str]) -> n
             shift = repeat * len(tile.starts) * tiling.lanes
             firsts = [start + shift for start in tile.starts]
             blocks = np.stack([channels[s : s + tiling.lanes, :, :, words] for s in firsts])
-            # (blocks, lanes, kh, taps, words, 4) -> (kh * taps * words, 4, blocks, lanes)
+            # (blocks, lanes, kh, taps, words, c) -> (kh * taps * words, c, blocks, lanes)
             order = blocks.transpose(2, 3, 4, 5, 0, 1)
             parts.append(tiling.dot.pack(order.reshape(-1, *order.shape[3:])))
     return np.concatenate(parts)

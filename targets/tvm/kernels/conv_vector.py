@@ -6,6 +6,7 @@ typed `Any` because TVM ships no type information.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tvm import tirx
@@ -51,13 +52,13 @@ def alias(buffer: Buffer, dtype: str, size: Expr, offset: Expr = 0) -> Buffer:
     return T.decl_buffer((size,), dtype, data=buffer.data, elem_offset=offset)
 
 
-def accumulators(count: int, lanes: int) -> list[Buffer]:
-    """`count` int32 vectors that LLVM keeps in registers.
+def accumulators(count: int, lanes: int, dtype: str) -> list[Buffer]:
+    """`count` vectors that LLVM keeps in registers.
 
     Each is a small buffer of its own: TVM moves what reaches 1 KiB from the stack to
     a heap workspace, which LLVM cannot turn into registers.
     """
-    return [T.alloc_buffer((lanes,), "int32") for _ in range(count)]
+    return [T.alloc_buffer((lanes,), dtype) for _ in range(count)]
 
 
 def word_of_bytes(value: int) -> int:
@@ -79,7 +80,7 @@ def _pieces(count: int) -> list[tuple[int, int]]:
 
 
 def copy_words(target: Buffer, to: Expr, source: Buffer, start: Expr, count: int) -> None:
-    """Copy `count` int32 words."""
+    """Copy `count` elements."""
     if count >= COPY_LANES:
         with T.serial(0, count // COPY_LANES) as step:
             word = step * COPY_LANES
@@ -88,11 +89,10 @@ def copy_words(target: Buffer, to: Expr, source: Buffer, start: Expr, count: int
         store(target, to + done, load(source, start + done, lanes), lanes)
 
 
-def fill_words(target: Buffer, to: Expr, word: int, count: int) -> None:
-    """Set `count` int32 words to `word`."""
+def fill_words(target: Buffer, to: Expr, value: Callable[[int], Expr], count: int) -> None:
+    """Set `count` elements; `value` gives a vector of as many lanes as it is asked for."""
     if count >= COPY_LANES:
         with T.serial(0, count // COPY_LANES) as step:
-            value = constant(word, "int32", COPY_LANES)
-            store(target, to + step * COPY_LANES, value, COPY_LANES)
+            store(target, to + step * COPY_LANES, value(COPY_LANES), COPY_LANES)
     for done, lanes in _pieces(count):
-        store(target, to + done, constant(word, "int32", lanes), lanes)
+        store(target, to + done, value(lanes), lanes)
