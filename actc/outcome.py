@@ -29,7 +29,9 @@ TIMINGS = "timings.js"
 STAGES = ("float", "approximated", "golden", "artifact")
 _VERSIONS = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "apache-tvm")
 _FLOAT_TOLERANCE = 1e-4
-"""Largest difference of a float32 artefact from approximated.onnx, in units of its RMS."""
+"""Difference of a float32 artefact from approximated.onnx, in units of its RMS, that 99
+percent of the values keep; the rest may be 500 times larger, for a table turns a
+rounding difference at the edge of a step into the height of that step."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,8 @@ class Measured:
 def _too_far(reference: Outputs, artifact: Outputs) -> str:
     for name, array in reference.items():
         found = errors(array, artifact[name])
-        if not found["max"] <= _FLOAT_TOLERANCE * max(found["reference_rms"], 1e-6):
+        unit = _FLOAT_TOLERANCE * max(found["reference_rms"], 1e-6)
+        if not (found["p99"] <= unit and found["max"] <= 500 * unit):
             return f"output '{name}' of the artefact is off by {found['max']:.3g}"
     return ""
 

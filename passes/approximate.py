@@ -75,7 +75,10 @@ class Approximate(Pass):
         if gather is not None and only_user(source) is node:
             _apply_to_rows(model, node, gather, site)
             return
-        low, high = choose_range(context.ranges[str(source.name)], self.method)
+        seen = context.ranges[str(source.name)]
+        low, high = choose_range(seen, self.method)
+        # A function needs no zero in its input range: take only what occurs.
+        low, high = max(low, seen.low), min(high, seen.high)
         site.details["input_range"] = [low, high]
         clamp = None if site.function.channels > 1 else is_clamp(site.function, low, high)
         if clamp is not None and (self.precision == "float32" or _saturates(node)):
@@ -119,7 +122,13 @@ class Approximate(Pass):
         if budget is not None and self.precision == "int8":
             budget = max(float(np.ptp(y)), 1e-30) / 1024
         fit = fit_piecewise_linear(
-            function, low, high, segments=self.segments or None, max_error=budget
+            function,
+            low,
+            high,
+            segments=self.segments or None,
+            max_error=budget,
+            # A jump turns rounding noise of float32 into an error of its own size.
+            continuous=self.precision == "float32",
         )
         site.form = "pwl"
         site.approximation = fit.form.evaluate

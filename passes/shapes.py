@@ -41,15 +41,24 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
             node.replace_input_with(1, fixed)
 
 
-def _computed_targets(graph: ir.Graph) -> list[tuple[ir.Node, ir.Value]]:
-    shape_only: set[ir.Value] = set()
-    found = []
+def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:
+    """Nodes whose results depend on the shapes of tensors alone."""
+    values: set[ir.Value] = set()
+    nodes = []
     for node in graph:
         inputs = [value for value in node.inputs if value is not None]
         if is_op(node, "Shape", "Size") or (
-            inputs and all(v in shape_only or constant(v) is not None for v in inputs)
+            inputs and all(v in values or constant(v) is not None for v in inputs)
         ):
-            shape_only.update(node.outputs)
+            values.update(node.outputs)
+            nodes.append(node)
+    return nodes
+
+
+def _computed_targets(graph: ir.Graph) -> list[tuple[ir.Node, ir.Value]]:
+    shape_only = {value for node in shape_arithmetic(graph) for value in node.outputs}
+    found = []
+    for node in graph:
         position = _SHAPE_USERS.get(node.op_type) if node.domain == "" else None
         if position is not None:
             target = node.inputs[position]
