@@ -236,7 +236,8 @@ def test_parameters_are_found_among_other_constants(a: float, others: list[float
     found = label(lambda x: x + np.sin(a * x) ** 2 / a, [*others[:5], a, *others[5:]])
     name, _, parameter = found.rstrip(")").partition("(")
     # a constant within float32 noise of the parameter may stand for it
-    assert name == "Snake" and float(parameter or 1.0) == pytest.approx(a, rel=1e-5)
+    assert name == "Snake"
+    assert float(parameter or 1.0) == pytest.approx(a, rel=1e-5)
 
 
 def test_a_label_takes_milliseconds() -> None:

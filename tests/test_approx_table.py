@@ -22,7 +22,8 @@ def test_table_is_the_rounded_function() -> None:
     np.testing.assert_array_equal(fit.form.evaluate(codes), fit.form.values[codes])
     reals = output.values()[fit.form.values]
     error = np.abs(reals - np.tanh(INPUT.values()))
-    assert fit.max_error == error.max() and fit.lower_bound <= fit.max_error
+    assert fit.max_error == error.max()
+    assert fit.lower_bound <= fit.max_error
     assert fit.max_error <= output.scale / 2 * (1 + 1e-6)
     assert fit.rms_error == pytest.approx(np.sqrt(np.mean(error**2)))
 
@@ -55,7 +56,8 @@ def test_unused_codes_repeat_the_nearest_used_one() -> None:
 def test_infinity_saturates_in_an_integer_table() -> None:
     reciprocal = ScalarFunction("Reciprocal", lambda x: 1 / x)
     fit = fit_table(reciprocal, QuantizationParameters(0.1, 0), INPUT)
-    assert fit.form.values[0] == 255 and fit.max_error == np.inf
+    assert fit.form.values[0] == 255
+    assert fit.max_error == np.inf
     with pytest.raises(ModelError, match="ACT0304") as caught:
         fit_table(reciprocal, QuantizationParameters(0.1, 0), None)
     assert "x = 0" in str(caught.value)

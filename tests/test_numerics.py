@@ -102,7 +102,8 @@ def test_from_range_of_degenerate_ranges() -> None:
     assert QuantizationParameters.from_range(3.0, 3.0).zero_point == 0
     assert QuantizationParameters.from_range(-3.0, -3.0).zero_point == 255
     tiny = QuantizationParameters.from_range(0.0, 1e-300)
-    assert tiny.scale > 0 and np.isfinite(1 / np.float32(tiny.scale))
+    assert tiny.scale > 0
+    assert np.isfinite(1 / np.float32(tiny.scale))
 
 
 @pytest.mark.parametrize(("lo", "hi"), [(0.0, np.inf), (np.nan, 1.0), (1.0, -1.0), (-1e308, 1e308)])
@@ -124,8 +125,10 @@ def test_scale_must_be_a_positive_float32(scale: float) -> None:
 )
 def test_multiplier_keeps_its_promises(factors: list[float], bound: int, bits: int) -> None:
     multiplier, shift = choose_multiplier(factors, max_accumulator=bound, bits=bits)
-    assert multiplier.dtype == np.int32 and 1 <= shift <= 43
-    assert 0 <= multiplier.min() and int(multiplier.max()) < 2**bits
+    assert multiplier.dtype == np.int32
+    assert 1 <= shift <= 43
+    assert multiplier.min() >= 0
+    assert int(multiplier.max()) < 2**bits
     assert bound * int(multiplier.max()) + 2 ** (shift - 1) < 2**52
     largest = max(factors)
     if largest > 2.0**-20:

@@ -166,7 +166,8 @@ def triples_of(samples: Samples, strips: Iterable[Strip]) -> tuple[list[Triple],
     triples: list[Triple] = []
     bounds: list[Fraction] = []
     for strip in strips:
-        assert strip.rising is not None and strip.falling is not None
+        assert strip.rising is not None
+        assert strip.falling is not None
         witness = sorted({*strip.rising, *strip.falling})
         error, triple = max(
             (_triple_error(samples, triple), triple)

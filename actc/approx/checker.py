@@ -152,7 +152,8 @@ class _PiecewiseLinearClaim:
         def exact(i: int) -> Fraction:
             slope, intercept = self.slopes[which[i]], self.intercepts[which[i]]
             value = slope * Fraction(float(self.x[i])) + intercept
-            return abs(value - Fraction(float(y[i])))
+            distance: Fraction = abs(value - Fraction(float(y[i])))
+            return distance
 
         worst, claimed = exact(int(np.argmax(deviation))), float(self.max_error)
         if worst > self.max_error + slack:

@@ -186,14 +186,14 @@ def bound_between_samples(
 
     In each gap the error is at most the larger error at its ends (with the line that
     serves the inside of the gap; at breakpoints both lines) plus the deviation of `f`
-    from its own chord. The latter is estimated by the sum of the two neighbouring
-    second differences ``|f(x_i) - chord of neighbours at x_i|``.
+    from its own chord. The latter is estimated by the sum of the four nearest second
+    differences ``|f(x_i) - chord of neighbours at x_i|``.
 
     What is proven: the bound holds wherever f deviates from the chord of a gap by no
-    more than that estimate. This is so for functions that are linear on either side
-    of at most one kink or jump in any three adjacent gaps, and for twice differentiable
-    ones whose second derivatives around the two ends of a gap sum up to at least a
-    quarter of the largest in it. What is not: that f is such a function; samples say
+    more than that estimate. This is so for functions that are linear but for one kink
+    or jump in any five adjacent gaps, or a jump at a sample, and for twice
+    differentiable ones whose second derivative around the two ends of a gap averages
+    at least an eighth of the largest in it. What is not: that f is such a function; samples say
     nothing about a spike between them. The rounding of a float32 evaluation, about
     2**-23 (|slope x| + |y|), comes on top.
 
@@ -221,8 +221,8 @@ def _chord_deviation(x: Float64Array, y: Float64Array) -> Float64Array:
         return np.zeros(len(x) - 1)
     weight = (x[1:-1] - x[:-2]) / (x[2:] - x[:-2])
     bend = np.abs(y[1:-1] - (y[:-2] + weight * (y[2:] - y[:-2])))
-    padded = np.concatenate([bend[:1], bend, bend[-1:]])
-    deviation: Float64Array = padded[:-1] + padded[1:]
+    padded = np.concatenate([[bend[0]] * 2, bend, [bend[-1]] * 2])
+    deviation: Float64Array = padded[:-3] + padded[1:-2] + padded[2:-1] + padded[3:]
     return deviation
 
 

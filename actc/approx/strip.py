@@ -54,7 +54,8 @@ class Strip(NamedTuple):
     @property
     def last_witness(self) -> int:
         """Largest sample index in the witness: the window up to it is as bad."""
-        assert self.rising is not None and self.falling is not None
+        assert self.rising is not None
+        assert self.falling is not None
         return max(*self.rising, *self.falling)
 
 

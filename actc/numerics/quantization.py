@@ -103,7 +103,8 @@ class QuantizationParameters:
             float32, the shape of `codes`.
         """
         difference = np.asarray(codes, np.int32) - np.int32(self.zero_point)
-        return difference.astype(np.float32) * np.float32(self.scale)
+        real: npt.NDArray[np.float32] = difference.astype(np.float32) * np.float32(self.scale)
+        return real
 
     def codes(self) -> npt.NDArray[np.uint8]:
         """All 256 codes, uint8 [256] (also those outside `low`..`high`)."""
