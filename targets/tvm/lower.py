@@ -6,36 +6,38 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
-from actc.targets.tvm import rules_int8 as int8
+from actc.targets.tvm import rules_conv as convs
+from actc.targets.tvm import rules_elementwise as pointwise
+from actc.targets.tvm import rules_reduce as reductions
 from actc.targets.tvm import rules_shape as shapes
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.planner import Planner, Rule
 
 INT8_RULES: dict[str, Rule] = {
     "::Concat": shapes.concat,
-    "::DequantizeLinear": int8.dequantize_linear,
+    "::DequantizeLinear": pointwise.dequantize_linear,
     "::Flatten": shapes.flatten,
     "::Identity": shapes.identity,
     "::MaxPool": shapes.max_pool,
-    "::QuantizeLinear": int8.quantize_linear,
-    "::ReduceMax": int8.reduce_max,
+    "::QuantizeLinear": pointwise.quantize_linear,
+    "::ReduceMax": reductions.reduce_max,
     "::Reshape": shapes.reshape,
     "::Slice": shapes.slice_,
     "::Split": shapes.split,
     "::Squeeze": shapes.squeeze,
     "::Transpose": shapes.transpose,
     "::Unsqueeze": shapes.unsqueeze,
-    "actc::ChannelTable": int8.channel_table,
-    "actc::IntAdd": int8.int_add,
-    "actc::IntConv": int8.int_conv,
-    "actc::IntEmbed": int8.int_embed,
-    "actc::IntLayerNorm": int8.int_layer_norm,
-    "actc::IntMatMul": int8.int_matmul,
-    "actc::IntMul": int8.int_mul,
-    "actc::IntReduceSum": int8.int_reduce_sum,
-    "actc::IntSoftmax": int8.int_softmax,
-    "actc::Requantize": int8.requantize,
-    "actc::Table": int8.table,
+    "actc::ChannelTable": pointwise.channel_table,
+    "actc::IntAdd": pointwise.int_add,
+    "actc::IntConv": convs.int_conv,
+    "actc::IntEmbed": reductions.int_embed,
+    "actc::IntLayerNorm": reductions.int_layer_norm,
+    "actc::IntMatMul": convs.int_matmul,
+    "actc::IntMul": pointwise.int_mul,
+    "actc::IntReduceSum": reductions.int_reduce_sum,
+    "actc::IntSoftmax": reductions.int_softmax,
+    "actc::Requantize": pointwise.requantize,
+    "actc::Table": pointwise.table,
 }
 
 RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES}
