@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
-from actc.targets.tvm.kernels.strided import Operand
+from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.layout import Shape, Tensor, plain
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 

@@ -8,15 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
+from actc.targets.tvm.kernels.operand import Operand, collapse
 from actc.targets.tvm.kernels.spec import Epilogue
-from actc.targets.tvm.kernels.strided import (
-    Copy,
-    Elementwise,
-    Operand,
-    Operation,
-    TableKind,
-    collapse,
-)
+from actc.targets.tvm.kernels.strided import Copy, Elementwise, Operation, TableKind
 from actc.targets.tvm.layout import Shape, Tensor
 from actc.targets.tvm.plan import Array
 from actc.targets.tvm.planner import Planner, Unsupported, place

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from actc.targets.tvm.kernels.strided import Embed, LayerNorm, Reduce, Softmax, collapse
+from actc.targets.tvm.kernels.operand import collapse
+from actc.targets.tvm.kernels.strided import Embed, LayerNorm, Reduce, Softmax
 from actc.targets.tvm.layout import Tensor, like, reshaped, rows
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import (

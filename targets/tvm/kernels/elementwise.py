@@ -11,6 +11,8 @@ from tvm import tirx
 from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
+from actc.targets.tvm.kernels.float_spec import Apply, FloatTable
+from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.spec import Epilogue
 from actc.targets.tvm.kernels.strided import (
     Add,
@@ -19,7 +21,6 @@ from actc.targets.tvm.kernels.strided import (
     Dequantize,
     Elementwise,
     Mul,
-    Operand,
     Operation,
     Quantize,
     TableKind,
@@ -118,6 +119,10 @@ def apply(operation: Operation, values: Sequence[Any]) -> Any:
         case Dequantize(zero):
             moved = tir.cast("int32", a) - tir.const(zero, "int32", a)
             return tir.cast("float32", moved) * values[1]
+        case Apply(function):
+            from actc.targets.tvm.kernels import float_ops
+
+            return float_ops.apply_function(function, list(values))
     raise AssertionError(operation)
 
 
@@ -207,6 +212,12 @@ def _nest(
 
         def step(start: Any, lanes: int) -> None:
             indices = [*outer, start]
+            if isinstance(operation, FloatTable):
+                x, table = views
+                value = T.Bind(x.load(x.at(sample, indices), lanes))
+                code = tir.cast("int32", quantize(value, operation.scale, operation.zero))
+                finish(table.data[code], sample, indices)
+                return
             values = [T.Bind(view.load(view.at(sample, indices), lanes)) for view in views]
             finish(apply(operation, values), sample, indices)
 

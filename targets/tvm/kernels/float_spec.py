@@ -16,6 +16,9 @@ lane could hold a NaN, which no zero weight removes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from actc.targets.tvm.kernels.operand import Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +121,91 @@ SCALAR_OPERATORS = frozenset(
 )
 # fmt: on
 """ONNX operators that a `Step` may name; `apply_function` implements all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Elementwise operation: a scalar function of the inputs."""
+
+    function: ScalarFunction
+
+
+@dataclass(frozen=True, slots=True)
+class FloatTable:
+    """Elementwise operation: values[QuantizeLinear(x)]; the 256 values are the second input."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloatReduce:
+    """Sum, mean, maximum or minimum of float32; as :class:`Reduce`, buffers x, out."""
+
+    batch: int | None
+    dims: tuple[int, ...]
+    over: tuple[int, ...]
+    kind: Literal["sum", "mean", "max", "min"]
+    x: Operand
+    out: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class FloatPool:
+    """Maximum or average over windows of (n, in_h, in_w, channels) float32; buffers x, out.
+
+    Attributes:
+        pads: (top, left).
+        whole: whether an average divides by all taps, those outside counting as zeros.
+    """
+
+    batch: int | None
+    in_h: int
+    in_w: int
+    lanes: int
+    out_h: int
+    out_w: int
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+    kind: Literal["max", "average"]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FloatSoftmax:
+    """Softmax (or its logarithm) over the last of `dims`; buffers x, out."""
+
+    batch: int | None
+    dims: tuple[int, ...]
+    x: Operand
+    out: Operand
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLayerNorm:
+    """Layer normalization over the last of `dims`; buffers x, gamma, beta, out."""
+
+    batch: int | None
+    dims: tuple[int, ...]
+    inputs: tuple[Operand, ...]
+    out: Operand
+    eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class FloatMatMul:
+    """Product of two activations; buffers a, b, out.
+
+    `dims` are the outer loops, then rows, then columns; `a` and `b` have strides for
+    them and for the summed loop of `depth` behind them, `out` for `dims` only.
+    """
+
+    batch: int | None
+    dims: tuple[int, ...]
+    depth: int
+    a: Operand
+    b: Operand
+    out: Operand

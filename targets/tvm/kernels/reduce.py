@@ -9,11 +9,12 @@ from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.elementwise import VECTOR, Finish, View, loops, open_views, sweep
+from actc.targets.tvm.kernels.float_spec import FloatPool
+from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.strided import (
     Embed,
     LayerNorm,
     MaxPool,
-    Operand,
     Reduce,
     Softmax,
 )
@@ -24,7 +25,7 @@ SUM_LANES = 16
 class Accumulator:
     """A vector that stays in registers over a loop."""
 
-    def __init__(self, dtype: str, lanes: int, start: int = 0) -> None:
+    def __init__(self, dtype: str, lanes: int, start: float = 0) -> None:
         self.buffer = T.alloc_buffer((lanes,), dtype, scope="local")
         self.set(tir.const(start, dtype, self.value(lanes)))
 
@@ -82,7 +83,7 @@ def max_pool_prim_func(name: str, spec: MaxPool, features: frozenset[str]) -> An
 
             def step(start: Any, lanes: int) -> None:
                 largest = Accumulator("uint8", lanes)
-                for row, column, inside in _taps(spec, i, j):
+                for row, column, inside in pooling_taps(spec, i, j):
                     if inside is None:
                         value = x[n, row, column, tir.span(start, lanes)]
                         largest.set(tirx.Max(largest.value(lanes), value))
@@ -97,7 +98,7 @@ def max_pool_prim_func(name: str, spec: MaxPool, features: frozenset[str]) -> An
     return tir.prim_func(name, body)
 
 
-def _taps(spec: MaxPool, i: Any, j: Any) -> list[tuple[Any, Any, Any]]:
+def pooling_taps(spec: MaxPool | FloatPool, i: Any, j: Any) -> list[tuple[Any, Any, Any]]:
     """Row, column and the condition of being inside (None: always) of every tap."""
     taps = []
     for u in range(spec.kernel[0]):
@@ -113,7 +114,13 @@ def _taps(spec: MaxPool, i: Any, j: Any) -> list[tuple[Any, Any, Any]]:
 
 
 def _tap(
-    index: Any, tap: int, axis: int, spec: MaxPool, size: int, out_size: int, tests: list[Any]
+    index: Any,
+    tap: int,
+    axis: int,
+    spec: MaxPool | FloatPool,
+    size: int,
+    out_size: int,
+    tests: list[Any],
 ) -> Any:
     shift = tap * spec.dilations[axis] - spec.pads[axis]
     place = index * spec.strides[axis] + shift
