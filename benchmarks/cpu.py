@@ -119,9 +119,9 @@ def session_runner(path: Path) -> Runner:
     return lambda feeds: np.asarray(session.run(None, feeds)[0])
 
 
-def artifact_runner(subject: Subject, target: str, data: Arrays, folder: Path) -> Runner:
+def artifact_runner(path: Path, target: str, data: Arrays, folder: Path) -> Runner:
     """Compile a model and return its loaded function."""
-    artifact = actc.compile(subject.path, target=target, data=data, output=folder)
+    artifact = actc.compile(path, target=target, data=data, output=folder)
     function = artifact.load()
     return lambda feeds: np.asarray(next(iter(function(feeds).values())))
 
@@ -137,7 +137,7 @@ def make_runners(subject: Subject, data: Arrays, folder: Path) -> dict[str, Runn
     }
     for target in ("cpu", "onnx"):
         try:
-            runner = artifact_runner(subject, target, data, folder / target)
+            runner = artifact_runner(subject.path, target, data, folder / target)
         except MissingTool as error:
             log(str(error))
             runners[f"actc_{target}"] = None
