@@ -16,11 +16,11 @@ def root() -> Path:
 
 
 @pytest.fixture
-def actc_cli(tmp_path: Path) -> CommandLine:
+def actc_cli(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> CommandLine:
     """The command line, run in an empty directory."""
     directory = tmp_path / "cwd"
     directory.mkdir()
-    return CommandLine(directory)
+    return CommandLine(directory, capfd)
 
 
 @pytest.fixture

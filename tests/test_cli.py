@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
+from command_line import CommandLine, run_process
 
 from actc import cli, doctor
 from actc.codes import CODES
@@ -19,8 +19,8 @@ from actc.codes import CODES
 COMMANDS = ("compile", "check", "inspect", "targets", "report", "explain", "doctor")
 
 
-def test_version(actc_cli: CommandLine) -> None:
-    done = actc_cli("--version")
+def test_version(actc_cli: CommandLine, tmp_path: Path) -> None:
+    done = run_process(tmp_path, "--version")
     assert (done.status, done.stdout) == (0, f"actc {metadata.version('actc')}\n")
     assert actc_cli("--version", "--json").document == {"actc": metadata.version("actc")}
 
@@ -197,23 +197,24 @@ def without_onnxruntime(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("arguments", [("--version",), ("targets",), ("explain", "ACT0504")])
 def test_works_without_onnxruntime(
-    actc_cli: CommandLine, without_onnxruntime: dict[str, str], arguments: tuple[str, ...]
+    tmp_path: Path, without_onnxruntime: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
-    assert actc_cli(*arguments, environment=without_onnxruntime).status == 0
+    assert run_process(tmp_path, *arguments, environment=without_onnxruntime).status == 0
 
 
 def test_compile_without_onnxruntime_is_one_sentence(
-    actc_cli: CommandLine, without_onnxruntime: dict[str, str], root: Path
+    tmp_path: Path, without_onnxruntime: dict[str, str], root: Path
 ) -> None:
-    done = actc_cli(
-        "compile", root / "examples/digits/mlp.onnx", "--json", environment=without_onnxruntime
-    )
+    directory = tmp_path / "cwd"
+    directory.mkdir()
+    arguments = ("compile", root / "examples/digits/mlp.onnx", "--target", "onnx", "--json")
+    done = run_process(directory, *arguments, environment=without_onnxruntime)
     assert done.status == 4
     assert done.codes == ["ACT0504"]
-    assert not list(actc_cli.directory.iterdir())
+    assert not list(directory.iterdir())
 
 
-def test_broken_reader_is_no_error(actc_cli: CommandLine) -> None:
+def test_broken_reader_is_no_error() -> None:
     command = f"{sys.executable} -m actc targets --json | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0

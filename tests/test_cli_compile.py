@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, Finished
+from command_line import CommandLine, Finished, run_process
 from small_models import make_model
 
 ACCURACY = {"float", "approximated", "golden", "artifact"}
@@ -25,7 +25,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     """The digits MLP compiled for `onnx`, and how that run ended."""
     examples = Path(__file__).resolve().parent.parent / "examples/digits"
     folder = tmp_path_factory.mktemp("digits")
-    done = CommandLine(folder)(
+    done = run_process(
+        folder,
         *("compile", examples / "mlp.onnx", "--target", "onnx", "-o", "out", "--json"),
         *("--data", examples / "digits_mlp.npz"),
     )
@@ -43,7 +44,7 @@ def test_compile_document(digits: tuple[Path, Finished]) -> None:
     assert document["accuracy"]["golden"] == document["accuracy"]["artifact"]
     assert document["bit_exact"] is True
     assert document["samples"] == 450
-    assert [site["function"] for site in document["activations"]] == ["gelu", "gelu"]
+    assert [site["function"] for site in document["activations"]] == ["GELU", "GELU"]
     for site in document["activations"]:
         assert {"id", "function", "form", "max_error"} <= set(site)
     assert document["left_float"] == []
@@ -74,7 +75,7 @@ def test_report(digits: tuple[Path, Finished], actc_cli: CommandLine) -> None:
     assert done.document["accuracy"] == compiled.document["accuracy"]
     text = actc_cli("report", directory)
     assert text.status == 0
-    assert "gelu" in text.stdout
+    assert "GELU" in text.stdout
     assert str(directory / "report.html") in text.stdout
 
 
@@ -93,14 +94,14 @@ def test_inspect(actc_cli: CommandLine, root: Path) -> None:
     assert done.status == 0, done.stderr
     found = done.document
     assert {"model", "activations", "unsupported", "diagnostics"} <= set(found)
-    assert [site["function"] for site in found["activations"]] == ["silu"] * 3
+    assert [site["function"] for site in found["activations"]] == ["SiLU"] * 3
     for site in found["activations"]:
         assert {"id", "function", "nodes", "input", "output", "channels"} <= set(site)
         assert len(site["nodes"]) == 2
     assert found["unsupported"] == []
     text = actc_cli("inspect", root / "examples/digits/cnn.onnx", "--target", "cpu")
     assert text.status == 0
-    assert text.stdout.count("silu") == 3
+    assert text.stdout.count("SiLU") == 3
 
 
 def test_inspect_lists_what_a_target_cannot_take(actc_cli: CommandLine, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_compile_for_people(actc_cli: CommandLine, root: Path) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) <= 40, "the summary fits on one screen"
     assert "cnn" in lines[0]
-    for word in ("silu", "golden", "artifact", "450 samples", "report.html"):
+    for word in ("SiLU", "golden", "artifact", "450 samples", "report.html"):
         assert word in done.stdout
     assert (actc_cli.directory / "cnn-onnx" / "report.html").is_file()
 

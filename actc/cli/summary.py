@@ -13,13 +13,14 @@ from actc.report import render_text
 
 
 def summary(report: Mapping[str, Any], directory: Path) -> Text:
-    """The report as text with its headings styled, and where the page is.
+    """The report as text with its headings styled, how long it took and where the page is.
 
     The diagnostics are left out: they go to stderr.
     """
-    quiet = {**report, "diagnostics": []}
-    text = Text(render_text(quiet, report.get("timings")))
-    text.append(f"\n  report  {directory / 'report.html'}")
+    text = Text(render_text({**report, "diagnostics": []}))
+    if report.get("timings"):
+        text.append(f"\n  took {sum(report['timings'].values()):.1f} seconds")
+    text.append(f"\n  see {directory / 'report.html'}")
     text.highlight_regex(re.compile(r"\A.*"), "bold")
     text.highlight_regex(re.compile(r"^WARNING.*", re.MULTILINE), "bold yellow")
     return text
