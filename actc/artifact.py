@@ -53,7 +53,7 @@ class Artifact:
         """The artefact as a function, loaded once: what to time."""
         if self.path is None:
             raise UsageError(Diagnostic("ACT0242", "a dry run has no artefact to run"))
-        path, target = self.path, self.target
+        run = self.target.load(self.path)
         inputs = [entry["name"] for entry in self.report["model"]["inputs"]]
 
         def call(feeds: Array | Mapping[str, Array]) -> dict[str, Array]:
@@ -67,7 +67,7 @@ class Artifact:
             if set(named) != set(inputs):
                 message = f"inputs are {', '.join(inputs)}, not {', '.join(sorted(named))}"
                 raise UsageError(Diagnostic("ACT0221", message))
-            return target.run(path, named)
+            return run(named)
 
         return call
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -143,3 +143,7 @@ class Target(ABC):
         Returns:
             model output name -> array.
         """
+
+    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+        """The artefact as a function, made ready once; `run` with a different batch each time."""
+        return lambda feeds: self.run(directory, feeds)

@@ -151,7 +151,15 @@ class CpuTarget(Target):
             UsageError: no model.so, or inputs of another name, type or shape.
             MissingTool: TVM's runtime is missing.
         """
-        return runtime.load(directory)(feeds)
+        return self.load(directory)(feeds)
+
+    def load(self, directory: Path) -> runtime.Runner:
+        """The compiled model as a function.
+
+        Raises:
+            UsageError: there is no compiled model. MissingTool: TVM's runtime is missing.
+        """
+        return runtime.load(directory)
 
 
 @lru_cache(maxsize=8)
