@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from actc.passes.quantize import Quantize
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
-from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify
+from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
 from actc.targets.base import Target
 
@@ -76,7 +76,7 @@ def compile(
     precision: str = "int8",
     approx: str = "auto",
     max_drop: float = 0.01,
-    passes: str | Pipeline | None = None,
+    passes: str | Pipeline | Sequence[ir.passes.PassBase] | None = None,
     dump_ir: str | Path | None = None,
     dry_run: bool = False,
     calibration: str = "minmax",
@@ -94,7 +94,7 @@ def compile(
         precision: "int8" or "float32".
         approx: form of the activations: "auto", "exact", "pwl" or "table".
         max_drop: accuracy that may be lost before the report holds an error.
-        passes: a pipeline, or its spelling, instead of the default one.
+        passes: a pipeline, its passes or its spelling, instead of the default one.
         dump_ir: directory for the model after each pass, as text.
         dry_run: plan only; nothing is written.
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
@@ -123,7 +123,9 @@ def compile(
     if dry_run:
         report = build_report(prepared, compiled, options, machine, pipeline, stages, Measured())
         return Artifact(None, report, machine, plan)
-    directory = Path(output) if output is not None else Path(f"{prepared.source.stem}-{machine.name}")
+    directory = (
+        Path(output) if output is not None else Path(f"{prepared.source.stem}-{machine.name}")
+    )
     with staged(directory) as stage:
         _write_models(stage, compiled, stages, precision)
         with stages.timed("build", say):
@@ -135,7 +137,11 @@ def compile(
         )
         with stages.timed("report", say):
             write_documents(stage, report, prepared, compiled, machine, stages.seconds)
-        report = {**report, "timings": dict(stages.seconds), "seconds": sum(stages.seconds.values())}
+        report = {
+            **report,
+            "timings": dict(stages.seconds),
+            "seconds": sum(stages.seconds.values()),
+        }
     return Artifact(directory, report, machine, plan)
 
 
@@ -177,10 +183,25 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise UsageError(Diagnostic("ACT0224", message, help=f"choose one of: {', '.join(known)}"))
 
 
-def _pipeline(passes: str | Pipeline | None, options: Options) -> Pipeline:
+def _pipeline(
+    passes: str | Pipeline | Sequence[ir.passes.PassBase] | None, options: Options
+) -> Pipeline:
     if passes is None:
         return default_pipeline(options.precision, options.approx, options.calibration)
-    return Pipeline.parse(passes) if isinstance(passes, str) else passes
+    if isinstance(passes, str):
+        pipeline = Pipeline.parse(passes)
+    else:
+        pipeline = passes if isinstance(passes, Pipeline) else Pipeline(tuple(passes))
+    if options.precision == "int8" and "integerize" not in map(pass_name, pipeline.passes):
+        default = default_pipeline(options.precision, options.approx, options.calibration)
+        raise UsageError(
+            Diagnostic(
+                "ACT0225",
+                "the pass list has no 'integerize', so it gives no int8 model",
+                help=f"the default is: {default}; or use --precision float32",
+            )
+        )
+    return pipeline
 
 
 def _run_passes(
@@ -207,7 +228,10 @@ def _run_passes(
     ]
     if dump_ir is not None:
         instruments.append(DumpIr(Path(dump_ir)))
-    return pipeline.run(prepared.model, instruments)
+    result = pipeline.run(prepared.model, instruments)
+    if stages.approximated is None and "integerize" not in map(pass_name, pipeline.passes):
+        stages.approximated = ir.to_proto(result)
+    return result
 
 
 def _require_valid(machine: Target, model: ir.Model, precision: str) -> None:

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from actc.checks.compare import Outputs, agreement, errors, identical, top1
 from actc.checks.sites import site_errors
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import InternalError
+from actc.errors import BudgetMissed
 from actc.ir.context import Context, context_of
 from actc.ir.sites import Site
 from actc.output import MANIFEST, file_hashes, write_json
@@ -27,7 +27,15 @@ from actc.targets.base import Target
 
 TIMINGS = "timings.js"
 STAGES = ("float", "approximated", "golden", "artifact")
-_VERSIONS = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "apache-tvm")
+_VERSIONS = (
+    "numpy",
+    "onnx",
+    "onnx-ir",
+    "onnxscript",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "apache-tvm",
+)
 _FLOAT_TOLERANCE = 1e-4
 """Difference of a float32 artefact from approximated.onnx, in units of its RMS, that 99
 percent of the values keep; the rest may be 500 times larger, for a table turns a
@@ -52,7 +60,7 @@ class Measured:
         """The artefact must equal golden on every bit (float32: the approximated model closely).
 
         Raises:
-            InternalError: it does not.
+            BudgetMissed: it does not.
         """
         reference = self.outputs["golden" if precision == "int8" else "approximated"]
         artifact = self.outputs["artifact"]
@@ -62,7 +70,7 @@ class Measured:
         else:
             problem = _too_far(reference, artifact)
         if problem:
-            raise InternalError(
+            raise BudgetMissed(
                 Diagnostic("ACT0602", problem, help="please report this with the model")
             )
 
@@ -196,7 +204,9 @@ def _model(prepared: Prepared) -> dict[str, Any]:
         "outputs": [
             {
                 "name": value.name,
-                "shape": [d.dim_value or d.dim_param or "?" for d in value.type.tensor_type.shape.dim],
+                "shape": [
+                    d.dim_value or d.dim_param or "?" for d in value.type.tensor_type.shape.dim
+                ],
                 "dtype": onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower(),
             }
             for value in graph.output

@@ -44,7 +44,7 @@ class Registry:
                 raise UsageError(
                     Diagnostic(
                         "ACT0210",
-                        f"two {self.kind}s are called '{point.name}': {owner} and {point.value}",
+                        f"two {_plural(self.kind)} are called '{point.name}': {owner} and {point.value}",
                         help="uninstall one of the two packages",
                     )
                 )
@@ -66,8 +66,12 @@ class Registry:
                 Diagnostic(
                     "ACT0201",
                     f"unknown {self.kind} '{name}'",
-                    help=f"{suggestion}known {self.kind}s: {known}",
+                    help=f"{suggestion}known {_plural(self.kind)}: {known}",
                 )
             )
         module, _, attribute = table[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+
+def _plural(kind: str) -> str:
+    return kind + ("es" if kind.endswith("s") else "s")
