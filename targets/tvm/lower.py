@@ -8,25 +8,32 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.targets.tvm import rules_conv as convs
 from actc.targets.tvm import rules_elementwise as pointwise
+from actc.targets.tvm import rules_float as floats
+from actc.targets.tvm import rules_function as functions
 from actc.targets.tvm import rules_reduce as reductions
 from actc.targets.tvm import rules_shape as shapes
+from actc.targets.tvm.kernels.float_spec import SCALAR_OPERATORS
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.planner import Planner, Rule
 
-INT8_RULES: dict[str, Rule] = {
+_MOVES: dict[str, Rule] = {
     "::Concat": shapes.concat,
-    "::DequantizeLinear": pointwise.dequantize_linear,
     "::Flatten": shapes.flatten,
     "::Identity": shapes.identity,
-    "::MaxPool": shapes.max_pool,
-    "::QuantizeLinear": pointwise.quantize_linear,
-    "::ReduceMax": reductions.reduce_max,
     "::Reshape": shapes.reshape,
     "::Slice": shapes.slice_,
     "::Split": shapes.split,
     "::Squeeze": shapes.squeeze,
     "::Transpose": shapes.transpose,
     "::Unsqueeze": shapes.unsqueeze,
+}
+
+INT8_RULES: dict[str, Rule] = {
+    **_MOVES,
+    "::DequantizeLinear": pointwise.dequantize_linear,
+    "::MaxPool": shapes.max_pool,
+    "::QuantizeLinear": pointwise.quantize_linear,
+    "::ReduceMax": reductions.reduce_max,
     "actc::ChannelTable": pointwise.channel_table,
     "actc::IntAdd": pointwise.int_add,
     "actc::IntConv": convs.int_conv,
@@ -40,7 +47,28 @@ INT8_RULES: dict[str, Rule] = {
     "actc::Table": pointwise.table,
 }
 
-RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES}
+FLOAT32_RULES: dict[str, Rule] = {
+    **{f"::{op}": functions.elementwise for op in SCALAR_OPERATORS},
+    **_MOVES,
+    "::AveragePool": floats.pool,
+    "::Conv": floats.conv,
+    "::GlobalAveragePool": floats.reduce,
+    "::GlobalMaxPool": floats.reduce,
+    "::LayerNormalization": floats.layer_normalization,
+    "::LogSoftmax": floats.softmax,
+    "::MatMul": floats.matmul,
+    "::MaxPool": floats.pool,
+    "::ReduceMax": floats.reduce,
+    "::ReduceMean": floats.reduce,
+    "::ReduceMin": floats.reduce,
+    "::ReduceSum": floats.reduce,
+    "::Softmax": floats.softmax,
+    "actc::Activation": functions.elementwise,
+    "actc::PiecewiseLinear": functions.elementwise,
+    "actc::QuantizedTable": functions.quantized_table,
+}
+
+RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES, "float32": FLOAT32_RULES}
 """Precision -> rules."""
 
 

@@ -8,6 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from actc.targets.tvm.kernels.float_spec import (
+    FloatConvSpec,
+    FloatLayerNorm,
+    FloatMatMul,
+    FloatPool,
+    FloatReduce,
+    FloatSoftmax,
+)
 from actc.targets.tvm.kernels.spec import ConvSpec
 from actc.targets.tvm.kernels.strided import (
     Concat,
@@ -20,7 +28,9 @@ from actc.targets.tvm.kernels.strided import (
 )
 
 Array = np.ndarray[Any, Any]
-Kernel = ConvSpec | Elementwise | Concat | Reduce | MaxPool | LayerNorm | Softmax | Embed
+IntKernel = ConvSpec | Elementwise | Concat | Reduce | MaxPool | LayerNorm | Softmax | Embed
+FloatKernel = FloatConvSpec | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
+Kernel = IntKernel | FloatKernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,14 +117,17 @@ class Planner:
             raise Unsupported(f"input {index} is a constant")
         return found
 
+    def only_reader(self, value: ir.Value) -> ir.Node | None:
+        """The node that alone reads `value`, None if there are more or it is a model output."""
+        readers = {use.node for use in value.uses()}
+        return readers.pop() if len(readers) == 1 and not self.is_output(value) else None
+
     def only_consumer(self, value: ir.Value, op: str) -> ir.Node | None:
-        """The single reader of `value` if it is the operator `op` of the dialect."""
-        users = list(value.uses())
-        if len(users) != 1 or value.name in self._outputs:
+        """The only reader of `value` if it is the operator `op` of the dialect, as first input."""
+        node = self.only_reader(value)
+        if node is None or (node.domain, node.op_type) != ("actc", op):
             return None
-        node = users[0].node
-        matches = node.domain == "actc" and node.op_type == op and users[0].idx == 0
-        return node if matches else None
+        return node if [v is value for v in node.inputs].index(True) == 0 else None
 
     def fuse(self, node: ir.Node) -> None:
         """Mark a node as computed by the kernel of its producer."""

@@ -107,12 +107,14 @@ class Source:
         data: where it lies, or the array.
         start: logical axis -> first index (default 0).
         step: logical axis -> step (default 1).
+        looked_up: whether it is a table that the operation indexes itself.
     """
 
     name: str
     data: Tensor | Array
     start: tuple[tuple[int, int], ...] = ()
     step: tuple[tuple[int, int], ...] = ()
+    looked_up: bool = False
 
 
 def operand_of(
@@ -128,6 +130,10 @@ def operand_of(
         return replace(operand, strides=tuple(strides)), tensor.name
     rank = len(out.shape)
     array = source.data
+    if source.looked_up:
+        still = (0,) * len(axes)
+        walk = Operand(str(array.dtype), array.shape, False, still)
+        return walk, planner.add_constant(source.name, array)
     for axis, extent in zip(axes, extents, strict=True):
         array = pad_axis(array, rank, axis, max(extent, out.extent(axis)))
     return planner.constant_operand(array, rank, axes), planner.add_constant(source.name, array)
@@ -259,4 +265,18 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
         if len(wide) > 1:
             raise Unsupported(f"shapes {shapes} do not broadcast")
         result.append(wide.pop() if wide else 1)
+    return tuple(result)
+
+
+def with_constants(shape: Shape, sources: Sequence[Source]) -> Shape:
+    """`shape` widened by constants that broadcast against it."""
+    result = list(shape)
+    for source in sources:
+        if isinstance(source.data, Tensor):
+            continue
+        for back, extent in enumerate(reversed(source.data.shape), start=1):
+            if back >= len(result) and extent != 1:
+                raise Unsupported("a constant differs between samples")
+            if back < len(result) and extent != 1:
+                result[-back] = extent
     return tuple(result)

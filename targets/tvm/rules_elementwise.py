@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_ir as ir
 
@@ -15,7 +13,7 @@ from actc.targets.tvm.kernels.strided import (
     Operation,
     Quantize,
 )
-from actc.targets.tvm.layout import Shape, Tensor, channels_last, like, plain, rows
+from actc.targets.tvm.layout import Tensor, channels_last, like, plain, rows
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import (
     Source,
@@ -26,6 +24,7 @@ from actc.targets.tvm.rules_common import (
     out_dtype,
     requantize_tail,
     table_tail,
+    with_constants,
 )
 
 
@@ -56,25 +55,11 @@ def _binary(planner: Planner, node: ir.Node, operation: Operation) -> None:
     tensors = [s.data for s in sources if isinstance(s.data, Tensor)]
     if not tensors:
         raise Unsupported("both inputs are constants", "fold constants first")
-    shape = _with_constants(broadcast([t.shape for t in tensors]), sources)
+    shape = with_constants(broadcast([t.shape for t in tensors]), sources)
     widest = max(tensors, key=lambda t: t.size)
     tail = accumulator_tail(planner, node)
     out = like(widest, str(tail.value.name), out_dtype(tail), shape)
     emit_nest(planner, out, sources, operation, tail)
-
-
-def _with_constants(shape: Shape, sources: Sequence[Source]) -> Shape:
-    """`shape` widened by constants that broadcast against it."""
-    result = list(shape)
-    for source in sources:
-        if isinstance(source.data, Tensor):
-            continue
-        for back, extent in enumerate(reversed(source.data.shape), start=1):
-            if back >= len(result) and extent != 1:
-                raise Unsupported("a constant differs between samples")
-            if back < len(result) and extent != 1:
-                result[-back] = extent
-    return tuple(result)
 
 
 def requantize(planner: Planner, node: ir.Node) -> None:
