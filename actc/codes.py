@@ -138,6 +138,12 @@ CODES: dict[str, CodeInfo] = {
         "an option has a value that does not exist",
         "Some options take one of a few names, or a number in a range; the help line lists them.",
     ),
+    "ACT0225": CodeInfo(
+        "the pass list gives no int8 model",
+        "An int8 compilation ends with the pass 'integerize', which needs 'calibrate', "
+        "'approximate' and 'quantize' before it. Give the whole list with --passes, or compile "
+        "with --precision float32.",
+    ),
     "ACT0230": CodeInfo(
         "calibrated on synthetic data",
         "Without --data actc makes up random samples. Ranges measured on them fit random "
