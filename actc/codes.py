@@ -294,8 +294,8 @@ CODES: dict[str, CodeInfo] = {
     "ACT0602": CodeInfo(
         "the artefact differs from golden",
         "The compiled artefact must equal golden.onnx bit for bit on every sample, and it did "
-        "not. All files are written, but do not deploy them: this is a mistake of actc or of "
-        "the target's tools.",
+        "not. Right after compiling this is a mistake of actc or of the target's tools, and "
+        "nothing is written; `actc check` also says it of files that were changed since.",
     ),
     "ACT0901": CodeInfo(
         "internal error",

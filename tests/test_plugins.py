@@ -154,6 +154,16 @@ def test_artefact_that_differs_from_golden(actc_cli: CommandLine, installed: Pat
     assert list(actc_cli.directory.iterdir()) == []
 
 
+def test_check_notices_another_artefact(actc_cli: CommandLine, installed: Path) -> None:
+    assert compile_for(actc_cli, "reference").status == 0
+    output = actc_cli.directory / "out"
+    (output / "model.onnx").write_bytes((output / "approximated.onnx").read_bytes())
+    done = actc_cli("check", "out", "--data", DATA, "--json")
+    assert done.status == 1, done.stderr
+    assert done.document["bit_exact"] is False
+    assert done.codes == ["ACT0602"]
+
+
 def test_broken_plug_in_does_not_hide_the_others(actc_cli: CommandLine, installed: Path) -> None:
     done = actc_cli("targets")
     assert done.status == 0

@@ -75,7 +75,7 @@ def run(
             calibration=calibration,
             progress=show,
         )
-    if dry_run:
+    if artifact.path is None:  # a dry run
         plan = _plan(artifact.plan)
         document = {**artifact.report, "plan": plan}
         return judged(document, _plan_view(plan), ExitStatus.BUDGET_MISSED)
