@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actc.artifact import Artifact
     from actc.artifact import open_artifact as load
-    from actc.recheck import check
     from actc.compiler import compile
     from actc.errors import ActcError
     from actc.inspection import inspect
     from actc.pipeline import Pipeline
+    from actc.recheck import check
     from actc.targets.base import Target
 
 __all__ = [

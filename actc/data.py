@@ -114,7 +114,8 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
     if len(inputs) == 1 and len(arrays) == 1:
         given = next(iter(arrays))
         arrays = {inputs[0].name: arrays[given]}
-        lengths = {inputs[0].name: value for value in lengths.values()}
+        if len(lengths) == 1:
+            lengths = {inputs[0].name: next(iter(lengths.values()))}
     _check_names(source, arrays, inputs, sink)
     checked = {
         info.name: _check_array(source, arrays[info.name], info, sink, info.name in lengths)
@@ -212,7 +213,9 @@ def _check_array(
     )
     if not fits:
         message = f"array '{info.name}' has shape {list(array.shape)}, the model wants {expected}"
-        sink.add(_problem(source, info.name, message, "reshape the data; the first axis is samples"))
+        sink.add(
+            _problem(source, info.name, message, "reshape the data; the first axis is samples")
+        )
     castable = array.dtype.kind == info.dtype.kind or (
         array.dtype.kind in "iub" and info.dtype.kind in "iuf"
     )

@@ -48,24 +48,36 @@ class ActcError(Exception):
 
 
 class BudgetMissed(ActcError):
+    """The accuracy or error budget was missed."""
+
     status = ExitStatus.BUDGET_MISSED
 
 
 class UsageError(ActcError):
+    """A wrong option or wrong data."""
+
     status = ExitStatus.USAGE
 
 
 class ModelError(ActcError):
+    """The model is broken or not supported."""
+
     status = ExitStatus.MODEL
 
 
 class MissingTool(ActcError):
+    """An external tool or package is absent."""
+
     status = ExitStatus.MISSING_TOOL
 
 
 class ToolFailed(ActcError):
+    """An external tool ran and failed."""
+
     status = ExitStatus.TOOL_FAILED
 
 
 class InternalError(ActcError):
+    """actc itself is wrong."""
+
     status = ExitStatus.INTERNAL

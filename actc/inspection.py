@@ -55,7 +55,11 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
             "bytes": source.size,
             "opset": source.opset,
             "inputs": [
-                {"name": i.name, "shape": ["N" if s is None else s for s in i.shape], "dtype": str(i.dtype)}
+                {
+                    "name": i.name,
+                    "shape": ["N" if s is None else s for s in i.shape],
+                    "dtype": str(i.dtype),
+                }
                 for i in infos
             ],
             "outputs": [{"name": value.name} for value in graph.graph.outputs],

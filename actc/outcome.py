@@ -230,9 +230,9 @@ def _output_errors(outputs: dict[str, Outputs]) -> list[dict[str, Any]]:
     for stage in STAGES[1:]:
         for name, array in outputs.get(stage, {}).items():
             reference = outputs["float"][name]
-            found = errors(reference, array)
-            found["top1_agreement"] = agreement(reference, array)  # type: ignore[assignment]
-            rows.append({"name": name, "stage": stage, **found})
+            same_class = agreement(reference, array)
+            row = {"name": name, "stage": stage, **errors(reference, array)}
+            rows.append({**row, "top1_agreement": same_class})
     return rows
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -69,14 +68,14 @@ def _not_writable(directory: Path, error: OSError) -> UsageError:
 
 def _swap(stage: Path, directory: Path) -> None:
     if not directory.exists():
-        os.rename(stage, directory)
+        stage.rename(directory)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    os.rename(directory, old / "old")
+    directory.rename(old / "old")
     try:
-        os.rename(stage, directory)
+        stage.rename(directory)
     except OSError:
-        os.rename(old / "old", directory)
+        (old / "old").rename(directory)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -41,7 +41,8 @@ class Pipeline:
         Raises:
             UsageError: bad syntax, unknown pass or option, or a value of the wrong type.
         """
-        found, position = [], 0
+        found: list[ir.passes.PassBase] = []
+        position = 0
         while position < len(text) or not found:
             match = _PASS.match(text, position)
             if match is None:
@@ -85,19 +86,23 @@ def pass_name(step: ir.passes.PassBase) -> str:
 
 def spelling(step: ir.passes.PassBase) -> str:
     """A pass as the command line writes it, with the options that differ from the default."""
-    if not dataclasses.is_dataclass(step):
-        return pass_name(step)
     options = [
-        f"{f.name}={getattr(step, f.name)}"
-        for f in dataclasses.fields(step)
-        if getattr(step, f.name) != f.default
+        f"{name}={getattr(step, name)}"
+        for name, default in _options(type(step)).items()
+        if getattr(step, name) != default
     ]
     return pass_name(step) + ("{" + ",".join(options) + "}" if options else "")
 
 
+def _options(factory: Any) -> dict[str, Any]:
+    """The options of a pass class with their defaults; none unless it is a dataclass."""
+    fields = dataclasses.fields(factory) if dataclasses.is_dataclass(factory) else ()
+    return {f.name: f.default for f in fields if f.init}
+
+
 def _make(name: str, options: str) -> ir.passes.PassBase:
     factory = PASSES.get(name)
-    known = {f.name: f for f in dataclasses.fields(factory)}
+    known = _options(factory)
     given: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in options.split(","))):
         key, equals, value = item.partition("=")
@@ -113,7 +118,7 @@ def _make(name: str, options: str) -> ir.passes.PassBase:
                     help=f"{hint}its options: {options_text}",
                 )
             )
-        given[key] = _convert(name, key, value.strip(), known[key].default)
+        given[key] = _convert(name, key, value.strip(), known[key])
     made = factory(**given)
     if not isinstance(made, ir.passes.PassBase):
         raise UsageError(Diagnostic("ACT0223", f"'{name}' is not a pass"))
@@ -151,10 +156,12 @@ class Timing(Instrument):
     _start: float = 0.0
 
     def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Announce the pass."""
         self.progress(pass_name(step))
         self._start = time.perf_counter()
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Add up the time spent."""
         spent = time.perf_counter() - self._start
         self.seconds[pass_name(step)] = self.seconds.get(pass_name(step), 0.0) + spent
 
@@ -163,6 +170,11 @@ class Verify(Instrument):
     """Checks the model's structure after every pass."""
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Check the model.
+
+        Raises:
+            InternalError: the pass broke it.
+        """
         found = problems(model)
         if found:
             raise InternalError(
@@ -182,6 +194,7 @@ class DumpIr(Instrument):
     directory: Path
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Write the model."""
         self.directory.mkdir(parents=True, exist_ok=True)
         text = ir.to_onnx_text(model, exclude_initializers=True)
         path = self.directory / f"{number + 1:02d}-{pass_name(step)}.onnxtxt"
@@ -196,5 +209,6 @@ class Snapshot(Instrument):
     observer: Observer
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Call the observer."""
         if pass_name(step) in self.names:
             self.observer(pass_name(step), model)

@@ -55,8 +55,13 @@ def check(directory: str | Path, data: DataLike) -> dict[str, Any]:
         message = f"accuracy drops by {before - after:.4f}, more than the budget of {max_drop:g}"
         diagnostics.append(Diagnostic("ACT0601", message, place=Place(str(directory))))
     return {
-        **{key: artifact.report[key] for key in ("target", "precision", "activations", "left_float")},
-        **{key: artifact.report[key] for key in ("bytes", "sizes", "model", "options", "operators")},
+        **{
+            key: artifact.report[key]
+            for key in ("target", "precision", "activations", "left_float")
+        },
+        **{
+            key: artifact.report[key] for key in ("bytes", "sizes", "model", "options", "operators")
+        },
         "accuracy": {stage: accuracy.get(stage) for stage in (*_FILES, "artifact")},
         "bit_exact": same if int8 else None,
         "samples": dataset.samples,

@@ -40,7 +40,9 @@ def _step(node: ir.Node, terms: list[Affine]) -> Affine | None:
     op = node.op_type
     a, b = terms[0]
     if op in ("Identity", "Cast"):
-        floating = op == "Identity" or ir.DataType(node.attributes["to"].as_int()).is_floating_point()
+        floating = (
+            op == "Identity" or ir.DataType(node.attributes["to"].as_int()).is_floating_point()
+        )
         return (a, b) if floating else None
     if op == "Neg":
         return -a, -b

@@ -22,8 +22,8 @@ from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.embed import replace_rows, row_lookup
 from actc.passes.linear import linear_producer
-from actc.passes.snapshot import put_piecewise_linear
 from actc.passes.ranges import clip_tails, is_clamp
+from actc.passes.snapshot import put_piecewise_linear
 
 Array = np.ndarray[Any, Any]
 
@@ -57,6 +57,7 @@ class Approximate(Pass):
     method: str = "minmax"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Choose a form for every site."""
         if self.form not in FORMS:
             known = ", ".join(FORMS)
             raise UsageError(Diagnostic("ACT0201", f"unknown form '{self.form}'", help=known))
@@ -93,11 +94,11 @@ class Approximate(Pass):
     def _choose_int8(
         self, context: Context, node: ir.Node, site: Site, low: float, high: float
     ) -> None:
-        site.form = "table"
-        if only_user(node.inputs[0]) is node and not site.affine:  # type: ignore[arg-type]
+        site.form, source = "table", node.inputs[0]
+        if source is not None and only_user(source) is node and not site.affine:
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]
-            annotate(node.inputs[0], _exact_ends(low, high))  # type: ignore[arg-type]
+            annotate(source, _exact_ends(low, high))
         if self.form == "pwl" and site.function.channels == 1 and not site.affine:
             self._fit(site, low, high)
 
@@ -212,4 +213,3 @@ def _put_quantized_table(
     x = np.linspace(low, high, 65536)
     error = float(np.abs(site.approximation(x) - site.function(x)).max())
     site.details.update(max_error=error, entries=256)
-

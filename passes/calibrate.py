@@ -31,6 +31,7 @@ class Calibrate(Pass):
     batch: int = 16
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fill the context's ranges; the model stays as it is."""
         context = context_of(model)
         dataset = context.dataset
         if dataset is None:

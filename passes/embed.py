@@ -22,7 +22,11 @@ def embeddings(model: ir.Model) -> None:
     for node in list(model.graph):
         if is_op(node, "MatMul"):
             weight = constant(node.inputs[1])
-            index = _one_hot_index(node.inputs[0], weight.shape[0]) if weight is not None and weight.ndim == 2 else None
+            index = (
+                _one_hot_index(node.inputs[0], weight.shape[0])
+                if weight is not None and weight.ndim == 2
+                else None
+            )
             if index is not None and weight is not None:
                 _lookup(model.graph, node, index, weight)
 
@@ -38,9 +42,10 @@ def _one_hot_index(value: ir.Value | None, codes: int) -> ir.Value | None:
     assert equal is not None
     for data, other in ((0, 1), (1, 0)):
         array = constant(equal.inputs[other])
-        if array is not None and array.ndim >= 1 and array.shape[-1] == array.size == codes:
-            if np.array_equal(array.reshape(-1), np.arange(codes)):
-                return _before_broadcast(equal.inputs[data])
+        if array is None or array.shape[-1:] != (codes,) or array.size != codes:
+            continue
+        if np.array_equal(array.reshape(-1), np.arange(codes)):
+            return _before_broadcast(equal.inputs[data])
     return None
 
 
@@ -52,7 +57,7 @@ def _before_broadcast(value: ir.Value | None) -> ir.Value | None:
             return None
         assert node is not None
         source = node.inputs[0]
-        before, after = dims(source), dims(value)  # type: ignore[arg-type]
+        before, after = dims(source), dims(value)
         if before is None or after is None or source is None:
             return None
         if len(after) == len(before) + 1 and after[-1] == 1 and after[1:-1] == before[1:]:
@@ -107,7 +112,9 @@ def _fold_into_rows(graph: ir.Graph, node: ir.Node) -> bool:
             continue
         rows = constant(gather.inputs[0])
         assert rows is not None
-        if array.size not in (1, rows.shape[1]) or array.shape[-1:] != (array.size,) and array.size > 1:
+        if array.size not in (1, rows.shape[1]) or (
+            array.shape[-1:] != (array.size,) and array.size > 1
+        ):
             continue
         vector = array.reshape(-1).astype(np.float64)
         operands = [rows.astype(np.float64), vector]
@@ -131,7 +138,11 @@ def row_lookup(value: ir.Value | None) -> ir.Node | None:
     rows = constant(node.inputs[0])
     axis = node.attributes.get("axis")
     on_rows = axis is None or axis.as_int() == 0
-    return node if rows is not None and rows.ndim == 2 and rows.dtype == np.float32 and on_rows else None
+    return (
+        node
+        if rows is not None and rows.ndim == 2 and rows.dtype == np.float32 and on_rows
+        else None
+    )
 
 
 def replace_rows(graph: ir.Graph, gather: ir.Node, rows: Array) -> None:

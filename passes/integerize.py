@@ -62,6 +62,11 @@ class Integerize(Pass):
     name: ClassVar[str] = "integerize"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Replace the main graph by its integer form.
+
+        Raises:
+            ModelError: with every operator that has no integer form.
+        """
         context = context_of(model)
         builder = Builder(model, context)
         inputs = [_input(builder, value) for value in model.graph.inputs]
@@ -110,7 +115,7 @@ def _follows(builder: Builder, node: ir.Node) -> bool:
     producers = [value.producer() for value in node.inputs if value is not None]
     follows = any(p is not None and _name(p) in reported for p in producers)
     if follows:
-        builder.context.facts.setdefault("follows", {})[_name(node)] = True  # type: ignore[index]
+        builder.context.facts.setdefault("follows", {})[_name(node)] = True
     known = builder.context.facts.get("follows", {})
     return follows or any(p is not None and _name(p) in known for p in producers)
 
@@ -125,7 +130,11 @@ def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
         result = _dequantized(builder, value)
     except NoIntegerForm as problem:
         producer = value.producer()
-        if producer is not None and not _follows(builder, producer) and not builder.context.sink.errors:
+        if (
+            producer is not None
+            and not _follows(builder, producer)
+            and not builder.context.sink.errors
+        ):
             builder.report(producer, problem)
         return None
     result.name = value.name

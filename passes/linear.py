@@ -102,7 +102,11 @@ def fold_batch_norm(model: ir.Model) -> None:
             continue
         arrays = [constant(value) for value in node.inputs[1:5]]
         value_rank = rank(node.outputs[0])
-        if any(array is None for array in arrays) or value_rank is None or _flag(node, "training_mode"):
+        if (
+            any(array is None for array in arrays)
+            or value_rank is None
+            or _flag(node, "training_mode")
+        ):
             continue
         gamma, beta, mean, variance = (a.astype(np.float64) for a in arrays if a is not None)
         epsilon = node.attributes.get("epsilon")
@@ -164,17 +168,17 @@ def _lift(graph: ir.Graph, node: ir.Node) -> bool:
 
 def _chain_starts_linear(value: ir.Value) -> bool:
     """Whether `value` comes from a linear operator through single-use affine steps."""
-    node = value.producer()
-    while node is not None and only_user(value) is not None:
-        if linear_producer(value) is not None:
+    current: ir.Value | None = value
+    while current is not None and only_user(current) is not None:
+        if linear_producer(current) is not None:
             return True
-        if is_op(node, "Squeeze", "Unsqueeze"):
-            value = node.inputs[0]  # type: ignore[assignment]
-        elif is_op(node, "Add", "Sub", "Mul", "Div") and _operands(node)[0] is not None:
-            value = _operands(node)[0]  # type: ignore[assignment]
+        node = current.producer()
+        if node is not None and is_op(node, "Squeeze", "Unsqueeze"):
+            current = node.inputs[0]
+        elif node is not None and is_op(node, "Add", "Sub", "Mul", "Div"):
+            current = _operands(node)[0]
         else:
             return False
-        node = value.producer()
     return False
 
 
@@ -253,9 +257,16 @@ def _linear_behind(value: ir.Value) -> tuple[ir.Node | None, ir.Node | None]:
         assert node is not None
         inner, bias = _operands(node)
         product = linear_producer(inner)
-        if product is not None and product.op_type == "MatMul" and bias is not None and inner is not None:
+        if (
+            product is not None
+            and product.op_type == "MatMul"
+            and bias is not None
+            and inner is not None
+        ):
             shape = dims(value)
-            vector = channel_vector(bias, len(shape or ()), len(shape or ()) - 1, (shape or (None,))[-1])
+            vector = channel_vector(
+                bias, len(shape or ()), len(shape or ()) - 1, (shape or (None,))[-1]
+            )
             if only_user(inner) is node and vector is not None:
                 return product, node
     return None, None
@@ -290,7 +301,9 @@ def _apply(
         bias = constant(bias_add.inputs[position])
         assert bias is not None
         total = bias.astype(np.float64).reshape(-1) * scale + offset
-        bias_add.replace_input_with(position, add_constant(graph, f"{base}_b", total.astype(np.float32)))
+        bias_add.replace_input_with(
+            position, add_constant(graph, f"{base}_b", total.astype(np.float32))
+        )
         return
     _apply_to_conv(graph, linear, weight, scale, offset)
 

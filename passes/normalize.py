@@ -39,6 +39,7 @@ class Normalize(Pass):
     preserves: ClassVar[str] = "function"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Apply the rules."""
         common.InlinePass()(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         common.RemoveInitializersFromInputsPass()(model)

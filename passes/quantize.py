@@ -47,6 +47,7 @@ class Quantize(Pass):
     method: str = "minmax"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Write formats on all float values."""
         if self.method not in METHODS:
             known = ", ".join(METHODS)
             message = f"unknown calibration method '{self.method}'"
@@ -83,9 +84,7 @@ def _float_values(model: ir.Model) -> list[ir.Value]:
     return [value for value in values if value.dtype == ir.DataType.FLOAT]
 
 
-def _join(
-    node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Value, Range]
-) -> None:
+def _join(node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Value, Range]) -> None:
     data = [v for v in node.inputs if v is not None and v.dtype == ir.DataType.FLOAT]
     if node.domain == "" and node.op_type in MOVEMENT:
         for value in [*data[1:], *node.outputs] if data else []:

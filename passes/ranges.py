@@ -26,7 +26,9 @@ def is_clamp(function: Callable[[Array], Array], low: float, high: float) -> Ran
     return (a, b) if a < b and np.array_equal(y, np.clip(x, a, b)) else None
 
 
-def clip_tails(function: Callable[[Array], Array], low: float, high: float, tolerance: float) -> Range:
+def clip_tails(
+    function: Callable[[Array], Array], low: float, high: float, tolerance: float
+) -> Range:
     """The part of [low, high] that matters to the function.
 
     Beyond the returned ends the function stays within `tolerance` of its value at

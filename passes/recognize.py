@@ -41,6 +41,7 @@ class Recognize(Pass):
     preserves: ClassVar[str] = "function"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Replace every region by its site and record it in the context."""
         sources = _sources(model.graph)
         outputs = _region_outputs(sources)
         regions = [r for r in (_region(value, sources, outputs) for value in outputs) if r]
@@ -132,9 +133,7 @@ def _common(pairs: list[tuple[int | None, int]]) -> tuple[int | None, int]:
     return given.pop() if given else (None, 1)
 
 
-def _vector_axis(
-    array: Array, value_rank: int, shape: tuple[int | None, ...] | None
-) -> int | None:
+def _vector_axis(array: Array, value_rank: int, shape: tuple[int | None, ...] | None) -> int | None:
     if shape is None:
         return None
     for axis in range(1, value_rank):
@@ -168,7 +167,9 @@ def _region(
     if not _is_float(output):
         return None
     source = sources[output].value
-    earlier = [v for v in outputs if sources[v].value is source and v is not output and _is_float(v)]
+    earlier = [
+        v for v in outputs if sources[v].value is source and v is not output and _is_float(v)
+    ]
     for start in [*reversed(earlier), source]:
         nodes = _between(start, output, source)
         if nodes is not None:
@@ -217,7 +218,9 @@ def _make_site(model: ir.Model, region: _Region, site_id: str) -> Site:
     body = _function(model, region, site_id)
     channels = region.channels if region.axis is not None else 1
     value_rank = rank(region.output) or 1
-    function = SiteFunction(body, region.axis if region.axis is not None else 1, value_rank, channels)
+    function = SiteFunction(
+        body, region.axis if region.axis is not None else 1, value_rank, channels
+    )
     affine = affine_coefficients(body) is not None
     return Site(
         site_id,
@@ -296,7 +299,7 @@ def _replace(
     # Nodes of the region itself keep reading the old value; they may serve other sites.
     inside = set(region.nodes)
     if old.is_graph_output():
-        position = [i for i, v in enumerate(model.graph.outputs) if v is old][0]
+        position = next(i for i, v in enumerate(model.graph.outputs) if v is old)
         model.graph.outputs[position] = result
     for use in list(old.uses()):
         if use.node not in inside and use.node is not site:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
 from actc.ir.execute import Session
 from actc.ir.graph import add_constant, constant, dims, is_op
+
+Int64Array = npt.NDArray[np.int64]
 
 _SHAPE_USERS = {"Reshape": 1, "Expand": 1}
 _PROBES = (2, 3, 5)
@@ -67,9 +72,7 @@ def _computed_targets(graph: ir.Graph) -> list[tuple[ir.Node, ir.Value]]:
     return found
 
 
-def _read_at_batches(
-    model: ir.Model, values: list[ir.Value]
-) -> list[list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]] | None:
+def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Int64Array]] | None:
     shapes = [dims(value) for value in model.graph.inputs]
     if any(shape is None or None in shape[1:] for shape in shapes):
         return None
@@ -81,43 +84,48 @@ def _read_at_batches(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
         )
     session = Session(proto)
-    series: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]] = {n: [] for n in names}
+    series: dict[str, list[Int64Array]] = {n: [] for n in names}
     for batch in _PROBES:
-        feeds = {}
+        feeds: dict[str, np.ndarray[Any, Any]] = {}
         for value, shape in zip(model.graph.inputs, shapes, strict=True):
             assert shape is not None
             assert value.dtype is not None
             concrete = [batch if size is None else size for size in shape]
-            feeds[value.name] = np.zeros(concrete, value.dtype.numpy())
+            feeds[str(value.name)] = np.zeros(concrete, value.dtype.numpy())
         found = session.run(feeds)
         for name in names:
             series[name].append(found[name])
     return [series[str(value.name)] for value in values]
 
 
-def _law(
-    node: ir.Node, series: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]] | None:
+def _law(node: ir.Node, series: list[Int64Array]) -> Int64Array | None:
     """The constant target that stands for `series`, None when there is none."""
     if len({array.shape for array in series}) > 1:
         return None
-    first = series[0]
     table = np.stack(series)
-    frozen = first.copy()
-    varying = [i for i in range(first.size) if len(set(table[:, i].tolist())) > 1]
+    varying = [i for i in range(table.shape[1]) if len(set(table[:, i].tolist())) > 1]
     for i in varying:
         per_batch = table[:, i] / np.array(_PROBES)
         if len(set(per_batch.tolist())) > 1:
             return None
-        frozen[i] = -1 if node.op_type == "Reshape" else 1
-    if node.op_type == "Reshape" and (len(varying) > 1 or (varying and -1 in np.delete(first, varying))):
-        return None
-    if node.op_type == "Expand" and varying:
-        source = dims(node.inputs[0])  # type: ignore[arg-type]
-        aligned = source is not None and len(source) == first.size
-        if not aligned or any(source[i] is not None for i in varying):  # type: ignore[index]
+    frozen: Int64Array = series[0].copy()
+    if node.op_type == "Reshape":
+        if len(varying) > 1 or (varying and -1 in np.delete(frozen, varying)):
             return None
+        frozen[varying] = -1
+        return frozen
+    if varying and not _expands_along(dims(node.inputs[0]), varying, frozen.size):
+        return None
+    frozen[varying] = 1
     return frozen
+
+
+def _expands_along(
+    source: tuple[int | None, ...] | None, varying: list[int], target_rank: int
+) -> bool:
+    """Whether the axes `varying` of an Expand's target are dynamic axes of its source."""
+    aligned = source is not None and len(source) == target_rank
+    return aligned and source is not None and all(source[i] is None for i in varying)
 
 
 def name_batch_axis(model: ir.Model) -> None:

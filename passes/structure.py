@@ -48,6 +48,7 @@ class Structure(Pass):
     preserves: ClassVar[str] = "function"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Apply the rules."""
         _standard_layer_norms(model)
         for node in list(model.graph):
             if is_op(node, *_REDUCTIONS) and node.graph is not None:
@@ -203,7 +204,7 @@ def _standard_layer_norms(model: ir.Model) -> None:
     for node in list(model.graph):
         if not is_op(node, "LayerNormalization") or any(o.uses() for o in node.outputs[1:]):
             continue
-        shape = dims(node.inputs[0])  # type: ignore[arg-type]
+        shape = dims(node.inputs[0])
         gamma = constant(node.inputs[1])
         beta = constant(node.inputs[2]) if len(node.inputs) > 2 else None
         axis_attribute, epsilon = node.attributes.get("axis"), node.attributes.get("epsilon")

@@ -45,7 +45,7 @@ def _does_nothing(node: ir.Node) -> bool:
     if node.op_type == "Slice":
         return _full_slice(node)
     if is_op(node, "Reshape", "Expand"):
-        before, after = dims(node.inputs[0]), dims(node.outputs[0])  # type: ignore[arg-type]
+        before, after = dims(node.inputs[0]), dims(node.outputs[0])
         return before is not None and before == after and before[1:].count(None) == 0
     if node.op_type == "Pad":
         widths = constant(node.inputs[1])
@@ -62,7 +62,7 @@ def _inference_dropout(node: ir.Node) -> bool:
 
 def _full_slice(node: ir.Node) -> bool:
     arrays = [constant(value) for value in node.inputs[1:]]
-    shape = dims(node.inputs[0])  # type: ignore[arg-type]
+    shape = dims(node.inputs[0])
     if shape is None or any(a is None for a in arrays) or len(arrays) < 3:
         return False
     starts, ends, axes = ([int(v) for v in a] for a in arrays[:3] if a is not None)

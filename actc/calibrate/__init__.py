@@ -1,0 +1,1 @@
+"""Ranges and histograms of tensors, from calibration data."""

@@ -1,0 +1,1 @@
+"""What a compilation cost: comparing its stages on data."""

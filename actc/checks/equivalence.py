@@ -32,10 +32,16 @@ class FunctionKept(Instrument):
         self._before: list[dict[str, Array]] | None = None
 
     def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Run the model, unless the outputs of the pass before still hold."""
         if getattr(step, "preserves", "") == "function" and self._before is None:
             self._before = self._run(model)
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Compare with the outputs before the pass.
+
+        Raises:
+            InternalError: they differ.
+        """
         if getattr(step, "preserves", "") != "function":
             self._before = None
             return

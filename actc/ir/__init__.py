@@ -1,0 +1,1 @@
+"""Models: reading, the dialect and its specification, small graph helpers, execution."""

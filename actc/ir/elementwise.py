@@ -51,7 +51,8 @@ def _scaled_exp(x: Array, alpha: float) -> Array:
 
 def _celu(inputs: list[Array | None], attributes: Attributes) -> Array:
     x, alpha = _given(inputs[0]), attributes.get("alpha", 1.0)
-    return np.maximum(x, 0.0) + np.minimum(0.0, alpha * np.expm1(np.minimum(x, 0.0) / alpha))
+    negative = np.minimum(0.0, alpha * np.expm1(np.minimum(x, 0.0) / alpha))
+    return np.asarray(np.maximum(x, 0.0) + negative)
 
 
 def _elu(inputs: list[Array | None], attributes: Attributes) -> Array:
@@ -70,7 +71,7 @@ def _gelu(inputs: list[Array | None], attributes: Attributes) -> Array:
     x = _given(inputs[0])
     if attributes.get("approximate", "none") == "tanh":
         inner = np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)
-        return 0.5 * x * (1.0 + np.tanh(inner))
+        return np.asarray(0.5 * x * (1.0 + np.tanh(inner)))
     return np.asarray(0.5 * x * (1.0 + special.erf(x / np.sqrt(2.0))))
 
 
@@ -99,7 +100,8 @@ def _prelu(x: Array, slope: Array) -> Array:
 
 def _hard_sigmoid(inputs: list[Array | None], attributes: Attributes) -> Array:
     x = _given(inputs[0])
-    return np.clip(attributes.get("alpha", 0.2) * x + attributes.get("beta", 0.5), 0.0, 1.0)
+    line = attributes.get("alpha", 0.2) * x + attributes.get("beta", 0.5)
+    return np.asarray(np.clip(line, 0.0, 1.0))
 
 
 def _thresholded(inputs: list[Array | None], attributes: Attributes) -> Array:
@@ -119,7 +121,7 @@ def _softplus(x: Array) -> Array:
 def _cast(inputs: list[Array | None], attributes: Attributes) -> Array:
     x, to = _given(inputs[0]), ir.DataType(attributes["to"])
     if to == ir.DataType.BOOL:
-        return x != 0
+        return np.asarray(x != 0)
     if to.is_floating_point():
         return x.astype(np.float64)
     return np.trunc(x).astype(np.float64) if x.dtype != np.bool_ else x.astype(np.float64)

@@ -107,7 +107,7 @@ def run_nodes(
         [ir.to_proto(node) for node in nodes],
         "piece",
         inputs,
-        [onnx.helper.make_empty_tensor_value_info(value.name) for value in wanted],
+        [onnx.helper.make_empty_tensor_value_info(str(value.name)) for value in wanted],
         tensors,
     )
     opsets = [onnx.helper.make_opsetid("", model.opset_imports[""])]

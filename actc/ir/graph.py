@@ -30,12 +30,12 @@ def is_op(node: ir.Node | None, *op_types: str, domain: str = "") -> bool:
     return node is not None and node.domain == domain and node.op_type in op_types
 
 
-def only_user(value: ir.Value) -> ir.Node | None:
+def only_user(value: ir.Value | None) -> ir.Node | None:
     """The one node that uses `value`, None when there are several or it is an output."""
-    users = value.uses()
-    if value.is_graph_output() or len(users) != 1:
+    if value is None or value.is_graph_output():
         return None
-    return users[0].node
+    users = [use.node for use in value.uses()]
+    return users[0] if len(users) == 1 else None
 
 
 def unique_name(graph: ir.Graph, base: str) -> str:
@@ -87,16 +87,16 @@ def replace_node(old: ir.Node, new: Sequence[ir.Node], result: ir.Value) -> None
     result.name = name
 
 
-def dims(value: ir.Value) -> tuple[int | None, ...] | None:
+def dims(value: ir.Value | None) -> tuple[int | None, ...] | None:
     """Dimensions of a value, None for a dynamic one; None when the rank is unknown."""
-    if value.shape is None:
+    if value is None or value.shape is None:
         return None
     return tuple(d if isinstance(d, int) else None for d in value.shape)
 
 
-def rank(value: ir.Value) -> int | None:
+def rank(value: ir.Value | None) -> int | None:
     """Rank of a value, None when unknown."""
-    return None if value.shape is None else len(value.shape)
+    return None if value is None or value.shape is None else len(value.shape)
 
 
 def channel_vector(array: Array, value_rank: int, axis: int, size: int | None) -> Array | None:
@@ -124,7 +124,9 @@ def remove_dead(graph: ir.Graph) -> bool:
         if not any(o.uses() or o.is_graph_output() for o in node.outputs):
             graph.remove(node, safe=True)
             changed = True
-    for name in [n for n, v in graph.initializers.items() if not v.uses() and not v.is_graph_output()]:
+    for name in [
+        n for n, v in graph.initializers.items() if not v.uses() and not v.is_graph_output()
+    ]:
         del graph.initializers[name]
         changed = True
     return changed
@@ -136,7 +138,9 @@ def attribute_ints(node: ir.Node, name: str, default: Sequence[int]) -> list[int
     return list(default) if attribute is None else [int(v) for v in attribute.as_ints()]
 
 
-def copy_metadata(source: ir.Value | ir.Node, target: ir.Value | ir.Node, keys: Iterable[str]) -> None:
+def copy_metadata(
+    source: ir.Value | ir.Node, target: ir.Value | ir.Node, keys: Iterable[str]
+) -> None:
     """Copy some metadata entries."""
     for key in keys:
         if key in source.metadata_props:

@@ -161,7 +161,7 @@ def _load_external(proto: onnx.ModelProto, path: Path, sink: DiagnosticSink) -> 
                     "ACT0002",
                     f"external data '{location}' is missing",
                     place=place,
-                    help="copy the weights file beside the model, or export with the weights inside",
+                    help="copy the weights file beside the model, or export them inside it",
                 )
             )
             continue
@@ -179,7 +179,11 @@ def _inside(folder: Path, location: str) -> Path | None:
 
 
 def _read_slice(
-    tensor: onnx.TensorProto, entries: dict[str, str], file: Path, place: Place, sink: DiagnosticSink
+    tensor: onnx.TensorProto,
+    entries: dict[str, str],
+    file: Path,
+    place: Place,
+    sink: DiagnosticSink,
 ) -> bytes:
     try:
         offset = int(entries.get("offset", "0"))

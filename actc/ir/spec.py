@@ -23,7 +23,9 @@ from actc.ir.dialect import DOMAIN
 Array = np.ndarray[Any, Any]
 
 
-def _windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
+def _windows(
+    x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> Array:
     """All windows of the spatial axes: [N, C, out..., kernel...]."""
     spatial = len(kernel)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
@@ -77,7 +79,8 @@ def requantize(
     product = acc.astype(np.int64) * multiplier.astype(np.int64)
     s = int(shift)
     rounded = (product + (1 << (s - 1))) >> s
-    return np.clip(rounded + int(zero), int(low), int(high)).astype(np.uint8)
+    codes: Array = np.clip(rounded + int(zero), int(low), int(high)).astype(np.uint8)
+    return codes
 
 
 def table(x: Array, table: Array) -> Array:
@@ -98,7 +101,8 @@ def int_add(a: Array, b: Array, a_mul: Array, b_mul: Array, bias: Array) -> Arra
 
 def int_mul(a: Array, b: Array, a_zero: Array, b_zero: Array) -> Array:
     """(a - a_zero) * (b - b_zero); int32."""
-    return (a.astype(np.int32) - np.int32(a_zero)) * (b.astype(np.int32) - np.int32(b_zero))
+    moved = a.astype(np.int32) - np.int32(a_zero), b.astype(np.int32) - np.int32(b_zero)
+    return np.asarray(moved[0] * moved[1])
 
 
 def int_reduce_sum(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Array:
@@ -112,7 +116,8 @@ def int_softmax(x: Array, table: Array, *, axis: int) -> Array:
     """Softmax from a table of exponentials of the distance to the maximum; float32."""
     below = x.max(axis=axis, keepdims=True).astype(np.int32) - x
     powers = table[below].astype(np.float64)
-    return (powers / powers.sum(axis=axis, keepdims=True)).astype(np.float32)
+    ratio: Array = (powers / powers.sum(axis=axis, keepdims=True)).astype(np.float32)
+    return ratio
 
 
 def int_layer_norm(
@@ -140,8 +145,15 @@ def _int32(values: Array) -> Array:
     return values.astype(np.int32)
 
 
-def max_pool(x: Array, *, kernel_shape: Sequence[int], strides: Sequence[int],
-             pads: Sequence[int], dilations: Sequence[int], ceil_mode: int) -> Array:
+def max_pool(
+    x: Array,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+    ceil_mode: int,
+) -> Array:
     """MaxPool on uint8 (onnx's reference pads with float values)."""
     spatial = len(kernel_shape)
     widths = [(0, 0), (0, 0)]
@@ -159,7 +171,9 @@ def max_pool(x: Array, *, kernel_shape: Sequence[int], strides: Sequence[int],
     return np.asarray(windows.max(axis=tuple(range(2 + spatial, 2 + 2 * spatial))))
 
 
-def _operator(name: str, function: Any, attributes: tuple[str, ...] = (), domain: str = DOMAIN) -> type[OpRun]:
+def _operator(
+    name: str, function: Any, attributes: tuple[str, ...] = (), domain: str = DOMAIN
+) -> type[OpRun]:
     def _run(self: OpRun, *inputs: Array, **given: Any) -> tuple[Array]:
         found = {key: given[key] for key in attributes}
         return (function(*inputs, **found),)

@@ -14,27 +14,33 @@ def problems(model: ir.Model) -> list[str]:
     initializer has a value, outputs have a producer, nodes of the domain `actc` are
     known and sites have their body.
     """
-    found: list[str] = []
     graph = model.graph
-    available = set(graph.inputs) | set(graph.initializers.values())
+    given = set(graph.inputs) | set(graph.initializers.values())
+    made = [value for node in graph for value in node.outputs]
+    found = _order(graph, given)
     names: dict[str, ir.Value] = {}
-    for value in available:
+    for value in [*given, *made]:
         _name(value, names, found)
     for node in graph:
-        for value in node.inputs:
-            if value is not None and value not in available:
-                found.append(f"node '{node.name}' reads '{value.name}' before it is made")
-        for value in node.outputs:
-            available.add(value)
-            _name(value, names, found)
         if node.domain == DOMAIN:
             found += _dialect(node, model)
-    for value in graph.outputs:
-        if value not in available:
-            found.append(f"output '{value.name}' is never made")
-    for name, value in graph.initializers.items():
-        if value.const_value is None:
-            found.append(f"initializer '{name}' has no value")
+    available = given.union(made)
+    found += [f"output '{v.name}' is never made" for v in graph.outputs if v not in available]
+    found += [
+        f"initializer '{name}' has no value"
+        for name, value in graph.initializers.items()
+        if value.const_value is None
+    ]
+    return found
+
+
+def _order(graph: ir.Graph, given: set[ir.Value]) -> list[str]:
+    available, found = set(given), []
+    for node in graph:
+        for source in node.inputs:
+            if source is not None and source not in available:
+                found.append(f"node '{node.name}' reads '{source.name}' before it is made")
+        available.update(node.outputs)
     return found
 
 

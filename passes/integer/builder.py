@@ -98,9 +98,7 @@ class Builder:
         shape: ir.Shape | None = None,
     ) -> ir.Value:
         """Append a node; its output has the shape of `like` unless `shape` is given."""
-        node = ir.node(
-            op, inputs, attributes or {}, domain=domain, name=self.fresh(f"{name}/{op}")
-        )
+        node = ir.node(op, inputs, attributes or {}, domain=domain, name=self.fresh(f"{name}/{op}"))
         output = node.outputs[0]
         output.name = self.fresh(f"{name}.{_SUFFIX.get(dtype, 'v')}")
         output.type = ir.TensorType(dtype)
@@ -112,7 +110,7 @@ class Builder:
         """Say that `codes` stand for the float `value`."""
         annotate(codes.value, codes.parameters)
         self._codes[value] = codes
-        self.context.facts.setdefault("golden", {})[str(value.name)] = (  # type: ignore[index]
+        self.context.facts.setdefault("golden", {})[str(value.name)] = (
             str(codes.value.name),
             codes.parameters,
         )
@@ -201,9 +199,7 @@ class Builder:
     ) -> None:
         name = str(value.name)
         inputs = [golden, *self.parameter_constants(name, parameters)]
-        output = self.emit(
-            "QuantizeLinear", inputs, value, ir.DataType.UINT8, name=name, domain=""
-        )
+        output = self.emit("QuantizeLinear", inputs, value, ir.DataType.UINT8, name=name, domain="")
         self.set_codes(value, Codes(output, parameters))
 
     def _quantize_constant(self, value: ir.Value) -> None:
@@ -249,7 +245,9 @@ class Builder:
             Diagnostic(
                 "ACT0103",
                 f"operator {node.op_type} has no integer form here: {problem}",
-                place=Place(self.context.file, str(node.name or node.outputs[0].name), node.op_type),
+                place=Place(
+                    self.context.file, str(node.name or node.outputs[0].name), node.op_type
+                ),
                 help=problem.help or "compile with --precision float32, or replace the operator",
             )
         )

@@ -69,7 +69,9 @@ def _channel_table(
         rms_error=float(np.sqrt(np.mean(error**2))),
         entries=codes.size,
     )
-    site.curves = [(x.parameters.values(), real[:, c], y.values()[codes[:, c]]) for c in _shown(site)]
+    site.curves = [
+        (x.parameters.values(), real[:, c], y.values()[codes[:, c]]) for c in _shown(site)
+    ]
     name, shape = str(output.name), [1] * site.function.rank
     shape[site.function.axis] = -1
     offset = (256 * np.arange(site.function.channels, dtype=np.int32)).reshape(shape)

@@ -21,7 +21,10 @@ def conv(builder: Builder, node: ir.Node) -> None:
     weights = constant(node.inputs[1])
     if weights is None:
         raise NoIntegerForm("its weights are not constant")
-    if (text := node.attributes.get("auto_pad")) is not None and text.as_string() not in ("", "NOTSET"):
+    if (text := node.attributes.get("auto_pad")) is not None and text.as_string() not in (
+        "",
+        "NOTSET",
+    ):
         raise NoIntegerForm("auto_pad is not resolved", "export with explicit pads")
     bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     spatial = weights.ndim - 2

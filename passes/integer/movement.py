@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import constant
+from actc.numerics.quantization import QuantizationParameters
 from actc.passes.embed import row_lookup
 from actc.passes.integer.builder import Builder, Codes, NoIntegerForm
-from actc.numerics.quantization import QuantizationParameters
 
 
 def move(builder: Builder, node: ir.Node) -> None:
@@ -73,7 +72,11 @@ def concat(builder: Builder, node: ir.Node) -> None:
     parts = []
     for value in node.inputs:
         is_constant = value is not None and constant(value) is not None
-        x = builder.constant_codes(value) if is_constant and value is not None else builder.codes(value)
+        x = (
+            builder.constant_codes(value)
+            if is_constant and value is not None
+            else builder.codes(value)
+        )
         parts.append(rescale(builder, x, parameters, name))
     result = builder.emit(
         "Concat",
@@ -143,5 +146,3 @@ def index_step(builder: Builder, node: ir.Node) -> None:
     good = all(u.op_type in inside or "actc.embedding" in u.metadata_props for u in users)
     if not good or node.outputs[0].dtype == ir.DataType.FLOAT:
         raise NoIntegerForm("it joins tensors of different origin")
-
-

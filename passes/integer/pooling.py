@@ -22,7 +22,7 @@ def reduce_mean(builder: Builder, node: ir.Node) -> None:
 
 def _axes(node: ir.Node) -> list[int]:
     axes = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    rank = len(dims(node.inputs[0]) or ())  # type: ignore[arg-type]
+    rank = len(dims(node.inputs[0]) or ())
     if axes is None:
         raise NoIntegerForm("its axes are not constant")
     found = sorted(int(a) % rank for a in axes)
@@ -37,7 +37,7 @@ def _keeps(node: ir.Node) -> bool:
 
 def _mean(builder: Builder, node: ir.Node, axes: list[int], keepdims: bool) -> None:
     x, output = builder.codes(node.inputs[0]), node.outputs[0]
-    extents = [(dims(node.inputs[0]) or ())[axis] for axis in axes]  # type: ignore[arg-type]
+    extents = [(dims(node.inputs[0]) or ())[axis] for axis in axes]
     if any(extent is None for extent in extents):
         raise NoIntegerForm("the number of averaged values is not known before it runs")
     count = int(np.prod([extent for extent in extents if extent is not None]))
@@ -57,11 +57,13 @@ def _mean(builder: Builder, node: ir.Node, axes: list[int], keepdims: bool) -> N
 
 def average_pool(builder: Builder, node: ir.Node) -> None:
     """AveragePool -> actc::IntConv per channel with weights of one."""
-    shape = dims(node.inputs[0])  # type: ignore[arg-type]
+    shape = dims(node.inputs[0])
     kernel = attribute_ints(node, "kernel_shape", [])
     spatial = len(kernel)
     pads = attribute_ints(node, "pads", [0] * (2 * spatial))
-    counts_padding = "count_include_pad" in node.attributes and node.attributes["count_include_pad"].as_int()
+    counts_padding = (
+        "count_include_pad" in node.attributes and node.attributes["count_include_pad"].as_int()
+    )
     if any(pads) and not counts_padding:
         raise NoIntegerForm("it averages over fewer values at the border (count_include_pad=0)")
     if "ceil_mode" in node.attributes and node.attributes["ceil_mode"].as_int():
