@@ -6,11 +6,13 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from onnxscript import rewriter
 
 import actc
 from actc.errors import ExitStatus
@@ -117,6 +119,29 @@ def test_compiling_does_not_change_the_model(model: Path, data: Path, tmp_path: 
     before = ir.to_proto(given).SerializeToString(deterministic=True)
     actc.compile(given, "onnx", data=data, output=tmp_path / "out")
     assert ir.to_proto(given).SerializeToString(deterministic=True) == before
+
+
+class HardSigmoid(rewriter.RewriteRuleClassBase):
+    """A rewrite of the user's own."""
+
+    def pattern(self, op: Any, x: Any) -> Any:
+        return op.Sigmoid(x)
+
+    def rewrite(self, op: Any, x: Any) -> Any:
+        return op.HardSigmoid(x, alpha=0.25, beta=0.5)
+
+
+def test_a_rewrite_of_onnxscript_is_a_pass(model: Path, data: Path, tmp_path: Path) -> None:
+    mine = rewriter.RewritePass([HardSigmoid.rule()])
+    first, *others = actc.Pipeline.parse(
+        "normalize,structure,recognize,calibrate,approximate,quantize,integerize"
+    ).passes
+    pipeline = actc.Pipeline((first, mine, *others))
+    artifact = actc.compile(model, "onnx", data=data, output=tmp_path / "out", passes=pipeline)
+    assert [site["function"] for site in artifact.report["activations"]] == [
+        "HardSigmoid(0.25, 0.5)"
+    ]
+    assert artifact.report["bit_exact"] is True
 
 
 def test_equal_input_gives_equal_files(model: Path, data: Path, tmp_path: Path) -> None:
