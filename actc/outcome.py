@@ -26,6 +26,7 @@ from actc.report import SiteCurve, render_html, render_timings
 from actc.targets.base import Target
 
 TIMINGS = "timings.js"
+_SHOWN_BINS = 64
 STAGES = ("float", "approximated", "golden", "artifact")
 _VERSIONS = (
     "numpy",
@@ -307,8 +308,8 @@ def _curves(site: Site, context: Context) -> list[SiteCurve]:
     histogram = context.ranges.get(site.input)
     shown = None
     if histogram is not None and site.form != "rows":
-        edges = np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
-        shown = (histogram.counts.astype(np.float64), edges)
+        counts = histogram.counts.reshape(_SHOWN_BINS, -1).sum(axis=1).astype(np.float64)
+        shown = (counts, np.linspace(histogram.low, histogram.high, _SHOWN_BINS + 1))
     series = site.curves or [_sampled(site)]
     labels = [""] if site.function.channels == 1 else [f"curve {k + 1}" for k in range(len(series))]
     return [

@@ -224,13 +224,22 @@ def _make_site(model: ir.Model, region: _Region, site_id: str) -> Site:
     affine = affine_coefficients(body) is not None
     return Site(
         site_id,
-        "Affine" if affine else label(function.channel(0), _constants(region.nodes)),
+        "Affine" if affine else _label(function, region.nodes),
         tuple(str(node.name) for node in region.nodes),
         str(region.start.name),
         str(region.output.name),
         function,
         affine,
     )
+
+
+def _label(function: SiteFunction, nodes: tuple[ir.Node, ...]) -> str:
+    """The catalogue's name; without parameters for a family, whose channels differ in them."""
+    found = label(function.channel(0), _constants(nodes))
+    if function.channels == 1:
+        return found
+    name = found.partition("(")[0]
+    return {"LeakyReLU": "PReLU"}.get(name, name)
 
 
 def _constants(nodes: tuple[ir.Node, ...]) -> list[float]:
