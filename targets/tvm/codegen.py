@@ -147,9 +147,35 @@ def _relax_pipeline() -> Any:
             transform.LowerRuntimeBuiltin(),
             transform.ComputePrimValue(),
             transform.VMShapeLower(),
+            _order_shape_stores(),
             transform.AttachGlobalSymbol(),
         ]
     )
+
+
+def _order_shape_stores() -> Any:
+    """Write computed extents in the order of their slots.
+
+    TVM emits these independent stores in the order of a hash table over addresses, which
+    differs from run to run; sorted, equal models give equal libraries.
+    """
+
+    def ordered(function: Any) -> Any:
+        stores = sorted(function.body.seq, key=lambda store: int(store.indices[0]))
+        return function.with_body(tirx.SeqStmt(stores))
+
+    def is_shape_function(function: Any) -> bool:
+        host = isinstance(function, tirx.PrimFunc) and "tirx.is_host_func" in function.attrs
+        return host and isinstance(function.body, tirx.SeqStmt)
+
+    @tvm.transform.module_pass(opt_level=0, name="OrderShapeStores")
+    def run(module: Any, _context: Any) -> Any:
+        for symbol, function in module.functions_items():
+            if is_shape_function(function):
+                module.update_func(symbol, ordered(function))
+        return module
+
+    return run
 
 
 def compile_plan(plan: KernelPlan, cpu: Cpu) -> Any:
