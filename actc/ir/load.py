@@ -6,21 +6,25 @@ All problems of a file are collected and raised at once as a ModelError.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
-from onnx import numpy_helper
+from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
+from actc.ir import external
+from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
 IR_VERSION = 10
-_KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "actc"})
+_STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
+_FLOATS = (np.float16, np.float32, np.float64)
 
 ModelLike = str | Path | onnx.ModelProto | ir.Model
 
@@ -65,8 +69,7 @@ def load(model: ModelLike) -> LoadedModel:
     if isinstance(model, (str, Path)):
         name, proto, content = _read_file(Path(model), sink)
     else:
-        name = "<model>"
-        proto = model if isinstance(model, onnx.ModelProto) else ir.to_proto(model)
+        name, proto = "<model>", _in_memory(model, sink)
         content = proto.SerializeToString(deterministic=True)
     _raise_if_broken(sink)
     opset = _opset(proto, name, sink)
@@ -97,7 +100,23 @@ def _read_file(path: Path, sink: DiagnosticSink) -> tuple[str, onnx.ModelProto, 
         raise ModelError(_not_onnx(path, "it is not a complete ONNX protobuf")) from error
     if not proto.HasField("graph") or not proto.opset_import or proto.ir_version == 0:
         raise ModelError(_not_onnx(path, "it holds no ONNX graph"))
-    return path.name, proto, content + _load_external(proto, path, sink)
+    return path.name, proto, content + external.bring_in(proto, path, sink)
+
+
+def _in_memory(model: onnx.ModelProto | ir.Model, sink: DiagnosticSink) -> onnx.ModelProto:
+    """The model as a proto with all weights inside."""
+    if isinstance(model, ir.Model):
+        return ir.to_proto(ir.external_data.load_to_model(model.clone()))
+    for tensor in filter(external.is_external, external.tensors(model)):
+        sink.add(
+            Diagnostic(
+                "ACT0002",
+                f"the weights of '{tensor.name}' are in another file, its place is not known",
+                place=Place("<model>", tensor.name),
+                help="give the path of the model, or load it with its external data",
+            )
+        )
+    return model
 
 
 def _not_onnx(path: Path, reason: str) -> Diagnostic:
@@ -109,128 +128,6 @@ def _not_onnx(path: Path, reason: str) -> Diagnostic:
     )
 
 
-def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """Every tensor of the model: initializers and attributes, of sub-graphs too."""
-    found: list[onnx.TensorProto] = []
-
-    def visit(graph: onnx.GraphProto) -> None:
-        found.extend(graph.initializer)
-        visit_nodes(list(graph.node))
-
-    def visit_nodes(nodes: list[onnx.NodeProto]) -> None:
-        for node in nodes:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    found.append(attribute.t)
-                found.extend(attribute.tensors)
-                if attribute.HasField("g"):
-                    visit(attribute.g)
-                for graph in attribute.graphs:
-                    visit(graph)
-
-    visit(proto.graph)
-    for function in proto.functions:
-        visit_nodes(list(function.node))
-    return found
-
-
-def _load_external(proto: onnx.ModelProto, path: Path, sink: DiagnosticSink) -> bytes:
-    """Bring external weights into the model; only from files beside it."""
-    folder = path.resolve().parent
-    content = b""
-    for tensor in _tensors(proto):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        file = _inside(folder, location)
-        place = Place(path.name, tensor.name)
-        if file is None:
-            sink.add(
-                Diagnostic(
-                    "ACT0003",
-                    f"external data '{location}' lies outside the model's folder",
-                    place=place,
-                    help="save the model with its weights beside it",
-                )
-            )
-            continue
-        if not file.is_file():
-            sink.add(
-                Diagnostic(
-                    "ACT0002",
-                    f"external data '{location}' is missing",
-                    place=place,
-                    help="copy the weights file beside the model, or export them inside it",
-                )
-            )
-            continue
-        content += _read_slice(tensor, entries, file, place, sink)
-    return content
-
-
-def _inside(folder: Path, location: str) -> Path | None:
-    """The file at `location` if it lies in `folder` itself or below, else None."""
-    parts = PurePosixPath(location)
-    if not location or parts.is_absolute() or ".." in parts.parts or "\0" in location:
-        return None
-    file = (folder / location).resolve()
-    return file if file.is_relative_to(folder) else None
-
-
-def _read_slice(
-    tensor: onnx.TensorProto,
-    entries: dict[str, str],
-    file: Path,
-    place: Place,
-    sink: DiagnosticSink,
-) -> bytes:
-    try:
-        offset = int(entries.get("offset", "0"))
-        length = int(entries.get("length", str(max(0, file.stat().st_size - offset))))
-    except ValueError:
-        offset = length = -1
-    expected = _byte_size(tensor)
-    if offset < 0 or length < 0 or (expected is not None and length != expected):
-        sink.add(
-            Diagnostic(
-                "ACT0004",
-                f"external data of '{tensor.name}' does not fit its shape and type",
-                place=place,
-                help="export the model again",
-            )
-        )
-        return b""
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        raw = stream.read(length)
-    if len(raw) != length:
-        sink.add(
-            Diagnostic(
-                "ACT0002",
-                f"external data '{file.name}' is truncated",
-                place=place,
-                help="copy the weights file again",
-            )
-        )
-        return b""
-    del tensor.external_data[:]
-    tensor.ClearField("data_location")
-    tensor.raw_data = raw
-    return raw
-
-
-def _byte_size(tensor: onnx.TensorProto) -> int | None:
-    try:
-        item = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    except KeyError:
-        return None
-    size = item
-    for dimension in tensor.dims:
-        size *= dimension
-    return size
-
-
 def _opset(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> int:
     for entry in proto.opset_import:
         if entry.domain in ("", "ai.onnx"):
@@ -240,28 +137,61 @@ def _opset(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> int:
 
 
 def _check_operators(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
+    """Report every operator that neither ONNX, actc nor the model itself defines."""
     functions = {(f.domain, f.name) for f in proto.functions}
-    for node in proto.graph.node:
-        if node.domain in _KNOWN_DOMAINS or (node.domain, node.op_type) in functions:
-            continue
-        sink.add(
-            Diagnostic(
-                "ACT0101",
-                f"operator '{node.domain}::{node.op_type}' is not known to ONNX or actc",
-                place=Place(name, node.name or node.output[0], node.op_type),
-                help="export the model with standard operators or with a model-local function",
+    scopes = [(proto.graph.node, proto.opset_import)]
+    scopes += [(function.node, function.opset_import) for function in proto.functions]
+    for nodes, imports in scopes:
+        versions = {_domain(entry.domain): int(entry.version) for entry in imports}
+        for node in _all_nodes(nodes):
+            if (node.domain, node.op_type) in functions or _is_known(node, versions):
+                continue
+            sink.add(
+                Diagnostic(
+                    "ACT0101",
+                    f"operator '{node.domain or 'ai.onnx'}::{node.op_type}' is not known"
+                    f" {_version_text(node, versions)}",
+                    place=Place(name, node.name or (node.output or [""])[0], node.op_type),
+                    help="export the model with standard operators, with a newer opset, or with"
+                    " a model-local function",
+                )
             )
-        )
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of their sub-graphs."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            graphs = [attribute.g] if attribute.HasField("g") else []
+            for graph in [*graphs, *attribute.graphs]:
+                yield from _all_nodes(graph.node)
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+def _is_known(node: onnx.NodeProto, versions: dict[str, int]) -> bool:
+    domain = _domain(node.domain)
+    if domain not in _STANDARD_DOMAINS:
+        return domain == DOMAIN
+    try:
+        onnx.defs.get_schema(node.op_type, versions.get(domain, 1), domain)
+    except onnx.defs.SchemaError:
+        return False
+    return True
+
+
+def _version_text(node: onnx.NodeProto, versions: dict[str, int]) -> str:
+    if node.domain == "" and onnx.defs.has(node.op_type):
+        return f"in opset {versions.get('', 1)}"
+    return "to ONNX or actc"
 
 
 def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
-    for tensor in proto.graph.initializer:
-        if tensor.data_type not in (
-            onnx.TensorProto.FLOAT,
-            onnx.TensorProto.DOUBLE,
-            onnx.TensorProto.FLOAT16,
-        ):
-            continue
+    for tensor in external.tensors(proto):
+        place = Place(name, tensor.name)
         try:
             values = numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
@@ -269,10 +199,12 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
                 Diagnostic(
                     "ACT0004",
                     f"the weights of '{tensor.name}' do not fit their shape: {error}",
-                    place=Place(name, tensor.name),
+                    place=place,
                     help="export the model again",
                 )
             )
+            continue
+        if values.dtype not in _FLOATS:
             continue
         # A scalar infinity is a legal constant (the seed of a maximum); NaN never is.
         bad = np.isnan(values) if values.ndim == 0 else ~np.isfinite(values)
@@ -281,7 +213,7 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
                 Diagnostic(
                     "ACT0006",
                     f"weight '{tensor.name}' holds {int(bad.sum())} NaN or infinite values",
-                    place=Place(name, tensor.name),
+                    place=place,
                     help="the training diverged or the export broke; fix the checkpoint",
                 )
             )
@@ -307,6 +239,8 @@ def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
     result.CopyFrom(proto)
     if opset < MINIMUM_OPSET:
         try:
+            if result.functions:  # the converter leaves their bodies as they are
+                result = inliner.inline_local_functions(result, convert_version=True)
             result = onnx.version_converter.convert_version(result, MINIMUM_OPSET)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
