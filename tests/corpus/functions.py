@@ -117,5 +117,5 @@ FUNCTIONS: tuple[Function, ...] = (
     scalar("pade", "custom", Pade),
     scalar("two_parameters", "custom", TwoParameters),
     Function("snake_channels", "Snake", SnakePerChannel, per_channel=True),
-    Function("prelu_channels", "LeakyReLU", make_prelu, per_channel=True),
+    Function("prelu_channels", "PReLU", make_prelu, per_channel=True),
 )
