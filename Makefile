@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 MODELS := .cache/models
 
 .DEFAULT_GOAL := help
@@ -41,7 +41,7 @@ train: $(VENV)/.torch ## train the example networks again
 	$(BIN)/python examples/digits/train.py
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
-	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation -w dist .
+	$(BIN)/python -m pip --disable-pip-version-check wheel -qq --no-deps --no-build-isolation -w dist .
 
 doctor: $(VENV)/.base ## what is installed, what is missing
 	$(BIN)/actc doctor
