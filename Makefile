@@ -18,10 +18,10 @@ demo: $(VENV)/.base ## compile the digits CNN for the CPU and show what it cost
 	  --data examples/digits/digits.npz -o out/digits-cnn
 
 test: $(VENV)/.dev ## the tests that need neither torch nor downloaded models
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.torch $(MODELS)/.stamp ## every test: also torch exports and real models
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -267,3 +267,17 @@ def test_names_cannot_steer_the_terminal(actc_cli: CommandLine) -> None:
 def test_long_diagnostics_are_not_wrapped(actc_cli: CommandLine) -> None:
     name = "x" * 300
     assert f"unknown code '{name}'\n" in actc_cli("explain", name).stderr
+
+
+def test_progress_is_a_spinner_in_a_terminal_only(
+    actc_cli: CommandLine, model: Path, data: Path, tmp_path: Path
+) -> None:
+    hide_cursor = "\x1b[?25l"
+    arguments = [str(a) for a in ("compile", model, "-t", "onnx", "--data", data)]
+    seen = in_terminal(*arguments, "-o", str(tmp_path / "out"))
+    assert hide_cursor in seen
+    assert "actc: load" not in seen
+    assert "report.html" in seen
+    done = actc_cli(*arguments)
+    assert hide_cursor not in done.stderr
+    assert done.stderr.startswith("actc: load\n")
