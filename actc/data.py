@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import UsageError
 
 Array = np.ndarray[Any, Any]
-DataLike = str | Path | Mapping[str, Array]
+DataLike = str | Path | Array | Mapping[str, Array]
 
 LABELS = "labels"
 _LENGTHS = ".lengths"
@@ -100,6 +101,11 @@ def _fill(array: Array, size: int) -> Array:
 def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
     """Read data and check it against the model's inputs.
 
+    Args:
+        data: path of an .npz or .npy file, arrays by name, or the one array of a model
+            with one input.
+        inputs: the model's inputs.
+
     Raises:
         UsageError: with every problem of the data at once.
     """
@@ -118,7 +124,7 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
             lengths = {inputs[0].name: next(iter(lengths.values()))}
     _check_names(source, arrays, inputs, sink)
     checked = {
-        info.name: _check_array(source, arrays[info.name], info, sink, info.name in lengths)
+        info.name: _check_array(source, arrays[info.name], info, sink)
         for info in inputs
         if info.name in arrays
     }
@@ -128,9 +134,12 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
     if 0 in counts:
         sink.add(_problem(source, "", "the data holds no samples", "give at least one"))
     samples = max(counts, default=0)
-    label_array = None if labels is None else _check_labels(source, labels, samples, sink)
+    label_array = None
+    if labels is not None and counts:
+        label_array = _check_labels(source, labels, samples, sink)
     for name, values in lengths.items():
-        _check_lengths(source, name, values, checked, sink)
+        info = next((info for info in inputs if info.name == name), None)
+        _check_lengths(source, name, values, checked.get(name), info, sink)
     if sink.errors:
         raise UsageError(sink.items)
     batches = {info.batch for info in inputs}
@@ -143,7 +152,7 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
 
 
 def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
-    """Samples from a fixed seed: standard normal, or uniform integers in [0, 255]."""
+    """Samples from a fixed seed: standard normal, uniform integers in 0..127, or booleans."""
     generator = np.random.default_rng(0)
     arrays: dict[str, Array] = {}
     for info in inputs:
@@ -160,20 +169,24 @@ def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
 
 
 def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
+    if isinstance(data, np.ndarray):
+        return "<data>", {"data": data}
     if not isinstance(data, (str, Path)):
         return "<data>", {name: np.asarray(array) for name, array in data.items()}
     path = Path(data)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                return path.name, {"data": archive}
-            return path.name, {name: archive[name] for name in archive.files}
+        # Opened here, because numpy leaves a damaged file open.
+        with path.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return path.name, {"data": content}
+            return path.name, {name: content[name] for name in content.files}
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
             Diagnostic("ACT0220", f"cannot read the data: {reason}", place=Place(str(path)))
         ) from error
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise UsageError(
             Diagnostic(
                 "ACT0220",
@@ -203,19 +216,15 @@ def _check_names(
         sink.add(_problem(source, name, f"array '{name}' is not an input of the model", help_text))
 
 
-def _check_array(
-    source: str, array: Array, info: InputInfo, sink: DiagnosticSink, varying: bool
-) -> Array:
+def _check_array(source: str, array: Array, info: InputInfo, sink: DiagnosticSink) -> Array:
     expected = "[samples" + "".join(f", {'?' if s is None else s}" for s in info.shape[1:]) + "]"
     fits = array.ndim == len(info.shape) and all(
-        size is None or size == got or (varying and axis == 0)
-        for axis, (size, got) in enumerate(zip(info.shape[1:], array.shape[1:], strict=False))
+        size is None or size == got
+        for size, got in zip(info.shape[1:], array.shape[1:], strict=True)
     )
     if not fits:
         message = f"array '{info.name}' has shape {list(array.shape)}, the model wants {expected}"
-        sink.add(
-            _problem(source, info.name, message, "reshape the data; the first axis is samples")
-        )
+        sink.add(_problem(source, info.name, message, "the first axis counts samples"))
     castable = array.dtype.kind == info.dtype.kind or (
         array.dtype.kind in "iub" and info.dtype.kind in "iuf"
     )
@@ -223,10 +232,17 @@ def _check_array(
         message = f"array '{info.name}' has type {array.dtype}, the model wants {info.dtype}"
         sink.add(_problem(source, info.name, message, f"convert it with .astype('{info.dtype}')"))
         return array
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        result = array.astype(info.dtype)
+    if info.dtype.kind == "f" and not np.isfinite(result).all():
         message = f"array '{info.name}' holds NaN or infinite values"
+        if array.dtype.kind != "f" or np.isfinite(array).all():
+            message = f"array '{info.name}' holds values beyond the range of {info.dtype}"
         sink.add(_problem(source, info.name, message, "remove these samples"))
-    return array.astype(info.dtype)
+    elif info.dtype.kind in "iu" and not np.array_equal(result, array):
+        message = f"array '{info.name}' holds values beyond the range of {info.dtype}"
+        sink.add(_problem(source, info.name, message, "the model cannot read these values"))
+    return result
 
 
 def _check_labels(source: str, labels: Array, samples: int, sink: DiagnosticSink) -> Array:
@@ -241,13 +257,21 @@ def _check_labels(source: str, labels: Array, samples: int, sink: DiagnosticSink
 
 
 def _check_lengths(
-    source: str, name: str, values: Array, arrays: Mapping[str, Array], sink: DiagnosticSink
+    source: str,
+    name: str,
+    values: Array,
+    array: Array | None,
+    info: InputInfo | None,
+    sink: DiagnosticSink,
 ) -> None:
-    array = arrays.get(name)
-    if array is None or array.ndim < 2:
+    if array is None or info is None or array.ndim < 2 or len(info.shape) < 2:
         sink.add(_problem(source, name, f"'{name}.lengths' belongs to no array", "remove it"))
         return
+    if info.shape[1] is not None:
+        message = f"'{name}.lengths' is given, but the model's '{name}' has a fixed length"
+        sink.add(_problem(source, name, message, f"remove it; samples are {info.shape[1]} long"))
+        return
     good = values.dtype.kind in "iu" and values.shape == (len(array),)
-    if not good or values.min() < 1 or values.max() > array.shape[1]:
+    if not good or not values.size or values.min() < 1 or values.max() > array.shape[1]:
         message = f"'{name}.lengths' must hold {len(array)} integers in 1..{array.shape[1]}"
         sink.add(_problem(source, name, message, "give the length of each sample"))
