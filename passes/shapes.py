@@ -14,9 +14,13 @@ from actc.ir.graph import add_constant, constant, dims, is_op
 
 Int64Array = npt.NDArray[np.int64]
 
-_SHAPE_USERS = {"Reshape": 1, "Expand": 1}
+_TARGETS = {"Reshape": 1, "Expand": 1}
+"""Operators with an input that is the shape of their output, and its position."""
 _PROBES = (2, 3, 5)
 """Batch sizes at which shapes are read off; three tell an affine law from a constant."""
+
+Array = np.ndarray[Any, Any]
+Use = tuple[ir.Node, int]
 
 
 def infer_shapes(model: ir.Model) -> None:
@@ -25,25 +29,31 @@ def infer_shapes(model: ir.Model) -> None:
 
 
 def freeze_shape_arithmetic(model: ir.Model) -> None:
-    """Replace computed target shapes of Reshape and Expand by constants.
+    """Replace what is computed from shapes by constants.
 
-    Exporters compute them from Shape nodes. Such a target depends on the input
-    shapes alone, so it is read off by running the shape arithmetic at three
-    batch sizes: an entry that stays is a constant, one that equals a multiple
-    of the batch becomes -1 (Reshape) or 1 (Expand along an existing axis).
-    Targets that are not of this kind stay as they are.
+    Exporters compute the targets of Reshape and Expand, the bounds of Slice, the
+    halves of a chunk and whole ranges of positions from Shape nodes. Such a value
+    depends on the input shapes alone, so it is read off by running the model at
+    three batch sizes: one that stays is a constant. In the target of a Reshape or
+    Expand an entry that is a multiple of the batch becomes -1 (Reshape) or 1 (Expand
+    along an existing axis). Values that are not of this kind stay as they are.
     """
-    targets = _computed_targets(model.graph)
-    if not targets:
+    uses = _computed_uses(model.graph)
+    if not uses:
         return
-    readings = _read_at_batches(model, [value for _, value in targets])
+    readings = _read_at_batches(model, [_reading(use) for use in uses])
     if readings is None:
         return
-    for (node, value), series in zip(targets, readings, strict=True):
-        frozen = _law(node, series)
+    for (node, position), series in zip(uses, readings, strict=True):
+        if _is_target((node, position)):
+            frozen = _law(node, [np.array(array.shape, np.int64) for array in series])
+        else:
+            frozen = series[0] if all(np.array_equal(series[0], a) for a in series) else None
         if frozen is not None:
+            value = node.inputs[position]
+            assert value is not None
             fixed = add_constant(model.graph, f"{value.name}_fixed", frozen)
-            node.replace_input_with(1, fixed)
+            node.replace_input_with(position, fixed)
 
 
 def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:
@@ -60,33 +70,40 @@ def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:
     return nodes
 
 
-def _computed_targets(graph: ir.Graph) -> list[tuple[ir.Node, ir.Value]]:
-    shape_only = {value for node in shape_arithmetic(graph) for value in node.outputs}
-    found = []
-    for node in graph:
-        position = _SHAPE_USERS.get(node.op_type) if node.domain == "" else None
-        if position is not None:
-            target = node.inputs[position]
-            if target is not None and constant(target) is None and target in shape_only:
-                found.append((node, target))
-    return found
+def _computed_uses(graph: ir.Graph) -> list[Use]:
+    """Where a value computed from shapes alone enters another operator."""
+    nodes = set(shape_arithmetic(graph))
+    return [
+        (node, position)
+        for node in graph
+        if node not in nodes
+        for position, value in enumerate(node.inputs)
+        if value is not None and value.producer() in nodes
+    ]
 
 
-def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Int64Array]] | None:
+def _is_target(use: Use) -> bool:
+    node, position = use
+    return node.domain == "" and _TARGETS.get(node.op_type) == position
+
+
+def _reading(use: Use) -> ir.Value:
+    """The value to read for a use: its own, or the output whose shape it is."""
+    node, position = use
+    value = node.outputs[0] if _is_target(use) else node.inputs[position]
+    assert value is not None
+    return value
+
+
+def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array]] | None:
     shapes = [dims(value) for value in model.graph.inputs]
     if any(shape is None or None in shape[1:] for shape in shapes):
         return None
-    proto = ir.to_proto(model)
-    del proto.graph.output[:]
     names = list(dict.fromkeys(str(value.name) for value in values))
-    for name in names:
-        proto.graph.output.append(
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
-        )
-    session = Session(proto)
-    series: dict[str, list[Int64Array]] = {n: [] for n in names}
+    session = Session(ir.to_proto(model), names)
+    series: dict[str, list[Array]] = {name: [] for name in names}
     for batch in _PROBES:
-        feeds: dict[str, np.ndarray[Any, Any]] = {}
+        feeds = {}
         for value, shape in zip(model.graph.inputs, shapes, strict=True):
             assert shape is not None
             assert value.dtype is not None
@@ -98,34 +115,27 @@ def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Int64
     return [series[str(value.name)] for value in values]
 
 
-def _law(node: ir.Node, series: list[Int64Array]) -> Int64Array | None:
-    """The constant target that stands for `series`, None when there is none."""
-    if len({array.shape for array in series}) > 1:
+def _law(node: ir.Node, series: list[Array]) -> Array | None:
+    """The constant target that gives the output shapes `series`, None when there is none."""
+    if len({array.shape for array in series}) > 1 or any(0 in array for array in series):
         return None
+    first = series[0]
     table = np.stack(series)
-    varying = [i for i in range(table.shape[1]) if len(set(table[:, i].tolist())) > 1]
+    frozen = first.copy()
+    varying = [i for i in range(first.size) if len(set(table[:, i].tolist())) > 1]
     for i in varying:
         per_batch = table[:, i] / np.array(_PROBES)
         if len(set(per_batch.tolist())) > 1:
             return None
-    frozen: Int64Array = series[0].copy()
-    if node.op_type == "Reshape":
-        if len(varying) > 1 or (varying and -1 in np.delete(frozen, varying)):
-            return None
-        frozen[varying] = -1
-        return frozen
-    if varying and not _expands_along(dims(node.inputs[0]), varying, frozen.size):
+        frozen[i] = -1 if node.op_type == "Reshape" else 1
+    if node.op_type == "Reshape" and len(varying) > 1:
         return None
-    frozen[varying] = 1
+    if node.op_type == "Expand" and varying:
+        source = dims(node.inputs[0])  # type: ignore[arg-type]
+        aligned = source is not None and len(source) == first.size
+        if not aligned or any(source[i] is not None for i in varying):  # type: ignore[index]
+            return None
     return frozen
-
-
-def _expands_along(
-    source: tuple[int | None, ...] | None, varying: list[int], target_rank: int
-) -> bool:
-    """Whether the axes `varying` of an Expand's target are dynamic axes of its source."""
-    aligned = source is not None and len(source) == target_rank
-    return aligned and source is not None and all(source[i] is None for i in varying)
 
 
 def name_batch_axis(model: ir.Model) -> None:
