@@ -16,8 +16,8 @@ def embeddings(model: ir.Model) -> None:
     """MatMul(one_hot(i), W) -> Gather(W', row(i)).
 
     one_hot is Cast(Equal(Reshape/Expand/Unsqueeze(i), 0..V-1)) as jax and
-    TensorFlow write it, or OneHot with values (0, 1). An index outside the codes
-    gives a row of zeros, as the one-hot form does: W' has such a row at its end.
+    TensorFlow write it. An index outside the codes gives a row of zeros, as the
+    one-hot form does: W' has such a row at its end.
     """
     for node in list(model.graph):
         if is_op(node, "MatMul"):

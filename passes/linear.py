@@ -236,9 +236,15 @@ def _fold_into_linear(graph: ir.Graph, node: ir.Node) -> bool:
     vector = channel_vector(factor, value_rank, axis, shape[axis])
     if vector is None:
         return False
-    if linear.op_type == "MatMul" and bias_add is None and node.op_type == "Add":
-        return False  # this is the one bias a MatMul keeps behind it
+    if node.op_type == "Div" and not np.all(vector):
+        return False
     scale, offset = _scale_and_offset(node, vector.astype(np.float64), data)
+    if linear.op_type == "MatMul" and bias_add is None and node.op_type in ("Add", "Sub"):
+        # An Add is the one bias that a MatMul keeps behind it; a Sub becomes one.
+        if node.op_type == "Sub":
+            _apply(graph, linear, None, scale, np.zeros_like(offset))
+            _put_bias(graph, node, data, offset)
+        return node.op_type == "Sub"
     _apply(graph, linear, bias_add, scale, offset)
     ir.convenience.replace_all_uses_with(node.outputs[0], data, replace_graph_outputs=True)
     name = node.outputs[0].name
@@ -246,6 +252,15 @@ def _fold_into_linear(graph: ir.Graph, node: ir.Node) -> bool:
     node.outputs[0].name = None
     data.name = name
     return True
+
+
+def _put_bias(graph: ir.Graph, node: ir.Node, data: ir.Value, bias: Array) -> None:
+    """Replace `node` by the addition of `bias` to `data`."""
+    name = node.name or node.op_type
+    added = ir.node(
+        "Add", [data, add_constant(graph, f"{name}_bias", bias.astype(np.float32))], name=name
+    )
+    replace_node(node, [added], added.outputs[0])
 
 
 def _linear_behind(value: ir.Value) -> tuple[ir.Node | None, ir.Node | None]:
@@ -294,8 +309,6 @@ def _apply(
         matrix = weight.astype(np.float64) * scale
         linear.replace_input_with(1, add_constant(graph, f"{base}_w", matrix.astype(np.float32)))
         if bias_add is None:
-            if np.any(offset):
-                raise AssertionError("the bias of a MatMul is kept behind it")
             return
         position = 1 if constant(bias_add.inputs[1]) is not None else 0
         bias = constant(bias_add.inputs[position])

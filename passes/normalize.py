@@ -13,6 +13,7 @@ from actc.passes.base import Pass
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
+from actc.passes.padding import resolve_auto_pad
 from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
 from actc.passes.tidy import drop_no_ops
 
@@ -25,7 +26,7 @@ class Normalize(Pass):
     2. Constants become initializers; nodes with constant inputs are evaluated.
     3. Shapes are inferred; arithmetic on shapes becomes constants.
     4. Operators that do nothing are removed (Identity, Dropout, full Slice...).
-    5. Gemm becomes MatMul and Add.
+    5. Padding is written out; Gemm becomes MatMul and Add.
     6. BatchNormalization is folded into the Conv or MatMul before it, or
        becomes Mul and Add per channel.
     7. Additions and factors per channel behind a Conv or MatMul (also behind a
@@ -49,6 +50,7 @@ class Normalize(Pass):
         freeze_shape_arithmetic(model)
         infer_shapes(model)
         drop_no_ops(model)
+        resolve_auto_pad(model)
         gemm_to_matmul(model)
         fold_batch_norm(model)
         lift_over_squeeze(model)

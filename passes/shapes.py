@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnx_ir as ir
 
 from actc.ir.execute import Session
@@ -103,7 +102,7 @@ def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array
     session = Session(ir.to_proto(model), names)
     series: dict[str, list[Array]] = {name: [] for name in names}
     for batch in _PROBES:
-        feeds = {}
+        feeds: dict[str, Array] = {}
         for value, shape in zip(model.graph.inputs, shapes, strict=True):
             assert shape is not None
             assert value.dtype is not None
@@ -115,27 +114,34 @@ def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array
     return [series[str(value.name)] for value in values]
 
 
-def _law(node: ir.Node, series: list[Array]) -> Array | None:
+def _law(node: ir.Node, series: list[Int64Array]) -> Int64Array | None:
     """The constant target that gives the output shapes `series`, None when there is none."""
     if len({array.shape for array in series}) > 1 or any(0 in array for array in series):
         return None
-    first = series[0]
     table = np.stack(series)
-    frozen = first.copy()
-    varying = [i for i in range(first.size) if len(set(table[:, i].tolist())) > 1]
+    varying = [i for i in range(table.shape[1]) if len(set(table[:, i].tolist())) > 1]
     for i in varying:
         per_batch = table[:, i] / np.array(_PROBES)
         if len(set(per_batch.tolist())) > 1:
             return None
-        frozen[i] = -1 if node.op_type == "Reshape" else 1
-    if node.op_type == "Reshape" and len(varying) > 1:
-        return None
-    if node.op_type == "Expand" and varying:
-        source = dims(node.inputs[0])  # type: ignore[arg-type]
-        aligned = source is not None and len(source) == first.size
-        if not aligned or any(source[i] is not None for i in varying):  # type: ignore[index]
+    frozen: Int64Array = series[0].copy()
+    if node.op_type == "Reshape":
+        if len(varying) > 1:
             return None
+        frozen[varying] = -1
+        return frozen
+    if varying and not _expands_along(dims(node.inputs[0]), varying, frozen.size):
+        return None
+    frozen[varying] = 1
     return frozen
+
+
+def _expands_along(
+    source: tuple[int | None, ...] | None, varying: list[int], target_rank: int
+) -> bool:
+    """Whether the axes `varying` of an Expand's target are dynamic axes of its source."""
+    aligned = source is not None and len(source) == target_rank
+    return aligned and source is not None and all(source[i] is None for i in varying)
 
 
 def name_batch_axis(model: ir.Model) -> None:

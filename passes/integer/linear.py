@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.ir.graph import attribute_ints, constant, dims, only_user
+from actc.ir.graph import attribute_ints, channel_vector, constant, dims, only_user
 from actc.numerics.quantization import accumulator_bound
 from actc.numerics.weights import quantize_weights
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
@@ -21,12 +21,12 @@ def conv(builder: Builder, node: ir.Node) -> None:
     weights = constant(node.inputs[1])
     if weights is None:
         raise NoIntegerForm("its weights are not constant")
-    if (text := node.attributes.get("auto_pad")) is not None and text.as_string() not in (
-        "",
-        "NOTSET",
-    ):
-        raise NoIntegerForm("auto_pad is not resolved", "export with explicit pads")
-    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    if "auto_pad" in node.attributes:
+        raise NoIntegerForm("its extents are not known, so auto_pad is not either")
+    bias_value = node.inputs[2] if len(node.inputs) > 2 else None
+    bias = constant(bias_value)
+    if bias_value is not None and bias is None:
+        raise NoIntegerForm("its bias is not constant")
     spatial = weights.ndim - 2
     attributes = {
         "strides": attribute_ints(node, "strides", [1] * spatial),
@@ -79,9 +79,12 @@ def linear_bias(node: ir.Node) -> tuple[ir.Node, Array] | None:
         product = linear_producer(value)
         if value is None or bias is None or product is None or product.op_type != "MatMul":
             continue
-        width = (dims(value) or (None,))[-1]
-        if only_user(value) is node and bias.size == width and bias.shape[-1:] == (width,):
-            return product, bias.reshape(-1)
+        shape = dims(value)
+        if shape is None or only_user(value) is not node:
+            continue
+        vector = channel_vector(bias, len(shape), len(shape) - 1, shape[-1])
+        if vector is not None:
+            return product, vector
     return None
 
 
