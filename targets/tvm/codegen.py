@@ -15,6 +15,22 @@ from tvm import relax, tirx
 from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
 from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
+from actc.targets.tvm.kernels.float_ops import float_conv_prim_func, pack_float_weight
+from actc.targets.tvm.kernels.float_spec import (
+    FloatConv,
+    FloatLayerNorm,
+    FloatMatMul,
+    FloatPool,
+    FloatReduce,
+    FloatSoftmax,
+)
+from actc.targets.tvm.kernels.float_strided import (
+    float_layer_norm_prim_func,
+    float_matmul_prim_func,
+    float_pool_prim_func,
+    float_reduce_prim_func,
+    float_softmax_prim_func,
+)
 from actc.targets.tvm.kernels.reduce import (
     embed_prim_func,
     layer_norm_prim_func,
@@ -22,6 +38,7 @@ from actc.targets.tvm.kernels.reduce import (
     reduce_prim_func,
     softmax_prim_func,
 )
+from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias
 from actc.targets.tvm.kernels.strided import (
     Concat,
@@ -35,6 +52,19 @@ from actc.targets.tvm.kernels.strided import (
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 
 Features = frozenset[str]
+
+
+def _float_conv(name: str, spec: FloatConv, features: Features) -> Any:
+    function = spec.function
+    if function is None:
+        return float_conv_prim_func(spec.conv, features, name)
+
+    def activation(value: Any) -> Any:
+        return apply_function(function, [value], features)
+
+    return float_conv_prim_func(spec.conv, features, name, activation)
+
+
 _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     ConvSpec: lambda name, spec, features: conv_prim_func(spec, features, name),
     Elementwise: elementwise_prim_func,
@@ -44,6 +74,12 @@ _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     LayerNorm: layer_norm_prim_func,
     Softmax: softmax_prim_func,
     Embed: embed_prim_func,
+    FloatConv: _float_conv,
+    FloatReduce: float_reduce_prim_func,
+    FloatPool: float_pool_prim_func,
+    FloatSoftmax: float_softmax_prim_func,
+    FloatLayerNorm: float_layer_norm_prim_func,
+    FloatMatMul: float_matmul_prim_func,
 }
 
 
@@ -96,6 +132,10 @@ class ModuleBuilder:
 
     def _arrays(self, call: Call) -> Mapping[str, Array]:
         """Constants that the kernel reads in another form than the plan holds."""
+        if isinstance(call.kernel, FloatConv):
+            weight = call.inputs[1]
+            values = self.plan.constants[weight]
+            return {weight: pack_float_weight(values, call.kernel.conv, self.features)}
         if not isinstance(call.kernel, ConvSpec):
             return {}
         _, weight, bias, *_ = call.inputs
@@ -168,14 +208,13 @@ def _order_shape_stores() -> Any:
         host = isinstance(function, tirx.PrimFunc) and "tirx.is_host_func" in function.attrs
         return host and isinstance(function.body, tirx.SeqStmt)
 
-    @tvm.transform.module_pass(opt_level=0, name="OrderShapeStores")
     def run(module: Any, _context: Any) -> Any:
         for symbol, function in module.functions_items():
             if is_shape_function(function):
                 module.update_func(symbol, ordered(function))
         return module
 
-    return run
+    return tvm.transform.module_pass(run, opt_level=0, name="OrderShapeStores")
 
 
 def compile_plan(plan: KernelPlan, cpu: Cpu) -> Any:

@@ -78,7 +78,7 @@ class CpuTarget(Target):
     def capabilities(self) -> Capabilities:
         """What this target takes."""
         return Capabilities(
-            precisions=("int8",),
+            precisions=("int8", "float32"),
             forms=("table", "pwl"),
             operators=frozenset(INT8_RULES),
             tools=(

@@ -87,26 +87,17 @@ def plain(name: str, dtype: str, shape: Shape) -> Tensor:
     return Tensor(name, dtype, shape, tuple(range(1, len(shape))), lanes)
 
 
-def lanes_for(dtype: str, extent: int) -> int:
-    """Physical extent of an innermost axis: padded for integers only.
-
-    A padding lane holds whatever was there; weights of zero remove an integer, but
-    not a NaN.
-    """
-    return extent if dtype.startswith("float") else padded(extent)
-
-
 def rows(name: str, dtype: str, shape: Shape) -> Tensor:
-    """A row-major tensor; the last axis of integers is padded."""
+    """A row-major tensor with the last axis padded."""
     tensor = plain(name, dtype, shape)
-    return replace(tensor, lanes=lanes_for(dtype, tensor.lanes))
+    return replace(tensor, lanes=padded(tensor.lanes))
 
 
 def channels_last(name: str, dtype: str, shape: Shape) -> Tensor:
-    """[N, C, ...] with C innermost, padded for integers."""
+    """[N, C, ...] with C innermost, padded."""
     channels = shape[1]
     assert channels is not None
-    return Tensor(name, dtype, shape, (*range(2, len(shape)), 1), lanes_for(dtype, channels))
+    return Tensor(name, dtype, shape, (*range(2, len(shape)), 1), padded(channels))
 
 
 def like(source: Tensor, name: str, dtype: str, shape: Shape) -> Tensor:
@@ -116,8 +107,8 @@ def like(source: Tensor, name: str, dtype: str, shape: Shape) -> Tensor:
     inner = source.axes[-1]
     lanes = shape[inner]
     assert lanes is not None
-    is_padded = source.lanes == lanes_for(dtype, source.extent(inner))
-    return Tensor(name, dtype, shape, source.axes, lanes_for(dtype, lanes) if is_padded else lanes)
+    is_padded = source.lanes == padded(source.extent(inner))
+    return Tensor(name, dtype, shape, source.axes, padded(lanes) if is_padded else lanes)
 
 
 def transposed(source: Tensor, name: str, perm: Sequence[int]) -> Tensor:

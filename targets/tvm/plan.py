@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actc.targets.tvm.kernels.float_spec import (
-    FloatConvSpec,
+    FloatConv,
     FloatLayerNorm,
     FloatMatMul,
     FloatPool,
@@ -29,7 +29,7 @@ from actc.targets.tvm.kernels.strided import (
 
 Array = np.ndarray[Any, Any]
 IntKernel = ConvSpec | Elementwise | Concat | Reduce | MaxPool | LayerNorm | Softmax | Embed
-FloatKernel = FloatConvSpec | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
+FloatKernel = FloatConv | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
 Kernel = IntKernel | FloatKernel
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.targets.tvm.kernels.float_spec import (
-    FloatConvSpec,
+    FloatConv,
     FloatLayerNorm,
     FloatMatMul,
     FloatPool,
@@ -18,10 +18,12 @@ from actc.targets.tvm.kernels.float_spec import (
     FloatSoftmax,
 )
 from actc.targets.tvm.kernels.operand import collapse
+from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, padded
 from actc.targets.tvm.layout import Tensor, channels_last, like, reshaped, rows
 from actc.targets.tvm.plan import Array
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import Source, ensure, operand_of, output_operand
+from actc.targets.tvm.rules_function import function_behind
 from actc.targets.tvm.rules_shape import pooled_extent
 
 
@@ -67,36 +69,39 @@ def conv(planner: Planner, node: ir.Node) -> None:
     if rank == 3:
         weight = weight[:, :, None, :]
     in_h, in_w = (1, x.extent(2)) if rank == 3 else (x.extent(2), x.extent(3))
-    spec = FloatConvSpec(
+    spec = ConvSpec(
         x.batch, in_h, in_w, x.extent(1), weight.shape[0],
         (weight.shape[2], weight.shape[3]),
         _pair(_ints(node, "strides", [1] * spatial), 1),
         _quadruple(pads),
         _pair(_ints(node, "dilations", [1] * spatial), 1),
-        _int(node, "group", 1),
+        _int(node, "group", 1), 0, Epilogue("accumulator"),
     )  # fmt: skip
     places = (spec.out_w,) if rank == 3 else (spec.out_h, spec.out_w)
     shape = (x.batch, spec.out_c, *places)
-    out = channels_last(str(node.outputs[0].name), "float32", shape)
+    value, function = function_behind(planner, node.outputs[0])
+    out = channels_last(str(value.name), "float32", shape)
     source = ensure(planner, x, channels_last(x.name, "float32", x.shape))
-    _emit_conv(planner, spec, source, weight, bias, out, node.outputs[0])
+    _emit_conv(planner, FloatConv(spec, function), source, weight, bias, out, value)
 
 
 def _emit_conv(
     planner: Planner,
-    spec: FloatConvSpec,
+    kernel: FloatConv,
     x: Tensor,
     weight: Array,
     bias: Array,
     out: Tensor,
     value: ir.Value,
 ) -> None:
+    spec = kernel.conv
+    lanes = padded(spec.out_c)
     names = [
         x.name,
         planner.add_constant(f"{out.name}.weight", np.ascontiguousarray(weight)),
-        planner.add_constant(f"{out.name}.bias", np.ascontiguousarray(bias)),
+        planner.add_constant(f"{out.name}.bias", np.pad(bias, (0, lanes - spec.out_c))),
     ]
-    planner.emit(spec, names, out, value, (spec.out_h, spec.out_w, spec.out_c))
+    planner.emit(kernel, names, out, value, (spec.out_h, spec.out_w, lanes))
 
 
 def matmul(planner: Planner, node: ir.Node) -> None:
@@ -112,11 +117,15 @@ def matmul(planner: Planner, node: ir.Node) -> None:
     depth, width = weight.shape
     value, bias = _bias_behind(planner, node.outputs[0], width)
     count = math.prod(x.extent(axis) for axis in range(1, rank - 1))
-    spec = FloatConvSpec(x.batch, 1, count, depth, width, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    spec = ConvSpec(
+        x.batch, 1, count, depth, width, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1,
+        0, Epilogue("accumulator"),
+    )  # fmt: skip
     source = ensure(planner, x, rows(x.name, "float32", x.shape))
+    value, function = function_behind(planner, value)
     out = rows(str(value.name), "float32", (*x.shape[:-1], width))
     kernel = np.ascontiguousarray(weight.T)[:, :, None, None]
-    _emit_conv(planner, spec, source, kernel, bias, out, value)
+    _emit_conv(planner, FloatConv(spec, function), source, kernel, bias, out, value)
 
 
 def _bias_behind(planner: Planner, value: ir.Value, width: int) -> tuple[ir.Value, Array]:
@@ -178,11 +187,11 @@ def pool(planner: Planner, node: ir.Node) -> None:
     in_h, in_w = _pair([x.extent(2 + i) for i in range(spatial)], 1)
     out_h, out_w = _pair(outs, 1)
     spec = FloatPool(
-        x.batch, in_h, in_w, x.extent(1), out_h, out_w, _pair(kernel, 1), _pair(strides, 1),
+        x.batch, in_h, in_w, source.lanes, out_h, out_w, _pair(kernel, 1), _pair(strides, 1),
         _quadruple(pads)[:2], _pair(dilations, 1),
         "max" if node.op_type == "MaxPool" else "average", whole,
     )  # fmt: skip
-    planner.emit(spec, [source.name], out, node.outputs[0], (out_h, out_w, x.extent(1)))
+    planner.emit(spec, [source.name], out, node.outputs[0], (out_h, out_w, out.lanes))
 
 
 _KINDS = {

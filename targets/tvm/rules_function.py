@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.targets.tvm.kernels.float_spec import (
+    PIECEWISE_LINEAR,
     SCALAR_OPERATORS,
     Apply,
     FloatTable,
@@ -95,7 +96,7 @@ class _Program:
         Raises:
             Unsupported: there is no scalar kernel for it, or there are too many steps.
         """
-        if op not in SCALAR_OPERATORS:
+        if op not in SCALAR_OPERATORS and op != PIECEWISE_LINEAR:
             raise Unsupported(f"the function contains {op}, which has no float32 kernel")
         if len(self.steps) >= _MOST_STEPS:
             raise Unsupported(f"the function has more than {_MOST_STEPS} steps")
@@ -132,20 +133,14 @@ class _Program:
         self.values[node.outputs[0]] = self.values[function.outputs[0]]
 
     def _piecewise_linear(self, node: ir.Node) -> None:
-        """Segments by comparing with each breakpoint; a NaN stays on the first and is NaN."""
+        """Add a piecewise-linear function as one step."""
         x = self.argument(node.inputs[0])
         breakpoints, slopes, intercepts = (
             self.planner.need_constant(node, i, "a parameter").reshape(-1).tolist()
             for i in (1, 2, 3)
         )
-        slope: _Argument = slopes[0]
-        intercept: _Argument = intercepts[0]
-        for bound, a, b in zip(breakpoints, slopes[1:], intercepts[1:], strict=True):
-            passed = self.step("GreaterOrEqual", x, bound)
-            slope = self.step("Where", passed, a, slope)
-            intercept = self.step("Where", passed, b, intercept)
-        product = self.step("Mul", slope, x)
-        self.values[node.outputs[0]] = self.step("Add", product, intercept)
+        numbers = [*breakpoints, *slopes, *intercepts]
+        self.values[node.outputs[0]] = self.step(PIECEWISE_LINEAR, x, *numbers)
 
     def shape(self) -> Shape:
         """Shape of the result."""
@@ -211,6 +206,38 @@ def elementwise(planner: Planner, node: ir.Node) -> None:
     widest = max(tensors, key=operator.attrgetter("size"))
     out = like(widest, str(last.outputs[0].name), "float32", shape)
     emit_nest(planner, out, program.sources, Apply(program.function()), Tail(last.outputs[0]))
+
+
+def function_behind(planner: Planner, value: ir.Value) -> tuple[ir.Value, ScalarFunction | None]:
+    """The scalar functions that alone read `value`, one after the other, as one function.
+
+    Returns:
+        what they give, and the function; `value` and None if there is none.
+    """
+    program = _Program(planner)
+    program.values[value] = Value(0)
+    program.sources.append(Source(str(value.name), np.zeros(0, np.float32)))
+    last = value
+    while (reader := planner.only_reader(last)) is not None and _is_scalar(planner, reader, last):
+        program.node(reader)
+        planner.fuse(reader)
+        last = reader.outputs[0]
+    return last, None if last is value else program.function()
+
+
+def _is_scalar(planner: Planner, node: ir.Node, value: ir.Value) -> bool:
+    """Whether a node is a function of `value` and of single numbers alone."""
+    if not is_elementwise(node) or node.op_type in BOOLEAN:
+        return False
+    if node.op_type == PIECEWISE_LINEAR:
+        return True
+    trial = _Program(planner)
+    trial.values[value] = Value(0)
+    try:
+        trial.node(node)
+    except (Unsupported, KeyError):
+        return False
+    return not trial.sources
 
 
 def _follower(planner: Planner, node: ir.Node, shape: Shape) -> ir.Node | None:

@@ -13,6 +13,7 @@ from tvm.tirx.script import builder as T
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.float_spec import Apply, FloatTable
 from actc.targets.tvm.kernels.operand import Operand
+from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import Epilogue
 from actc.targets.tvm.kernels.strided import (
     Add,
@@ -25,6 +26,9 @@ from actc.targets.tvm.kernels.strided import (
     Quantize,
     TableKind,
 )
+
+FLOAT_VECTOR = 16
+"""Lanes of a step of a scalar function, which holds many values at a time."""
 
 VECTOR = 64
 """Lanes of the widest step; LLVM splits what the CPU's registers do not hold."""
@@ -101,7 +105,7 @@ def sweep(extent: int, width: int, step: Callable[[Any, int], None]) -> None:
         start += lanes
 
 
-def apply(operation: Operation, values: Sequence[Any]) -> Any:
+def apply(operation: Operation, values: Sequence[Any], features: frozenset[str]) -> Any:
     """The operation as an expression over the loaded inputs."""
     a = values[0]
     match operation:
@@ -120,9 +124,7 @@ def apply(operation: Operation, values: Sequence[Any]) -> Any:
             moved = tir.cast("int32", a) - tir.const(zero, "int32", a)
             return tir.cast("float32", moved) * values[1]
         case Apply(function):
-            from actc.targets.tvm.kernels import float_ops
-
-            return float_ops.apply_function(function, list(values))
+            return apply_function(function, values, features)
     raise AssertionError(operation)
 
 
@@ -206,6 +208,7 @@ def _nest(
     batch: Any,
     views: Sequence[View],
     operation: Operation,
+    features: frozenset[str],
     finish: Callable[[Any, Any, list[Any]], None],
 ) -> None:
     with loops([batch, *dims[:-1]]) as (sample, *outer):
@@ -219,9 +222,9 @@ def _nest(
                 finish(table.data[code], sample, indices)
                 return
             values = [T.Bind(view.load(view.at(sample, indices), lanes)) for view in views]
-            finish(apply(operation, values), sample, indices)
+            finish(apply(operation, values, features), sample, indices)
 
-        sweep(dims[-1], VECTOR, step)
+        sweep(dims[-1], FLOAT_VECTOR if isinstance(operation, Apply) else VECTOR, step)
 
 
 def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]) -> Any:
@@ -240,7 +243,7 @@ def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]
         def store(value: Any, sample: Any, indices: list[Any]) -> None:
             finish.store(value, out, sample, indices, features)
 
-        _nest(spec.dims, batch, views, spec.operation, store)
+        _nest(spec.dims, batch, views, spec.operation, features, store)
 
     return tir.prim_func(name, body)
 
@@ -254,16 +257,18 @@ def concat_prim_func(name: str, spec: Concat, features: frozenset[str]) -> Any:
         out = View("out", spec.parts[0].out, batch)
         open_views(*views, out)
         for view, part in zip(views, spec.parts, strict=True):
-            _copy_part(view, _with_operand(out, part.out), part, batch)
+            _copy_part(view, _with_operand(out, part.out), part, batch, features)
 
     return tir.prim_func(name, body)
 
 
-def _copy_part(view: View, out: View, part: Elementwise, batch: Any) -> None:
+def _copy_part(
+    view: View, out: View, part: Elementwise, batch: Any, features: frozenset[str]
+) -> None:
     def store(value: Any, sample: Any, indices: list[Any]) -> None:
         out.store(out.at(sample, indices), value)
 
-    _nest(part.dims, batch, [view], part.operation, store)
+    _nest(part.dims, batch, [view], part.operation, features, store)
 
 
 def _with_operand(view: View, operand: Operand) -> View:

@@ -1,16 +1,7 @@
 """What the float32 kernels must compute: plain values, no TVM import.
 
-Float tensors are channels-last like the integer ones, but never padded: a padding
-lane could hold a NaN, which no zero weight removes.
-
-`float_ops.py` implements this file:
-
-- ``float_conv_prim_func(spec, features, name)``: the PrimFunc of a `FloatConvSpec`;
-- ``pack_float_weight(weight, spec, features)``: float32 (O, C/g, kh, kw) to the
-  one-dimensional array that it reads;
-- ``apply_function(function, values)``: a `ScalarFunction` as a TIR expression, on
-  scalars or vectors of float32, accurate to a few ulp and without library calls;
-- ``exp(x)``: the same for the exponential alone.
+Float tensors lie in memory like the integer ones. Their padding lanes may hold
+NaN, so no kernel reads them.
 """
 
 from __future__ import annotations
@@ -19,56 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from actc.targets.tvm.kernels.operand import Operand
-
-
-@dataclass(frozen=True, slots=True)
-class FloatConvSpec:
-    """A 2-D convolution (or matrix product) over float32; zeros lie outside the map.
-
-    PrimFunc buffers, in this order:
-
-    ==============  =======  ============================================
-    x               float32  (n, in_h, in_w, in_c)
-    packed_weight   float32  the shape of what `pack_float_weight` returned
-    bias            float32  (out_c,)
-    out             float32  (n, out_h, out_w, out_c)
-    ==============  =======  ============================================
-
-    The attributes mean what they mean in :class:`~actc.targets.tvm.kernels.spec.ConvSpec`.
-    """
-
-    batch: int | None
-    in_h: int
-    in_w: int
-    in_c: int
-    out_c: int
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    pads: tuple[int, int, int, int]
-    dilations: tuple[int, int]
-    group: int
-
-    @property
-    def out_h(self) -> int:
-        """Height of the output map."""
-        extent = self.dilations[0] * (self.kernel[0] - 1) + 1
-        return (self.in_h + self.pads[0] + self.pads[2] - extent) // self.strides[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        """Width of the output map."""
-        extent = self.dilations[1] * (self.kernel[1] - 1) + 1
-        return (self.in_w + self.pads[1] + self.pads[3] - extent) // self.strides[1] + 1
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether every output pixel depends on the one input pixel at its place."""
-        return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
-
-    @property
-    def depthwise(self) -> bool:
-        """Whether every channel is convolved by itself."""
-        return self.group == self.in_c == self.out_c and self.group > 1
+from actc.targets.tvm.kernels.spec import ConvSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +22,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One elementwise ONNX operator.
+    """One elementwise ONNX operator, or a piecewise-linear function.
 
     Attributes:
-        op: ONNX's name, for example "Mul", "Erf", "Where", "Clip".
+        op: ONNX's name, for example "Mul", "Erf", "Where", "Clip"; PIECEWISE_LINEAR
+            takes x, n - 1 breakpoints, n slopes and n intercepts.
         inputs: values, numbers, or None for an optional input that is absent.
         attributes: name -> number or text, as ONNX defines them, defaults left out.
     """
@@ -108,19 +51,22 @@ class ScalarFunction:
     steps: tuple[Step, ...]
 
 
+PIECEWISE_LINEAR = "PiecewiseLinear"
+
 # fmt: off
 SCALAR_OPERATORS = frozenset(
     [
-        "Abs", "Add", "And", "Atan", "Cast", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu",
-        "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid",
-        "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Min",
-        "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Round",
-        "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish",
-        "Tan", "Tanh", "ThresholdedRelu", "Where", "Xor",
+        "Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil",
+        "Celu", "Clip", "Cos", "Cosh", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu",
+        "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "IsInf", "IsNaN",
+        "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish", "Mul", "Neg",
+        "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid",
+        "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tan",
+        "Tanh", "ThresholdedRelu", "Where", "Xor",
     ]
 )
 # fmt: on
-"""ONNX operators that a `Step` may name; `apply_function` implements all of them."""
+"""ONNX operators that a `Step` may name: those of `float_expression.RULES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +85,21 @@ class FloatTable:
 
 
 @dataclass(frozen=True, slots=True)
+class FloatConv:
+    """A convolution (or matrix product) over float32 and a scalar function of its result.
+
+    PrimFunc buffers x, packed_weight, bias, out: those of :class:`ConvSpec`, all float32.
+
+    Attributes:
+        conv: geometry, with the "accumulator" epilogue.
+        function: of one operand; None stores the sums.
+    """
+
+    conv: ConvSpec
+    function: ScalarFunction | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FloatReduce:
     """Sum, mean, maximum or minimum of float32; as :class:`Reduce`, buffers x, out."""
 
@@ -152,7 +113,7 @@ class FloatReduce:
 
 @dataclass(frozen=True, slots=True)
 class FloatPool:
-    """Maximum or average over windows of (n, in_h, in_w, channels) float32; buffers x, out.
+    """Maximum or average over windows of (n, in_h, in_w, lanes) float32; buffers x, out.
 
     Attributes:
         pads: (top, left).

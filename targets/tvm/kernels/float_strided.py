@@ -9,7 +9,7 @@ from typing import Any
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
-from actc.targets.tvm.kernels import float_ops, tir
+from actc.targets.tvm.kernels import float_math, tir
 from actc.targets.tvm.kernels.elementwise import View, loops, open_views, sweep
 from actc.targets.tvm.kernels.float_spec import (
     FloatLayerNorm,
@@ -144,10 +144,10 @@ def float_softmax_prim_func(name: str, spec: FloatSoftmax, features: frozenset[s
             largest = _fold(x, sample, outer, count, "max")
 
             def power(value: Any, lanes: int) -> Any:
-                return float_ops.exp(value - _broadcast(largest, lanes))
+                return float_math.exp(T.Bind(value - _broadcast(largest, lanes)))
 
             total = _fold(x, sample, outer, count, "sum", power)
-            shift = T.Bind(T.log(total)) if spec.log else None
+            shift = T.Bind(float_math.log(total)) if spec.log else None
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
