@@ -71,7 +71,8 @@ class Integerize(Pass):
         builder = Builder(model, context)
         inputs = [_input(builder, value) for value in model.graph.inputs]
         for node in model.graph:
-            _lower(builder, node)
+            if node not in builder.on_shapes:  # what needs their results says so
+                _lower(builder, node)
         outputs = [_output(builder, value) for value in model.graph.outputs]
         if context.sink.errors:
             raise ModelError(context.sink.items)
@@ -102,26 +103,12 @@ def _lower(builder: Builder, node: ir.Node) -> None:
     handler = HANDLERS.get((node.domain, node.op_type))
     try:
         if handler is None:
-            raise NoIntegerForm("actc does not know one")
+            raise NoIntegerForm("")
         handler(builder, node)
     except NoIntegerForm as problem:
-        if not _follows(builder, node):
-            builder.report(node, problem)
-
-
-def _follows(builder: Builder, node: ir.Node) -> bool:
-    """Whether a node fails only because one before it did (that one is reported)."""
-    reported = {d.place.node for d in builder.context.sink.errors}
-    producers = [value.producer() for value in node.inputs if value is not None]
-    follows = any(p is not None and _name(p) in reported for p in producers)
-    if follows:
-        builder.context.facts.setdefault("follows", {})[_name(node)] = True
-    known = builder.context.facts.get("follows", {})
-    return follows or any(p is not None and _name(p) in known for p in producers)
-
-
-def _name(node: ir.Node) -> str:
-    return str(node.name or node.outputs[0].name)
+        builder.refuse(node, problem)
+    else:
+        builder.pass_on_refusal(node)
 
 
 def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
@@ -130,12 +117,9 @@ def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
         result = _dequantized(builder, value)
     except NoIntegerForm as problem:
         producer = value.producer()
-        if (
-            producer is not None
-            and not _follows(builder, producer)
-            and not builder.context.sink.errors
-        ):
-            builder.report(producer, problem)
+        if producer is None:
+            raise
+        builder.refuse(producer, problem)
         return None
     result.name = value.name
     return result
@@ -143,7 +127,7 @@ def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
 
 def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
     plain = builder.plain(value)
-    if plain is not None and plain.producer() is not None:
+    if plain is not None:
         return plain
     name, accumulator = f"{value.name}.out", builder.accumulator(value)
     if accumulator is not None:

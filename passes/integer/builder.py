@@ -15,6 +15,8 @@ from actc.ir.dialect import DOMAIN
 from actc.ir.formats import annotate, parameters_of
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.requantize import choose_multiplier
+from actc.passes.integer.hints import hint
+from actc.passes.shapes import shape_arithmetic
 
 Array = np.ndarray[Any, Any]
 
@@ -54,6 +56,18 @@ class NoIntegerForm(Exception):
         self.help = help_text
 
 
+class MissingInput(NoIntegerForm):
+    """Nothing in the golden graph stands for an input.
+
+    Attributes:
+        value: that input.
+    """
+
+    def __init__(self, value: ir.Value, reason: str) -> None:
+        super().__init__(f"its input '{value.name}' {reason}")
+        self.value = value
+
+
 class Builder:
     """Collects nodes and constants, and remembers what stands for each float value."""
 
@@ -66,6 +80,8 @@ class Builder:
         self._accumulators: dict[ir.Value, Accumulator] = {}
         self._plain: dict[ir.Value, ir.Value] = {}
         self._names: dict[str, int] = {}
+        self._refused: set[ir.Value] = set()
+        self.on_shapes = frozenset(shape_arithmetic(model.graph))
 
     def fresh(self, name: str) -> str:
         """A name not given before."""
@@ -147,7 +163,7 @@ class Builder:
             return self._codes[value]
         parameters = parameters_of(value)
         if parameters is None:
-            raise NoIntegerForm(f"its input '{value.name}' has no integer format")
+            raise MissingInput(value, _why_unquantized(value))
         accumulator = self._accumulators.get(value)
         if accumulator is not None:
             self.requantize(value, accumulator, parameters)
@@ -156,7 +172,10 @@ class Builder:
         elif value.const_value is not None:
             self._quantize_constant(value)
         else:
-            raise NoIntegerForm(f"its input '{value.name}' has no integer form")
+            on_shapes = value.producer() in self.on_shapes
+            raise MissingInput(
+                value, "depends on the batch size" if on_shapes else "has no integer form"
+            )
         return self._codes[value]
 
     def requantize(
@@ -239,18 +258,37 @@ class Builder:
             raise NoIntegerForm(f"its output '{value.name}' has no integer format")
         return parameters
 
-    def report(self, node: ir.Node, problem: NoIntegerForm) -> None:
-        """Record that `node` cannot be lowered, and go on."""
+    def refuse(self, node: ir.Node, problem: NoIntegerForm) -> None:
+        """Record that `node` cannot be lowered, and go on.
+
+        A node that only lacks an input whose own node was refused is not reported.
+        """
+        self._refused.update(node.outputs)
+        if not (isinstance(problem, MissingInput) and problem.value in self._refused):
+            self._report(node, problem)
+
+    def pass_on_refusal(self, node: ir.Node) -> None:
+        """Mark what a node gives as refused when something that it reads is."""
+        if any(value in self._refused for value in node.inputs):
+            self._refused.update(node.outputs)
+
+    def _report(self, node: ir.Node, problem: NoIntegerForm) -> None:
         self.context.sink.add(
             Diagnostic(
                 "ACT0103",
-                f"operator {node.op_type} has no integer form here: {problem}",
+                f"operator {node.op_type} has no integer form{f' here: {problem}' if str(problem) else ''}",
                 place=Place(
                     self.context.file, str(node.name or node.outputs[0].name), node.op_type
                 ),
-                help=problem.help or "compile with --precision float32, or replace the operator",
+                help=problem.help or hint(node.op_type),
             )
         )
+
+
+def _why_unquantized(value: ir.Value) -> str:
+    if value.dtype == ir.DataType.FLOAT or value.dtype is None:
+        return "has no integer format: it was not seen in calibration"
+    return f"is a tensor of {value.dtype.name.lower()}, not of float32 numbers"
 
 
 _SUFFIX = {ir.DataType.UINT8: "q", ir.DataType.INT32: "acc", ir.DataType.FLOAT: "f"}

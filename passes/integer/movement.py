@@ -7,7 +7,7 @@ import onnx_ir as ir
 from actc.ir.graph import constant
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.embed import row_lookup
-from actc.passes.integer.builder import Builder, Codes, NoIntegerForm
+from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm
 
 
 def move(builder: Builder, node: ir.Node) -> None:
@@ -35,9 +35,7 @@ def _copy_constant(builder: Builder, node: ir.Node, value: ir.Value | None) -> i
         return None
     array = constant(value)
     if array is None:
-        raise NoIntegerForm(
-            f"'{value.name}' is computed while it runs", "give data, so that shapes are known"
-        )
+        raise MissingInput(value, "is not a constant")
     return builder.constant(str(value.name), array)
 
 
@@ -113,7 +111,7 @@ def gather(builder: Builder, node: ir.Node) -> None:
     if index is not None:
         golden = builder.plain(index)
         if golden is None:
-            raise NoIntegerForm("its index is computed by operators without integer form")
+            raise MissingInput(index, "is computed by operators without integer form")
         if index.dtype == ir.DataType.INT64:
             golden = builder.emit(
                 "Cast", [golden], index, ir.DataType.INT32, name=f"{name}.index",
@@ -122,9 +120,10 @@ def gather(builder: Builder, node: ir.Node) -> None:
         result = builder.emit("IntEmbed", [golden, table], output, ir.DataType.UINT8, name=name)
     else:
         source = node.inputs[1]
-        golden = builder.plain(source) if source is not None else None
+        assert source is not None
+        golden = builder.plain(source)
         if golden is None:
-            raise NoIntegerForm("its index is computed by operators without integer form")
+            raise MissingInput(source, "is computed by operators without integer form")
         result = builder.emit(
             "Gather", [table, golden], output, ir.DataType.UINT8, name=name, domain=""
         )

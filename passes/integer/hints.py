@@ -1,0 +1,38 @@
+"""What a user can do about operators that have no integer form."""
+
+from __future__ import annotations
+
+GENERAL = "compile with --precision float32, or replace the operator"
+_RECURRENT = "recurrent layers have no integer form yet; use convolutions, or --precision float32"
+_CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
+_POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
+_QUANTIZED = "the model is quantized already: give actc the float model that it was made from"
+_SCORES = "export the network without it: the scores before it give the same class"
+_ATTENTION = "products of two activations, as in attention, have no integer form yet; " + GENERAL
+
+_BY_OPERATOR = {
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
+    **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
+    **dict.fromkeys(("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "TopK", "Unique"), _POST),
+    **dict.fromkeys(
+        (
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ),
+        _QUANTIZED,
+    ),
+    "Attention": _ATTENTION,
+    "Einsum": _ATTENTION,
+    "LogSoftmax": _SCORES,
+    "MatMul": _ATTENTION,
+}
+
+
+def hint(op_type: str) -> str:
+    """The help line for an operator of ONNX's own domain without an integer form."""
+    return _BY_OPERATOR.get(op_type, GENERAL)
