@@ -273,10 +273,11 @@ class Builder:
             self._refused.update(node.outputs)
 
     def _report(self, node: ir.Node, problem: NoIntegerForm) -> None:
+        reason = f" here: {problem}" if str(problem) else ""
         self.context.sink.add(
             Diagnostic(
                 "ACT0103",
-                f"operator {node.op_type} has no integer form{f' here: {problem}' if str(problem) else ''}",
+                f"operator {node.op_type} has no integer form{reason}",
                 place=Place(
                     self.context.file, str(node.name or node.outputs[0].name), node.op_type
                 ),
