@@ -39,13 +39,26 @@ CONV = "<strides=[2,1], pads=[1,0,2,1], dilations=[1,2], group={g}, kernel_shape
 ALL_CODES = np.arange(256, dtype=np.uint8)
 
 CASES = {
-    "IntConv": ("int32[a,b,c,d]", CONV.format(g=1), [_u8(2, 5, 9, 8), _i8(6, 5, 3, 2), _i32(1, 6, 1, 1), _u(131)]),
+    "IntConv": (
+        "int32[a,b,c,d]",
+        CONV.format(g=1),
+        [_u8(2, 5, 9, 8), _i8(6, 5, 3, 2), _i32(1, 6, 1, 1), _u(131)],
+    ),
     "IntConv-extreme": (
         "int32[a,b,c,d]",
         CONV.format(g=1),
-        [np.full((1, 64, 6, 6), 255, np.uint8), np.full((2, 64, 3, 2), -128, np.int8), _i32(1, 2, 1, 1), _u(0)],
+        [
+            np.full((1, 64, 6, 6), 255, np.uint8),
+            np.full((2, 64, 3, 2), -128, np.int8),
+            _i32(1, 2, 1, 1),
+            _u(0),
+        ],
     ),
-    "IntConv-depthwise": ("int32[a,b,c,d]", CONV.format(g=6), [_u8(2, 6, 9, 8), _i8(6, 1, 3, 2), _i32(1, 6, 1, 1), _u(3)]),
+    "IntConv-depthwise": (
+        "int32[a,b,c,d]",
+        CONV.format(g=6),
+        [_u8(2, 6, 9, 8), _i8(6, 1, 3, 2), _i32(1, 6, 1, 1), _u(3)],
+    ),
     "IntConv-1d": (
         "int32[a,b,c]",
         "<strides=[1], pads=[2,0], dilations=[1], group=2, kernel_shape=[3]>",
@@ -55,17 +68,38 @@ CASES = {
     "Requantize": (
         "uint8[a,b]",
         "",
-        [_i32(50, 40, bound=2**31 - 1), np.array(1234567, np.int32), _i(44), _u(128), _u(1), _u(250)],
+        [
+            _i32(50, 40, bound=2**31 - 1),
+            np.array(1234567, np.int32),
+            _i(44),
+            _u(128),
+            _u(1),
+            _u(250),
+        ],
     ),
     "Requantize-ties": (
         "uint8[a]",
         "",
-        [np.arange(-700, 700, dtype=np.int32), np.array(1, np.int32), _i(2), _u(100), _u(0), _u(255)],
+        [
+            np.arange(-700, 700, dtype=np.int32),
+            np.array(1, np.int32),
+            _i(2),
+            _u(100),
+            _u(0),
+            _u(255),
+        ],
     ),
     "Requantize-channels": (
         "uint8[a,b,c]",
         "",
-        [_i32(2, 5, 7, bound=2**22), RNG.integers(0, 2**24, (1, 5, 1), dtype=np.int32), _i(40), _u(7), _u(7), _u(255)],
+        [
+            _i32(2, 5, 7, bound=2**22),
+            RNG.integers(0, 2**24, (1, 5, 1), dtype=np.int32),
+            _i(40),
+            _u(7),
+            _u(7),
+            _u(255),
+        ],
     ),
     "Table": ("uint8[a]", "", [ALL_CODES, _u8(256)]),
     "ChannelTable": (
@@ -75,7 +109,11 @@ CASES = {
     ),
     "IntAdd": ("int32[a,b,c]", "", [_u8(2, 3, 4), _u8(3, 1), _i(1 << 21), _i(-77), _i(-12345)]),
     "IntMul": ("int32[a,b,c,d]", "", [_u8(2, 3, 4, 4), _u8(2, 3, 1, 1), _u(255), _u(9)]),
-    "IntReduceSum": ("int32[a,b,c,d]", "<keepdims=1>", [_u8(2, 3, 24, 24), _u(200), np.array([2, 3])]),
+    "IntReduceSum": (
+        "int32[a,b,c,d]",
+        "<keepdims=1>",
+        [_u8(2, 3, 24, 24), _u(200), np.array([2, 3])],
+    ),
     "IntSoftmax": (
         "float[a,b]",
         "<axis=1>",
@@ -93,7 +131,13 @@ CASES = {
     ),
     "IntEmbed": ("uint8[a,b,c]", "", [np.array([[-1, 0, 4, 5, 6, 99]], np.int32), _u8(6, 3)]),
 }
-TYPES = {np.uint8: "uint8", np.int8: "int8", np.int32: "int32", np.int64: "int64", np.float64: "double"}
+TYPES = {
+    np.uint8: "uint8",
+    np.int8: "int8",
+    np.int32: "int32",
+    np.int64: "int64",
+    np.float64: "double",
+}
 
 
 def _model(name: str, output: str, attributes: str, arrays: list[Any]) -> onnx.ModelProto:
@@ -124,7 +168,11 @@ def test_body_equals_reference(name: str) -> None:
 
 
 def test_every_operator_has_a_case() -> None:
-    integer = {name for name in dialect.OPERATORS if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm"}}
+    integer = {
+        name
+        for name in dialect.OPERATORS
+        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm"}
+    }
     assert integer == {name.split("-")[0] for name in CASES}
 
 
@@ -142,3 +190,47 @@ def test_max_pool_ceil_mode_matches_onnxruntime() -> None:
     )
     got = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
     np.testing.assert_array_equal(got, spec.run(model, {"x": x})["y"])
+
+
+def _float_model(call: str, constants: dict[str, Any]) -> ort.InferenceSession:
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21, "actc" : 1]>\n'
+        f"g (float[N,6] x) => (float[a,b] y) {{ y = actc.{call} }}"
+    )
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    model.functions.append(dialect.function_proto(call.split()[0]))
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def test_piecewise_linear_takes_the_right_segment_at_a_breakpoint() -> None:
+    constants = {
+        "b": np.array([-1.0, 0.5], np.float32),
+        "s": np.array([0.0, 2.0, -1.0], np.float32),
+        "c": np.array([7.0, 0.0, 3.0], np.float32),
+    }
+    x = np.array([[-3.0, -1.0, 0.0, 0.5, 0.4999, 9.0]], np.float32)
+    got = _float_model("PiecewiseLinear (x, b, s, c)", constants).run(None, {"x": x})[0]
+    np.testing.assert_array_equal(got, [[7.0, -2.0, 0.0, 2.5, np.float32(0.9998), -6.0]])
+
+
+def test_quantized_table_looks_up_the_code_of_its_input() -> None:
+    values = RNG.standard_normal(256).astype(np.float32)
+    constants = {
+        "s": np.array(0.5, np.float32),
+        "z": np.array(100, np.uint8),
+        "v": values,
+    }
+    x = np.array([[-1000.0, -50.0, 0.0, 0.25, 0.75, 1000.0]], np.float32)
+    got = _float_model("QuantizedTable (x, s, z, v)", constants).run(None, {"x": x})[0]
+    np.testing.assert_array_equal(got[0], values[[0, 0, 100, 100, 102, 255]])
+
+
+def test_layer_norm_follows_its_definition() -> None:
+    gamma, beta = (RNG.standard_normal((1, 6)).astype(np.float32) for _ in range(2))
+    x = RNG.standard_normal((3, 6)).astype(np.float32)
+    call = "LayerNorm <axis=1, epsilon=0.01> (x, g, b)"
+    got = _float_model(call, {"g": gamma, "b": beta}).run(None, {"x": x})[0]
+    centred = x - x.mean(axis=1, keepdims=True)
+    expected = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 0.01) * gamma + beta
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
