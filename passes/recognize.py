@@ -101,12 +101,29 @@ def _is_bias(node: ir.Node) -> bool:
 
 
 def _passed_source(node: ir.Node, sources: dict[ir.Value, _Source]) -> _Source | None:
-    if _is_bias(node):
+    """The source of what `node` gives, None when it joins values of different sources.
+
+    Where a vector of constants lies along another axis than those before it, a new
+    region starts at the node's one input.
+    """
+    if _is_bias(node) or _rounds(node):
         return None
     variable = [v for v in node.inputs if v is not None and constant(v) is None]
     if not variable or any(v not in sources for v in variable):
         return None
-    found = [sources[v] for v in variable]
+    joined = _joined(node, [sources[v] for v in variable])
+    if joined is None and len(set(variable)) == 1:
+        return _joined(node, [_Source(variable[0])])
+    return joined
+
+
+def _rounds(node: ir.Node) -> bool:
+    """Whether `node` computes in integers what `actc.ir.elementwise` does in reals."""
+    dtype = node.outputs[0].dtype
+    return is_op(node, "Div", "Pow") and dtype is not None and dtype.is_integer()
+
+
+def _joined(node: ir.Node, found: list[_Source]) -> _Source | None:
     start = found[0].value
     if any(f.value is not start for f in found) or not _is_float(start):
         return None
