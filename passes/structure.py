@@ -32,6 +32,8 @@ _REDUCTIONS = (
 _MOVES = ("Reshape", "Expand", "Squeeze", "Unsqueeze")
 _SCALES = (1.0, 0.1, 0.01, 3.0)
 """Sizes of the random tensors: small ones tell one epsilon from another."""
+_STEPS_BACK = 3
+_TOLERANCE = 2e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +54,52 @@ class Structure(Pass):
         _standard_layer_norms(model)
         for node in list(model.graph):
             if is_op(node, *_REDUCTIONS) and node.graph is not None:
-                _try_reduction(model, node)
+                if any(_try_source(model, source) for source in _sources(node)):
+                    remove_dead(model.graph)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 
 
-def _try_reduction(model: ir.Model, reduction: ir.Node) -> None:
-    source = reduction.inputs[0]
-    shape = None if source is None else dims(source)
-    if source is None or shape is None or None in shape[1:] or len(shape) < 2:
-        return
-    if source.dtype != ir.DataType.FLOAT:
-        return
+def _sources(reduction: ir.Node) -> list[ir.Value]:
+    """What a reduction reads, and what that is computed from, elementwise: nearest first."""
+    found: list[ir.Value] = []
+    value = reduction.inputs[0]
+    while value is not None and len(found) < _STEPS_BACK:
+        found.append(value)
+        node = value.producer()
+        if node is None or not is_elementwise(node):
+            break
+        variable = {v for v in node.inputs if v is not None and constant(v) is None}
+        value = variable.pop() if len(variable) == 1 else None
+    return found
+
+
+def _try_source(model: ir.Model, source: ir.Value) -> bool:
+    """Look for a normalization of `source`; whether one was found and replaced."""
+    shape = dims(source)
+    if shape is None or None in shape[1:] or len(shape) < 2 or source.dtype != ir.DataType.FLOAT:
+        return False
     nodes, candidates = _closure(model.graph, source)
     if not candidates:
-        return
+        return False
     x = _samples(shape)
-    results = run_nodes(model, nodes, {source: x}, candidates)
+    batch = shape[0] or len(x)
+    parts = [
+        run_nodes(model, nodes, {source: x[start : start + batch]}, candidates)
+        for start in range(0, len(x), batch)
+    ]
+    results = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
     numbers = _small_constants(nodes)
     for value, y in reversed(list(zip(candidates, results, strict=True))):
         for axis in range(1, len(shape)):
             if _matches_softmax(x, y, axis):
                 _put_softmax(model, source, value, axis)
-                return
+                return True
             fitted = _fit_layer_norm(x, y, axis, numbers)
             if fitted is not None:
                 _put_layer_norm(model, source, value, axis, *fitted)
-                return
+                return True
+    return False
 
 
 def _closure(graph: ir.Graph, source: ir.Value) -> tuple[list[ir.Node], list[ir.Value]]:
@@ -102,10 +123,12 @@ def _closure(graph: ir.Graph, source: ir.Value) -> tuple[list[ir.Node], list[ir.
 
 
 def _samples(shape: tuple[int | None, ...]) -> Array:
+    """Random tensors of every size in _SCALES: as many whole batches as that takes."""
     generator = np.random.default_rng(1)
-    batch = shape[0] or len(_SCALES)
-    x = generator.standard_normal((batch, *(s or 1 for s in shape[1:])))
-    factors = np.resize(np.array(_SCALES), batch).reshape(-1, *([1] * (len(shape) - 1)))
+    batch = shape[0] or 1
+    count = batch * -(-len(_SCALES) // batch)
+    x = generator.standard_normal((count, *(s or 1 for s in shape[1:])))
+    factors = np.resize(np.array(_SCALES), count).reshape(-1, *([1] * (len(shape) - 1)))
     return ((x + 0.3) * factors).astype(np.float32)
 
 
@@ -150,9 +173,14 @@ def _fit_layer_norm(
         error = float(np.abs(rows * gamma[:, None] + beta[:, None] - targets).max())
         if best is None or error < best[0]:
             best = (error, gamma, beta, epsilon)
-    if best is None or best[0] > 2e-4 * max(1.0, float(np.abs(y).max())):
+    if best is None:
         return None
-    return best[1], best[2], best[3]
+    error, gamma, beta, epsilon = best
+    # Measured against what is left without the offset, or any small function would fit.
+    spread = np.abs(np.moveaxis(y, axis, -1) - beta).max()
+    if error > _TOLERANCE * float(spread) + 1e-6 * float(np.abs(y).max()):
+        return None
+    return gamma, beta, epsilon
 
 
 def _put_softmax(model: ir.Model, source: ir.Value, old: ir.Value, axis: int) -> None:
