@@ -53,9 +53,10 @@ class Structure(Pass):
         """Apply the rules."""
         _standard_layer_norms(model)
         for node in list(model.graph):
-            if is_op(node, *_REDUCTIONS) and node.graph is not None:
-                if any(_try_source(model, source) for source in _sources(node)):
-                    remove_dead(model.graph)
+            if node.graph is None or not is_op(node, *_REDUCTIONS):
+                continue
+            if any(_try_source(model, source) for source in _sources(node)):
+                remove_dead(model.graph)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 
