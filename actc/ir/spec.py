@@ -171,6 +171,12 @@ def max_pool(
     return np.asarray(windows.max(axis=tuple(range(2 + spatial, 2 + 2 * spatial))))
 
 
+def quantize_linear(x: Array, scale: Array, zero: Array) -> Array:
+    """QuantizeLinear to uint8 (onnx's reference converts to integers before it saturates)."""
+    steps = np.rint(x / scale) + np.float32(zero)
+    return np.where(np.isnan(steps), 0, np.clip(steps, 0, 255)).astype(np.uint8)
+
+
 def _operator(
     name: str, function: Any, attributes: tuple[str, ...] = (), domain: str = DOMAIN
 ) -> type[OpRun]:
@@ -210,6 +216,7 @@ SPECIFICATION: list[type[OpRun]] = [
     _operator("IntSoftmax", int_softmax, ("axis",)),
     _operator("IntLayerNorm", int_layer_norm, ("axis", "count")),
     _operator("IntEmbed", int_embed),
+    _operator("QuantizeLinear", quantize_linear, domain=""),
     type("MaxPool", (OpRun,), {"op_domain": "", "_run": _run_max_pool}),
 ]
 

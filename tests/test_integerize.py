@@ -1,0 +1,586 @@
+"""Golden models: exact against their specification, close to float, for every operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import network, normal, prepared, proto_of, random_data, run
+
+from actc.compiler import default_pipeline
+from actc.errors import ModelError
+from actc.ir import spec
+from actc.ir.context import context_of
+from actc.passes.integerize import HANDLERS
+from actc.pipeline import Verify
+
+Array = np.ndarray[Any, Any]
+
+_FLOAT_ALLOWED = {"QuantizeLinear", "DequantizeLinear", "IntSoftmax"}
+
+
+def golden_of(
+    model: onnx.ModelProto, data: Mapping[str, Array], method: str = "minmax"
+) -> onnx.ModelProto:
+    pipeline = default_pipeline("int8", "auto", method)
+    result = pipeline.run(prepared(model, data), [Verify()])
+    return proto_of(result)
+
+
+def compiled(
+    model: onnx.ModelProto,
+    data: Mapping[str, Array] | None = None,
+    *,
+    noise: float = 0.03,
+    method: str = "minmax",
+) -> onnx.ModelProto:
+    """Golden of `model`: valid, exact, integer inside, and within `noise` (relative RMS)."""
+    feeds = random_data(model, 32) if data is None else dict(data)
+    golden = golden_of(model, feeds, method)
+    onnx.checker.check_model(golden, full_check=True)
+    assert_integer(golden)
+    exact, got, reference = spec.run(golden, feeds), run(golden, feeds), run(model, feeds)
+    assert list(got) == list(reference)
+    for name, array in exact.items():
+        assert array.dtype == got[name].dtype == np.float32
+        np.testing.assert_array_equal(got[name].view(np.uint32), array.view(np.uint32))
+        assert got[name].shape == reference[name].shape
+        error = got[name].astype(np.float64) - reference[name]
+        size = np.sqrt(np.mean(reference[name].astype(np.float64) ** 2))
+        assert np.sqrt(np.mean(error**2)) <= noise * max(size, 1e-6), name
+    return golden
+
+
+def assert_integer(golden: onnx.ModelProto) -> None:
+    """No float tensor between the quantizers, but the result of IntSoftmax."""
+    model = ir.from_proto(golden)
+    for node in model.graph:
+        floats = [v for v in node.outputs if v.dtype is None or v.dtype.is_floating_point()]
+        assert not floats or node.op_type in _FLOAT_ALLOWED, node.op_type
+    assert golden.ir_version == 10
+    assert {o.domain: o.version for o in golden.opset_import} == {"": 21, "actc": 1}
+
+
+def ops(golden: onnx.ModelProto) -> list[str]:
+    edges = ("QuantizeLinear", "DequantizeLinear")
+    return [node.op_type for node in golden.graph.node if node.op_type not in edges]
+
+
+def initializer(golden: onnx.ModelProto, suffix: str) -> Array:
+    (found,) = [t for t in golden.graph.initializer if t.name.endswith(suffix)]
+    return onnx.numpy_helper.to_array(found)
+
+
+FRONT = "h = Conv <pads = [1,1,1,1]> (x, w)\n"
+FRONT_WEIGHTS = {"w": normal(6, 3, 3, 3, scale=0.3)}
+IMAGE = "float[N,3,8,8] x => float[N,a,b,c] y"
+FLAT = "float[N,3,8,8] x => float[N,a] y"
+
+HANDLER_CASES: dict[str, tuple[str, str, dict[str, Array], list[str]]] = {
+    # name: signature, body, weights, golden operators behind the first convolution
+    "Add": (IMAGE, "g = Neg (x)\n k = Conv (g, v)\n y = Add (h, k)", {"v": normal(6, 3, 1, 1)}, []),
+    "Add-broadcast": (
+        IMAGE,
+        "p = GlobalAveragePool (h)\n y = Add (h, p)",
+        {},
+        ["IntReduceSum", "Requantize", "IntAdd"],
+    ),
+    "Add-constant": (IMAGE, "y = Add (h, c)", {"c": normal(6, 8, 8)}, ["IntAdd"]),
+    "Sub": (
+        IMAGE,
+        "p = GlobalAveragePool (h)\n y = Sub (p, h)",
+        {},
+        ["IntReduceSum", "Requantize", "IntAdd"],
+    ),
+    "Mul": (
+        IMAGE,
+        "p = GlobalMaxPool (h)\n y = Mul (h, p)",
+        {},
+        ["ReduceMax", "IntMul"],
+    ),
+    "Mul-constant": (IMAGE, "y = Mul (c, h)", {"c": normal(6, 8, 8)}, ["IntMul"]),
+    "AveragePool": (IMAGE, "y = AveragePool <kernel_shape = [2,3]> (h)", {}, ["IntConv"]),
+    "AveragePool-padded": (
+        IMAGE,
+        "y = AveragePool <kernel_shape = [3,3], pads = [1,0,1,2], strides = [2,1],"
+        " count_include_pad = 1> (h)",
+        {},
+        ["IntConv"],
+    ),
+    "Concat": (
+        IMAGE,
+        "t = Mul (h, ten)\n s = Tanh (h)\n y = Concat <axis = 1> (h, s, x)",
+        {"ten": np.array(10, np.float32)},
+        [],
+    ),
+    "Concat-constant": (
+        IMAGE,
+        "r = Reshape (h, shape)\n y = Concat <axis = 1> (r, c)",
+        {"shape": np.array([1, -1, 8, 8]), "c": normal(1, 2, 8, 8)},
+        [],
+    ),
+    "Conv": (
+        IMAGE,
+        "y = Conv <strides = [2,1]> (h, v, b)",
+        {"v": normal(4, 6, 3, 2), "b": normal(4)},
+        ["IntConv"],
+    ),
+    "GlobalAveragePool": (IMAGE, "y = GlobalAveragePool (h)", {}, ["IntReduceSum"]),
+    "GlobalMaxPool": (IMAGE, "y = GlobalMaxPool (h)", {}, ["ReduceMax"]),
+    "MatMul": (IMAGE, "y = MatMul (h, v)", {"v": normal(8, 5)}, ["IntMatMul"]),
+    "MatMul-bias": (
+        IMAGE,
+        "p = MatMul (h, v)\n y = Add (b, p)",
+        {"v": normal(8, 5), "b": normal(5)},
+        ["IntMatMul"],
+    ),
+    "MaxPool": (
+        IMAGE,
+        "y = MaxPool <kernel_shape = [3,3], pads = [1,1,1,1], strides = [2,2]> (h)",
+        {},
+        ["MaxPool"],
+    ),
+    "MaxPool-ceil": (
+        IMAGE,
+        "y = MaxPool <kernel_shape = [3,2], strides = [2,3], ceil_mode = 1> (h)",
+        {},
+        ["MaxPool"],
+    ),
+    "ReduceMax": (FLAT, "y = ReduceMax <keepdims = 0> (h, axes)", {"axes": np.array([-1, 2])}, []),
+    "ReduceMean": (
+        FLAT,
+        "y = ReduceMean <keepdims = 0> (h, axes)",
+        {"axes": np.array([2, -1])},
+        ["IntReduceSum"],
+    ),
+    "ReduceMean-kept": (IMAGE, "y = ReduceMean (h, axes)", {"axes": np.array([1])}, []),
+    "Softmax": (IMAGE, "y = Softmax <axis = 1> (h)", {}, ["IntSoftmax"]),
+    "Softmax-inside": (
+        IMAGE,
+        "s = Softmax (h)\n y = MatMul (s, v)",
+        {"v": normal(8, 5)},
+        ["IntSoftmax", "IntMatMul"],
+    ),
+    "LayerNorm": (
+        IMAGE,
+        "y = LayerNormalization (h, g, b)",
+        {"g": normal(8), "b": normal(8, seed=1)},
+        ["IntLayerNorm"],
+    ),
+    "Activation": (IMAGE, "s = Sigmoid (h)\n y = Mul (h, s)", {}, ["Table"]),
+    "Activation-family": (
+        IMAGE,
+        "y = PRelu (h, s)",
+        {"s": np.linspace(-0.5, 0.5, 6, dtype=np.float32).reshape(6, 1, 1)},
+        ["ChannelTable"],
+    ),
+    "Activation-clamp": (IMAGE, "y = Relu (h)", {}, []),
+    "Activation-clamp-inside": (
+        IMAGE,
+        "r = Clip (h, low, high)\n y = Conv (r, v)",
+        {"v": normal(4, 6, 1, 1), "low": np.float32(-0.5), "high": np.float32(2)},
+        ["IntConv"],
+    ),
+    "Reshape": (FLAT, "y = Reshape (h, shape)", {"shape": np.array([-1, 384])}, ["Reshape"]),
+    "Flatten": (FLAT, "y = Flatten (h)", {}, ["Flatten"]),
+    "Transpose": (IMAGE, "y = Transpose <perm = [0,2,3,1]> (h)", {}, ["Transpose"]),
+    "Squeeze": (
+        "float[N,3,8,8] x => float[N,a,b] y",
+        "p = GlobalMaxPool (h)\n y = Squeeze (p, axes)",
+        {"axes": np.array([-1])},
+        ["ReduceMax", "Squeeze"],
+    ),
+    "Unsqueeze": (
+        "float[N,3,8,8] x => float[N,a,b,c,d] y",
+        "y = Unsqueeze (h, axes)",
+        {"axes": np.array([2])},
+        ["Unsqueeze"],
+    ),
+    "Slice": (
+        IMAGE,
+        "y = Slice (h, start, end, axes, steps)",
+        {
+            "start": np.array([1, -1]),
+            "end": np.array([5, -9]),
+            "axes": np.array([1, 3]),
+            "steps": np.array([2, -2]),
+        },
+        ["Slice"],
+    ),
+    "Split": (
+        "float[N,3,8,8] x => float[N,a,b,c] y, float[N,d,e,f] z",
+        "y, z = Split <axis = 1> (h, sizes)",
+        {"sizes": np.array([2, 4])},
+        ["Split"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HANDLER_CASES)
+def test_operator(name: str) -> None:
+    signature, body, weights, expected = HANDLER_CASES[name]
+    golden = compiled(network(signature, FRONT + body, {**FRONT_WEIGHTS, **weights}))
+    found = [op for op in ops(golden) if op not in ("Requantize",)][1:]
+    if expected:
+        assert found == [op for op in expected if op != "Requantize"]
+
+
+def test_every_handler_has_a_case() -> None:
+    covered = {name.split("-")[0] for name in HANDLER_CASES}
+    elsewhere = {"Gather", "Identity", "And", "Less", "GreaterOrEqual", "Where"}
+    assert {op for _, op in HANDLERS} - elsewhere == covered
+
+
+@pytest.mark.parametrize(
+    ("signature", "attributes", "shape"),
+    [
+        ("float[N,4,9] x => float[N,a,b] y", "pads = [2,0], strides = [2]", (6, 4, 3)),
+        ("float[N,4,9,8] x => float[N,a,b,c] y", "group = 4, pads = [1,1,1,1]", (8, 1, 3, 3)),
+        ("float[N,4,9,8] x => float[N,a,b,c] y", "group = 2, dilations = [2,1]", (6, 2, 3, 2)),
+        ("float[N,4,9,8] x => float[N,a,b,c] y", 'auto_pad = "SAME_UPPER"', (5, 4, 2, 4)),
+        ("float[N,2,5,6,4] x => float[N,a,b,c,d] y", "pads = [1,1,1,1,1,1]", (3, 2, 3, 3, 3)),
+    ],
+)
+def test_convolutions(signature: str, attributes: str, shape: tuple[int, ...]) -> None:
+    model = network(signature, f"y = Conv <{attributes}> (x, w)", {"w": normal(*shape)})
+    assert ops(compiled(model)) == ["IntConv"]
+
+
+def test_negated_sum() -> None:
+    """Both operands of a Sub, in both orders, with scales a thousand times apart."""
+    body = "a = MatMul (x, v)\n b = MatMul (x, w)\n y = Sub (a, b)\n z = Sub (b, a)"
+    weights = {"v": normal(4, 5), "w": normal(4, 5, seed=1, scale=1e-3)}
+    compiled(network("float[N,4] x => float[N,5] y, float[N,5] z", body, weights))
+
+
+def test_rows_of_a_matrix() -> None:
+    weights = {"t": normal(9, 6), "w": normal(6, 4)}
+    model = network(
+        "int64[N,5] i => float[N,5,4] y", "r = Gather (t, i)\n y = MatMul (r, w)", weights
+    )
+    golden = compiled(model, {"i": np.arange(45).reshape(9, 5) % 9})
+    assert ops(golden) == ["Gather", "IntMatMul"]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_one_hot_rows(dtype: str) -> None:
+    kind = np.dtype(dtype)
+    body = "u = Unsqueeze (i, last)\n e = Equal (u, codes)\n o = Cast <to = 1> (e)\n"
+    body += "r = MatMul (o, t)\n q = Add (r, b)\n s = Tanh (q)\n y = MatMul (s, w)"
+    weights = {
+        "last": np.array([-1]),
+        "codes": np.arange(7, dtype=kind),
+        "t": normal(7, 6),
+        "b": normal(6),
+        "w": normal(6, 4),
+    }
+    model = network(f"{dtype}[N,5] i => float[N,5,4] y", body, weights)
+    data = (np.arange(50).reshape(10, 5) % 10 - 2).astype(kind)  # some codes are out of range
+    golden = compiled(model, {"i": data})
+    assert [op for op in ops(golden) if op != "Cast"] == ["IntEmbed", "IntMatMul"]
+
+
+def test_shared_values_are_quantized_once() -> None:
+    body = FRONT + "s = Tanh (h)\n a = Conv (s, v)\n b = Conv (s, v)\n y = Add (a, b)"
+    golden = compiled(network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 6, 1, 1)}))
+    assert ops(golden).count("Table") == 1
+    assert [n.op_type for n in golden.graph.node].count("QuantizeLinear") == 1
+
+
+def test_a_linear_output_is_dequantized_without_rounding_to_eight_bits() -> None:
+    model = network("float[N,4] x => float[N,5] y", "y = MatMul (x, w)", {"w": normal(4, 5)})
+    golden = compiled(model, noise=0.012)
+    assert [n.op_type for n in golden.graph.node] == [
+        "QuantizeLinear",
+        "IntMatMul",
+        "DequantizeLinear",
+    ]
+    values = run(golden, random_data(model, 256))["y"]
+    assert len(np.unique(values[:, 0])) > 150
+
+
+def test_a_value_that_is_output_and_goes_on() -> None:
+    body = "h = MatMul (x, w)\n y = MatMul (h, v)"
+    weights = {"w": normal(4, 5), "v": normal(5, 3)}
+    compiled(network("float[N,4] x => float[N,5] h, float[N,3] y", body, weights))
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
+def test_every_calibration_method(method: str) -> None:
+    body = FRONT + "s = Sigmoid (h)\n m = Mul (s, h)\n y = Conv (m, v)"
+    model = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 6, 1, 1)})
+    compiled(model, noise=0.06 if method == "entropy" else 0.03, method=method)
+
+
+def test_operators_without_integer_form_are_reported_together() -> None:
+    body = (
+        FRONT
+        + """
+      a = InstanceNormalization (h, g, g)
+      b = LpPool <kernel_shape = [2,2]> (x)
+      c = Concat <axis = 1> (a, h)
+      d = CumSum (c, axis)
+      e = Tanh (d)
+      f = GlobalLpPool (b)
+      y = MatMul (e, v)
+      z = Conv (f, u)
+    """
+    )
+    weights = {
+        **FRONT_WEIGHTS,
+        "g": np.ones(6, np.float32),
+        "axis": np.array(1),
+        "v": normal(8, 2),
+        "u": normal(2, 3, 1, 1),
+    }
+    signature = "float[N,3,8,8] x => float[N,12,8,2] y, float[N,2,1,1] z"
+    model = network(signature, body, weights)
+    for node, name in zip(model.graph.node, "habcdefyz", strict=True):
+        node.name = f"/{name}"
+    with pytest.raises(ModelError) as caught:
+        golden_of(model, random_data(model))
+    found = [(d.code, d.place.node, d.place.op) for d in caught.value.diagnostics]
+    assert found == [
+        ("ACT0103", "/a", "InstanceNormalization"),
+        ("ACT0103", "/b", "LpPool"),
+        ("ACT0103", "/d", "CumSum"),
+        ("ACT0103", "/f", "GlobalLpPool"),
+    ]
+    assert all(d.help for d in caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("body", "weights", "op", "reason"),
+    [
+        ("y = Conv (h, k)", {}, "Conv", "not constant"),
+        (
+            "y = AveragePool <kernel_shape = [3,3], pads = [1,1,1,1]> (h)",
+            {},
+            "AveragePool",
+            "count_include_pad",
+        ),
+        (
+            "y = AveragePool <kernel_shape = [3,3], strides = [2,2], ceil_mode = 1> (h)",
+            {},
+            "AveragePool",
+            "ceil_mode",
+        ),
+        ("y = ReduceMean (h, a)", {"a": np.array([0])}, "ReduceMean", "batch"),
+        ("y = MatMul (h, h)", {}, "MatMul", "two tensors"),
+        ("y = Div (h, x1)", {}, "Div", ""),
+    ],
+)
+def test_reasons(body: str, weights: dict[str, Array], op: str, reason: str) -> None:
+    front = FRONT + ("k = Reshape (x, s)\n" if "k)" in body else "")
+    front += "x1 = GlobalMaxPool (h)\n" if "x1" in body else ""
+    extra = {"s": np.array([-1, 6, 1, 1])} if "k)" in body else {}
+    model = network(IMAGE, front + body, {**FRONT_WEIGHTS, **weights, **extra})
+    model.graph.node[-1].name = "/the/node"
+    with pytest.raises(ModelError) as caught:
+        golden_of(model, random_data(model))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.place.node, found.place.op) == ("ACT0103", "/the/node", op)
+    assert reason in found.message
+
+
+def test_a_bias_that_depends_on_the_input_is_not_dropped() -> None:
+    body = "b = ReduceMax <keepdims = 0> (x, axes)\n y = Conv (x, w, b)"
+    weights = {"w": normal(6, 3, 1, 1), "axes": np.array([0, 1, 2, 3])}
+    weights["axes"] = np.array([0, 2, 3])
+    weights["w"] = normal(3, 3, 1, 1)
+    model = network("float[N,3,4,4] x => float[N,3,4,4] y", body, weights)
+    with pytest.raises(ModelError) as caught:
+        golden_of(model, random_data(model))
+    assert all(d.code == "ACT0103" for d in caught.value.diagnostics)
+
+
+def test_sums_that_do_not_fit_32_bits() -> None:
+    model = network(
+        "float[N,70000] x => float[N,1] y",
+        "y = MatMul (x, w)",
+        {"w": np.ones((70000, 1), np.float32)},
+    )
+    with pytest.raises(ModelError) as caught:
+        golden_of(model, {"x": np.abs(normal(2, 70000))})
+    (found,) = caught.value.diagnostics
+    assert "32 bits" in found.message
+
+
+def test_a_bias_far_larger_than_the_weights() -> None:
+    """Its channel takes a coarser scale; the bias itself stays right."""
+    bias = np.array([1e6, 0.1, -1e6], np.float32)
+    body = "h = MatMul (x, w)\n y = Add (h, b)"
+    model = network(
+        "float[N,4] x => float[N,3] y", body, {"w": normal(4, 3, scale=1e-3), "b": bias}
+    )
+    golden = compiled(model)
+    y = run(golden, random_data(model, 8))["y"]
+    np.testing.assert_allclose(y[:, [0, 2]], np.broadcast_to(bias[[0, 2]], (8, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_channels_that_are_all_zero(relu: bool) -> None:
+    weights = {"w": normal(6, 3, 3, 3), "v": normal(4, 6, 1, 1), "b": normal(6)}
+    weights["w"][2] = 0
+    weights["v"][1] = 0
+    step = "r = Relu (h)" if relu else "r = Tanh (h)"
+    model = network(IMAGE, f"h = Conv (x, w, b)\n {step}\n y = Conv (r, v)", weights)
+    y = run(compiled(model), random_data(model, 32))["y"]
+    np.testing.assert_array_equal(y[:, 1], 0)
+
+
+def test_an_input_that_is_always_zero() -> None:
+    body = FRONT + "s = Tanh (h)\n y = Conv (s, v)"
+    model = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(2, 6, 1, 1)})
+    golden = compiled(model, {"x": np.zeros((4, 3, 8, 8), np.float32)})
+    assert not run(golden, {"x": np.zeros((1, 3, 8, 8), np.float32)})["y"].any()
+
+
+@pytest.mark.parametrize("offset", [-9.0, 7.0])
+def test_ranges_on_one_side_of_zero(offset: float) -> None:
+    data = {"x": np.clip(normal(32, 3, 8, 8) * 0.5, -2, 2) + np.float32(offset)}
+    body = FRONT + "e = Sigmoid (h)\n m = Neg (e)\n y = Conv (m, v)"
+    compiled(network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(2, 6, 1, 1)}), data)
+
+
+def test_values_far_from_calibration_saturate() -> None:
+    """Outside the calibrated range the two executions still agree, and nothing wraps around."""
+    body = FRONT + "s = Softplus (h)\n p = GlobalAveragePool (s)\n y = Conv (p, v)"
+    model = network(IMAGE, body, {**FRONT_WEIGHTS, "v": np.abs(normal(2, 6, 1, 1))})
+    golden = golden_of(model, random_data(model, 16))
+    largest = run(golden, random_data(model, 16))["y"].max()
+    for scale in (1e3, -1e3, 1e30):
+        feeds = {"x": normal(4, 3, 8, 8) * np.float32(scale)}
+        got, exact = run(golden, feeds)["y"], spec.run(golden, feeds)["y"]
+        np.testing.assert_array_equal(got, exact)
+        assert (got >= 0).all()
+        assert got.max() < 10 * largest
+
+
+def test_formats_and_sites_are_recorded() -> None:
+    body = FRONT + "s = Sigmoid (h)\n y = Conv (s, v)"
+    model = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(2, 6, 1, 1)})
+    result = default_pipeline("int8", "auto", "minmax").run(prepared(model))
+    (site,) = context_of(result).sites.values()
+    tables = [node for node in result.graph if node.op_type == "Table"]
+    (table,) = tables
+    assert table.outputs[0].metadata_props["actc.site"] == site.id
+    assert float(table.outputs[0].metadata_props["actc.scale"]) > 0
+    assert 0 <= int(table.outputs[0].metadata_props["actc.zero_point"]) <= 255
+    assert site.form == "table"
+    assert 0 < site.details["rms_error"] <= site.details["max_error"] < 1 / 100
+
+
+# Random networks.
+
+_ACTIVATIONS = (
+    "Relu ({0})",
+    "Tanh ({0})",
+    "Sigmoid ({0})",
+    "HardSwish ({0})",
+    "Elu ({0})",
+    "Mish ({0})",
+)
+_LAYER = st.fixed_dictionaries(
+    {
+        "kernel": st.sampled_from([1, 2, 3]),
+        "stride": st.sampled_from([1, 1, 2]),
+        "pad": st.integers(0, 2),
+        "dilation": st.sampled_from([1, 1, 2]),
+        "group": st.sampled_from([1, 1, 2, 4]),
+        "bias": st.booleans(),
+        "activation": st.sampled_from([*_ACTIVATIONS, None]),
+        "then": st.sampled_from(["", "", "residual", "maxpool", "averagepool", "concat", "scale"]),
+    }
+)
+
+
+class _Stack:
+    """A network under construction: layer upon layer, as text and weights."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = np.random.default_rng(seed)
+        self.weights: dict[str, Array] = {}
+        self.lines: list[str] = []
+        self.value, self.channels, self.size = "x", 4, 12
+
+    def weight(self, name: str, *shape: int) -> str:
+        fan = int(np.prod(shape[1:])) or 1
+        numbers = self.generator.standard_normal(shape) / np.sqrt(fan)
+        self.weights[name] = numbers.astype(np.float32)
+        return name
+
+    def add(self, number: int, layer: dict[str, Any]) -> None:
+        """A convolution, its activation and what follows; nothing where the image is too small."""
+        kernel, stride, dilation = layer["kernel"], layer["stride"], layer["dilation"]
+        reach = (kernel - 1) * dilation + 1
+        pad = min(layer["pad"], reach - 1)
+        extent = (self.size + 2 * pad - reach) // stride + 1
+        if extent < 2:
+            return
+        group = layer["group"]
+        operands = [
+            self.value,
+            self.weight(f"w{number}", 8, self.channels // group, kernel, kernel),
+        ]
+        if layer["bias"]:
+            operands.append(self.weight(f"b{number}", 8))
+        made = f"c{number}"
+        self.lines.append(
+            f"{made} = Conv <strides = [{stride},{stride}], pads = [{pad},{pad},{pad},{pad}],"
+            f" dilations = [{dilation},{dilation}], group = {group}> ({', '.join(operands)})"
+        )
+        if layer["activation"]:
+            self.lines.append(f"a{number} = {layer['activation'].format(made)}")
+            made = f"a{number}"
+        self.then(number, layer["then"], made, extent)
+
+    def then(self, number: int, step: str, made: str, extent: int) -> None:
+        out, lines, channels = f"t{number}", self.lines, 8
+        if step == "residual" and (extent, self.channels) == (self.size, 8):
+            lines.append(f"{out} = Add ({made}, {self.value})")
+        elif step == "maxpool":
+            lines.append(f"{out} = MaxPool <kernel_shape = [2,2], pads = [0,0,1,1]> ({made})")
+        elif step == "averagepool":
+            lines.append(f"{out} = AveragePool <kernel_shape = [2,2]> ({made})")
+            extent -= 1
+        elif step == "concat":
+            lines.append(f"n{number} = Neg ({made})")
+            lines.append(f"{out} = Concat <axis = 1> ({made}, n{number})")
+            channels = 16
+        elif step == "scale":
+            lines.append(f"g{number} = GlobalAveragePool ({made})")
+            lines.append(f"s{number} = Sigmoid (g{number})")
+            lines.append(f"{out} = Mul ({made}, s{number})")
+        else:
+            out = made
+        self.value, self.size, self.channels = out, extent, channels
+
+
+def _random_network(layers: list[dict[str, Any]], head: str, seed: int) -> onnx.ModelProto:
+    stack = _Stack(seed)
+    for number, layer in enumerate(layers):
+        stack.add(number, layer)
+    if head == "mean":
+        stack.lines.append(f"f = ReduceMean <keepdims = 0> ({stack.value}, axes)")
+        stack.weights["axes"] = np.array([2, 3])
+    else:
+        stack.lines.append(f"m = GlobalMaxPool ({stack.value})\n f = Flatten (m)")
+    stack.weight("last", stack.channels, 5)
+    stack.lines.append("y = MatMul (f, last)")
+    return network("float[N,4,12,12] x => float[N,5] y", "\n".join(stack.lines), stack.weights)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(_LAYER, min_size=1, max_size=4), st.sampled_from(["mean", "max"]), st.integers(0, 99)
+)
+def test_random_networks(layers: list[dict[str, Any]], head: str, seed: int) -> None:
+    model = _random_network(layers, head, seed)
+    compiled(model, random_data(model, 24, seed), noise=0.12)
