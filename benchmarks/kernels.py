@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnxruntime as ort
 import tvm
 from onnx import TensorProto, helper, numpy_helper
@@ -30,7 +29,9 @@ from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
 from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, fold_bias, padded
 
 COPIES = 9
-ROUNDS = 15
+ROUNDS = 25
+SLICE = 1e-3
+"""Seconds of one timing; short, so that few are interrupted."""
 SHIFT = 36
 
 
@@ -148,7 +149,8 @@ def ort_model(spec: ConvSpec, data: Operands, copies: int) -> bytes:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     domains = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return onnx.helper.make_model(graph, opset_imports=domains, ir_version=10).SerializeToString()
+    model = helper.make_model(graph, opset_imports=domains, ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 def ort_call(spec: ConvSpec, data: Operands, copies: int) -> Callable[[], None]:
@@ -188,7 +190,9 @@ def actc_call(spec: ConvSpec, data: Operands) -> Callable[[], float]:
         operands.append(data.table)
     operands.append(np.zeros((1, spec.out_h, spec.out_w, lanes), np.uint8))
     tensors = [tvm.runtime.tensor(operand) for operand in operands]
-    timer = module.mod.time_evaluator("conv", tvm.cpu(), number=50)
+    first = module.mod.time_evaluator("conv", tvm.cpu(), number=3)(*tensors).mean
+    number = max(1, min(1000, int(SLICE / first)))
+    timer = module.mod.time_evaluator("conv", tvm.cpu(), number=number)
     return lambda: float(timer(*tensors).mean) * 1e6
 
 
@@ -206,7 +210,7 @@ def measure(spec: ConvSpec) -> tuple[float, float, float]:
     table = replace(spec, epilogue=replace(spec.epilogue, kind="requantize+table"))
     plain_call, table_call = actc_call(spec, data), actc_call(table, data)
     many, single = ort_call(spec, data, COPIES), ort_call(spec, data, 1)
-    number = max(2, min(50, int(2000 / microseconds(many, 3))))
+    number = max(1, min(50, int(SLICE * 1e6 / microseconds(many, 3))))
     samples = []
     for _ in range(ROUNDS):
         layer = (microseconds(many, number) - microseconds(single, number)) / (COPIES - 1)

@@ -137,9 +137,10 @@ class Case:
                 outs = slice(g * per_out, (g + 1) * per_out)
                 taps = self.weight[outs, :, ky, kx].astype(np.int64)
                 total[..., outs] += x[:, rows, columns, g * per_in : (g + 1) * per_in] @ taps.T
-        return total
+        result: npt.NDArray[np.int64] = total
+        return result
 
-    def expected(self) -> npt.NDArray[np.generic]:
+    def expected(self) -> npt.NDArray[Any]:
         """The layer's result from the definition."""
         epilogue = self.spec.epilogue
         total = self.accumulators()
@@ -148,14 +149,15 @@ class Case:
         # Python integers: nothing can overflow here.
         product = total.astype(object) * self.multiplier.astype(object)
         moved = (product + (1 << (epilogue.shift - 1))) >> epilogue.shift
-        codes = np.clip(moved + epilogue.zero, epilogue.low, epilogue.high).astype(np.int64)
+        clamped = np.clip(moved + epilogue.zero, epilogue.low, epilogue.high)
+        codes = np.asarray(clamped, np.int64)
         if epilogue.kind == "requantize+table":
             return self.table[codes]
         if epilogue.kind == "requantize+channel_table":
             return self.table[codes + 256 * np.arange(self.spec.out_c)]
         return codes.astype(np.uint8)
 
-    def actual(self, features: frozenset[str]) -> npt.NDArray[np.generic]:
+    def actual(self, features: frozenset[str]) -> npt.NDArray[Any]:
         """The compiled kernel's result; the input's padding lanes hold garbage."""
         conv = self.spec
         in_pad, out_pad = padded(conv.in_c) - conv.in_c, padded(conv.out_c) - conv.out_c
@@ -171,7 +173,7 @@ class Case:
         compiled(conv, features)["conv"](
             *(tvm.runtime.tensor(operand) for operand in operands), out
         )
-        result: npt.NDArray[np.generic] = out.numpy()[..., : conv.out_c]
+        result: npt.NDArray[Any] = out.numpy()[..., : conv.out_c]
         return result
 
 
@@ -264,12 +266,13 @@ def test_random_layers(seed: int) -> None:
     rng = np.random.default_rng(seed)
     group = int(rng.choice([1, 1, 2, 3]))
     kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 6)))
+    pads = [int(pad) for pad in rng.integers(0, 3, 4)]
     conv = spec(
         (int(rng.integers(6, 12)), int(rng.integers(11, 40)), group * int(rng.integers(1, 12))),
         group * int(rng.integers(1, 30)),
         kernel,
         (int(rng.integers(1, 3)), int(rng.integers(1, 4))),
-        tuple(int(p) for p in rng.integers(0, 3, 4)),
+        (pads[0], pads[1], pads[2], pads[3]),
         (int(rng.integers(1, 3)), int(rng.integers(1, 3))),
         group,
         [1, 2, None][seed % 3],

@@ -33,7 +33,7 @@ def _number(value: Expr) -> Expr:
 
 
 def _as_truth(value: Expr) -> Expr:
-    return value if _is_truth(value) else value != m.f32(0, value)
+    return value if _is_truth(value) else tirx.NE(value, m.f32(0, value))
 
 
 def _attribute(node: ir.Node, name: str, default: float) -> float:
@@ -175,8 +175,8 @@ def _is_infinite(node: ir.Node, operands: list[Expr]) -> Expr:
     negative = bool(_attribute(node, "detect_negative", 1))
     positive = bool(_attribute(node, "detect_positive", 1))
     if negative == positive:
-        return m.magnitude(x) == m.f32(np.inf if positive else -1, x)
-    return x == m.f32(np.inf if positive else -np.inf, x)
+        return tirx.EQ(m.magnitude(x), m.f32(np.inf if positive else -1, x))
+    return tirx.EQ(x, m.f32(np.inf if positive else -np.inf, x))
 
 
 def _asin(x: Expr) -> Expr:
@@ -257,7 +257,7 @@ RULES: dict[str, Rule] = {
     "Cosh": _unary(_cosh),
     "Div": _binary(lambda a, b: a / b),
     "Elu": lambda n, o: _exponential_unit(o[0], _attribute(n, "alpha", 1)),
-    "Equal": _binary(lambda a, b: a == b),
+    "Equal": _binary(lambda a, b: tirx.EQ(a, b)),
     "Erf": _unary(m.erf),
     "Exp": _unary(m.exp),
     "Floor": _unary(lambda x: m.rounded("floor", x)),
@@ -304,6 +304,6 @@ RULES: dict[str, Rule] = {
     "Tanh": _unary(m.tanh),
     "ThresholdedRelu": _thresholded,
     "Where": _where,
-    "Xor": _binary(lambda a, b: a != b),
+    "Xor": _binary(lambda a, b: tirx.NE(a, b)),
 }
 """ONNX operator -> its expression."""

@@ -4,7 +4,7 @@ TVM hands exp, erf and their like to libm one lane at a time, and its tanh loses
 relative accuracy near 0; these stay in vector registers. Method and most
 coefficients: Moshier, Cephes mathematical library (single precision). Errors are
 within a few units in the last place; NaN and infinities come out as IEEE 754
-recommends, which `tests/test_cpu_float.py` checks over the whole range.
+recommends, which `tests/test_cpu_float_kernels.py` checks over the whole range.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def log(x: Expr) -> Expr:
     value = value + rest + power * f32(_LN2_HIGH, x)
     value = T.Select(x > f32(3.4028234663852886e38, x), x, value)
     value = T.Select(x < f32(0, x), f32(float("nan"), x), value)
-    value = T.Select(x == f32(0, x), f32(float("-inf"), x), value)
+    value = T.Select(tirx.EQ(x, f32(0, x)), f32(float("-inf"), x), value)
     return keep(T.Select(is_nan(x), x, value))
 
 
@@ -140,7 +140,7 @@ def log1p(x: Expr) -> Expr:
     change = keep(total - f32(1, x))
     large = change > f32(2.0**24, x)
     value = log(total) * keep(T.Select(large, f32(1, x), x / change))
-    return keep(T.Select(change == f32(0, x), x, value))
+    return keep(T.Select(tirx.EQ(change, f32(0, x)), x, value))
 
 
 def sigmoid(x: Expr) -> Expr:
@@ -221,18 +221,16 @@ def power(x: Expr, exponent: Expr) -> Expr:
     half = keep(exponent * f32(0.5, x))
     product = keep(cast("float64", exponent) * _log2(size))
     value = keep(cast("float32", _exp2(product)))
+    value = keep(T.Select(tirx.EQ(size, f32(1, x)), f32(1, x), value))
     value = keep(T.Select(is_nan(size), size, T.Select(is_nan(exponent), exponent, value)))
-    value = keep(
-        T.Select(size == f32(1, x), keep(T.Select(is_nan(exponent), value, f32(1, x))), value)
-    )
-    odd = T.And(whole == exponent, rounded("trunc", half) != half)
+    odd = T.And(tirx.EQ(whole, exponent), tirx.NE(rounded("trunc", half), half))
     negative = keep(T.Select(odd, negated(value), value))
-    invalid = T.And(whole != exponent, T.And(size > f32(0, x), size < f32(np.inf, x)))
+    invalid = T.And(tirx.NE(whole, exponent), T.And(size > f32(0, x), size < f32(np.inf, x)))
     negative = keep(T.Select(invalid, f32(np.nan, x), negative))
     below = keep(T.Select(_bits(x) < i32(0, x), negative, value))
     signed = keep(T.Select(is_nan(x), value, below))
-    signed = keep(T.Select(x == f32(1, x), f32(1, x), signed))
-    return keep(T.Select(exponent == f32(0, x), f32(1, x), signed))
+    signed = keep(T.Select(tirx.EQ(x, f32(1, x)), f32(1, x), signed))
+    return keep(T.Select(tirx.EQ(exponent, f32(0, x)), f32(1, x), signed))
 
 
 def square_root(x: Expr) -> Expr:
@@ -275,9 +273,9 @@ def _circular(x: Expr, rest: Expr, quadrant: Expr) -> Expr:
     sine = keep(_polynomial(_SIN, square) * square * rest + rest)
     cosine = _polynomial(_COS, square) * square * square
     cosine = keep(cosine - f32(0.5, x) * square + f32(1, x))
-    odd = (quadrant & i32(1, x)) != i32(0, x)
+    odd = tirx.NE(quadrant & i32(1, x), i32(0, x))
     value = keep(T.Select(odd, cosine, sine))
-    value = keep(T.Select((quadrant & i32(2, x)) != i32(0, x), negated(value), value))
+    value = keep(T.Select(tirx.NE(quadrant & i32(2, x), i32(0, x)), negated(value), value))
     finite = magnitude(x) < f32(np.inf, x)
     return keep(T.Select(finite, value, f32(np.nan, x)))
 
@@ -298,8 +296,8 @@ def _log2(size: Expr) -> Expr:
     for k in (13, 11, 9, 7, 5, 3, 1):
         total = total * square + _f64(1 / k, size)
     value = keep(power_of_two + total * ratio * _f64(2 / np.log(2), size))
-    value = keep(T.Select(size == f32(np.inf, size), _f64(np.inf, size), value))
-    return keep(T.Select(size == f32(0, size), _f64(-np.inf, size), value))
+    value = keep(T.Select(tirx.EQ(size, f32(np.inf, size)), _f64(np.inf, size), value))
+    return keep(T.Select(tirx.EQ(size, f32(0, size)), _f64(-np.inf, size), value))
 
 
 def _exp2(x: Expr) -> Expr:
@@ -340,8 +338,3 @@ def _float(bits: Any) -> Expr:
 def negated(x: Expr) -> Expr:
     """``-x``, with the sign of zero."""
     return _float(_bits(x) ^ i32(-(1 << 31), x))
-
-
-def infinite(x: Expr) -> Expr:
-    """Lanes that are plus or minus infinity."""
-    return tirx.EQ(magnitude(x), f32(float("inf"), x))

@@ -136,9 +136,9 @@ def piecewise_linear(
 ) -> Expr:
     """``slopes[i] * x + intercepts[i]`` with i the number of breakpoints <= x.
 
-    Bit for bit the float32 product and sum of the definition. Sixteen lanes with
-    AVX-512 and 4 to 32 segments take a bisection whose tables are registers;
-    everything else a chain of selections.
+    Sixteen lanes with AVX-512 and 4 to 32 segments take a bisection whose tables are
+    registers; everything else a chain of selections. LLVM may fuse the product and
+    the sum into one rounding.
 
     Args:
         x: float32, any number of lanes.
@@ -157,7 +157,7 @@ def piecewise_linear(
             behind = x >= f32(at, x)
             slope = keep(T.Select(behind, f32(line[0], x), slope))
             intercept = keep(T.Select(behind, f32(line[1], x), intercept))
-    return keep(slope * x) + intercept
+    return slope * x + intercept
 
 
 def _segment_index(x: Expr, breakpoints: Sequence[float]) -> Expr:
