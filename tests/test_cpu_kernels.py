@@ -150,11 +150,12 @@ class Case:
         product = total.astype(object) * self.multiplier.astype(object)
         moved = (product + (1 << (epilogue.shift - 1))) >> epilogue.shift
         clamped = np.clip(moved + epilogue.zero, epilogue.low, epilogue.high)
-        codes = np.asarray(clamped, np.int64)
+        codes: npt.NDArray[np.int64] = np.asarray(clamped, np.int64)
         if epilogue.kind == "requantize+table":
             return self.table[codes]
         if epilogue.kind == "requantize+channel_table":
-            return self.table[codes + 256 * np.arange(self.spec.out_c)]
+            codes = codes + 256 * np.arange(self.spec.out_c)
+            return self.table[codes]
         return codes.astype(np.uint8)
 
     def actual(self, features: frozenset[str]) -> npt.NDArray[Any]:
