@@ -72,6 +72,37 @@ CODES: dict[str, CodeInfo] = {
         "--data with samples of the size that the network will see; only the batch axis may "
         "stay open.",
     ),
+    "ACT0011": CodeInfo(
+        "the model does not run",
+        "onnxruntime refuses the model, or cannot run it on the data. The usual causes are types "
+        "or shapes that do not fit, and a batch size fixed inside the network (a Reshape to "
+        "[1, 256], say) while the input leaves it open. Export the model again.",
+    ),
+    "ACT0012": CodeInfo(
+        "a sparse tensor",
+        "Weights must be dense tensors; actc does not read sparse ones. Export the model with "
+        "dense weights.",
+    ),
+    "ACT0013": CodeInfo(
+        "the results change from run to run",
+        "The model draws random numbers: it was exported in training mode, or it samples noise "
+        "itself. Nothing can be compared with such a model. Export it for inference.",
+    ),
+    "ACT0014": CodeInfo(
+        "a value that is not a tensor",
+        "Sequences and optional values of ONNX hold lists of tensors or nothing; actc compiles "
+        "networks of tensors only.",
+    ),
+    "ACT0015": CodeInfo(
+        "a value without elements",
+        "An axis has length 0, so there is nothing to compute or to measure. Check the shapes of "
+        "the network and of the data.",
+    ),
+    "ACT0016": CodeInfo(
+        "reals that are not float32",
+        "actc starts from a network in float32 and chooses smaller numbers. Export models of "
+        "double, float16 or bfloat16 numbers again in float32.",
+    ),
     "ACT0101": CodeInfo(
         "an operator is not known",
         "The operator belongs neither to ONNX nor to actc, so nobody can say what it "
@@ -88,6 +119,11 @@ CODES: dict[str, CodeInfo] = {
         "actc cannot compute this operator on integers as it is used here; the message says "
         "why. The node and what depends on it would have to stay float, which the target "
         "cannot take.",
+    ),
+    "ACT0104": CodeInfo(
+        "an output is a constant",
+        "An output of the model does not depend on its inputs, so there is nothing to compile for "
+        "it. Leave it out of the model.",
     ),
     "ACT0201": CodeInfo(
         "unknown name",

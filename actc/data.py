@@ -142,12 +142,11 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
         _check_lengths(source, name, values, checked.get(name), info, sink)
     if sink.errors:
         raise UsageError(sink.items)
-    batches = {info.batch for info in inputs}
     return Dataset(
         checked,
         label_array,
         {name: values.astype(np.int64) for name, values in lengths.items()},
-        batch=next(iter(batches)) if len(batches) == 1 else None,
+        batch=_fixed_batch(inputs),
     )
 
 
@@ -163,9 +162,12 @@ def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
             arrays[info.name] = generator.integers(0, 2, shape).astype(info.dtype)
         else:
             arrays[info.name] = generator.integers(0, 128, shape).astype(info.dtype)
-    batches = {info.batch for info in inputs}
-    batch = next(iter(batches)) if len(batches) == 1 else None
-    return Dataset(arrays, synthetic=True, batch=batch)
+    return Dataset(arrays, synthetic=True, batch=_fixed_batch(inputs))
+
+
+def _fixed_batch(inputs: list[InputInfo]) -> int | None:
+    """The batch size that some input fixes; one with a dynamic batch axis takes it too."""
+    return max((info.batch for info in inputs if info.batch is not None), default=None)
 
 
 def _read(data: DataLike) -> tuple[str, dict[str, Array]]:

@@ -43,7 +43,8 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
         rest = [f"d{k + 1}" if size is None else size for k, size in enumerate(info.shape[1:])]
         value.shape = ir.Shape([first, *rest])
     for value in graph.graph.outputs:
-        value.shape = None
+        if value.producer() is not None:
+            value.shape = None
     for step in (Normalize(), Structure(), Recognize()):
         step(graph)
         attach(graph, context)

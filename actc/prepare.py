@@ -11,7 +11,11 @@ from actc.data import DataLike, Dataset, InputInfo
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context, attach
+from actc.ir.execute import require_runs
 from actc.ir.load import LoadedModel, ModelLike, load
+
+_TRIED = 3
+"""Samples on which a model must run; an odd number, for batches fixed inside it are even."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
 
     Raises:
         UsageError: the data does not fit the model.
-        ModelError: the model is broken, or has dynamic dimensions and no data.
+        ModelError: the model is broken, does not run on the data, or has dynamic
+            dimensions and no data.
     """
     source = load(model)
     graph = ir.from_proto(source.proto)
@@ -56,6 +61,8 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
         )
     else:
         dataset = data_module.load(data, inputs)
+    feeds, _ = next(dataset.take(_TRIED).batches())
+    require_runs(source.proto, feeds, source.name)
     _fix_shapes(graph, dataset)
     context.dataset = dataset
     attach(graph, context)
@@ -82,12 +89,29 @@ def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
         infos.append(InputInfo(str(value.name), value.dtype.numpy(), shape))
     if bad or not infos:
         raise ModelError(bad or Diagnostic("ACT0009", "the model has no input", place=Place(file)))
+    _require_one_batch(infos, file)
     return infos
+
+
+def _require_one_batch(infos: list[InputInfo], file: str) -> None:
+    fixed = {info.batch for info in infos} - {None}
+    if len(fixed) > 1:
+        raise ModelError(
+            Diagnostic(
+                "ACT0009",
+                "the inputs have different batch sizes: "
+                + ", ".join(f"'{info.name}' {info.batch}" for info in infos),
+                place=Place(file),
+                help="the first axis of every input must be the batch; export it dynamic",
+            )
+        )
 
 
 def _input_problem(value: ir.Value) -> str:
     if value.dtype is None or value.shape is None:
         return f"input '{value.name}' has no type or no shape"
+    if 0 in value.shape:
+        return f"input '{value.name}' has an axis of length 0"
     if len(value.shape) == 0:
         return f"input '{value.name}' is a scalar; the first axis must be the batch"
     if value.dtype == ir.DataType.STRING or value.dtype.numpy().kind not in "fiub":
@@ -122,4 +146,5 @@ def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
         else:
             value.shape = ir.Shape([batch, *array.shape[1:]])
     for value in model.graph.outputs:
-        value.shape = None  # inferred again, from the dimensions that are now known
+        if value.producer() is not None:
+            value.shape = None  # inferred again, from the dimensions that are now known

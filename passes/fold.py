@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from actc.ir.execute import run_nodes
-from actc.ir.graph import constant
+from actc.ir.graph import constant, has_graphs
 
 _LARGEST = 64 << 20
 _RANDOM = frozenset(
@@ -56,13 +56,8 @@ def _foldable(graph: ir.Graph) -> list[ir.Node]:
         plain = node.domain == "" and node.op_type not in _RANDOM
         inputs = [value for value in node.inputs if value is not None]
         constant_inputs = all(value in known or constant(value) is not None for value in inputs)
-        has_graph = any(
-            a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-            for a in node.attributes.values()
-            if isinstance(a, ir.Attr)
-        )
         is_output = any(output.is_graph_output() for output in node.outputs)
-        if plain and constant_inputs and not has_graph and not is_output:
+        if plain and constant_inputs and not has_graphs(node) and not is_output:
             nodes.append(node)
             known.update(node.outputs)
     return nodes

@@ -70,10 +70,13 @@ class Integerize(Pass):
         context = context_of(model)
         builder = Builder(model, context)
         inputs = [_input(builder, value) for value in model.graph.inputs]
+        for value in model.graph.outputs:
+            builder.fresh(str(value.name))  # nothing else may take it
         for node in model.graph:
             if node not in builder.on_shapes:  # what needs their results says so
                 _lower(builder, node)
-        outputs = [_output(builder, value) for value in model.graph.outputs]
+        made = {value: _output(builder, value) for value in model.graph.outputs}
+        outputs = [made[value] for value in model.graph.outputs]
         if context.sink.errors:
             raise ModelError(context.sink.items)
         graph = ir.Graph(
@@ -107,6 +110,8 @@ def _lower(builder: Builder, node: ir.Node) -> None:
         handler(builder, node)
     except NoIntegerForm as problem:
         builder.refuse(node, problem)
+    except ModelError as problem:
+        builder.fail(node, problem)
     else:
         builder.pass_on_refusal(node)
 
@@ -116,10 +121,7 @@ def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
     try:
         result = _dequantized(builder, value)
     except NoIntegerForm as problem:
-        producer = value.producer()
-        if producer is None:
-            raise
-        builder.refuse(producer, problem)
+        builder.fail_output(value, problem)
         return None
     result.name = value.name
     return result

@@ -8,7 +8,7 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from actc.ir.graph import remove_dead
+from actc.ir.graph import name_nodes, remove_dead
 from actc.passes.base import Pass
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
@@ -44,6 +44,7 @@ class Normalize(Pass):
         common.InlinePass()(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         common.RemoveInitializersFromInputsPass()(model)
+        name_nodes(model.graph)
         common.NameFixPass()(model)
         fold_constants(model)
         infer_shapes(model)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from actc.ir.execute import Session
-from actc.ir.graph import add_constant, constant, dims, is_op
+from actc.ir.execute import ExecutionError, Session
+from actc.ir.graph import add_constant, constant, dims, has_graphs, is_op
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -61,9 +61,8 @@ def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:
     nodes = []
     for node in graph:
         inputs = [value for value in node.inputs if value is not None]
-        if is_op(node, "Shape", "Size") or (
-            inputs and all(v in values or constant(v) is not None for v in inputs)
-        ):
+        known = inputs and all(v in values or constant(v) is not None for v in inputs)
+        if is_op(node, "Shape", "Size") or (known and not has_graphs(node)):
             values.update(node.outputs)
             nodes.append(node)
     return nodes
@@ -99,19 +98,28 @@ def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array
     if any(shape is None or None in shape[1:] for shape in shapes):
         return None
     names = list(dict.fromkeys(str(value.name) for value in values))
-    session = Session(ir.to_proto(model), names)
     series: dict[str, list[Array]] = {name: [] for name in names}
-    for batch in _PROBES:
-        feeds: dict[str, Array] = {}
-        for value, shape in zip(model.graph.inputs, shapes, strict=True):
-            assert shape is not None
-            assert value.dtype is not None
-            concrete = [batch if size is None else size for size in shape]
-            feeds[str(value.name)] = np.zeros(concrete, value.dtype.numpy())
-        found = session.run(feeds)
-        for name in names:
-            series[name].append(found[name])
+    try:
+        session = Session(ir.to_proto(model), names)
+        for batch in _PROBES:
+            found = session.run(_zeros(model, batch))
+            for name in names:
+                series[name].append(found[name])
+    except ExecutionError:  # the network fixes its batch size, so nothing is to be learnt
+        return None
     return [series[str(value.name)] for value in values]
+
+
+def _zeros(model: ir.Model, batch: int) -> dict[str, Array]:
+    """Feeds of zeros; only the first axis of an input may be dynamic."""
+    feeds: dict[str, Array] = {}
+    for value in model.graph.inputs:
+        shape = dims(value)
+        assert shape is not None
+        assert value.dtype is not None
+        concrete = [batch if size is None else size for size in shape]
+        feeds[str(value.name)] = np.zeros(concrete, value.dtype.numpy())
+    return feeds
 
 
 def _law(node: ir.Node, series: list[Int64Array]) -> Int64Array | None:

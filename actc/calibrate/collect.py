@@ -41,16 +41,23 @@ def collect(
     high = dict.fromkeys(names, -np.inf)
     for feeds, real in dataset.batches(batch):
         for name, array in _values(session, feeds, names).items():
-            low[name] = min(low[name], float(array[:real].min(initial=np.inf)))
-            high[name] = max(high[name], float(array[:real].max(initial=-np.inf)))
+            seen = _real(array, feeds, real)
+            low[name] = min(low[name], float(seen.min(initial=np.inf)))
+            high[name] = max(high[name], float(seen.max(initial=-np.inf)))
             if not np.isfinite(array).all():
                 low[name], high[name] = -np.inf, np.inf
     counts = {name: np.zeros(BINS, np.int64) for name in names}
     for feeds, real in dataset.batches(batch):
         for name, array in _values(session, feeds, names).items():
             if np.isfinite(low[name]) and np.isfinite(high[name]):
-                counts[name] += _count(array[:real], low[name], high[name])
+                counts[name] += _count(_real(array, feeds, real), low[name], high[name])
     return {name: Histogram(low[name], high[name], counts[name]) for name in names}
+
+
+def _real(array: Array, feeds: dict[str, Array], real: int) -> Array:
+    """The part of a value that belongs to real samples; all of it where axis 0 is no batch."""
+    fed = len(next(iter(feeds.values())))
+    return array[:real] if array.ndim and len(array) == fed else array
 
 
 def _values(
@@ -65,5 +72,8 @@ def _count(array: Array, low: float, high: float) -> Array:
         counts = np.zeros(BINS, np.int64)
         counts[0] = array.size
         return counts
-    index = ((array.reshape(-1) - low) * (BINS / (high - low))).astype(np.int32)
-    return np.bincount(np.minimum(index, BINS - 1), minlength=BINS)
+    # float64: in float32 the step of a denormal or a huge range would overflow.
+    steps = array.reshape(-1).astype(np.float64)
+    steps -= low
+    steps *= BINS / (high - low)
+    return np.bincount(np.clip(steps, 0, BINS - 1).astype(np.int32), minlength=BINS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +13,8 @@ import onnx
 import onnx_ir as ir
 
 from actc import toolchain
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError
 from actc.ir.graph import constant
 
 Array = np.ndarray[Any, Any]
@@ -25,6 +29,66 @@ def onnxruntime() -> ModuleType:
     return toolchain.require_package("onnxruntime", toolchain.ONNXRUNTIME_HELP)
 
 
+class ExecutionError(Exception):
+    """onnxruntime refused to load or to run a model.
+
+    Attributes:
+        node: name of the node that it blames, "" when it names none.
+        op: operator type of that node.
+    """
+
+    def __init__(self, text: str) -> None:
+        found = re.search(r"while running (?P<op>\w+) node\. Name:'(?P<node>[^']*)'", text)
+        found = found or re.search(r"Node \((?P<node>.*?)\) Op \((?P<op>\w+)\)", text)
+        self.op, self.node = (found["op"], found["node"]) if found else ("", "")
+        super().__init__(_reason(text))
+
+
+def _reason(text: str) -> str:
+    """onnxruntime's message without its prefix and without places in its source."""
+    text = text.split("Status Message: ")[-1].strip()
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"\S*onnxruntime_src/\S+:\d+ .*?\) ", "", text)
+    return " ".join(text.split()).rstrip(".")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    state = onnxruntime().capi.onnxruntime_pybind11_state
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    errors = tuple(kind for kind in kinds if issubclass(kind, Exception))
+    try:
+        yield
+    except errors as error:
+        raise ExecutionError(str(error)) from error
+
+
+def require_runs(model: onnx.ModelProto, feeds: Mapping[str, Array], file: str) -> None:
+    """Run a user's model once.
+
+    Raises:
+        ModelError: onnxruntime cannot load it, or not run it on `feeds`.
+    """
+    what, help_text = "load", "export the model again, or with an older opset"
+    try:
+        session = Session(model)
+        what = "run"
+        help_text = (
+            "export it again, with a dynamic batch axis: a batch size that is fixed inside"
+            " a network (by a Reshape, say) is a usual cause"
+        )
+        session.run(feeds)
+    except ExecutionError as error:
+        raise ModelError(
+            Diagnostic(
+                "ACT0011",
+                f"onnxruntime cannot {what} the model: {error}",
+                place=Place(file, error.node, error.op),
+                help=help_text,
+            )
+        ) from error
+
+
 class Session:
     """A model ready to run.
 
@@ -33,6 +97,9 @@ class Session:
         outputs: names of values to return, also inner ones; None: the model's outputs.
         threads: number of threads; 0 lets onnxruntime choose.
         optimize: whether onnxruntime may rewrite the graph.
+
+    Raises:
+        ExecutionError: onnxruntime refuses the model.
     """
 
     def __init__(
@@ -53,13 +120,19 @@ class Session:
         if outputs is not None:
             model = _with_outputs(model, outputs)
         self.outputs = [output.name for output in model.graph.output]
-        self._session = ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        with _explained():
+            self._session = ort.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run one batch; output name -> array."""
-        arrays = self._session.run(self.outputs, dict(feeds))
+        """Run one batch; output name -> array.
+
+        Raises:
+            ExecutionError: the model does not run on these inputs.
+        """
+        with _explained():
+            arrays = self._session.run(self.outputs, dict(feeds))
         return dict(zip(self.outputs, arrays, strict=True))
 
 

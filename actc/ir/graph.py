@@ -30,6 +30,19 @@ def is_op(node: ir.Node | None, *op_types: str, domain: str = "") -> bool:
     return node is not None and node.domain == domain and node.op_type in op_types
 
 
+def name_nodes(graph: ir.Graph) -> None:
+    """Call a node without a name after what it gives, so that a user finds it."""
+    for node in graph:
+        if not node.name and node.outputs:
+            node.name = node.outputs[0].name
+
+
+def has_graphs(node: ir.Node) -> bool:
+    """Whether `node` holds sub-graphs, which may read values that are not its inputs."""
+    kinds = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    return any(a.type in kinds for a in node.attributes.values() if isinstance(a, ir.Attr))
+
+
 def only_user(value: ir.Value | None) -> ir.Node | None:
     """The one node that uses `value`, None when there are several or it is an output."""
     if value is None or value.is_graph_output():

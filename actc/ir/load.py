@@ -18,7 +18,7 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import external
+from actc.ir import external, screen
 from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
@@ -63,7 +63,7 @@ def load(model: ModelLike) -> LoadedModel:
         UsageError: no such file, or not readable.
         ModelError: not ONNX, truncated, external data missing or outside the
             model's folder, invalid graph, unknown operators, NaN or infinite
-            weights.
+            weights, or what `actc.ir.screen` lists.
     """
     sink = DiagnosticSink()
     if isinstance(model, (str, Path)):
@@ -75,6 +75,7 @@ def load(model: ModelLike) -> LoadedModel:
     opset = _opset(proto, name, sink)
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
+    screen.screen(proto, opset, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)
     converted = _to_opset(proto, opset, name)
@@ -242,7 +243,7 @@ def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
             if result.functions:  # the converter leaves their bodies as they are
                 result = inliner.inline_local_functions(result, convert_version=True)
             result = onnx.version_converter.convert_version(result, MINIMUM_OPSET)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
             raise ModelError(
                 Diagnostic(
                     "ACT0008",
@@ -251,5 +252,6 @@ def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
                     help=f"export the model with opset {MINIMUM_OPSET}",
                 )
             ) from error
+    screen.number_equal_names(result.graph)
     result.ir_version = IR_VERSION
     return result

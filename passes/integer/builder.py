@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
 from actc.ir.formats import annotate, parameters_of
@@ -86,8 +88,13 @@ class Builder:
     def fresh(self, name: str) -> str:
         """A name not given before."""
         count = self._names.get(name, 0) + 1
+        unique = name if count == 1 else f"{name}_{count}"
+        while unique in self._names:
+            count += 1
+            unique = f"{name}_{count}"
         self._names[name] = count
-        return name if count == 1 else f"{name}_{count}"
+        self._names.setdefault(unique, 1)
+        return unique
 
     def constant(self, name: str, array: Array) -> ir.Value:
         """An initializer of the golden graph."""
@@ -263,9 +270,31 @@ class Builder:
 
         A node that only lacks an input whose own node was refused is not reported.
         """
+        follows = isinstance(problem, MissingInput) and problem.value in self._refused
         self._refused.update(node.outputs)
-        if not (isinstance(problem, MissingInput) and problem.value in self._refused):
+        if not follows:
             self._report(node, problem)
+
+    def fail(self, node: ir.Node, problem: ModelError) -> None:
+        """Record what numerics say against the numbers of `node`, and go on."""
+        self._refused.update(node.outputs)
+        for diagnostic in problem.diagnostics:
+            self.context.sink.add(dataclasses.replace(diagnostic, place=self._place(node)))
+
+    def fail_output(self, value: ir.Value, problem: NoIntegerForm) -> None:
+        """Record that an output of the model cannot be given."""
+        producer = value.producer()
+        if producer is not None:
+            self.refuse(producer, problem)
+            return
+        self.context.sink.add(
+            Diagnostic(
+                "ACT0104",
+                f"output '{value.name}' is a constant",
+                place=Place(self.context.file, str(value.name)),
+                help="leave it out of the model",
+            )
+        )
 
     def pass_on_refusal(self, node: ir.Node) -> None:
         """Mark what a node gives as refused when something that it reads is."""
@@ -278,12 +307,13 @@ class Builder:
             Diagnostic(
                 "ACT0103",
                 f"operator {node.op_type} has no integer form{reason}",
-                place=Place(
-                    self.context.file, str(node.name or node.outputs[0].name), node.op_type
-                ),
+                place=self._place(node),
                 help=problem.help or hint(node.op_type),
             )
         )
+
+    def _place(self, node: ir.Node) -> Place:
+        return Place(self.context.file, str(node.name or node.outputs[0].name), node.op_type)
 
 
 def _why_unquantized(value: ir.Value) -> str:

@@ -46,10 +46,8 @@ def _table(site: Site, x: QuantizationParameters, y: QuantizationParameters) -> 
     fit = fit_table(ScalarFunction(site.label, site.effective), x, y)
     attained = y.values()[fit.form.values]
     used = slice(x.low, x.high + 1)
-    error = np.abs(attained - target(x.values()))[used]
     site.details.update(
-        max_error=float(error.max()),
-        rms_error=float(np.sqrt(np.mean(error**2))),
+        _errors(attained[used], target(x.values())[used]),
         lower_bound=fit.lower_bound,
         entries=x.high - x.low + 1,
     )
@@ -58,17 +56,20 @@ def _table(site: Site, x: QuantizationParameters, y: QuantizationParameters) -> 
     return fit.form.values
 
 
+def _errors(attained: Array, wanted: Array) -> dict[str, float]:
+    """Largest and RMS difference, where the function is finite (a table saturates elsewhere)."""
+    finite = np.isfinite(wanted)
+    error = np.abs(attained[finite] - wanted[finite])
+    rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
+    return {"max_error": float(error.max(initial=0.0)), "rms_error": rms}
+
+
 def _channel_table(
     builder: Builder, site: Site, x: Codes, output: ir.Value, y: QuantizationParameters
 ) -> ir.Value:
     real = site.function(x.parameters.values())
     codes = y.quantize(real)
-    error = np.abs(y.values()[codes] - real)
-    site.details.update(
-        max_error=float(error.max()),
-        rms_error=float(np.sqrt(np.mean(error**2))),
-        entries=codes.size,
-    )
+    site.details.update(_errors(y.values()[codes], real), entries=codes.size)
     site.curves = [
         (x.parameters.values(), real[:, c], y.values()[codes[:, c]]) for c in _shown(site)
     ]

@@ -21,8 +21,10 @@ def reduce_mean(builder: Builder, node: ir.Node) -> None:
 
 
 def _axes(node: ir.Node) -> list[int]:
-    axes = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    rank = len(dims(node.inputs[0]) or ())
+    given = node.inputs[1] if len(node.inputs) > 1 else None
+    axes, rank = constant(given), len(dims(node.inputs[0]) or ())
+    if given is None:
+        axes = np.arange(rank)  # every axis, as ONNX has it
     if axes is None:
         raise NoIntegerForm("its axes are not constant")
     found = sorted(int(a) % rank for a in axes)
