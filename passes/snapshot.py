@@ -29,7 +29,8 @@ def approximated(model: ir.Model) -> onnx.ModelProto:
         if site.approximation is not None and "pwl" in site.details:
             put_piecewise_linear(copy, node, site)
         elif site.form == "table" and not site.affine:
-            _put_table(copy, node, site)
+            seen = context_of(model).ranges[site.output]
+            _put_table(copy, node, site, seen.low, seen.high)
     add_bodies(copy)
     return ir.to_proto(copy)
 
@@ -49,16 +50,19 @@ def put_piecewise_linear(model: ir.Model, node: ir.Node, site: Site) -> None:
     _replace(node, "PiecewiseLinear", constants, site)
 
 
-def _put_table(model: ir.Model, node: ir.Node, site: Site) -> None:
+def _put_table(model: ir.Model, node: ir.Node, site: Site, low: float, high: float) -> None:
+    """Replace a site by its table; where the function is infinite, the table saturates."""
     source = node.inputs[0]
     parameters = None if source is None else parameters_of(source)
     if parameters is None:
         return
     name = node.name or site.id
+    exact = site.function(parameters.values())
+    values = np.where(np.isinf(exact), np.clip(exact, low, high), exact)
     arrays = (
         ("scale", np.array(parameters.scale, np.float32)),
         ("zero", np.array(parameters.zero_point, np.uint8)),
-        ("values", site.function(parameters.values()).astype(np.float32)),
+        ("values", values.astype(np.float32)),
     )
     constants = [add_constant(model.graph, f"{name}_{what}", array) for what, array in arrays]
     _replace(node, "QuantizedTable", constants, site)

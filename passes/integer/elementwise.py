@@ -47,10 +47,10 @@ def _table(site: Site, x: QuantizationParameters, y: QuantizationParameters) -> 
     attained = y.values()[fit.form.values]
     used = slice(x.low, x.high + 1)
     site.details.update(
-        _errors(attained[used], target(x.values())[used]),
-        lower_bound=fit.lower_bound,
-        entries=x.high - x.low + 1,
+        _errors(attained[used], target(x.values())[used]), entries=x.high - x.low + 1
     )
+    if np.isfinite(fit.lower_bound):  # where the function is infinite no table comes near
+        site.details["lower_bound"] = fit.lower_bound
     site.curves = [(x.values()[used], target(x.values())[used], attained[used])]
     site.certificate = site.certificate or certify_table(site.label, fit)
     return fit.form.values
