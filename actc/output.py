@@ -28,8 +28,8 @@ def staged(directory: Path) -> Iterator[Path]:
             write.
     """
     directory = directory.absolute()
-    _check_place(directory)
     try:
+        _check_place(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         stage.chmod(0o755)
@@ -37,7 +37,10 @@ def staged(directory: Path) -> Iterator[Path]:
         raise _not_writable(directory, error) from error
     try:
         yield stage
-        _swap(stage, directory)
+        try:
+            _swap(stage, directory)
+        except OSError as error:
+            raise _not_writable(directory, error) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -67,6 +70,7 @@ def _not_writable(directory: Path, error: OSError) -> UsageError:
 
 
 def _swap(stage: Path, directory: Path) -> None:
+    """Put `stage` in the place of `directory`; on failure, what was there is there again."""
     if not directory.exists():
         stage.rename(directory)
         return
@@ -74,11 +78,11 @@ def _swap(stage: Path, directory: Path) -> None:
     directory.rename(old / "old")
     try:
         stage.rename(directory)
-    except OSError:
+    except BaseException:
         (old / "old").rename(directory)
+        old.rmdir()
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

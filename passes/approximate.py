@@ -62,6 +62,9 @@ class Approximate(Pass):
             known = ", ".join(FORMS)
             raise UsageError(Diagnostic("ACT0201", f"unknown form '{self.form}'", help=known))
         context = context_of(model)
+        if context.sites and not context.ranges:
+            message = "pass 'approximate' needs the ranges that pass 'calibrate' finds"
+            raise UsageError(Diagnostic("ACT0222", message, help="put calibrate before it"))
         for node in list(model.graph):
             site = context.sites.get(node.metadata_props.get("actc.site", ""))
             if site is not None:

@@ -53,6 +53,9 @@ class Quantize(Pass):
             message = f"unknown calibration method '{self.method}'"
             raise UsageError(Diagnostic("ACT0201", message, help=f"known methods: {known}"))
         context = context_of(model)
+        if not context.ranges:
+            message = "pass 'quantize' needs the ranges that pass 'calibrate' finds"
+            raise UsageError(Diagnostic("ACT0222", message, help="put calibrate before it"))
         groups = _Groups()
         clamped: dict[ir.Value, Range] = {}
         for node in model.graph:
