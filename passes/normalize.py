@@ -10,6 +10,7 @@ import onnx_ir.passes.common as common
 
 from actc.ir.graph import name_nodes, remove_dead
 from actc.passes.base import Pass
+from actc.passes.decompose import decompose
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
@@ -26,7 +27,8 @@ class Normalize(Pass):
     2. Constants become initializers; nodes with constant inputs are evaluated.
     3. Shapes are inferred; arithmetic on shapes becomes constants.
     4. Operators that do nothing are removed (Identity, Dropout, full Slice...).
-    5. Padding is written out; Gemm becomes MatMul and Add.
+    5. Padding, and what moves elements in a fixed way, is written out as slices,
+       concatenations and transpositions; Gemm becomes MatMul and Add.
     6. BatchNormalization is folded into the Conv or MatMul before it, or
        becomes Mul and Add per channel.
     7. Additions and factors per channel behind a Conv or MatMul (also behind a
@@ -52,6 +54,8 @@ class Normalize(Pass):
         infer_shapes(model)
         drop_no_ops(model)
         resolve_auto_pad(model)
+        decompose(model)
+        infer_shapes(model)
         gemm_to_matmul(model)
         fold_batch_norm(model)
         lift_over_squeeze(model)

@@ -1,0 +1,60 @@
+"""Putting several nodes in the place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.ir.graph import add_constant, replace_node, unique_name
+
+Array = np.ndarray[Any, Any]
+
+
+class Rewriter:
+    """Collects the nodes that will stand for a single-output node.
+
+    Shapes and types of the values in between are left to shape inference.
+    """
+
+    def __init__(self, graph: ir.Graph, node: ir.Node) -> None:
+        self.graph = graph
+        self.node = node
+        self._nodes: list[ir.Node] = []
+        self._taken: set[str] = set()
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: dict[str, Any] | None = None,
+        domain: str = "",
+    ) -> ir.Value:
+        """Add a node; returns its output."""
+        name = self._fresh(f"{self.node.name}_{op}")
+        node = ir.node(op, inputs, attributes or {}, domain=domain, name=name)
+        node.outputs[0].name = name
+        self._nodes.append(node)
+        return node.outputs[0]
+
+    def constant(self, what: str, array: Array) -> ir.Value:
+        """Add an initializer."""
+        return add_constant(self.graph, f"{self.node.name}_{what}", array)
+
+    def integers(self, what: str, numbers: Sequence[int]) -> ir.Value:
+        """Add a vector of int64: axes, bounds, a shape."""
+        return self.constant(what, np.array(numbers, np.int64))
+
+    def finish(self, result: ir.Value) -> None:
+        """Replace the node; `result` stands for its output."""
+        replace_node(self.node, self._nodes, result)
+
+    def _fresh(self, base: str) -> str:
+        name, count = unique_name(self.graph, base), 1
+        while name in self._taken:
+            count += 1
+            name = unique_name(self.graph, f"{base}_{count}")
+        self._taken.add(name)
+        return name
