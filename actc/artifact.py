@@ -94,8 +94,8 @@ def open_artifact(directory: str | Path) -> Artifact:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         report = json.loads((path / "report.json").read_text(encoding="utf-8"))
-        target = make_target(manifest["target"])
-    except (OSError, ValueError, KeyError) as error:
+        target = make_target(str(manifest["target"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             Diagnostic(
                 "ACT0204",

@@ -127,7 +127,7 @@ def compile(
         Path(output) if output is not None else Path(f"{prepared.source.stem}-{machine.name}")
     )
     with staged(directory) as stage:
-        _write_models(stage, compiled, stages, precision)
+        _write_models(stage, prepared, compiled, stages, precision)
         with stages.timed("build", say):
             machine.build(plan, stage)
         with stages.timed("check", say):
@@ -241,8 +241,11 @@ def _require_valid(machine: Target, model: ir.Model, precision: str) -> None:
     context_of(model).sink.extend(problems)
 
 
-def _write_models(stage: Path, model: ir.Model, stages: Stages, precision: str) -> None:
-    files = {"float.onnx": stages.normalized, "approximated.onnx": stages.approximated}
+def _write_models(
+    stage: Path, prepared: Prepared, model: ir.Model, stages: Stages, precision: str
+) -> None:
+    # The model as it came in: a pass of the user's may change what the later stages compute.
+    files = {"float.onnx": prepared.source.proto, "approximated.onnx": stages.approximated}
     if precision == "int8":
         files["golden.onnx"] = ir.to_proto(model)
     for name, proto in files.items():

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import context_of
-from actc.ir.execute import Session
+from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
 from actc.targets.onnx.qdq import quantize_dequantize
 
@@ -84,11 +84,25 @@ class OnnxTarget(Target):
             (directory / name).write_bytes(content)
 
     def run(self, directory: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run golden.onnx, without onnxruntime's rewriting, so that it is a second opinion."""
+        """Run golden.onnx, without onnxruntime's rewriting, so that it is a second opinion.
+
+        Raises:
+            UsageError: an input has another name, type or shape than the model's.
+        """
         path = directory / GOLDEN
         if not path.exists():
             path = directory / FLOAT
-        return _session(path.read_bytes()).run(feeds)
+        session = _session(path.read_bytes())
+        try:
+            return session.run(feeds)
+        except ExecutionError as error:
+            raise UsageError(
+                Diagnostic(
+                    "ACT0408",
+                    f"the compiled model does not take these inputs: {error}",
+                    place=Place(path.name),
+                )
+            ) from error
 
 
 _SESSIONS: dict[int, tuple[bytes, Session]] = {}

@@ -1,0 +1,460 @@
+"""compile(), check(), inspect() and load(): what they give, and that it repeats."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from models import network, normal, run
+
+import actc
+from actc.errors import ModelError, UsageError
+
+Array = np.ndarray[Any, Any]
+
+REPORT_KEYS = {
+    "target", "precision", "accuracy", "bit_exact", "samples", "activations", "left_float",
+    "bytes", "seconds", "diagnostics",
+}  # fmt: skip
+FILES = {
+    "golden.onnx", "approximated.onnx", "report.json", "report.html", "manifest.json",
+    "certificates.json",
+}  # fmt: skip
+
+
+def classifier(offset: Array) -> onnx.ModelProto:
+    return network(
+        "float[N,2,8,8] x => float[N,10] y",
+        """
+          c = Conv <pads = [1,1,1,1]> (x, w, b)
+          s = Sigmoid (c)
+          m = Mul (c, s)
+          p = GlobalAveragePool (m)
+          f = Flatten (p)
+          h = MatMul (f, v)
+          g = Tanh (h)
+          q = MatMul (g, u)
+          y = Add (q, offset)
+        """,
+        {
+            "w": normal(12, 2, 3, 3),
+            "b": normal(12, seed=1),
+            "v": normal(12, 16, seed=2),
+            "u": normal(16, 10, seed=3),
+            "offset": offset,
+        },
+    )
+
+
+def images(count: int = 96, seed: int = 5) -> Array:
+    return normal(count, 2, 8, 8, seed=seed)
+
+
+# Without its mean, every class wins on some samples.
+_UNCENTRED = run(classifier(np.zeros(10, np.float32)), {"x": images(500)})["y"]
+MODEL = classifier(-_UNCENTRED.mean(axis=0))
+
+
+def labelled(count: int = 96) -> dict[str, Array]:
+    """Samples whose labels are what the float model says: it is right on all of them."""
+    x = images(count)
+    return {"x": x, "labels": run(MODEL, {"x": x})["y"].argmax(axis=1)}
+
+
+def hardest(count: int = 60) -> dict[str, Array]:
+    """Those of many samples between whose two best classes the float model sees least."""
+    x = images(6000, seed=6)
+    outputs = run(MODEL, {"x": x})["y"]
+    top = np.sort(outputs, axis=1)
+    close = np.argsort(top[:, -1] - top[:, -2])[:count]
+    return {"x": x[close], "labels": outputs[close].argmax(axis=1)}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> actc.Artifact:
+    folder = tmp_path_factory.mktemp("compiled")
+    return actc.compile(MODEL, "onnx", data=labelled(), output=folder / "out", max_drop=0.2)
+
+
+def codes(report: dict[str, Any]) -> list[str]:
+    return [d["code"] for d in report["diagnostics"]]
+
+
+def test_report(artifact: actc.Artifact) -> None:
+    report = artifact.report
+    assert set(report) >= REPORT_KEYS
+    assert (report["target"], report["precision"]) == ("onnx", "int8")
+    assert set(report["accuracy"]) == {"float", "approximated", "golden", "artifact"}
+    assert report["accuracy"]["float"] == 1.0
+    assert report["accuracy"]["golden"] == report["accuracy"]["artifact"] >= 0.9
+    assert (report["bit_exact"], report["samples"]) == (True, 96)
+    assert report["left_float"] == []
+    assert [site["function"] for site in report["activations"]] == ["SiLU", "Tanh"]
+    for site in report["activations"]:
+        assert {"id", "function", "form", "max_error", "nodes", "input", "output"} <= set(site)
+        assert site["form"] == "table"
+        assert 0 < site["max_error"] < 0.1
+    assert report["bytes"] > 0
+    assert report["seconds"] > 0
+    assert codes(report) == []
+
+
+def test_files(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    written = {path.name for path in artifact.path.iterdir()}
+    assert written >= FILES | {"model.qdq.onnx"}
+    report = json.loads((artifact.path / "report.json").read_text())
+    differing = {key for key in report if report[key] != artifact.report[key]}
+    assert differing == {"seconds"}
+    assert report["seconds"] is None, "times would differ from run to run"
+    manifest = json.loads((artifact.path / "manifest.json").read_text())
+    assert set(manifest["files"]) == written - {"manifest.json", "timings.js"}
+    assert manifest["not_reproducible"] == ["timings.js"]
+    assert manifest["passes"][0] == "normalize"
+    text = "".join(
+        path.read_text() for path in artifact.path.iterdir() if path.suffix in {".json", ".html"}
+    )
+    assert str(artifact.path.parent) not in text
+
+
+def test_errors_of_the_report_are_those_of_the_files(artifact: actc.Artifact) -> None:
+    """Recomputed here from the files, with plain onnxruntime and numpy."""
+    assert artifact.path is not None
+    x = images()
+    stages = {
+        name: run(onnx.load(artifact.path / f"{name}.onnx"), {"x": x})["y"].astype(np.float64)
+        for name in ("float", "approximated", "golden")
+    }
+    for row in artifact.report["outputs"]:
+        error = np.abs(stages[row["stage"].replace("artifact", "golden")] - stages["float"])
+        assert row["max"] == pytest.approx(error.max(), rel=1e-5)
+        assert row["rms"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
+    assert {row["stage"] for row in artifact.report["outputs"]} == {
+        "approximated", "golden", "artifact",
+    }  # fmt: skip
+
+
+def test_the_artefact_runs(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    x = images(7, seed=9)
+    expected = run(onnx.load(artifact.path / "golden.onnx"), {"x": x})["y"]
+    for opened in (artifact, actc.load(artifact.path), actc.load(str(artifact.path))):
+        np.testing.assert_array_equal(opened.run(x)["y"], expected)
+        np.testing.assert_array_equal(opened.load()({"x": x})["y"], expected)
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {"z": images(2)},
+        {"x": images(2), "z": images(2)},
+        {},
+        images(2)[:, :, :4],
+        images(2).astype(np.float64),
+        images(2)[0],
+    ],
+    ids=["name", "one too many", "none", "shape", "type", "rank"],
+)
+def test_wrong_inputs_of_the_artefact(artifact: actc.Artifact, feeds: Any) -> None:
+    with pytest.raises(UsageError):
+        artifact.run(feeds)
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", '{"target": 7}', '{"target": "no such target"}']
+)
+def test_load_refuses_other_directories(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+        (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(UsageError):
+        actc.load(tmp_path)
+
+
+def test_qdq_variant_is_close_to_golden(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    data = labelled()
+    proto = onnx.load(artifact.path / "model.qdq.onnx")
+    onnx.checker.check_model(proto, full_check=True)
+    assert {node.domain for node in proto.graph.node} <= {"", "ai.onnx"}
+    assert not proto.functions
+    kinds = [node.op_type for node in proto.graph.node]
+    assert kinds.count("QuantizeLinear") >= 5
+    qdq = run(proto, {"x": data["x"]})["y"]
+    golden = run(onnx.load(artifact.path / "golden.onnx"), {"x": data["x"]})["y"]
+    reference = run(MODEL, {"x": data["x"]})["y"]
+    size = np.sqrt(np.mean(reference**2))
+    assert np.sqrt(np.mean((qdq - golden) ** 2)) < 0.05 * size
+    accuracy = float(np.mean(qdq.argmax(axis=1) == data["labels"]))
+    assert abs(accuracy - artifact.report["accuracy"]["golden"]) <= 0.05
+
+
+# check
+
+
+def test_check_repeats_what_compile_said(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    found = actc.check(artifact.path, labelled())
+    for key in ("target", "precision", "accuracy", "bit_exact", "samples", "outputs"):
+        assert found[key] == artifact.report[key], key
+    assert found["diagnostics"] == []
+    json.dumps(found, allow_nan=False)
+
+
+def test_check_on_other_data(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    found = actc.check(artifact.path, {"x": images(10, seed=77)})
+    assert (found["samples"], found["bit_exact"]) == (10, True)
+    assert set(found["accuracy"].values()) == {None}
+    with pytest.raises(UsageError):
+        actc.check(artifact.path, {"x": images(10)[:, :1]})
+
+
+def test_check_sees_a_drop_of_accuracy(artifact: actc.Artifact) -> None:
+    assert artifact.path is not None
+    data = hardest()
+    golden = run(onnx.load(artifact.path / "golden.onnx"), {"x": data["x"]})["y"]
+    wrong = np.flatnonzero(golden.argmax(axis=1) != data["labels"])
+    assert len(wrong), "the samples must hold some on which int8 errs"
+    found = actc.check(artifact.path, {name: array[wrong] for name, array in data.items()})
+    assert found["accuracy"]["float"] == 1.0
+    assert found["accuracy"]["artifact"] == 0.0
+    assert codes(found) == ["ACT0601"]
+
+
+def test_check_sees_a_tampered_artefact(tmp_path: Path) -> None:
+    artifact = actc.compile(MODEL, "onnx", data={"x": images(8)}, output=tmp_path / "out")
+    assert artifact.path is not None
+    # The reference is golden.onnx; here the artefact is that file too, so tamper in between.
+    target = type(artifact.target)
+    original = target.run
+
+    def lying(self: Any, directory: Path, feeds: Any) -> dict[str, Array]:
+        outputs = original(self, directory, feeds)
+        return {name: np.nextafter(array, np.float32(9)) for name, array in outputs.items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, "run", lying)
+        found = actc.check(artifact.path, {"x": images(8)})
+    assert found["bit_exact"] is False
+    assert codes(found) == ["ACT0602"]
+
+
+# compile: options
+
+
+def test_a_missed_budget_is_an_error_in_the_report_and_files_are_written(tmp_path: Path) -> None:
+    data = hardest()
+    artifact = actc.compile(MODEL, "onnx", data=data, output=tmp_path / "out", max_drop=0.0)
+    assert artifact.report["accuracy"]["artifact"] < 1.0
+    (found,) = artifact.report["diagnostics"]
+    assert (found["code"], found["severity"]) == ("ACT0601", "error")
+    assert (tmp_path / "out" / "golden.onnx").is_file()
+    generous = actc.compile(MODEL, "onnx", data=data, output=tmp_path / "two", max_drop=1.0)
+    assert codes(generous.report) == []
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    artifact = actc.compile(MODEL, "onnx", data={"x": images(8)}, dry_run=True)
+    assert list(tmp_path.iterdir()) == []
+    assert artifact.path is None
+    assert artifact.plan is not None
+    assert set(artifact.plan.files) == {"model.qdq.onnx"}
+    assert len(artifact.report["activations"]) == 2
+    assert artifact.report["bit_exact"] is None
+    with pytest.raises(UsageError) as caught:
+        artifact.run(images(1))
+    assert [d.code for d in caught.value.diagnostics] == ["ACT0242"]
+
+
+def test_the_plan_is_a_value(tmp_path: Path) -> None:
+    plans = [
+        actc.compile(MODEL, "onnx", data={"x": images(8, seed)}, dry_run=True).plan
+        for seed in (1, 1, 2)
+    ]
+    first, second, third = (plan.digest() for plan in plans if plan is not None)
+    assert first == second != third
+
+
+def test_the_default_output_is_named_after_model_and_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(MODEL, tmp_path / "net.onnx")
+    artifact = actc.compile("net.onnx", "onnx", data={"x": images(8)})
+    assert artifact.path == Path("net-onnx")
+    assert (tmp_path / "net-onnx" / "report.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"target": "onx"}, "ACT0201"),
+        ({"target": "onnx:fast"}, "ACT0450"),
+        ({"precision": "int7"}, "ACT0224"),
+        ({"approx": "magic"}, "ACT0224"),
+        ({"calibration": "magic"}, "ACT0224"),
+        ({"max_drop": -0.1}, "ACT0224"),
+        ({"max_drop": 1.5}, "ACT0224"),
+        ({"max_drop": float("nan")}, "ACT0224"),
+        ({"passes": "normalise"}, "ACT0201"),
+        ({"data": {"z": images(2), "x2": images(2)}}, "ACT0221"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, options: dict[str, Any], code: str) -> None:
+    given = {"target": "onnx", "data": {"x": images(4)}, **options}
+    with pytest.raises(UsageError) as caught:
+        actc.compile(MODEL, output=tmp_path / "out", **given)
+    assert {d.code for d in caught.value.diagnostics} == {code}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_data(tmp_path: Path) -> None:
+    artifact = actc.compile(MODEL, "onnx", output=tmp_path / "out")
+    assert codes(artifact.report) == ["ACT0230"]
+    assert artifact.report["data"]["synthetic"] is True
+    assert artifact.report["bit_exact"] is True
+    assert set(artifact.report["accuracy"].values()) == {None}
+
+
+def test_dynamic_dimensions_need_data(tmp_path: Path) -> None:
+    body = "p = GlobalAveragePool (x)\n y = Tanh (p)"
+    model = network("float[N,2,H,W] x => float[N,2,1,1] y", body)
+    with pytest.raises(ModelError) as caught:
+        actc.compile(model, "onnx", output=tmp_path / "out")
+    assert [d.code for d in caught.value.diagnostics] == ["ACT0010"]
+    artifact = actc.compile(model, "onnx", data={"x": images(8)}, output=tmp_path / "out")
+    assert artifact.report["bit_exact"] is True
+
+
+@pytest.mark.parametrize("approx", ["auto", "exact", "pwl", "table"])
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_forms(tmp_path: Path, approx: str, precision: str) -> None:
+    artifact = actc.compile(
+        MODEL,
+        "onnx",
+        data=labelled(32),
+        output=tmp_path / "out",
+        approx=approx,
+        precision=precision,
+        max_drop=0.5,
+    )
+    report = artifact.report
+    expected = {"int8": {"pwl": "pwl"}, "float32": {"auto": "pwl", "pwl": "pwl", "exact": "exact"}}
+    form = expected[precision].get(approx, "table")
+    assert [site["form"] for site in report["activations"]] == [form, form]
+    assert report["bit_exact"] is (True if precision == "int8" else None)
+    assert (tmp_path / "out" / "golden.onnx").exists() == (precision == "int8")
+    (row,) = [r for r in report["outputs"] if r["stage"] == "artifact"]
+    limit = {"exact": 1e-5, "pwl": 5e-3}.get(form, 0.1) if precision == "float32" else 0.1
+    assert row["rms"] <= limit * row["reference_rms"]
+    if form == "exact":
+        assert all(site["max_error"] == 0 for site in report["activations"])
+    if form == "pwl":
+        certificates = json.loads((tmp_path / "out" / "certificates.json").read_text())
+        assert len(certificates["certificates"]) == 2
+
+
+def test_several_inputs_and_outputs_and_a_fixed_batch(tmp_path: Path) -> None:
+    model = network(
+        "float[4,6] a, int64[4,3] i => float[4,3,5] y, float[4,5] z",
+        "z = MatMul (a, w)\n r = Gather (t, i)\n s = Tanh (r)\n y = MatMul (s, v)",
+        {"w": normal(6, 5), "t": normal(9, 4), "v": normal(4, 5)},
+    )
+    data = {"a": normal(10, 6), "i": np.arange(30).reshape(10, 3) % 9}
+    artifact = actc.compile(model, "onnx", data=data, output=tmp_path / "out")
+    assert artifact.report["samples"] == 10
+    assert {row["name"] for row in artifact.report["outputs"]} == {"y", "z"}
+    with pytest.raises(UsageError, match="name the inputs"):
+        artifact.run(data["a"])
+
+
+def test_samples_of_varying_length(tmp_path: Path) -> None:
+    model = network(
+        "int64[N,L] i => float[N,5] y",
+        "r = Gather (t, i)\n m = ReduceMax <keepdims = 0> (r, k)\nh = Tanh (m)\n y = MatMul (h, w)",
+        {"t": normal(9, 6), "k": np.array([1]), "w": normal(6, 5)},
+    )
+    lengths = np.array([4, 7, 2, 7, 1, 5])
+    data = {"i": np.arange(42).reshape(6, 7) % 9, "i.lengths": lengths, "labels": np.arange(6) % 5}
+    artifact = actc.compile(model, "onnx", data=data, output=tmp_path / "out", max_drop=1)
+    assert (artifact.report["samples"], artifact.report["bit_exact"]) == (6, True)
+    for length in (1, 3, 12):
+        assert artifact.run(np.zeros((2, length), np.int64))["y"].shape == (2, 5)
+    assert actc.check(artifact.path or "", data)["accuracy"] == artifact.report["accuracy"]
+
+
+# inspect
+
+
+def test_inspect() -> None:
+    found = actc.inspect(MODEL)
+    assert {"model", "activations", "unsupported", "diagnostics"} <= set(found)
+    assert [(a["id"], a["function"]) for a in found["activations"]] == [
+        ("a1", "SiLU"),
+        ("a2", "Tanh"),
+    ]
+    for site in found["activations"]:
+        assert set(site) == {"id", "function", "nodes", "input", "output", "channels"}
+    assert (found["unsupported"], found["diagnostics"]) == ([], [])
+    assert found["model"]["inputs"] == [{"name": "x", "shape": ["N", 2, 8, 8], "dtype": "float32"}]
+
+
+def test_inspect_names_what_has_no_integer_form() -> None:
+    body = "a = CumSum (x, k)\n b = Tanh (a)\n y = Det (b)"
+    model = network("float[N,4,4] x => float[N] y", body, {"k": np.array(1)})
+    for node, name in zip(model.graph.node, ("first", "tanh", "last"), strict=True):
+        node.name = name
+    found = actc.inspect(model)
+    rows = [(row["node"], row["op"]) for row in found["unsupported"]]
+    assert rows == [("first", "CumSum"), ("last", "Det")]
+    assert all(row["reason"] for row in found["unsupported"])
+    assert [site["function"] for site in found["activations"]] == ["Tanh"]
+
+
+def test_inspect_works_with_open_dimensions() -> None:
+    found = actc.inspect(network("float[N,2,H,W] x => float[N,2,H,W] y", "y = Tanh (x)"))
+    assert [site["function"] for site in found["activations"]] == ["Tanh"]
+    assert found["model"]["inputs"][0]["shape"] == ["N", 2, "N", "N"]
+
+
+# Determinism
+
+SCRIPT = """
+import sys
+import numpy as np
+import actc
+actc.compile(sys.argv[1], sys.argv[2], data=sys.argv[3], output="out", max_drop=1)
+"""
+
+
+def compile_elsewhere(folder: Path, model: Path, data: Path, target: str, seed: str) -> Path:
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": f"UTC+{seed}"}
+    command = [sys.executable, "-c", SCRIPT, str(model), target, str(data)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+@pytest.mark.parametrize("target", ["onnx", pytest.param("cpu", marks=pytest.mark.slow)])
+def test_two_runs_give_the_same_bytes(tmp_path: Path, target: str) -> None:
+    """In other directories, with another hash seed and time zone."""
+    onnx.save(MODEL, tmp_path / "net.onnx")
+    np.savez(tmp_path / "data.npz", **labelled(24))  # type: ignore[arg-type]
+    inputs = (tmp_path / "net.onnx", tmp_path / "data.npz", target)
+    one = compile_elsewhere(tmp_path / "one", *inputs, "1")
+    two = compile_elsewhere(tmp_path / "a longer name", *inputs, "2")
+    names = {path.relative_to(one).as_posix() for path in one.rglob("*") if path.is_file()}
+    assert names == {path.relative_to(two).as_posix() for path in two.rglob("*") if path.is_file()}
+    assert names >= FILES | {"timings.js"}
+    different = {n for n in names if (one / n).read_bytes() != (two / n).read_bytes()}
+    assert different == {"timings.js"}
