@@ -15,8 +15,9 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, add_bodies
+from actc.ir.elementwise import is_elementwise
 from actc.ir.formats import annotate
-from actc.ir.graph import add_constant, is_op, only_user, replace_node
+from actc.ir.graph import add_constant, constant, is_op, only_user, replace_node
 from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
@@ -29,6 +30,9 @@ Array = np.ndarray[Any, Any]
 
 FORMS = ("auto", "exact", "pwl", "table")
 _REQUANTIZING = ("Conv", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "ReduceMean")
+
+
+_ARITHMETIC = ("Add", "Sub", "Mul", "Sum", "Neg", "Cast", "Identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Approximate(Pass):
        or as many as `max_error` (in units of the output's range) needs; "exact"
        keeps the function, "table" tabulates it over 256 codes.
     5. Families (one function per channel) are tables in int8, exact in float32.
+    6. float32: elementwise operators that are no part of a site, other than plain
+       arithmetic, are noted as left, with the reason.
     """
 
     name: ClassVar[str] = "approximate"
@@ -69,6 +75,8 @@ class Approximate(Pass):
             site = context.sites.get(node.metadata_props.get("actc.site", ""))
             if site is not None:
                 self._choose(model, context, node, site)
+        if self.precision == "float32":
+            context.left.update(_left(model))
         add_bodies(model)
         return ir.passes.PassResult(model, modified=True)
 
@@ -141,6 +149,20 @@ class Approximate(Pass):
             segments=len(fit.form.slopes), max_error=fit.max_error, lower_bound=fit.lower_bound
         )
         site.details["pwl"] = fit.form
+
+
+def _left(model: ir.Model) -> dict[str, tuple[str, str]]:
+    """Rule 6: node -> (operator, why it is no site)."""
+    found = {}
+    for node in model.graph:
+        if not is_elementwise(node) or node.op_type in _ARITHMETIC:
+            continue
+        variable = {v for v in node.inputs if v is not None and constant(v) is None}
+        reason = "it takes one tensor, but is no function of one real number per element"
+        if len(variable) > 1:
+            reason = "it joins tensors of different origin"
+        found[str(node.name)] = (node.op_type, reason)
+    return found
 
 
 def _exact_ends(low: float, high: float) -> QuantizationParameters:

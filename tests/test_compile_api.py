@@ -363,6 +363,31 @@ def test_forms(tmp_path: Path, approx: str, precision: str) -> None:
         assert len(certificates["certificates"]) == 2
 
 
+def test_what_stays_float_is_listed_with_its_reason(tmp_path: Path) -> None:
+    body = """
+      a = MatMul (x, w)
+      b = MatMul (x, v)
+      e = Exp (b)
+      d = Div (a, e)
+      c = Greater (a, b)
+      f = Where (c, d, a)
+      y = Mul (f, b)
+    """
+    weights = {"w": normal(6, 5), "v": normal(6, 5, seed=1)}
+    model = network("float[N,6] x => float[N,5] y", body, weights)
+    for node, name in zip(model.graph.node, "abedcfy", strict=True):
+        node.name = f"/{name}"
+    artifact = actc.compile(
+        model, "onnx", data={"x": normal(40, 6)}, output=tmp_path / "out", precision="float32"
+    )
+    assert [site["nodes"] for site in artifact.report["activations"]] == [["/e"]]
+    left = {row["node"]: row["op"] for row in artifact.report["left_float"]}
+    assert left == {"/d": "Div", "/c": "Greater", "/f": "Where"}
+    assert {row["reason"] for row in artifact.report["left_float"]} == {
+        "it joins tensors of different origin"
+    }
+
+
 def test_several_inputs_and_outputs_and_a_fixed_batch(tmp_path: Path) -> None:
     model = network(
         "float[4,6] a, int64[4,3] i => float[4,3,5] y, float[4,5] z",
