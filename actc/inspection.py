@@ -7,15 +7,27 @@ from typing import Any
 import onnx_ir as ir
 
 from actc.artifact import make_target
-from actc.ir.context import Context, attach
+from actc.data import InputInfo, synthesize
+from actc.errors import ModelError
+from actc.ir.context import Context, attach, context_of
+from actc.ir.execute import ExecutionError
 from actc.ir.load import ModelLike, load
 from actc.ir.sites import Site
-from actc.passes.integerize import HANDLERS
+from actc.passes.approximate import Approximate
+from actc.passes.calibrate import Calibrate
+from actc.passes.integerize import HANDLERS, Integerize
 from actc.passes.normalize import Normalize
+from actc.passes.quantize import Quantize
 from actc.passes.recognize import Recognize
 from actc.passes.shapes import shape_arithmetic
 from actc.passes.structure import Structure
+from actc.pipeline import Pipeline
 from actc.prepare import input_infos
+from actc.targets.base import Target
+
+_INT8 = (Calibrate(), Approximate(), Quantize(), Integerize())
+_NO_INTEGER_FORM = ("ACT0103", "ACT0104")
+_SAMPLES = 2
 
 
 def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
@@ -48,7 +60,11 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
     for step in (Normalize(), Structure(), Recognize()):
         step(graph)
         attach(graph, context)
-    operators = machine.capabilities().operators if machine is not None else None
+    activations = [_row(site) for site in context.sites.values() if not site.affine]
+    unsupported = _unsupported(graph)
+    diagnostics = [d.to_json() for d in context.sink.items]
+    if machine is not None and not unsupported:
+        unsupported = _refused(machine, graph, infos)
     return {
         "model": {
             "name": source.name,
@@ -66,9 +82,9 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
             "outputs": [{"name": value.name} for value in graph.graph.outputs],
             "operators": len(source.proto.graph.node),
         },
-        "activations": [_row(site) for site in context.sites.values() if not site.affine],
-        "unsupported": _unsupported(graph, operators),
-        "diagnostics": [d.to_json() for d in context.sink.items],
+        "activations": activations,
+        "unsupported": unsupported,
+        "diagnostics": diagnostics,
     }
 
 
@@ -87,7 +103,7 @@ def _row(site: Site) -> dict[str, Any]:
     }
 
 
-def _unsupported(model: ir.Model, operators: frozenset[str] | None) -> list[dict[str, str]]:
+def _unsupported(model: ir.Model) -> list[dict[str, str]]:
     """Operators without an integer form, by their kind alone (shapes may object later)."""
     rows = []
     on_shapes = set(shape_arithmetic(model.graph))  # constants once the data fixes the shapes
@@ -102,5 +118,28 @@ def _unsupported(model: ir.Model, operators: frozenset[str] | None) -> list[dict
                     "reason": "no integer form; --precision float32 keeps it",
                 }
             )
-    del operators  # golden's operators are checked once they exist, by the target itself
     return rows
+
+
+def _refused(machine: Target, model: ir.Model, infos: list[InputInfo]) -> list[dict[str, str]]:
+    """What `machine` cannot take, found by compiling for it on made-up samples.
+
+    Nothing where dimensions are open: `compile` says it once data gives them. Ranges
+    play no role here, so that a value which is no number on such samples is no finding.
+    """
+    if any(None in info.shape[1:] for info in infos):
+        return []
+    context = context_of(model)
+    context.dataset = synthesize(infos, _SAMPLES)
+    try:
+        golden = Pipeline(tuple(_INT8)).run(model)
+        found = machine.validate(golden, "int8")
+    except ExecutionError:
+        return []  # such samples do not fit the model (row numbers beyond a table, say)
+    except ModelError as error:
+        found = [d for d in error.diagnostics if d.code in _NO_INTEGER_FORM]
+    return [
+        {"node": d.place.node, "op": d.place.op, "reason": d.message}
+        for d in found
+        if d.severity == "error"
+    ]

@@ -445,6 +445,21 @@ def test_inspect_names_what_has_no_integer_form() -> None:
     assert [site["function"] for site in found["activations"]] == ["Tanh"]
 
 
+def test_inspect_names_what_a_target_cannot_take() -> None:
+    """Also what depends on shapes: here sums that do not fit 32 bits."""
+    weights = {"w": np.ones((140000, 1), np.float32)}
+    model = network("float[N,140000] x => float[N,1] y", "y = MatMul (x, w)", weights)
+    model.graph.node[0].name = "wide"
+    assert actc.inspect(model)["unsupported"] == []
+    (row,) = actc.inspect(model, "onnx")["unsupported"]
+    assert (row["node"], row["op"]) == ("wide", "MatMul")
+    assert "32 bits" in row["reason"]
+    assert actc.inspect(MODEL, "onnx") == actc.inspect(MODEL)
+    # Made-up row numbers lie beyond this table of two rows: no finding, no failure.
+    rows = network("int64[N,3] i => float[N,3,4] y", "y = Gather (t, i)", {"t": normal(2, 4)})
+    assert actc.inspect(rows, "onnx")["unsupported"] == []
+
+
 def test_inspect_works_with_open_dimensions() -> None:
     found = actc.inspect(network("float[N,2,H,W] x => float[N,2,H,W] y", "y = Tanh (x)"))
     assert [site["function"] for site in found["activations"]] == ["Tanh"]
