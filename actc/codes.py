@@ -125,6 +125,11 @@ CODES: dict[str, CodeInfo] = {
         "An output of the model does not depend on its inputs, so there is nothing to compile for "
         "it. Leave it out of the model.",
     ),
+    "ACT0105": CodeInfo(
+        "the model is quantized already",
+        "The model holds operators on integers (QuantizeLinear, QLinearConv...), so somebody has "
+        "quantized it before. actc chooses formats itself and starts from the float model.",
+    ),
     "ACT0201": CodeInfo(
         "unknown name",
         "No target, pass or diagnostic code has this name. The help line suggests the nearest "
@@ -229,6 +234,22 @@ CODES: dict[str, CodeInfo] = {
         "No piecewise-linear form with at most 4096 segments and coefficients of the wanted "
         "precision stays within the error asked for. Near 1e-7 of a function's magnitude the "
         "rounding of float32 coefficients sets the limit. Allow a larger error, or use a table.",
+    ),
+    "ACT0310": CodeInfo(
+        "a fixed-point format is not understood",
+        "A format is a letter, the bits in total, a point and the bits of fraction: s8.4 has 8 "
+        "signed bits of which 4 are fraction, u8.8 has 8 unsigned ones and holds 0 to 255/256. "
+        "There are 1 to 32 bits and -64 to 64 bits of fraction.",
+    ),
+    "ACT0311": CodeInfo(
+        "an input format is too wide to enumerate",
+        "Fixed-point forms are verified at every input code, which is done for up to 16 bits. "
+        "Use fewer input bits, or a float form.",
+    ),
+    "ACT0312": CodeInfo(
+        "an output format is too coarse for the error",
+        "Somewhere no code of the output format is as near to the function as asked for, so no "
+        "form can be. Use more fraction bits in the output format, or allow a larger error.",
     ),
     "ACT0401": CodeInfo(
         "an operator or one of its uses cannot be lowered",

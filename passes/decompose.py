@@ -1,4 +1,4 @@
-"""Write operators as others that every target has; each rewrite keeps every bit.
+"""Write operators as others that every target has.
 
 What moves elements (a constant index, padding by what is there, nearest-neighbour
 scaling) becomes slices, concatenations, transpositions and reshapes, so that no
@@ -7,21 +7,23 @@ target needs a kernel for it and codes stay codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from actc.ir.execute import ExecutionError, run_nodes
-from actc.ir.graph import attribute_ints, constant, dims, is_op
-from actc.passes.rewriter import Rewriter
+from actc.ir.graph import attribute_ints, constant, dims, is_op, only_user
+from actc.passes.resize import resize
+from actc.passes.rewriter import Rewriter, runs, take
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[ir.Model, ir.Node], None]
 
 _MOST_PARTS = 64
 """Pieces of a concatenation up to which a selection is written out."""
+
+_MOVERS = ("Flatten", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def decompose(model: ir.Model) -> None:
@@ -32,46 +34,28 @@ def decompose(model: ir.Model) -> None:
             rule(model, node)
 
 
-def _take(
-    rewriter: Rewriter, x: ir.Value, axis: int, indices: Sequence[int], size: int
-) -> ir.Value:
-    """The elements `indices` of `x` along `axis`, which has `size`."""
-    parts = [
-        rewriter.emit(
-            "Slice",
-            [
-                x,
-                rewriter.integers("starts", [run[0]]),
-                rewriter.integers("ends", [_end(run, size)]),
-                rewriter.integers("axes", [axis]),
-                rewriter.integers("steps", [run[1] - run[0] if len(run) > 1 else 1]),
-            ],
-        )
-        for run in runs(indices)
-    ]
-    return parts[0] if len(parts) == 1 else rewriter.emit("Concat", parts, {"axis": axis})
-
-
-def _end(run: Sequence[int], size: int) -> int:
-    step = run[1] - run[0] if len(run) > 1 else 1
-    end = run[-1] + (1 if step > 0 else -1)
-    return end if end >= 0 else -(size + 1)  # -1 would mean the last element
-
-
-def runs(indices: Sequence[int]) -> list[list[int]]:
-    """Cut a sequence into arithmetic progressions of non-zero step, from left to right."""
-    found: list[list[int]] = []
-    for index in indices:
-        run = found[-1] if found else None
-        if run is not None and _continues(run, index):
-            run.append(index)
-        else:
-            found.append([index])
-    return found
-
-
-def _continues(run: list[int], index: int) -> bool:
-    return index != run[0] if len(run) == 1 else index - run[-1] == run[1] - run[0]
+def _cast(model: ir.Model, node: ir.Node) -> None:
+    """A Cast of integers that were moved -> the Cast first: floats can become codes."""
+    output = node.outputs[0]
+    moved = node.inputs[0]
+    mover = moved.producer() if moved is not None else None
+    if (
+        moved is None
+        or mover is None
+        or not is_op(mover, *_MOVERS)
+        or output.dtype != ir.DataType.FLOAT
+    ):
+        return
+    if moved.dtype is None or moved.dtype.is_floating_point() or only_user(moved) is not node:
+        return
+    rewriter = Rewriter(model.graph, node)
+    real = rewriter.emit("Cast", [mover.inputs[0]], {"to": int(ir.DataType.FLOAT)})
+    real.type = output.type
+    rewriter.finish(rewriter.emit(mover.op_type, [real, *mover.inputs[1:]], dict(mover.attributes)))
+    model.graph.remove(mover, safe=True)
+    cast = real.producer()
+    assert cast is not None
+    _cast(model, cast)
 
 
 def _gather(model: ir.Model, node: ir.Node) -> None:
@@ -88,7 +72,7 @@ def _gather(model: ir.Model, node: ir.Node) -> None:
     if not indices or len(runs(indices)) > _MOST_PARTS:
         return
     rewriter = Rewriter(model.graph, node)
-    result = _take(rewriter, x, axis, indices, size)
+    result = take(rewriter, x, axis, indices, size)
     if index.ndim == 0:
         result = rewriter.emit("Squeeze", [result, rewriter.integers("axes", [axis])])
     rewriter.finish(result)
@@ -119,7 +103,7 @@ def _pad(model: ir.Model, node: ir.Node) -> None:
     rewriter = Rewriter(model.graph, node)
     for (axis, _, _), extent, indices in zip(padded, extents, positions, strict=True):
         assert extent is not None
-        x = _take(rewriter, x, axis, indices, extent)
+        x = take(rewriter, x, axis, indices, extent)
     rewriter.finish(x)
 
 
@@ -171,80 +155,6 @@ def _pad_inside(node: ir.Node, x: ir.Value, widths: list[tuple[int, int]]) -> No
         user.replace_input_with(0, x)
     assert node.graph is not None
     node.graph.remove(node, safe=True)
-
-
-def _resize(model: ir.Model, node: ir.Node) -> None:
-    """Resize to the nearest neighbour -> repetition or selection along each axis.
-
-    Which element is nearest (there are many rules) is read off by resizing a tensor
-    of element numbers.
-    """
-    x, before, after = node.inputs[0], dims(node.inputs[0]), dims(node.outputs[0])
-    mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "nearest"
-    if mode != "nearest" or x is None or before is None or after is None:
-        return
-    if None in before[1:] or None in after[1:] or before[0] != after[0]:
-        return
-    old, new = [1, *(d or 0 for d in before[1:])], [1, *(d or 0 for d in after[1:])]
-    positions = _nearest(model, node, old, new)
-    if positions is None:
-        return
-    factors = {axis: _factor(indices, old[axis]) for axis, indices in positions.items()}
-    if any(not factors[a] and len(runs(i)) > _MOST_PARTS for a, i in positions.items()):
-        return
-    rewriter = Rewriter(model.graph, node)
-    shape = list(old)
-    for axis, indices in positions.items():
-        if factors[axis]:
-            x = _repeat(rewriter, x, axis, factors[axis], shape)
-        else:
-            x = _take(rewriter, x, axis, indices, shape[axis])
-        shape[axis] = len(indices)
-    rewriter.finish(x)
-
-
-def _factor(indices: list[int], size: int) -> int:
-    """k if `indices` is each of 0..size-1 k times in a row, else 0."""
-    factor = len(indices) // size
-    return factor if np.repeat(np.arange(size), factor).tolist() == indices else 0
-
-
-def _nearest(
-    model: ir.Model, node: ir.Node, old: list[int], new: list[int]
-) -> dict[int, list[int]] | None:
-    """Axis -> the elements that a Resize takes along it, for the axes that it changes."""
-    kept = {
-        k: a for k, a in node.attributes.items() if k not in ("axes", "keep_aspect_ratio_policy")
-    }
-    source = ir.Value(name="numbers")
-    sizes = ir.Value(name="sizes", const_value=ir.tensor(np.array(new, np.int64), name="sizes"))
-    copy = ir.node("Resize", [source, None, None, sizes], kept, name="nearest")
-    copy.outputs[0].name = "nearest"
-    numbers = np.arange(int(np.prod(old)), dtype=np.float32).reshape(old)
-    if numbers.size >= 2**24:  # float32 holds no larger numbers one by one
-        return None
-    try:
-        (taken,) = run_nodes(model, [copy], {source: numbers}, [copy.outputs[0]])
-    except ExecutionError:
-        return None
-    places = np.unravel_index(taken.astype(np.int64), old)
-    positions = {}
-    for axis, (a, b) in enumerate(zip(old, new, strict=True)):
-        along = np.moveaxis(places[axis], axis, -1).reshape(-1, b)
-        if not np.all(along == along[0]):
-            return None
-        if a != b or along[0].tolist() != list(range(b)):
-            positions[axis] = [int(i) for i in along[0]]
-    return positions
-
-
-def _repeat(rewriter: Rewriter, x: ir.Value, axis: int, factor: int, shape: list[int]) -> ir.Value:
-    """Each element of `x` `factor` times along `axis`."""
-    column = rewriter.emit("Unsqueeze", [x, rewriter.integers("axes", [axis + 1])])
-    copies = rewriter.emit("Concat", [column] * factor, {"axis": axis + 1})
-    target = [-1, *shape[1:]]
-    target[axis] = shape[axis] * factor
-    return rewriter.emit("Reshape", [copies, rewriter.integers("shape", target)])
 
 
 def _tile(model: ir.Model, node: ir.Node) -> None:
@@ -356,12 +266,13 @@ def _matmul_right(model: ir.Model, node: ir.Node, array: Array) -> None:
 
 
 RULES: dict[str, Rule] = {
+    "Cast": _cast,
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "Gather": _gather,
     "MatMul": _matmul,
     "Pad": _pad,
-    "Resize": _resize,
+    "Resize": resize,
     "SpaceToDepth": _space_to_depth,
     "Tile": _tile,
 }

@@ -14,7 +14,15 @@ from actc.ir.context import context_of
 from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
-from actc.passes.integer import elementwise, linear, movement, normalization, pooling
+from actc.passes.integer import (
+    arithmetic,
+    elementwise,
+    extremes,
+    linear,
+    movement,
+    normalization,
+    pooling,
+)
 from actc.passes.integer.builder import Builder, NoIntegerForm
 from actc.passes.quantize import MOVEMENT
 
@@ -27,11 +35,18 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Conv"): linear.conv,
     ("", "Gather"): movement.gather,
     ("", "GlobalAveragePool"): pooling.global_average,
-    ("", "GlobalMaxPool"): pooling.global_max,
+    ("", "Cast"): arithmetic.cast,
+    ("", "Div"): arithmetic.divide,
+    ("", "GlobalMaxPool"): extremes.global_max,
+    ("", "Max"): extremes.maximum,
+    ("", "Min"): extremes.minimum,
+    ("", "Pad"): pooling.pad,
+    ("", "ReduceMin"): extremes.reduce_min,
+    ("", "ReduceSum"): pooling.reduce_sum,
     ("", "MatMul"): linear.matmul,
     ("", "MaxPool"): pooling.max_pool,
     ("", "Mul"): elementwise.multiply,
-    ("", "ReduceMax"): pooling.reduce_max,
+    ("", "ReduceMax"): extremes.reduce_max,
     ("", "ReduceMean"): pooling.reduce_mean,
     ("", "Softmax"): normalization.softmax,
     ("", "Sub"): elementwise.subtract,
@@ -132,7 +147,7 @@ def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
     if plain is not None:
         return plain
     name, accumulator = f"{value.name}.out", builder.accumulator(value)
-    if accumulator is not None:
+    if accumulator is not None and accumulator.scale.ndim < 2:
         per_channel = accumulator.scale.ndim == 1
         scale = builder.constant(f"{name}.scale", accumulator.scale.astype(np.float32))
         return builder.emit(

@@ -17,6 +17,7 @@ from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lif
 from actc.passes.padding import resolve_auto_pad
 from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
 from actc.passes.tidy import drop_no_ops
+from actc.passes.transposed import conv_transpose_to_conv
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Normalize(Pass):
     6. BatchNormalization is folded into the Conv or MatMul before it, or
        becomes Mul and Add per channel.
     7. Additions and factors per channel behind a Conv or MatMul (also behind a
-       Squeeze or Unsqueeze of one) move into its weights and bias.
+       Squeeze or Unsqueeze of one) move into its weights and bias. Then a
+       ConvTranspose becomes a Conv per phase, interleaved.
     8. One-hot codes times a matrix become a row lookup (Gather), which takes in
        what is added to or multiplied with its rows.
     9. Nodes and values get unique names; dead ones go.
@@ -60,6 +62,8 @@ class Normalize(Pass):
         fold_batch_norm(model)
         lift_over_squeeze(model)
         fold_affine(model)
+        conv_transpose_to_conv(model)
+        infer_shapes(model)
         embeddings(model)
         fold_into_rows(model)
         fold_constants(model)

@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.calibrate.histogram import METHODS, choose_range
-from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError, UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.formats import annotate, parameters_of
 from actc.ir.graph import is_op
@@ -26,6 +26,14 @@ MOVEMENT = frozenset(
 )  # fmt: skip
 """Operators whose output codes are input codes: one format on both sides."""
 
+QUANTIZED = frozenset(
+    {
+        "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger",
+        "QLinearConv", "QLinearMatMul", "QuantizeLinear",
+    }
+)  # fmt: skip
+"""Operators of models that somebody quantized."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantize(Pass):
@@ -38,8 +46,8 @@ class Quantize(Pass):
     4. Every other format holds the range that `method` picks from the histogram
        (minmax, percentile, mse, entropy); it always holds zero exactly.
 
-    Weights are quantized where they are used (`integerize`): int8, symmetric, one
-    scale per output channel.
+    A model that is quantized already is refused. Weights are quantized where they are
+    used (`integerize`): int8, symmetric, one scale per output channel.
     """
 
     name: ClassVar[str] = "quantize"
@@ -56,6 +64,7 @@ class Quantize(Pass):
         if not context.ranges:
             message = "pass 'quantize' needs the ranges that pass 'calibrate' finds"
             raise UsageError(Diagnostic("ACT0222", message, help="put calibrate before it"))
+        _require_unquantized(model, context)
         groups = _Groups()
         clamped: dict[ir.Value, Range] = {}
         for node in model.graph:
@@ -80,6 +89,21 @@ class Quantize(Pass):
         parameters = QuantizationParameters.from_range(low, high)
         for value in members:
             annotate(value, _clamped(parameters, clamped.get(value)))
+
+
+def _require_unquantized(model: ir.Model, context: Context) -> None:
+    found = [node for node in model.graph if node.domain == "" and node.op_type in QUANTIZED]
+    if not found:
+        return
+    first, more = found[0], f" and {len(found) - 1} more" if len(found) > 1 else ""
+    raise ModelError(
+        Diagnostic(
+            "ACT0105",
+            f"the model is quantized already: operator {first.op_type}{more}",
+            place=Place(context.file, str(first.name), first.op_type),
+            help="give actc the float model that this one was made from",
+        )
+    )
 
 
 def _float_values(model: ir.Model) -> list[ir.Value]:

@@ -58,3 +58,52 @@ class Rewriter:
             name = unique_name(self.graph, f"{base}_{count}")
         self._taken.add(name)
         return name
+
+
+def take(rewriter: Rewriter, x: ir.Value, axis: int, indices: Sequence[int], size: int) -> ir.Value:
+    """The elements `indices` of `x` along `axis`, which has `size`."""
+    parts = [
+        rewriter.emit(
+            "Slice",
+            [
+                x,
+                rewriter.integers("starts", [run[0]]),
+                rewriter.integers("ends", [_end(run, size)]),
+                rewriter.integers("axes", [axis]),
+                rewriter.integers("steps", [run[1] - run[0] if len(run) > 1 else 1]),
+            ],
+        )
+        for run in runs(indices)
+    ]
+    return parts[0] if len(parts) == 1 else rewriter.emit("Concat", parts, {"axis": axis})
+
+
+def _end(run: Sequence[int], size: int) -> int:
+    step = run[1] - run[0] if len(run) > 1 else 1
+    end = run[-1] + (1 if step > 0 else -1)
+    return end if end >= 0 else -(size + 1)  # -1 would mean the last element
+
+
+def runs(indices: Sequence[int]) -> list[list[int]]:
+    """Cut a sequence into arithmetic progressions of non-zero step, from left to right."""
+    found: list[list[int]] = []
+    for index in indices:
+        run = found[-1] if found else None
+        if run is not None and _continues(run, index):
+            run.append(index)
+        else:
+            found.append([index])
+    return found
+
+
+def _continues(run: list[int], index: int) -> bool:
+    return index != run[0] if len(run) == 1 else index - run[-1] == run[1] - run[0]
+
+
+def repeat(rewriter: Rewriter, x: ir.Value, axis: int, factor: int, shape: list[int]) -> ir.Value:
+    """Each element of `x` `factor` times along `axis`."""
+    column = rewriter.emit("Unsqueeze", [x, rewriter.integers("axes", [axis + 1])])
+    copies = rewriter.emit("Concat", [column] * factor, {"axis": axis + 1})
+    target = [-1, *shape[1:]]
+    target[axis] = shape[axis] * factor
+    return rewriter.emit("Reshape", [copies, rewriter.integers("shape", target)])

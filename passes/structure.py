@@ -17,6 +17,7 @@ from actc.ir.elementwise import is_elementwise
 from actc.ir.execute import run_nodes
 from actc.ir.graph import add_constant, constant, dims, is_op, remove_dead
 from actc.passes.base import Pass
+from actc.passes.norms import flatten_normalizations, split_norms
 
 Array = np.ndarray[Any, Any]
 
@@ -43,7 +44,9 @@ class Structure(Pass):
     1. A closed sub-graph with reductions that computes softmax along one axis
        becomes Softmax.
     2. One that computes (x - mean) / sqrt(variance + eps) * gamma + beta along one
-       axis becomes actc::LayerNorm; so does LayerNormalization over the last axis.
+       axis becomes actc::LayerNorm; so do LayerNormalization, GroupNormalization and
+       InstanceNormalization, with the axes that they normalize made one.
+    3. ReduceL1, ReduceL2 and ReduceSumSquare are split around their sum.
     """
 
     name: ClassVar[str] = "structure"
@@ -51,12 +54,14 @@ class Structure(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the rules."""
+        flatten_normalizations(model)
         _standard_layer_norms(model)
         for node in list(model.graph):
             if node.graph is None or not is_op(node, *_REDUCTIONS):
                 continue
             if any(_try_source(model, source) for source in _sources(node)):
                 remove_dead(model.graph)
+        split_norms(model)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 

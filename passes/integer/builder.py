@@ -39,7 +39,7 @@ class Accumulator:
 
     Attributes:
         value: the tensor.
-        scale: float64, a number or one per channel along `axis`.
+        scale: float64, a number, one per channel along `axis`, or broadcast-ready.
         axis: axis of the channels.
         bound: largest magnitude it can take.
     """

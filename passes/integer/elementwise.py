@@ -100,14 +100,15 @@ def subtract(builder: Builder, node: ir.Node) -> None:
     _sum(builder, node, -1)
 
 
-def _operand(builder: Builder, value: ir.Value | None) -> Codes:
+def operand(builder: Builder, value: ir.Value | None) -> Codes:
+    """The codes of an operand, which may be a constant."""
     if value is not None and constant(value) is not None:
         return builder.constant_codes(value)
     return builder.codes(value)
 
 
 def _sum(builder: Builder, node: ir.Node, sign: int) -> None:
-    a, b = (_operand(builder, value) for value in node.inputs[:2])
+    a, b = (operand(builder, value) for value in node.inputs[:2])
     output, name = node.outputs[0], str(node.outputs[0].name)
     parameters = builder.formats(output)
     ratios = np.array([a.parameters.scale, b.parameters.scale]) / parameters.scale
@@ -132,7 +133,7 @@ def _sum(builder: Builder, node: ir.Node, sign: int) -> None:
 
 def multiply(builder: Builder, node: ir.Node) -> None:
     """Mul of two tensors -> actc::IntMul."""
-    a, b = (_operand(builder, value) for value in node.inputs[:2])
+    a, b = (operand(builder, value) for value in node.inputs[:2])
     output, name = node.outputs[0], str(node.outputs[0].name)
     inputs = [
         a.value,
