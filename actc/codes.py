@@ -251,6 +251,23 @@ CODES: dict[str, CodeInfo] = {
         "Somewhere no code of the output format is as near to the function as asked for, so no "
         "form can be. Use more fraction bits in the output format, or allow a larger error.",
     ),
+    "ACT0330": CodeInfo(
+        "an expression cannot be read",
+        "A function is written in terms of x, with + - * / ^, parentheses, numbers, pi, e and "
+        "functions, such as x*sigmoid(1.702*x) or where(x > 0, x, 0.1*x). The note points at the "
+        "place that has no meaning.",
+    ),
+    "ACT0331": CodeInfo(
+        "an unknown name in an expression",
+        "An expression knows x, pi, e, elementary functions such as exp and tanh, and the "
+        "functions of the catalogue, such as GELU. The help line suggests the nearest names.",
+    ),
+    "ACT0332": CodeInfo(
+        "wrong arguments of a function",
+        "A function in an expression has too few or too many arguments. The parameters of a "
+        "published function are constants that follow its argument: ELU(x, 0.5); alone it is "
+        "written without its argument: ELU(0.5).",
+    ),
     "ACT0401": CodeInfo(
         "an operator or one of its uses cannot be lowered",
         "The target has no kernel for this operator, or not for these attributes or shapes; the "
