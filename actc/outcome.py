@@ -18,6 +18,7 @@ from actc.checks.sites import site_errors
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import BudgetMissed
 from actc.ir.context import Context, context_of
+from actc.ir.dialect import DOMAIN
 from actc.ir.sites import Site
 from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
@@ -118,6 +119,7 @@ def build_report(
         "bit_exact": True if int8 else None,
         "samples": measured.samples,
         "activations": [_activation(s) for s in context.sites.values() if not s.affine],
+        "structures": _structures(model),
         "left_float": [
             {"node": node, "op": op, "reason": reason}
             for node, (op, reason) in context.left.items()
@@ -170,6 +172,22 @@ def _activation(site: Site) -> dict[str, Any]:
         "max_error": None,
         **details,
     }
+
+
+_STRUCTURES = {
+    "IntSoftmax": ("Softmax", "exponentials from a table of 256, one exact division"),
+    "IntLayerNorm": ("LayerNorm", "integer sums, one square root and one division"),
+}
+
+
+def _structures(model: ir.Model) -> list[dict[str, str]]:
+    """Functions of several values in a golden model, and how they are computed."""
+    rows = []
+    for node in model.graph:
+        if node.domain == DOMAIN and node.op_type in _STRUCTURES:
+            function, form = _STRUCTURES[node.op_type]
+            rows.append({"node": str(node.name), "function": function, "form": form})
+    return rows
 
 
 def _sizes(

@@ -198,8 +198,8 @@ UNKNOWN = dict.fromkeys(ACCURACY)
     ("report", "level", "words"),
     [
         (changed(), "good", "equals golden bit for bit on 450 of 450 samples"),
-        (changed(), "good", "98.89 % -> 98.67 %, drop 0.22 points, within the budget of 1.0"),
-        (changed(accuracy=ACCURACY), "good", "drop 1.0 points, within the budget of 1.0"),
+        (changed(), "good", "98.89 % -> 98.67 %, drop 0.22 points, within the budget of 1.0 points"),
+        (changed(accuracy=ACCURACY), "good", "drop 1.0 points, within the budget of 1.0 points"),
         (changed(accuracy=ACCURACY, options={"max_drop": 0.0099}), "bad", "over the budget"),
         (changed(accuracy=ACCURACY, options={}), "good", "drop 1.0 points"),
         (changed(accuracy=ACCURACY | {"artifact": 0.995}), "good", "gain 0.5 points"),

@@ -26,6 +26,7 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _facts(filled),
         _stages(filled),
         _sites(filled),
+        _structures(filled),
         _left(filled),
         _times(timings or {}),
         _diagnostics(filled),
@@ -70,20 +71,26 @@ def _sites(report: view.Report) -> list[str]:
             str(site["id"]),
             str(site["function"] or "-"),
             str(site["form"]) if view.is_rewritten(site) else "left",
+            figure(site["channels"]),
             figure(site["segments"]),
             figure(site["max_error"]),
             figure(site["rms_error"]),
         )
         for site in sites
     ]
-    header = ("activation", "function", "form", "segments", "max error", "rms error")
-    return _table(header, rows, "<<<>>>", "largest error first")
+    header = ("activation", "function", "form", "channels", "segments", "max error", "rms error")
+    return _table(header, rows, "<<<>>>>", "largest error first")
 
 
 def _badness(site: Mapping[str, Any]) -> tuple[bool, float]:
     """Sites that were left come first, then those with the largest error."""
     error = site["max_error"]
     return view.is_rewritten(site), -(error if isinstance(error, (int, float)) else 0.0)
+
+
+def _structures(report: view.Report) -> list[str]:
+    rows = [(str(n["function"]), str(n["form"])) for n in report["structures"]]
+    return _table(("function of several values", "form"), rows, "<<")
 
 
 def _left(report: view.Report) -> list[str]:

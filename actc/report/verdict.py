@@ -90,7 +90,7 @@ def _accuracy(report: Mapping[str, Any]) -> tuple[bool | None, str]:
     within = ""
     if allowed is not None:
         missed = budget_missed(report)
-        within = f", {'over' if missed else 'within'} the budget of {points(float(allowed))}"
+        within = f", {'over' if missed else 'within'} the budget of {points(float(allowed))} points"
     sentence = f"accuracy {before} -> {after}, {change}{within}"
     return not budget_missed(report), sentence
 

@@ -26,6 +26,7 @@ _DEFAULTS: Report = {
     "bit_exact": None,
     "samples": 0,
     "activations": [],
+    "structures": [],
     "left_float": [],
     "bytes": None,
     "seconds": None,
@@ -43,6 +44,7 @@ _DEFAULTS: Report = {
 _ROWS: dict[str, Report] = {
     "activations": dict.fromkeys(("id", "function", "form", "nodes", "input", "output"))
     | dict.fromkeys(("channels", "max_error", "rms_error", "segments", "input_range", "reason")),
+    "structures": {"node": "", "function": "", "form": ""},
     "left_float": {"node": "", "op": "", "reason": ""},
     "diagnostics": {"code": "", "severity": "note", "message": "", "help": ""}
     | {"file": "", "node": "", "op": "", "notes": []},
