@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,8 +107,9 @@ def compile(
 
     Raises:
         UsageError, ModelError, MissingTool, ToolFailed: see `actc.errors`.
-        InternalError: golden disagrees with its specification, or the artefact with
-            golden; nothing is written.
+        BudgetMissed: the artefact differs from golden; nothing is written.
+        InternalError: a pass broke the model, or golden disagrees with its
+            specification; nothing is written.
     """
     options = Options(target, precision, approx, calibration, max_drop)
     say = progress or (lambda name: None)
@@ -179,8 +181,11 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
         message = f"--{name} cannot be '{value}'"
-        raise UsageError(Diagnostic("ACT0224", message, help=f"choose one of: {', '.join(known)}"))
+        help_text = f"{hint}choose one of: {', '.join(known)}"
+        raise UsageError(Diagnostic("ACT0224", message, help=help_text))
 
 
 def _pipeline(
