@@ -44,7 +44,8 @@ class Registry:
                 raise UsageError(
                     Diagnostic(
                         "ACT0210",
-                        f"two {_plural(self.kind)} are called '{point.name}': {owner} and {point.value}",
+                        f"two {_plural(self.kind)} are called '{point.name}': "
+                        f"{owner} and {point.value}",
                         help="uninstall one of the two packages",
                     )
                 )
