@@ -28,7 +28,7 @@ def flatten_normalizations(model: ir.Model) -> None:
             continue
         if any(extent is None for extent in shape[1:]):
             continue
-        known = [-1, *(extent or 0 for extent in shape[1:])]
+        known = [shape[0] or -1, *(extent or 0 for extent in shape[1:])]
         if is_op(node, "InstanceNormalization"):
             _instance(model, node, known)
         elif is_op(node, "GroupNormalization"):
@@ -42,7 +42,7 @@ def _instance(model: ir.Model, node: ir.Node, shape: list[int]) -> None:
     if gamma is None or beta is None:
         return
     rewriter = Rewriter(model.graph, node)
-    folded = [-1, shape[1], int(np.prod(shape[2:]))]
+    folded = [shape[0], shape[1], int(np.prod(shape[2:]))]
     parameters = gamma.reshape(1, -1, 1), beta.reshape(1, -1, 1)
     normal = _normalize(rewriter, node, folded, *parameters)
     rewriter.finish(_reshape(rewriter, normal, shape))
@@ -54,7 +54,7 @@ def _group(model: ir.Model, node: ir.Node, shape: list[int]) -> None:
     if gamma is None or beta is None or gamma.size != shape[1]:
         return
     rewriter = Rewriter(model.graph, node)
-    folded = [-1, groups, int(np.prod(shape[1:])) // groups]
+    folded = [shape[0], groups, int(np.prod(shape[1:])) // groups]
     ones = np.ones((1, 1, 1), np.float32)
     normal = _reshape(rewriter, _normalize(rewriter, node, folded, ones, 0 * ones), shape)
     per_channel = [1, -1] + [1] * (len(shape) - 2)
@@ -62,7 +62,9 @@ def _group(model: ir.Model, node: ir.Node, shape: list[int]) -> None:
     offset = rewriter.constant("offset", beta.reshape(per_channel))
     scaled = rewriter.emit("Mul", [normal, factor])
     _shaped(scaled, shape)
-    rewriter.finish(rewriter.emit("Add", [scaled, offset]))
+    moved = rewriter.emit("Add", [scaled, offset])
+    _shaped(moved, shape)  # ONNX infers no shape for the operator that it stands for
+    rewriter.finish(moved)
 
 
 def _layer(model: ir.Model, node: ir.Node, shape: list[int]) -> None:
@@ -107,7 +109,7 @@ def _reshape(rewriter: Rewriter, value: ir.Value, shape: list[int]) -> ir.Value:
 
 def _shaped(value: ir.Value, shape: list[int]) -> None:
     value.type = ir.TensorType(ir.DataType.FLOAT)
-    value.shape = ir.Shape(["N", *shape[1:]])
+    value.shape = ir.Shape(["N" if shape[0] == -1 else shape[0], *shape[1:]])
 
 
 def split_norms(model: ir.Model) -> None:

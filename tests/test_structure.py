@@ -164,6 +164,33 @@ def test_the_standard_operator_over_two_axes_has_them_made_one() -> None:
     assert structured(model)[0] == ["Reshape", "LayerNorm", "Reshape"]
 
 
+@pytest.mark.parametrize("batch", ["N", "2"])
+@pytest.mark.parametrize(
+    ("body", "shapes"),
+    [
+        ("InstanceNormalization (x, g, b)", (6,)),
+        ("GroupNormalization <num_groups = 3> (x, g, b)", (6,)),
+        ("LayerNormalization <axis = 1> (x, g, b)", (6, 4, 5)),
+        ("LayerNormalization <axis = -2> (x, g, b)", (4, 5)),
+    ],
+)
+def test_norms_over_several_axes_are_one_along_one_axis(
+    body: str, shapes: tuple[int, ...], batch: str
+) -> None:
+    """Every value keeps a shape: open along the batch alone, or fixed as the model's is."""
+    weights = {"g": normal(*shapes), "b": normal(*shapes, seed=1)}
+    signature = f"float[{batch},6,4,5] x => float[{batch},6,4,5] y"
+    model = network(signature, f"y = {body}", weights)
+    feeds = {"x": normal(2, 6, 4, 5)}
+    left, _ = structured(model, feeds)
+    assert left.count("LayerNorm") == 1
+    result = transformed(model, Normalize(), Structure(), data=feeds)
+    for node in result.graph:
+        shape = node.outputs[0].shape
+        assert shape is not None
+        assert isinstance(shape[0], int) == (batch == "2")
+
+
 NEAR_MISSES = {
     "n - 1": "m = ReduceMean (x, a)\n d = Sub (x, m)\n q = Mul (d, d)\n s = ReduceSum (q, a)\n"
     "v = Div (s, n)\n e = Add (v, eps)\n r = Sqrt (e)\n y = Div (d, r)",
