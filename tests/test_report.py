@@ -198,7 +198,11 @@ UNKNOWN = dict.fromkeys(ACCURACY)
     ("report", "level", "words"),
     [
         (changed(), "good", "equals golden bit for bit on 450 of 450 samples"),
-        (changed(), "good", "98.89 % -> 98.67 %, drop 0.22 points, within the budget of 1.0 points"),
+        (
+            changed(),
+            "good",
+            "98.89 % -> 98.67 %, drop 0.22 points, within the budget of 1.0 points",
+        ),
         (changed(accuracy=ACCURACY), "good", "drop 1.0 points, within the budget of 1.0 points"),
         (changed(accuracy=ACCURACY, options={"max_drop": 0.0099}), "bad", "over the budget"),
         (changed(accuracy=ACCURACY, options={}), "good", "drop 1.0 points"),
