@@ -181,6 +181,11 @@ def test_wrong_number_of_parameters() -> None:
 def test_every_entry_is_recognized() -> None:
     # the same function under its usual parameters
     same = {"Threshold": "ReLU", "Clip": "HardTanh", "CELU": "ELU", "Swish": "SiLU"}
+    same |= {"HeLU": "ReLU", "dReLU": "ReLU", "ShiftedReLU": "Maximum", "FReLU": "ReLU-0.5"}
+    same |= {"PELU": "ELU", "MPELU": "ELU", "SuperGaussianUnit": "Gaussian"}
+    same |= {"StarReLU": "0.8944*SquaredReLU-0.4472", "ShiftedSoftplus": "Softplus-0.693147"}
+    same |= {"ESwish": "1.375*SiLU", "Elliott": "0.5*Softsign+0.5"}
+    same |= {"BipolarSigmoid": "2*Sigmoid-1", "DyT": "2*Sigmoid-1"}
     for entry in CATALOGUE:
         expected = same.get(entry.name, entry.name)
         assert label(entry.function().elementwise, []) == expected

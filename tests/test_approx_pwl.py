@@ -326,6 +326,8 @@ def test_bound_holds_between_samples(continuous: bool) -> None:
     for entry in CATALOGUE:
         if entry.name in ("Sqrt", "Rsqrt", "Log", "Log1p", "Reciprocal", "Tan"):
             continue
+        if entry.name in ("SIREN", "FINER"):  # 203 points do not follow their waves
+            continue
         f = entry.function()
         fit = fit_piecewise_linear(f, -6, 6, segments=7, points=203, continuous=continuous)
         error = np.abs(fit.form.evaluate(dense) - f(dense)).max()

@@ -3,11 +3,13 @@
 A label is a convenience for reports and never decides what is computed. Tried in
 this order, the first success wins:
 
-1. g(x) for every catalogue function g;
+1. g(x) for every well-known catalogue function g (`CatalogueEntry.searched`);
 2. g(x, parameters), the parameters searched among the constants of the model's own
    sub-graph, their reciprocals and their negatives;
 3. a g(s x) + b for every g with its usual parameters, s searched in the same way
-   (s = 1 first) and a, b from linear regression.
+   (s = 1 first) and a, b from linear regression;
+4. the rarer functions: as in 1, then those of one parameter as in 2. They come last
+   because a flexible one would give its name to what is better known by another.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ RELATIVE_TOLERANCE = 1e-5
 """Models carry float32 constants, so that their functions differ from the textbook's."""
 MAX_CANDIDATES = 32
 """Parameter candidates tried; pairs of them for functions of two parameters."""
+
+_SEARCHED = tuple(entry for entry in CATALOGUE if entry.searched)
+_RARER = tuple(entry for entry in CATALOGUE if not entry.searched)
+_RARER_OF_ONE = tuple(entry for entry in _RARER if len(entry.parameters) == 1)
 
 
 def label(f: Callable[[Float64Array], Float64Array], constants: Sequence[float]) -> str:
@@ -48,10 +54,12 @@ def label(f: Callable[[Float64Array], Float64Array], constants: Sequence[float])
             return "Constant"
         candidates = _candidates(constants)
         return (
-            _match_usual(values)
-            or _match_parameters(values, candidates)
+            _match_usual(values, _SEARCHED)
+            or _match_parameters(values, candidates, _SEARCHED)
             or _match_scaled(values, [1.0])
             or _match_scaled(values, [c for c in candidates if c not in (0.0, 1.0)])
+            or _match_usual(values, _RARER)
+            or _match_parameters(values, candidates, _RARER_OF_ONE)
             or CUSTOM
         )
 
@@ -73,9 +81,12 @@ _PROBES = 24
 
 
 @functools.cache
-def _usual_values() -> tuple[Float64Array, ...]:
+def _usual_values(entries: tuple[CatalogueEntry, ...]) -> Float64Array:
+    """The functions with their usual parameters [entry, point]."""
+    shape = _points().shape
     with np.errstate(all="ignore"):
-        return tuple(entry.evaluate(_points(), *entry.defaults) for entry in CATALOGUE)
+        rows = [entry.evaluate(_points(), *entry.defaults) for entry in entries]
+    return np.stack([np.broadcast_to(row, shape) for row in rows])
 
 
 def _close(actual: Float64Array, expected: Float64Array) -> bool:
@@ -98,29 +109,32 @@ def _candidates(constants: Iterable[float]) -> list[float]:
     return found[:MAX_CANDIDATES]
 
 
-def _match_usual(values: Float64Array) -> str | None:
-    for entry, expected in zip(CATALOGUE, _usual_values(), strict=True):
-        if _close(values, expected):
-            return entry.name
+def _match_usual(values: Float64Array, entries: tuple[CatalogueEntry, ...]) -> str | None:
+    expected = _usual_values(entries)
+    for row in _near(expected[:, :_PROBES], values[:_PROBES]):
+        if _close(values, expected[row]):
+            return entries[row].name
     return None
 
 
-def _match_parameters(values: Float64Array, candidates: list[float]) -> str | None:
-    for entry in CATALOGUE:
+def _match_parameters(
+    values: Float64Array, candidates: list[float], entries: Iterable[CatalogueEntry]
+) -> str | None:
+    for entry in entries:
         if not entry.parameters:
             continue
         choices = [sorted({*candidates, default}) for default in entry.defaults]
         grid = np.array(list(itertools.product(*choices)))
-        for row in _rows_near(entry, grid, values[:_PROBES]):
+        columns = [column[:, None] for column in grid.T]
+        expected = entry.evaluate(_points()[None, :_PROBES], *columns)
+        for row in _near(expected, values[:_PROBES]):
             if _close(values, entry.evaluate(_points(), *grid[row])):
                 return entry.title(*grid[row])
     return None
 
 
-def _rows_near(entry: CatalogueEntry, grid: Float64Array, probes: Float64Array) -> Iterable[int]:
-    """Rows of `grid` [P, parameters] whose function fits at the first few points."""
-    columns = [column[:, None] for column in grid.T]
-    expected = entry.evaluate(_points()[None, :_PROBES], *columns)
+def _near(expected: Float64Array, probes: Float64Array) -> Iterable[int]:
+    """Rows of `expected` [rows, probes] that fit at the first few points."""
     finite = np.isfinite(probes)
     gap = np.abs(expected - probes)[:, finite]
     near = gap <= RELATIVE_TOLERANCE * (1.0 + np.abs(probes[finite]))
@@ -133,7 +147,7 @@ def _match_scaled(values: Float64Array, factors: list[float]) -> str | None:
     if not factors or not np.all(np.isfinite(probes)):
         return None
     scales = np.array(factors)
-    for entry in CATALOGUE:
+    for entry in _SEARCHED:
         inner = entry.evaluate(scales[:, None] * _points()[:_PROBES], *entry.defaults)
         for row, outer, offset in _affine_fits(inner, probes):
             expected = entry.evaluate(scales[row] * _points(), *entry.defaults)
