@@ -17,31 +17,39 @@ if TYPE_CHECKING:
     from actc.artifact import open_artifact as load
     from actc.compiler import compile
     from actc.errors import ActcError
+    from actc.fitting import FitResult, fit
     from actc.inspection import inspect
     from actc.pipeline import Pipeline
     from actc.recheck import check
     from actc.targets.base import Target
+    from actc.verifying import verify
 
 __all__ = [
     "ActcError",
     "Artifact",
+    "FitResult",
     "Pipeline",
     "Target",
     "check",
     "compile",
+    "fit",
     "inspect",
     "load",
+    "verify",
 ]
 
 _HOMES = {
     "ActcError": ("actc.errors", "ActcError"),
     "Artifact": ("actc.artifact", "Artifact"),
+    "FitResult": ("actc.fitting", "FitResult"),
     "Pipeline": ("actc.pipeline", "Pipeline"),
     "Target": ("actc.targets.base", "Target"),
     "check": ("actc.recheck", "check"),
     "compile": ("actc.compiler", "compile"),
+    "fit": ("actc.fitting", "fit"),
     "inspect": ("actc.inspection", "inspect"),
     "load": ("actc.artifact", "open_artifact"),
+    "verify": ("actc.verifying", "verify"),
 }
 
 

@@ -268,6 +268,49 @@ CODES: dict[str, CodeInfo] = {
         "published function are constants that follow its argument: ELU(x, 0.5); alone it is "
         "written without its argument: ELU(0.5).",
     ),
+    "ACT0333": CodeInfo(
+        "a domain that cannot be fitted",
+        "--domain takes two finite numbers LO,HI with LO < HI that float32 can tell apart; each "
+        "may be a constant expression such as -2*pi.",
+    ),
+    "ACT0334": CodeInfo(
+        "wrong options for a fit",
+        "A form, a file ending or a kind of file is unknown, or options contradict each other: "
+        "--segments and --max-error exclude each other, --emit and -o belong together, and a "
+        "table has one entry per input code, whatever --segments says.",
+    ),
+    "ACT0335": CodeInfo(
+        "a function is too large for float32",
+        "Values or slopes of the function come too near the end of float32's range, in which the "
+        "coefficients are held. Choose a narrower domain or scale the function.",
+    ),
+    "ACT0336": CodeInfo(
+        "no such activation site",
+        "MODEL.onnx:SITE names an activation by its identifier in `actc inspect MODEL.onnx`; of "
+        "a family with one function per channel, MODEL.onnx:SITE[3] names channel 3.",
+    ),
+    "ACT0337": CodeInfo(
+        "a file cannot be written",
+        "The plot or the emitted file cannot be written at this place. Nothing was written, the "
+        "other file neither.",
+    ),
+    "ACT0340": CodeInfo(
+        "a certificate does not hold",
+        "The independent checker, which works in exact rational arithmetic, found a claim of the "
+        "certificate wrong, or what was emitted is not what the certificate speaks of. The file "
+        "was changed, or belongs to another model; right after compiling this is a mistake of "
+        "actc.",
+    ),
+    "ACT0341": CodeInfo(
+        "not a file of certificates",
+        "`actc verify` reads a directory that `actc compile` wrote, its certificates.json, or the "
+        "JSON document that `actc fit --json` prints.",
+    ),
+    "ACT0342": CodeInfo(
+        "the model of the certificates is missing",
+        "Certificates of a compilation speak of the functions of its model, site by site. Give "
+        "the directory of the compilation, whole, or the float model with --model.",
+    ),
     "ACT0401": CodeInfo(
         "an operator or one of its uses cannot be lowered",
         "The target has no kernel for this operator, or not for these attributes or shapes; the "

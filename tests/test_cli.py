@@ -16,7 +16,9 @@ from command_line import CommandLine, run_process
 from actc import cli, doctor
 from actc.codes import CODES
 
-COMMANDS = ("compile", "check", "inspect", "targets", "report", "explain", "doctor")
+COMMANDS = (
+    *("compile", "check", "inspect", "fit", "verify", "targets", "report", "explain", "doctor"),
+)
 
 
 def test_version(actc_cli: CommandLine, tmp_path: Path) -> None:

@@ -22,12 +22,15 @@ def test_names() -> None:
     expected = {
         "ActcError",
         "Artifact",
+        "FitResult",
         "Pipeline",
         "Target",
         "check",
         "compile",
+        "fit",
         "inspect",
         "load",
+        "verify",
     }
     assert expected <= set(actc.__all__)
     assert list(actc.__all__) == sorted(actc.__all__)
@@ -70,6 +73,17 @@ def test_compile_signature() -> None:
         "progress": None,
     }
     assert parameters["target"].default == "cpu"
+
+
+def test_fit_signature() -> None:
+    parameters = inspect.signature(actc.fit).parameters
+    assert {name: p.default for name, p in parameters.items() if name != "function"} == {
+        "domain": (-8.0, 8.0),
+        "form": "auto",
+        "segments": None,
+        "max_error": None,
+    }
+    assert list(inspect.signature(actc.verify).parameters) == ["path", "model"]
 
 
 @pytest.mark.parametrize("kind", ["path", "text", "proto", "ir"])

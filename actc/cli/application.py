@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from actc.cli import check, compile, doctor, explain, inspect, report, targets
+from actc.cli import check, compile, doctor, explain, fit, inspect, report, targets, verify
 from actc.cli.console import print_diagnostics, print_view, stderr, stdout_reserved
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome
@@ -45,6 +45,8 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "compile": compile.run,
     "check": check.run,
     "inspect": inspect.run,
+    "fit": fit.run,
+    "verify": verify.run,
     "targets": targets.run,
     "report": report.run,
     "explain": explain.run,

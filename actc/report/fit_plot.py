@@ -1,0 +1,144 @@
+"""The plot of a fit: function, approximation, error and breakpoints.
+
+Drawn by matplotlib with its defaults restored: the same fit gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from actc.report.format import visible
+
+Floats = npt.NDArray[np.float64]
+
+KINDS = ("png", "svg", "html")
+_FUNCTION, _FORM, _ERROR, _GUIDE = "#8a8f98", "#1f5fbf", "#c2560c", "#d8dbe0"
+_MOST_GUIDES = 64
+"""More breakpoints than this are ticks at the foot only."""
+# Any: some versions of matplotlib type the keys one by one.
+_STYLE: Any = {
+    "svg.hashsalt": "actc",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.xmargin": 0,
+}
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{{ title }}</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color: #1b1f24; background: #fff; }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
+svg { width: 100%; height: auto; }
+th { text-align: left; font-weight: normal; color: #57606a; padding-right: 2rem; }
+</style>
+<h1>{{ title }}</h1>
+{{ plot }}
+<table>
+{% for name, value in facts.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>
+{% endfor %}</table>
+</html>
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class FitCurve:
+    """What is plotted.
+
+    Attributes:
+        title: one line of plain text.
+        x: float64 [n], increasing.
+        function, approximation: float64 [n], finite.
+        breakpoints: float64 [m].
+        max_error: largest error over the domain.
+        lower_bound: no form of its kind has a smaller one.
+    """
+
+    title: str
+    x: Floats
+    function: Floats
+    approximation: Floats
+    breakpoints: Floats
+    max_error: float
+    lower_bound: float
+
+
+def render_fit(curve: FitCurve, kind: str, facts: Mapping[str, str]) -> bytes:
+    """Draw a fit.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        facts: shown below the plot of a page.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        figure = _draw(curve)
+        drawn = io.BytesIO()
+        if kind == "png":
+            figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
+        else:
+            figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    if kind != "html":
+        return drawn.getvalue()
+    svg = drawn.getvalue().decode("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_PAGE).render(
+        title=visible(curve.title),
+        plot=Markup(svg[svg.index("<svg") :]),
+        facts=facts,
+    )
+    return page.encode("utf-8")
+
+
+def _draw(curve: FitCurve) -> Figure:
+    figure = Figure(figsize=(8, 5.4), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
+    for axes in (top, bottom):
+        _guides(axes, curve.breakpoints)
+    top.plot(curve.x, curve.function, color=_FUNCTION, linewidth=3.2, label="function")
+    top.plot(curve.x, curve.approximation, color=_FORM, linewidth=1.2, label="approximation")
+    top.set_title(_short(visible(curve.title)), loc="left", fontsize=11)
+    top.legend(frameon=False)
+    error = curve.approximation - curve.function
+    bottom.plot(curve.x, error, color=_ERROR, linewidth=0.9)
+    for side in (-1, 1):
+        bottom.axhline(side * curve.max_error, color=_ERROR, linewidth=0.8, linestyle="--")
+        bottom.axhline(side * curve.lower_bound, color=_FORM, linewidth=0.8, linestyle=":")
+    reach = 1.2 * max(curve.max_error, float(np.abs(error).max())) or 1.0
+    bottom.set_ylim(-reach, reach)
+    bottom.set_ylabel("error")
+    bottom.set_xlabel("x")
+    bottom.ticklabel_format(axis="y", scilimits=(-2, 3))
+    return figure
+
+
+def _guides(axes: Axes, breakpoints: Floats) -> None:
+    """Where one segment ends and the next begins."""
+    place: Callable[[], Any] = axes.get_xaxis_transform
+    if len(breakpoints) <= _MOST_GUIDES:
+        for position in breakpoints:
+            axes.axvline(float(position), color=_GUIDE, linewidth=0.8, zorder=0)
+    else:
+        axes.vlines(breakpoints, 0, 0.03, transform=place(), color=_GUIDE, linewidth=0.6)
+
+
+def _short(text: str, most: int = 90) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
