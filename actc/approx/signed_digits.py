@@ -20,8 +20,9 @@ points that rules out all slopes on one side as well.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -32,6 +33,17 @@ MAX_DIGITS = 4
 MAX_SHIFT = 28
 _PRODUCT_BITS = 61
 """Input, output and shift bits together, so that ``S x + C`` stays within int64."""
+
+
+class HasSegments(Protocol):
+    """A form made of segments."""
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+
+
+Segmented = TypeVar("Segmented", bound=HasSegments)
 
 
 class Slopes(Protocol):
@@ -296,27 +308,43 @@ def fit_integer_lines(
     Raises:
         ValueError: an argument is out of range.
     """
-    if digits is not None and not 1 <= digits <= MAX_DIGITS:
-        raise ValueError(f"digits must be in 1..{MAX_DIGITS}, not {digits}")
-    if grid < 1:
-        raise ValueError(f"the grid must be at least 1, not {grid}")
+
+    def fewest(shift: int) -> IntegerPiecewiseLinear:
+        return _fewest(gates, shift, slope_set(gates, shift, digits, grid))
+
     if shift is not None:
-        return verified(_fewest(gates, shift, digits, grid), gates)
+        return verified(fewest(shift), gates)
+    return verified(least_shift(gates, fewest, max_shift), gates)
+
+
+def least_shift(
+    gates: Gates, fewest: Callable[[int], Segmented], max_shift: int | None
+) -> Segmented:
+    """The form of least shift that needs no more segments than at `max_shift`.
+
+    Args:
+        fewest: the form of fewest segments for a shift; never more for a larger one.
+        max_shift: by default the input's bits plus 8, or the widest shift.
+    """
     high = min(gates.input.bits + 8, widest_shift(gates)) if max_shift is None else max_shift
-    best = _fewest(gates, high, digits, grid)
+    best = fewest(high)
     low = -1
     while high - low > 1:
         middle = (low + high) // 2
-        found = _fewest(gates, middle, digits, grid)
+        found = fewest(middle)
         if found.segments == best.segments:
             best, high = found, middle
         else:
             low = middle
-    return verified(best, gates)
+    return best
 
 
 def slope_set(gates: Gates, shift: int, digits: int | None, grid: int) -> Slopes:
-    """The slopes to choose from; `digits` wins over `grid`."""
+    """The slopes to choose from; see :func:`fit_integer_lines`."""
+    if digits is not None and not 1 <= digits <= MAX_DIGITS:
+        raise ValueError(f"digits must be in 1..{MAX_DIGITS}, not {digits}")
+    if grid < 1:
+        raise ValueError(f"the grid must be at least 1, not {grid}")
     if digits is None:
         return Grid(grid)
     return SignedDigits(digits, shift + gates.output.bits + 1)
@@ -333,8 +361,8 @@ def plainest(lines: IntegerLines, start: int, end: int, slopes: Slopes, line: Li
     return line
 
 
-def _fewest(gates: Gates, shift: int, digits: int | None, grid: int) -> IntegerPiecewiseLinear:
-    lines, slopes = IntegerLines(gates, shift), slope_set(gates, shift, digits, grid)
+def _fewest(gates: Gates, shift: int, slopes: Slopes) -> IntegerPiecewiseLinear:
+    lines = IntegerLines(gates, shift)
     starts: list[int] = []
     chosen: list[Line] = []
     start, length = 0, len(gates)
