@@ -38,10 +38,13 @@ def approximated(model: ir.Model) -> onnx.ModelProto:
 def put_piecewise_linear(model: ir.Model, node: ir.Node, site: Site) -> None:
     """Replace a site by its piecewise-linear form."""
     form, name = site.details["pwl"], node.name or site.id
+    # onnxruntime cannot sum over the no breakpoints of a single piece: it is given twice.
+    breakpoints = form.breakpoints if len(form.breakpoints) else np.zeros(1)
+    pieces = len(breakpoints) + 1
     arrays = (
-        ("breakpoints", form.breakpoints),
-        ("slopes", form.slopes),
-        ("intercepts", form.intercepts),
+        ("breakpoints", breakpoints),
+        ("slopes", np.resize(form.slopes, pieces)),
+        ("intercepts", np.resize(form.intercepts, pieces)),
     )
     constants = [
         add_constant(model.graph, f"{name}_{what}", array.astype(np.float32))
