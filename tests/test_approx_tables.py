@@ -146,6 +146,12 @@ def test_bipartite_tables_of_known_functions(name: str, bits: int) -> None:
     assert gates.admit(fit.form.evaluate(gates.input.codes()))
 
 
+def test_bipartite_table_of_16_bits() -> None:
+    fit = bipartite(unit("GELU", 16, "faithful"))
+    assert fit.form.storage_bits < 94208  # by slopes
+    assert fit.max_error_ulp <= 1
+
+
 def offsets_exist(low: Codes, high: Codes, widest: int) -> bool:
     """Whether offsets in 0..widest exist for one A, by trying all; bounds [B, C]."""
     for offset in itertools.product(range(widest + 1), repeat=low.shape[1]):

@@ -30,8 +30,8 @@ from actc.approx.gates import FixedFit, Gates, NoForm, verified
 Bounds = npt.NDArray[np.int64]
 
 MAX_GUARD_BITS = 4
-_MAX_PATHS = 1 << 22
-"""Entries of the path matrices: splits that need more are not searched."""
+_MAX_PATH_BITS = 22
+"""Path matrices have 2**(a + 2 c) entries: splits that need more are not searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class _Split(NamedTuple):
 def fit_bipartite(
     gates: Gates, *, max_guard: int = MAX_GUARD_BITS
 ) -> FixedFit[BipartiteTable] | NoForm:
-    """The bipartite table of fewest bits over all splits and guard bits.
+    """The bipartite table of fewest bits over all splits with a + 2 c <= 22.
 
     For each split and number of guard bits, whether tables exist is decided exactly,
     the offsets are as narrow as any, and the initial values as narrow as these
@@ -173,7 +173,7 @@ def _splits(gates: Gates, max_guard: int) -> Iterator[_Split]:
         for c in range(1, bits):
             for b in range(1, bits - c + 1):
                 a = bits - b - c
-                if a + 2 * c <= _MAX_PATHS.bit_length() - 1:
+                if a + 2 * c <= _MAX_PATH_BITS:
                     yield _Split(_least_bits(spread, a, b, c, 0), guard, (a, b, c))
 
 
