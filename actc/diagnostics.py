@@ -35,7 +35,12 @@ class Place:
         node = f"node '{self.node}'" if self.node else ""
         if self.op:
             node = f"{node} ({self.op})" if node else f"operator {self.op}"
-        return ": ".join(part for part in (self.file, node) if part)
+        return _one_line(": ".join(part for part in (self.file, node) if part))
+
+
+def _one_line(text: str) -> str:
+    """`text` with line breaks and other control characters written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,10 @@ class Diagnostic:
     help: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.severity}[{self.code}]: {self.message}"]
+        lines = [f"{self.severity}[{self.code}]: {_one_line(self.message)}"]
         if str(self.place):
             lines.append(f"  --> {self.place}")
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {_one_line(note)}" for note in self.notes]
         if self.help:
             lines.append(f"  help: {self.help}")
         return "\n".join(lines)

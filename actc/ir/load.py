@@ -222,9 +222,10 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
 
 def _check_graph(proto: onnx.ModelProto, name: str) -> None:
     try:
-        onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error).strip().splitlines()[0]
+        reason = reason.removeprefix("[ShapeInferenceError] Inference error(s): ")
         raise ModelError(
             Diagnostic(
                 "ACT0007",
