@@ -235,6 +235,11 @@ CODES: dict[str, CodeInfo] = {
         "precision stays within the error asked for. Near 1e-7 of a function's magnitude the "
         "rounding of float32 coefficients sets the limit. Allow a larger error, or use a table.",
     ),
+    "ACT0306": CodeInfo(
+        "an unknown function",
+        "The catalogue has no function of this name. `actc functions` lists all of them; case, "
+        "hyphens and spaces do not matter.",
+    ),
     "ACT0310": CodeInfo(
         "a fixed-point format is not understood",
         "A format is a letter, the bits in total, a point and the bits of fraction: s8.4 has 8 "

@@ -17,7 +17,18 @@ from actc import cli, doctor
 from actc.codes import CODES
 
 COMMANDS = (
-    *("compile", "check", "inspect", "fit", "verify", "targets", "report", "explain", "doctor"),
+    *(
+        "compile",
+        "check",
+        "inspect",
+        "fit",
+        "verify",
+        "functions",
+        "targets",
+        "report",
+        "explain",
+        "doctor",
+    ),
 )
 
 

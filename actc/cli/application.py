@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from actc.cli import check, compile, doctor, explain, fit, inspect, report, targets, verify
+from actc.cli import (
+    check,
+    compile,
+    doctor,
+    explain,
+    fit,
+    functions,
+    inspect,
+    report,
+    targets,
+    verify,
+)
 from actc.cli.console import print_diagnostics, print_view, stderr, stdout_reserved
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome
@@ -47,6 +58,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "inspect": inspect.run,
     "fit": fit.run,
     "verify": verify.run,
+    "functions": functions.run,
     "targets": targets.run,
     "report": report.run,
     "explain": explain.run,

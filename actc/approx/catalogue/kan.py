@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from actc.approx.catalogue.entry import TINY, Parameter, arxiv, entry
+from actc.approx.catalogue.entry import ELEMENTARY, TINY, Parameter, arxiv, entry
 from actc.approx.catalogue.rational import polynomial
 from actc.approx.catalogue.shared import relu, sigmoid
 
@@ -144,11 +144,7 @@ ENTRIES = (
         "LegendreKAN",
         "c0 P0(t) + ... + c3 P3(t), Legendre polynomials, t = tanh(x)",
         _legendre_edge,
-        arxiv(
-            "Aghaei",
-            "fKAN: Fractional Kolmogorov-Arnold Networks with trainable Jacobi basis functions",
-            "2406.07456",
-        ),
+        ELEMENTARY,
         *_coefficients(4),
     ),
     entry(

@@ -42,7 +42,7 @@ def _named(numerator: tuple[float, ...], denominator: tuple[float, ...]) -> list
 
 def _pade_2_2(x: Any, a0: Any, a1: Any, a2: Any, b1: Any, b2: Any) -> Any:
     t = np.tanh(x)
-    return polynomial(t, a0, a1, a2) / (1.0 + np.abs(polynomial(t, 0.0, b1, b2)))
+    return polynomial(t, a0, a1, a2) / polynomial(t, 1.0, b1, b2)
 
 
 def _cauchy(x: Any, l1: Any, l2: Any, d: Any) -> Any:
@@ -100,10 +100,14 @@ ENTRIES = (
     ),
     entry(
         "RationalKAN",
-        "(a0 + a1 t + a2 t^2) / (1 + |b1 t + b2 t^2|), t = tanh(x)",
+        "(a0 + a1 t + a2 t^2) / (1 + b1 t + b2 t^2), t = tanh(x)",
         _pade_2_2,
         arxiv("Aghaei", "rKAN: Rational Kolmogorov-Arnold Networks", "2406.14495"),
-        *_named((0.1, 0.8, 0.3), (0.2, 0.4)),
+        Parameter("a0", 0.1),
+        Parameter("a1", 0.8),
+        Parameter("a2", 0.3),
+        Parameter("b1", 0.2, -0.49, 0.49),  # |b1| + |b2| < 1: no pole
+        Parameter("b2", 0.4, -0.49, 0.49),
     ),
     entry(
         "Cauchy",

@@ -268,7 +268,6 @@ _VARIANTS = (
         _SMU,
         Parameter("alpha", 0.25, 0.0, 1.0),
         Parameter("mu", 1.0, 0.0),
-        aliases=("SMU-1",),
     ),
     entry(
         "xIELU",

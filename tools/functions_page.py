@@ -1,0 +1,44 @@
+"""Write docs/functions.md, the catalogue as a page: python tools/functions_page.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actc.approx.catalogue import CATALOGUE, ELEMENTARY, FAMILIES, CatalogueEntry
+from actc.cli.functions import interval, parameter_line
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "functions.md"
+
+
+def page() -> str:
+    """The text of the page."""
+    published = sum(entry.source is not ELEMENTARY for entry in CATALOGUE)
+    parts = [
+        "# The catalogue of functions\n",
+        f"{len(CATALOGUE)} scalar functions, {published} of them from the literature. "
+        "`actc functions NAME` shows one, `actc fit NAME` approximates it. Each is evaluated "
+        "in float64 and tested against an independent definition at 30 digits, with its usual "
+        "and with other parameters, between the tails and in them.\n",
+        "A parameter's usual value is the paper's initial or recommended one where it states "
+        "one, and a representative one otherwise. The domain is all reals where none is given.\n",
+        "This page is written by `python tools/functions_page.py`.\n",
+    ]
+    for family, entries in FAMILIES.items():
+        parts += [f"## {family[0].upper()}{family[1:]}\n", _table(entries)]
+    return "\n".join(parts)
+
+
+def _table(entries: tuple[CatalogueEntry, ...]) -> str:
+    rows = ["| function | formula | parameters | source |", "|---|---|---|---|"]
+    for entry in entries:
+        also = f" ({', '.join(entry.aliases)})" if entry.aliases else ""
+        parameters = "; ".join(parameter_line(parameter) for parameter in entry.parameters)
+        if entry.domain != (float("-inf"), float("inf")):
+            parameters = f"{parameters} x in {interval(*entry.domain)}".strip()
+        cells = (f"{entry.name}{also}", f"`{entry.formula}`", parameters, str(entry.source))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
