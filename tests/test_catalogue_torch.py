@@ -25,7 +25,7 @@ FUNCTIONS: list[tuple[str, tuple[float, ...], str, dict[str, Any]]] = [
     ("HardSwish", (), "hardswish", {}),
     ("HardSigmoid", (), "hardsigmoid", {}),
     ("HardTanh", (), "hardtanh", {}),
-    ("Softplus", (2.0,), "softplus", {"beta": 2.0, "threshold": 1e9}),
+    ("Softplus", (2.0,), "softplus", {"beta": 2.0, "threshold": 40.0}),
     ("Softsign", (), "softsign", {}),
     ("Softshrink", (0.4,), "softshrink", {"lambd": 0.4}),
     ("Hardshrink", (0.4,), "hardshrink", {"lambd": 0.4}),

@@ -211,7 +211,7 @@ ENTRIES = (
         lambda x, beta, alpha: x * sigmoid(beta * x) + alpha * np.tanh(x),
         arxiv(
             "Seo et al.",
-            "SwishT: Enhancing the Swish Activation with Tanh Bias for Improved Neural Network "
+            "Swish-T: Enhancing Swish Activation with Tanh Bias for Improved Neural Network "
             "Performance",
             "2407.01012",
         ),
