@@ -52,12 +52,7 @@ def emit_onnx(form: Form, function: str, domain: tuple[float, float], error: flo
     if isinstance(form, StepTable):
         op, constants = "QuantizedTable", _table_constants(form)
     else:
-        op = "PiecewiseLinear"
-        constants = {
-            "breakpoints": form.breakpoints.astype(np.float32),
-            "slopes": form.slopes.astype(np.float32),
-            "intercepts": form.intercepts.astype(np.float32),
-        }
+        op, constants = "PiecewiseLinear", _line_constants(form, domain[0])
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy"]
     graph = helper.make_graph(
         [helper.make_node(op, ["x", *constants], ["y"], name=op, domain=DOMAIN)],
@@ -104,6 +99,15 @@ def emit_numpy(form: Form, function: str, domain: tuple[float, float], error: fl
         body=body,
     )
     return text.encode("ascii")
+
+
+def _line_constants(form: PiecewiseLinear, low: float) -> dict[str, npt.NDArray[np.generic]]:
+    arrays = (form.breakpoints, form.slopes, form.intercepts)
+    if form.segments == 1:
+        # onnxruntime cannot sum over the empty axis of no breakpoints: one line, twice
+        arrays = (np.array([low]), form.slopes.repeat(2), form.intercepts.repeat(2))
+    names = ("breakpoints", "slopes", "intercepts")
+    return {name: array.astype(np.float32) for name, array in zip(names, arrays, strict=True)}
 
 
 def _table_constants(form: StepTable) -> dict[str, npt.NDArray[np.generic]]:

@@ -1,9 +1,7 @@
-"""fit(): a scalar function in the cheapest known form, with its certificate."""
+"""fit(): a scalar function in the form of least error or fewest pieces, certified."""
 
 from __future__ import annotations
 
-import difflib
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from actc.approx.expression import parse_number
 from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.pwl import (
-    MAX_SEGMENTS,
     Fit,
     PiecewiseLinear,
     fit_piecewise_linear,
@@ -25,16 +21,14 @@ from actc.approx.step_table import StepTable, fit_step_table
 from actc.diagnostics import Diagnostic
 from actc.emission import EMITTED, Form, emit_numpy, emit_onnx, write_files
 from actc.errors import ModelError, UsageError
+from actc.fit_options import LARGEST, Budget, read_budget, read_domain, require_choice
 from actc.function_names import FunctionLike, resolve
 from actc.verifying import certificate_problems
 
 FORMS = ("pwl", "pwl-continuous", "table")
 """In this order, the earlier one is taken when two are equally good."""
 DEFAULT_DOMAIN = (-8.0, 8.0)
-DEFAULT_SEGMENTS = 16
 _POINTS = 65536
-_LARGEST = 1e37
-"""Values and slopes beyond this leave float32's range or come too near its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,21 +220,18 @@ def fit(
         ModelError: the model is broken.
     """
     require_choice("--form", form, ("auto", *FORMS))
-    budget = _budget(form, segments, max_error)
-    low, high = _checked_domain(_read_domain(domain) if isinstance(domain, str) else domain)
+    budget = read_budget(form, segments, max_error)
+    low, high = read_domain(domain)
     exact = resolve(function)
     try:
         _require_float32(exact, low, high)
         if form == "table" and budget.max_error is None:  # what do the others need for as much?
-            budget = _Budget(None, fit_step_table(exact, low, high, _POINTS).max_error)
-        tried = {name: _try(name, exact, low, high, budget) for name in FORMS}
+            budget = Budget(None, fit_step_table(exact, low, high, _POINTS).max_error)
+        tried = _try_all(exact, low, high, budget, form)
     except ModelError as error:
         raise UsageError([_in_domain(d) for d in error.diagnostics]) from error
     chosen = _choose(tried, budget) if form == "auto" else tried[form]
-    if chosen.refused is not None:
-        raise chosen.refused
-    assert chosen.found is not None
-    found = chosen.found
+    found = chosen.wanted()
     return FitResult(
         function=exact.name,
         domain=(low, high),
@@ -258,12 +249,6 @@ def fit(
     )
 
 
-@dataclass(frozen=True)
-class _Budget:
-    segments: int | None
-    max_error: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class _Tried:
     """A form as fitted, or why it cannot meet the budget."""
@@ -273,6 +258,17 @@ class _Tried:
     refused: UsageError | None
     seconds: float
 
+    def wanted(self) -> Fit | StepTable:
+        """The form, which was asked for.
+
+        Raises:
+            UsageError: it cannot meet the budget.
+        """
+        if self.refused is not None:
+            raise self.refused
+        assert self.found is not None
+        return self.found
+
     @property
     def row(self) -> tuple[str, int | None, float | None]:
         if self.found is None:
@@ -280,7 +276,23 @@ class _Tried:
         return self.name, self.found.form.segments, self.found.max_error
 
 
-def _try(name: str, f: ScalarFunction, low: float, high: float, budget: _Budget) -> _Tried:
+def _try_all(
+    f: ScalarFunction, low: float, high: float, budget: Budget, form: str
+) -> dict[str, _Tried]:
+    """Every form at the budget; the one asked for first, as the rest is in vain without it.
+
+    Raises:
+        UsageError: the form asked for cannot meet the budget.
+    """
+    tried = {}
+    for name in sorted(FORMS, key=lambda name: name != form):
+        tried[name] = _try(name, f, low, high, budget)
+        if name == form:
+            tried[name].wanted()
+    return {name: tried[name] for name in FORMS}
+
+
+def _try(name: str, f: ScalarFunction, low: float, high: float, budget: Budget) -> _Tried:
     start = time.perf_counter()
     found: Fit | StepTable | None = None
     refused = None
@@ -313,7 +325,7 @@ def _try(name: str, f: ScalarFunction, low: float, high: float, budget: _Budget)
     return _Tried(name, found, refused, seconds)
 
 
-def _choose(tried: dict[str, _Tried], budget: _Budget) -> _Tried:
+def _choose(tried: dict[str, _Tried], budget: Budget) -> _Tried:
     """The best form that meets the budget; any refusal when none does."""
     met = [t for t in tried.values() if t.refused is None and t.found is not None]
     if budget.segments is not None:
@@ -329,69 +341,6 @@ def _choose(tried: dict[str, _Tried], budget: _Budget) -> _Tried:
     return min(met, key=pieces_first)
 
 
-def _read_domain(text: str) -> tuple[float, float]:
-    """Read "LO,HI"; each end may be a constant expression such as -2*pi."""
-    ends = text.split(",")
-    if len(ends) != 2:
-        raise _wrong_domain(f"the domain '{text}' is not two numbers")
-    try:
-        low, high = map(parse_number, ends)
-    except UsageError as error:
-        reason = error.diagnostics[0].message
-        raise _wrong_domain(f"the domain '{text}' cannot be read: {reason}") from error
-    return low, high
-
-
-def _checked_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    low, high = map(float, domain)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise _wrong_domain(f"[{low}, {high}] is not a finite domain")
-    if not low < high:
-        raise _wrong_domain(f"the domain [{low:g}, {high:g}] is empty")
-    if max(-low, high) > _LARGEST or not np.float32(low) < np.float32(high):
-        raise _wrong_domain(f"[{low!r}, {high!r}] is too wide or too narrow for float32")
-    return low, high
-
-
-def _wrong_domain(message: str) -> UsageError:
-    help_text = "write --domain LO,HI with LO < HI, such as --domain -8,8"
-    return UsageError(Diagnostic("ACT0333", message, help=help_text))
-
-
-def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of `known`, with the nearest one.
-
-    Raises:
-        UsageError: ACT0334.
-    """
-    if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        suggestion = f"did you mean '{near[0]}'? " if near else ""
-        message = f"{option} cannot be '{value}'"
-        help_text = f"{suggestion}choose one of: {', '.join(known)}"
-        raise UsageError(Diagnostic("ACT0334", message, help=help_text))
-
-
-def _budget(form: str, segments: int | None, max_error: float | None) -> _Budget:
-    if segments is not None and max_error is not None:
-        raise _wrong_budget("--segments and --max-error are both given", "give one of the two")
-    if segments is not None and not 1 <= segments <= MAX_SEGMENTS:
-        message = f"--segments {segments} is not in 1..{MAX_SEGMENTS}"
-        raise _wrong_budget(message, "16 is a good start")
-    if max_error is not None and not 0 < max_error < math.inf:
-        raise _wrong_budget(f"--max-error {max_error} is not a positive number", "such as 1e-3")
-    if form == "table" and segments is not None:
-        message = "--segments does not apply to a table, which has one entry per input code"
-        raise _wrong_budget(message, "leave it out, or choose --form pwl")
-    if segments is None and max_error is None:
-        segments = DEFAULT_SEGMENTS
-    return _Budget(segments, max_error)
-
-
-def _wrong_budget(message: str, help_text: str) -> UsageError:
-    return UsageError(Diagnostic("ACT0334", message, help=help_text))
-
-
 def _require_float32(f: ScalarFunction, low: float, high: float) -> None:
     """Refuse functions whose values or slopes do not fit float32 coefficients."""
     x = sample_points(low, high, _POINTS, "float32")
@@ -399,7 +348,7 @@ def _require_float32(f: ScalarFunction, low: float, high: float) -> None:
     with np.errstate(over="ignore"):
         steepest = float(np.abs(np.diff(y) / np.diff(x)).max(initial=0.0))
     largest = float(np.abs(y).max()) + steepest * max(abs(low), abs(high), 1.0)
-    if not largest < _LARGEST:
+    if not largest < LARGEST:
         raise UsageError(
             Diagnostic(
                 "ACT0335",

@@ -279,6 +279,19 @@ def test_every_published_function_is_known(entry: Any) -> None:
             np.testing.assert_array_equal(inner, expected)
 
 
+def test_other_names_of_the_catalogue() -> None:
+    entry = next(entry for entry in CATALOGUE if any("-" in alias for alias in entry.aliases))
+    alias = next(alias for alias in entry.aliases if "-" in alias)
+    assert str(parse_expression(alias)) == entry.name
+    assert str(parse_expression(alias.replace("-", "_") + "(2*x)")) == f"{entry.name}(2*x)"
+
+
+def test_parameters_out_of_range_are_refused() -> None:
+    entry = next(e for e in CATALOGUE if len(e.parameters) == 1 and e.parameters[0].low > 0)
+    found = refusal(f"{entry.name}(0)")
+    assert (found.code, "outside [" in found.message) == ("ACT0332", True)
+
+
 def test_nothing_is_evaluated_as_python() -> None:
     for module in (expression, expression_tree):
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))

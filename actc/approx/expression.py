@@ -25,7 +25,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from actc.approx.catalogue import CATALOGUE, CatalogueEntry
+from actc.approx.catalogue import CATALOGUE, CatalogueEntry, find
 from actc.approx.expression_tree import (
     BINDING,
     COMPARISONS,
@@ -163,6 +163,9 @@ class _Parser:
 
     def whole(self) -> Node:
         """The tree of the whole text."""
+        entry = _published(self._source.strip())
+        if entry is not None and self._source.strip() not in ELEMENTARY:  # also "ACON-C"
+            return Published(entry, Variable(), ())
         first = self._next
         alone = first.kind == "name" and self._tokens[1].kind == _END
         if alone and first.text not in {"x", "where", *CONSTANTS}:
@@ -264,9 +267,9 @@ class _Parser:
         name = token.text
         if name in ELEMENTARY:
             return ELEMENTARY[name]
-        entries = {entry.name.lower(): entry for entry in CATALOGUE}
-        if name.lower() in entries:
-            return entries[name.lower()]
+        entry = _published(name)
+        if entry is not None:
+            return entry
         known = ["x", *CONSTANTS, "where", *ELEMENTARY, *(entry.name for entry in CATALOGUE)]
         near = _nearest(name, known)
         help_text = f"did you mean {near}?" if near else "`x`, `pi`, `e` and functions are known"
@@ -289,24 +292,22 @@ class _Parser:
         self, token: _Token, entry: CatalogueEntry, arguments: tuple[Node, ...], in_full: bool
     ) -> Node:
         names = [parameter.name for parameter in entry.parameters]
-        alone = (
-            not in_full
-            and bool(names)
-            and len(arguments) == len(names)
-            and not any(map(depends_on_x, arguments))
-        )
-        argument, parameters = (
-            (Variable(), arguments) if alone else (arguments[0], tuple(arguments[1:]))
-        )
+        if not in_full and not any(map(depends_on_x, arguments)):
+            arguments = (Variable(), *arguments)  # x is left out, as in ELU(0.5)
+        argument, parameters = arguments[0], arguments[1:]
         listed = ", ".join(["x", *names])
         if len(parameters) not in {0, len(names)}:
             message = f"{entry.name} takes {_count(names)} behind x, not {len(parameters)}"
             self.fail("ACT0332", message, token.column, f"write {entry.name}({listed})")
-        for name, value in zip(names, parameters, strict=False):
-            if depends_on_x(value):
-                message = f"parameter {name} of {entry.name} depends on x"
+        for parameter, given in zip(entry.parameters, parameters, strict=False):
+            title = f"parameter {parameter.name} of {entry.name}"
+            if depends_on_x(given):
+                message = f"{title} depends on x"
                 self.fail("ACT0332", message, token.column, f"write {entry.name}({listed})")
-            self.constant(value, token.column)
+            value = self.constant(given, token.column)
+            if not parameter.low <= value <= parameter.high:
+                message = f"{title} is {value:g}, outside [{parameter.low:g}, {parameter.high:g}]"
+                self.fail("ACT0332", message, token.column, f"the usual one: {parameter.default:g}")
         return Published(entry, argument, parameters)
 
     # --- values and messages
@@ -360,6 +361,14 @@ def _count(names: Sequence[str]) -> str:
     if not names:
         return "no parameters"
     return f"{len(names)} parameter{'s' if len(names) > 1 else ''} ({', '.join(names)})"
+
+
+def _published(name: str) -> CatalogueEntry | None:
+    """The entry of the catalogue called `name`."""
+    try:
+        return find(name)
+    except KeyError:
+        return None
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -1,0 +1,409 @@
+"""`actc verify`: what holds, what was tampered with, and what is no certificate at all."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from command_line import CommandLine
+from models import network
+from onnx import numpy_helper
+
+import actc
+from actc.approx.function import ScalarFunction
+from actc.approx.step_table import fit_step_table
+from actc.errors import UsageError
+from actc.verifying import certificate_problems
+
+Document = dict[str, Any]
+
+
+def two_sites(first: str = "Sigmoid") -> onnx.ModelProto:
+    generator = np.random.default_rng(0)
+    weights = {
+        name: generator.standard_normal(shape).astype(np.float32)
+        for name, shape in (("w", (6, 5)), ("v", (5, 3)))
+    }
+    body = f"a = {first}(x)\n b = MatMul(a, w)\n c = Tanh(b)\n y = MatMul(c, v)"
+    return network("float[N,6] x => float[N,3] y", body, weights)
+
+
+def family() -> onnx.ModelProto:
+    weights = {
+        "w": np.random.default_rng(0).standard_normal((3, 2, 1, 1)).astype(np.float32),
+        "slope": np.array([0.1, 0.2, 0.3], np.float32).reshape(3, 1, 1),
+    }
+    body = "a = Sigmoid(x)\n b = Conv(a, w)\n c = PRelu(b, slope)\n y = Conv(c, u)"
+    weights["u"] = np.random.default_rng(1).standard_normal((2, 3, 1, 1)).astype(np.float32)
+    return network("float[N,2,4,4] x => float[N,2,4,4] y", body, weights)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One compilation each: int8 tables, int8 from lines, float lines, a family."""
+    base = tmp_path_factory.mktemp("compiled")
+    x = {"x": np.random.default_rng(1).standard_normal((32, 6)).astype(np.float32) * 2}
+    images = {"x": np.random.default_rng(1).standard_normal((8, 2, 4, 4)).astype(np.float32)}
+    for name, model, data, options in (
+        ("table", two_sites(), x, {}),
+        ("lines", two_sites(), x, {"approx": "pwl"}),
+        ("float", two_sites(), x, {"approx": "pwl", "precision": "float32"}),
+        ("family", family(), images, {}),
+    ):
+        actc.compile(model, "onnx", data=data, output=base / name, max_drop=1.0, **options)
+    return {path.name: path for path in base.iterdir()}
+
+
+@pytest.fixture
+def copied(compiled: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
+    """A compilation of one's own to change."""
+
+    def copy_of(name: str) -> Path:
+        return Path(shutil.copytree(compiled[name], tmp_path / name))
+
+    return copy_of
+
+
+def edit(path: Path, change: Callable[[Document], object]) -> None:
+    document = json.loads(path.read_text("utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def edit_certificates(directory: Path, change: Callable[[list[Document]], object]) -> None:
+    edit(directory / "certificates.json", lambda document: change(document["certificates"]))
+
+
+def problems_of(directory: Path, site: str) -> str:
+    found = actc.verify(directory)
+    assert not found["holds"]
+    (row,) = (row for row in found["certificates"] if row["id"] == site)
+    assert not row["holds"]
+    assert [d["code"] for d in found["diagnostics"]] == [
+        "ACT0340" for row in found["certificates"] if not row["holds"]
+    ]
+    return "; ".join(row["problems"])
+
+
+@pytest.mark.parametrize(
+    ("name", "forms"),
+    [("table", ["table"] * 2), ("lines", ["pwl"] * 2), ("float", ["pwl"] * 2)],
+)
+def test_what_compile_writes_holds(
+    compiled: dict[str, Path], name: str, forms: list[str], actc_cli: CommandLine
+) -> None:
+    done = actc_cli("verify", compiled[name], "--json")
+    assert done.status == 0, done.stdout
+    assert done.document["holds"] is True
+    assert [row["form"] for row in done.document["certificates"]] == forms
+    assert all(row["holds"] and row["problems"] == [] for row in done.document["certificates"])
+    assert done.document["diagnostics"] == []
+    by_file = actc.verify(compiled[name] / "certificates.json")
+    assert by_file == actc.verify(compiled[name]) == done.document
+    assert "2 of 2 certificates hold" in actc_cli("verify", compiled[name]).stdout
+
+
+def test_families_are_named_as_uncertified(compiled: dict[str, Path]) -> None:
+    found = actc.verify(compiled["family"])
+    assert found["holds"]
+    assert [row["id"] for row in found["certificates"]] == ["a1"]
+    assert found["uncertified"] == ["a2"]
+
+
+def scaled(text: str, factor: float) -> str:
+    return (float.fromhex(text) * factor).hex()
+
+
+def other_values(certificate: Document, redigest: bool) -> None:
+    values = bytearray(bytes.fromhex(certificate["values"]))
+    middle = (certificate["input"]["low"] + certificate["input"]["high"]) // 2
+    values[middle] ^= 1
+    certificate["values"] = values.hex()
+    if redigest:
+        certificate["digest"] = hashlib.sha256(values).hexdigest()
+
+
+TABLES: dict[str, tuple[Callable[[Document], object], str]] = {
+    "error lowered": (lambda c: c.update(max_error=scaled(c["max_error"], 0.9)), "above the claim"),
+    "error raised": (lambda c: c.update(max_error=scaled(c["max_error"], 1.1)), "is only"),
+    "bound raised": (lambda c: c.update(lower_bound=scaled(c["lower_bound"], 1.1)), "floor"),
+    "digest": (lambda c: c.update(digest="0" * 64), "digest"),
+    "value": (lambda c: other_values(c, False), "digest"),
+    "value and digest": (lambda c: other_values(c, True), ""),
+    "input format": (lambda c: c["input"].update(scale=scaled(c["input"]["scale"], 2)), ""),
+    "fewer codes": (lambda c: c["input"].update(low=c["input"]["low"] + 100), ""),
+    "unknown kind": (lambda c: c.update(kind="magic"), "unknown certificate"),
+    "kind of a wrong type": (lambda c: c.update(kind=["table"]), "malformed"),
+    "no values": (lambda c: c.pop("values"), "malformed"),
+}
+
+
+@pytest.mark.parametrize("change", TABLES)
+def test_tampered_table(change: str, copied: Callable[[str], Path]) -> None:
+    directory = copied("table")
+    edit_certificates(directory, lambda rows: TABLES[change][0](rows[1]["certificate"]))
+    assert TABLES[change][1] in problems_of(directory, "a2")
+
+
+def test_every_code_of_a_table_is_tied(copied: Callable[[str], Path]) -> None:
+    """Also an entry whose change leaves every claim about the error true."""
+    directory = copied("table")
+    path = directory / "golden.onnx"
+    golden = onnx.load(path)
+    changed = tables(golden)["a1"]
+    values = numpy_helper.to_array(changed).copy()
+    values[0] ^= 1
+    changed.CopyFrom(numpy_helper.from_array(values, changed.name))
+    onnx.save(golden, path)
+    assert "1 entries differ, the first at code 0" in problems_of(directory, "a1")
+
+
+def tables(golden: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """The table of each site."""
+    held = {tensor.name: tensor for tensor in golden.graph.initializer}
+    sites = {
+        value.name: prop.value
+        for value in golden.graph.value_info
+        for prop in value.metadata_props
+        if prop.key == "actc.site"
+    }
+    return {
+        sites[node.output[0]]: held[node.input[1]]
+        for node in golden.graph.node
+        if node.op_type == "Table" and node.output[0] in sites
+    }
+
+
+@pytest.mark.parametrize("name", ["table", "lines", "float"])
+def test_swapped_sites(name: str, copied: Callable[[str], Path]) -> None:
+    directory = copied(name)
+
+    def swap(rows: list[Document]) -> None:
+        rows[0]["id"], rows[1]["id"] = rows[1]["id"], rows[0]["id"]
+
+    edit_certificates(directory, swap)
+    found = actc.verify(directory)
+    assert [row["holds"] for row in found["certificates"]] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["table", "lines", "float"])
+def test_another_float_model(name: str, copied: Callable[[str], Path]) -> None:
+    directory = copied(name)
+    onnx.save(two_sites("Softplus"), directory / "float.onnx")
+    assert problems_of(directory, "a1")
+    assert [row["holds"] for row in actc.verify(directory)["certificates"]] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["table", "lines", "float"])
+def test_removed_certificate(name: str, copied: Callable[[str], Path]) -> None:
+    directory = copied(name)
+    edit_certificates(directory, lambda rows: rows.pop())
+    assert problems_of(directory, "a2") == "the certificate of this site is missing"
+
+
+def test_repeated_and_invented_sites(copied: Callable[[str], Path]) -> None:
+    directory = copied("table")
+
+    def invent(rows: list[Document]) -> None:
+        rows += [{**rows[0], "id": "a9"}, copy.deepcopy(rows[0])]
+
+    edit_certificates(directory, invent)
+    found = [(row["id"], row["problems"]) for row in actc.verify(directory)["certificates"]]
+    assert found == [
+        ("a1", []),
+        ("a2", []),
+        ("a9", ["the model has no site 'a9'"]),
+        ("a1", ["site a1 has two certificates"]),
+    ]
+
+
+def test_lines_are_tied_to_the_golden_table(copied: Callable[[str], Path]) -> None:
+    directory = copied("lines")
+    path = directory / "golden.onnx"
+    golden = onnx.load(path)
+    table = tables(golden)["a2"]
+    values = numpy_helper.to_array(table).copy()
+    values[128] ^= 4
+    table.CopyFrom(numpy_helper.from_array(values, table.name))
+    onnx.save(golden, path)
+    assert "is not that of the certified lines: 1 entries differ" in problems_of(directory, "a2")
+
+
+@pytest.mark.parametrize("name", ["lines", "float"])
+def test_lines_are_tied_to_the_approximated_model(name: str, copied: Callable[[str], Path]) -> None:
+    directory = copied(name)
+    path = directory / "approximated.onnx"
+    model = onnx.load(path)
+    (node,) = (n for n in model.graph.node if n.op_type == "PiecewiseLinear" and "c" in n.output)
+    (held,) = (t for t in model.graph.initializer if t.name == node.input[2])
+    values = numpy_helper.to_array(held) * np.float32(1.01)
+    held.CopyFrom(numpy_helper.from_array(values, held.name))
+    onnx.save(model, path)
+    assert "the slopes in approximated.onnx" in problems_of(directory, "a2")
+
+
+@pytest.mark.parametrize("file", ["golden.onnx", "approximated.onnx"])
+def test_missing_file(file: str, copied: Callable[[str], Path]) -> None:
+    directory = copied("lines")
+    (directory / file).unlink()
+    assert f"{file} is missing" in problems_of(directory, "a1")
+
+
+@pytest.mark.parametrize("file", ["float.onnx", "golden.onnx", "manifest.json"])
+def test_broken_file(file: str, copied: Callable[[str], Path], actc_cli: CommandLine) -> None:
+    directory = copied("table")
+    (directory / file).write_bytes(b"\xff\xfe not this")
+    done = actc_cli("verify", directory, "--json")
+    assert done.status in (2, 3)
+    assert len(done.codes) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_model_may_lie_elsewhere(compiled: dict[str, Path], tmp_path: Path) -> None:
+    alone = tmp_path / "alone.json"
+    shutil.copy(compiled["table"] / "certificates.json", alone)
+    with pytest.raises(UsageError) as caught:
+        actc.verify(alone)
+    assert caught.value.diagnostics[0].code == "ACT0342"
+    assert actc.verify(alone, compiled["table"] / "float.onnx")["holds"]
+    other = tmp_path / "other.onnx"
+    onnx.save(two_sites("Softplus"), other)
+    assert not actc.verify(alone, other)["holds"]
+    assert not actc.verify(compiled["table"], other)["holds"]
+
+
+# --- certificates of actc fit
+
+
+@pytest.fixture(scope="module")
+def fits() -> dict[str, Document]:
+    return {
+        form: json.loads(json.dumps(actc.fit("x*sigmoid(1.702*x)", form=form).to_json()))
+        for form in ("pwl", "pwl-continuous", "table")
+    }
+
+
+@pytest.mark.parametrize("form", ["pwl", "pwl-continuous", "table"])
+def test_a_fit_holds(
+    form: str, fits: dict[str, Document], tmp_path: Path, actc_cli: CommandLine
+) -> None:
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(fits[form]), encoding="utf-8")
+    done = actc_cli("verify", path)
+    assert done.status == 0, done.stderr
+    assert "1 of 1 certificates hold" in done.stdout
+    path.write_text(json.dumps(fits[form]["certificate"]), encoding="utf-8")
+    (row,) = actc.verify(path)["certificates"]
+    assert row["holds"]
+    assert row["lower_bound"] == fits[form]["lower_bound"]
+
+
+FITS: dict[str, Callable[[Document], object]] = {
+    "error": lambda d: d["certificate"].update(
+        max_error=scaled(d["certificate"]["max_error"], 0.9)
+    ),
+    "slope": lambda d: d["certificate"]["slopes"].__setitem__(3, (0.5).hex()),
+    "intercept": lambda d: d["certificate"]["intercepts"].__setitem__(3, (0.5).hex()),
+    "function": lambda d: d["certificate"].update(function="GELU"),
+    "unknown function": lambda d: d["certificate"].update(function="GELUU"),
+    "hostile function": lambda d: d["certificate"].update(function="(" * 10**5),
+    "printed error": lambda d: d.update(max_error=d["max_error"] / 2),
+    "printed bound": lambda d: d.update(lower_bound=d["max_error"]),
+    "printed segments": lambda d: d.update(segments=3),
+    "printed domain": lambda d: d.update(domain=[-9.0, 8.0]),
+    "printed function": lambda d: d.update(function="SiLU"),
+    "too many points": lambda d: d["certificate"].update(points=10**13),
+    "points as text": lambda d: d["certificate"].update(points="65536"),
+    "reversed edges": lambda d: d["certificate"]["breakpoints"].reverse(),
+    "not a number": lambda d: d["certificate"].update(max_error="nan"),
+    "version": lambda d: d["certificate"].update(version=2),
+}
+
+
+@pytest.mark.parametrize("form", ["pwl", "table"])
+@pytest.mark.parametrize("change", FITS)
+def test_tampered_fit(
+    form: str, change: str, fits: dict[str, Document], tmp_path: Path, actc_cli: CommandLine
+) -> None:
+    document = copy.deepcopy(fits[form])
+    FITS[change](document)
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    done = actc_cli("verify", path, "--json")
+    assert done.status == 1, done.stderr
+    assert done.codes == ["ACT0340"]
+    (row,) = done.document["certificates"]
+    assert row["problems"]
+    assert done.document["holds"] is False
+
+
+STEPS: dict[str, Callable[[Document], object]] = {
+    "bound": lambda s: s.update(lower_bound=scaled(s["lower_bound"], 1.01)),
+    "pair of two steps": lambda s: s["pair"].__setitem__(1, (7.9).hex()),
+    "pair out of order": lambda s: s["pair"].reverse(),
+    "scale": lambda s: s.update(scale=scaled(s["scale"], 1.01)),
+    "zero point": lambda s: s.update(zero_point=s["zero_point"] + 1),
+    "negative scale": lambda s: s.update(scale=scaled(s["scale"], -1)),
+    "text": lambda s: s.update(zero_point="many"),
+    "missing": lambda s: s.pop("pair"),
+}
+
+
+@pytest.mark.parametrize("change", STEPS)
+def test_tampered_bound_of_a_table(change: str) -> None:
+    gelu = ScalarFunction("silu", lambda x: x / (1 + np.exp(-x)))
+    certificate = json.loads(json.dumps(fit_step_table(gelu, -8, 8).certificate))
+    assert certificate_problems(certificate, gelu) == []
+    STEPS[change](certificate["steps"])
+    assert certificate_problems(certificate, gelu)
+
+
+def test_a_fit_of_a_site_needs_its_model(tmp_path: Path, actc_cli: CommandLine) -> None:
+    model = tmp_path / "net.onnx"
+    onnx.save(two_sites(), model)
+    done = actc_cli("fit", f"{model}:a1", "--json")
+    assert done.document["function"] == "net.onnx:a1"
+    path = tmp_path / "fit.json"
+    path.write_text(done.stdout, encoding="utf-8")
+    refused = actc_cli("verify", path, "--json")
+    assert (refused.status, refused.codes) == (2, ["ACT0342"])
+    assert actc_cli("verify", path, "--model", model).status == 0
+    onnx.save(two_sites("Softplus"), model)
+    assert actc_cli("verify", path, "--model", model).status == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"certificates": []}',
+        b'{"version": 1, "certificates": [1]}',
+        b'{"version": 1, "certificates": [{"function": "x"}]}',
+        b'{"certificate": 1}',
+        b"[" * 100_000,
+        b"\xff\x00",
+    ],
+    ids=lambda content: content[:40].decode("latin-1") or "empty",
+)
+def test_no_certificates(content: bytes, tmp_path: Path, actc_cli: CommandLine) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(content)
+    done = actc_cli("verify", path, "--json")
+    assert (done.status, done.codes) == (2, ["ACT0341"])
+
+
+def test_no_file(tmp_path: Path, actc_cli: CommandLine) -> None:
+    for path in (tmp_path / "absent.json", tmp_path):
+        done = actc_cli("verify", path, "--json")
+        assert (done.status, done.codes) == (2, ["ACT0341"])
