@@ -99,7 +99,7 @@ ENTRIES = (
         aliases=("CLogLog",),
     ),
     entry(
-        "LogLog", "exp(-exp(-x))", lambda x: np.exp(-np.exp(-x)), _TRANSFER, aliases=("Gompertz",)
+        "LogLog", "exp(-exp(-x))", lambda x: np.exp(-np.exp(-x)), ELEMENTARY, aliases=("Gompertz",)
     ),
     entry(
         "ArandaOrdaz",
