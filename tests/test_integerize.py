@@ -235,13 +235,17 @@ def test_negated_sum() -> None:
     compiled(network("float[N,4] x => float[N,5] y, float[N,5] z", body, weights))
 
 
-def test_rows_of_a_matrix() -> None:
+@pytest.mark.parametrize(
+    ("lowest", "expected"), [(0, ["Cast", "IntEmbed", "IntMatMul"]), (-9, ["Gather", "IntMatMul"])]
+)
+def test_rows_of_a_matrix(lowest: int, expected: list[str]) -> None:
+    """Only Gather itself counts negative indices from the end."""
     weights = {"t": normal(9, 6), "w": normal(6, 4)}
     model = network(
         "int64[N,5] i => float[N,5,4] y", "r = Gather (t, i)\n y = MatMul (r, w)", weights
     )
-    golden = compiled(model, {"i": np.arange(45).reshape(9, 5) % 9})
-    assert ops(golden) == ["Gather", "IntMatMul"]
+    golden = compiled(model, {"i": np.arange(45).reshape(9, 5) % 9 + lowest})
+    assert ops(golden) == expected
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])

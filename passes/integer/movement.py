@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import constant
@@ -99,35 +100,57 @@ def rescale(builder: Builder, x: Codes, wanted: QuantizationParameters, name: st
 
 
 def gather(builder: Builder, node: ir.Node) -> None:
-    """Rows of a constant matrix -> actc::IntEmbed (one-hot form) or Gather of codes."""
+    """Rows of a constant matrix -> actc::IntEmbed.
+
+    An index without a row gives zeros, where ONNX's Gather fails; negative ones, which
+    count from the end, are looked up by Gather itself where the data has any.
+    """
     lookup = row_lookup(node.outputs[0])
     if lookup is None:
         raise NoIntegerForm("it does not look up rows of a constant matrix")
     rows, output, name = constant(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
     assert rows is not None
     parameters = builder.formats(output)
-    table = builder.constant(f"{name}.rows", parameters.quantize(rows))
-    index = _one_hot_source(node)
-    if index is not None:
-        golden = builder.plain(index)
-        if golden is None:
-            raise MissingInput(index, "is computed by operators without integer form")
-        if index.dtype == ir.DataType.INT64:
-            golden = builder.emit(
-                "Cast", [golden], index, ir.DataType.INT32, name=f"{name}.index",
-                attributes={"to": int(ir.DataType.INT32)}, domain="",
-            )  # fmt: skip
-        result = builder.emit("IntEmbed", [golden, table], output, ir.DataType.UINT8, name=name)
-    else:
-        source = node.inputs[1]
-        assert source is not None
-        golden = builder.plain(source)
-        if golden is None:
-            raise MissingInput(source, "is computed by operators without integer form")
+    one_hot = _one_hot_source(node)
+    source = node.inputs[1] if one_hot is None else one_hot
+    assert source is not None
+    golden = builder.plain(source)
+    if golden is None:
+        raise MissingInput(source, "is computed by operators without integer form")
+    if one_hot is None and _has_negative(builder, source):
+        table = builder.constant(f"{name}.rows", parameters.quantize(rows))
         result = builder.emit(
             "Gather", [table, golden], output, ir.DataType.UINT8, name=name, domain=""
         )
+    else:
+        if one_hot is None:
+            rows = np.concatenate([rows, np.zeros_like(rows[:1])])
+        table = builder.constant(f"{name}.rows", parameters.quantize(rows))
+        index = _as_int32(builder, golden, source, name)
+        result = builder.emit("IntEmbed", [index, table], output, ir.DataType.UINT8, name=name)
     builder.set_codes(output, Codes(result, parameters))
+
+
+def _has_negative(builder: Builder, source: ir.Value) -> bool:
+    """Whether an index of the calibration data is negative (or its data is not known)."""
+    dataset = builder.context.dataset
+    array = None if dataset is None else dataset.inputs.get(str(source.name))
+    return array is None or bool(array.min(initial=0) < 0)
+
+
+def _as_int32(builder: Builder, golden: ir.Value, source: ir.Value, name: str) -> ir.Value:
+    if source.dtype == ir.DataType.INT32:
+        return golden
+    to = {"to": int(ir.DataType.INT32)}
+    return builder.emit(
+        "Cast",
+        [golden],
+        source,
+        ir.DataType.INT32,
+        name=f"{name}.index",
+        attributes=to,
+        domain="",
+    )
 
 
 def _one_hot_source(node: ir.Node) -> ir.Value | None:
