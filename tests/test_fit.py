@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -355,3 +357,21 @@ def test_an_expression_may_begin_with_a_minus(actc_cli: CommandLine) -> None:
     assert done.status == 0, done.stderr
     assert done.document["function"] == "-x"
     assert done.document["max_error"] == 0.0
+
+
+def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) -> None:
+    (actc_cli.directory / "examples").symlink_to(root / "examples")
+    page = (root / "docs/fit.md").read_text("utf-8")
+    (block, *_) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    for line in block.splitlines():
+        done = actc_cli(*shlex.split(line.removeprefix("$ actc ")))
+        assert done.status == 0, done.stderr
+    keys = page.split("prints one document:")[1].split("`--plot")[0]
+    assert set(re.findall(r"`(\w+)`(?=[^|]*\| )", keys)) >= KEYS - {"form", "segments"}
+
+
+def test_the_page_shows_python_that_works(tmp_path: Path, root: Path) -> None:
+    page = (root / "docs/fit.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"gelu.svg", "gelu.onnx"}
