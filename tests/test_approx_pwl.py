@@ -350,3 +350,13 @@ def test_median_fit_takes_less_than_100_ms() -> None:
         fit_piecewise_linear(find(name).function(), -8, LAST, segments=16)
         times.append(time.process_time() - start)
     assert np.median(times) < 0.1
+
+
+@pytest.mark.parametrize("name", ["SIREN", "FINER"])
+def test_a_continuous_fit_of_a_steep_undersampled_function_ends(name: str) -> None:
+    f = find(name).function()
+    fit = fit_piecewise_linear(f, -6, 6, segments=7, points=203, continuous=True)
+    x = sample_points(-6, 6, 203, "float32")
+    error = float(np.abs(fit.form.evaluate(x) - f(x)).max())
+    assert error <= fit.max_error * (1 + 1e-12)
+    assert fit.lower_bound <= fit.max_error

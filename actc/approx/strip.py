@@ -75,7 +75,10 @@ class Samples:
         # indexing a memoryview gives a Python float, several times faster than an array
         self.xs = cast("memoryview[float]", self.x.data)
         self.ys = cast("memoryview[float]", self.y.data)
-        self.noise = 8 * float(np.finfo(np.float64).eps) * max(float(np.abs(y).max()), 1e-290)
+        # A line through neighbouring samples rounds with its slope times x, not only with y.
+        steepest = float(np.abs(np.diff(y) / np.diff(x)).max(initial=0.0))
+        reach = max(float(np.abs(y).max()), steepest * float(np.abs(x).max()), 1e-290)
+        self.noise = 8 * float(np.finfo(np.float64).eps) * reach
         self._scratch = np.empty_like(x)
 
     def __len__(self) -> int:
