@@ -24,7 +24,8 @@ def test_commands_work_in_the_order_shown(actc_cli: CommandLine, root: Path) -> 
     (block, *_) = re.findall(r"```console\n(.*?)```", section(root, "Use"), re.DOTALL)
     commands = [shlex.split(line[2:]) for line in block.splitlines()]
     assert [words[1] for words in commands] == [
-        *("inspect", "compile", "check", "report", "targets", "explain")
+        *("inspect", "compile", "check", "report", "targets", "verify", "fit", "functions"),
+        "explain",
     ]
     for words in commands:
         done = actc_cli(*words[1:])
