@@ -7,6 +7,7 @@ from typing import Any
 import onnx_ir as ir
 
 from actc.artifact import make_target
+from actc.compiler import default_pipeline
 from actc.data import InputInfo, synthesize
 from actc.errors import ModelError
 from actc.ir.context import Context, attach, context_of
@@ -16,13 +17,11 @@ from actc.ir.sites import Site
 from actc.passes.approximate import Approximate
 from actc.passes.calibrate import Calibrate
 from actc.passes.integerize import HANDLERS, Integerize
-from actc.passes.normalize import Normalize
 from actc.passes.quantize import Quantize
-from actc.passes.recognize import Recognize
 from actc.passes.shapes import shape_arithmetic
-from actc.passes.structure import Structure
 from actc.pipeline import Pipeline
 from actc.prepare import input_infos
+from actc.site_functions import until_recognize
 from actc.targets.base import Target
 
 _INT8 = (Calibrate(), Approximate(), Quantize(), Integerize())
@@ -57,7 +56,7 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
     for value in graph.graph.outputs:
         if value.producer() is not None:
             value.shape = None
-    for step in (Normalize(), Structure(), Recognize()):
+    for step in until_recognize(default_pipeline("int8", "auto", "minmax").passes):
         step(graph)
         attach(graph, context)
     activations = [_row(site) for site in context.sites.values() if not site.affine]
