@@ -1,0 +1,1 @@
+"""Small but realistic networks, as their users would export them."""
