@@ -224,8 +224,8 @@ def _check_graph(proto: onnx.ModelProto, name: str) -> None:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = str(error).strip().splitlines()[0]
-        reason = reason.removeprefix("[ShapeInferenceError] Inference error(s): ")
+        reason = " ".join(str(error).partition("==> Context")[0].split()).rstrip(".")
+        reason = reason.removeprefix("[ShapeInferenceError] ").removeprefix("Inference error(s): ")
         raise ModelError(
             Diagnostic(
                 "ACT0007",
