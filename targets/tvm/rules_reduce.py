@@ -11,12 +11,13 @@ import onnx_ir as ir
 
 from actc.targets.tvm.kernels.operand import collapse
 from actc.targets.tvm.kernels.strided import Embed, LayerNorm, Reduce, Softmax
-from actc.targets.tvm.layout import Tensor, like, reshaped, rows
+from actc.targets.tvm.layout import Tensor, like, plain, reshaped, rows
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import (
     Source,
     Tail,
     accumulator_tail,
+    ensure,
     operand_of,
     out_dtype,
     output_operand,
@@ -67,13 +68,17 @@ def emit_reduce(
     dtype = out_dtype(tail, "int32" if kind == "sum" else "uint8")
     kept_shape = tuple(1 if a in over else d for a, d in enumerate(x.shape))
     wide = like(x, str(tail.value.name), dtype, kept_shape)
+    result = wide if keep else _drop_axes(wide, over)
+    if result is None:  # the axes that stay are not in order: bring them into it first
+        x = ensure(planner, x, plain(x.name, x.dtype, x.shape))
+        wide = plain(wide.name, dtype, kept_shape)
+        result = _drop_axes(wide, over)
+        assert result is not None  # row-major memory takes any shape
     stay = [a for a in x.axes if a not in over]
     extents = [wide.lanes if a == wide.axes[-1] else wide.extent(a) for a in stay]
     inner = [a for a in x.axes if a in over]
     constants = [Source(f"{wide.name}.{name}", array) for name, array in tail.constants()]
     pairs = [operand_of(planner, s, wide, stay, extents) for s in constants]
-    result = _drop_axes(wide, over) if not keep else wide
-    assert result is not None
     out = output_operand(wide, stay, None)
     source = planner.operand(x, stay)
     dims, (source, *operands) = collapse(extents, [source, *(o for o, _ in pairs), out])
