@@ -19,8 +19,10 @@ def page() -> str:
         "`actc functions NAME` shows one, `actc fit NAME` approximates it. Each is evaluated "
         "in float64 and tested against an independent definition at 30 digits, with its usual "
         "and with other parameters, between the tails and in them.\n",
-        "A parameter's usual value is the paper's initial or recommended one where it states "
-        "one, and a representative one otherwise. The domain is all reals where none is given.\n",
+        "Many usual values of learned parameters are representative ones, not the paper's. "
+        "The domain is all reals where none is given. The tests check what is computed; most "
+        "references (titles, venues, numbers) have not been checked against the publications, "
+        "so check one before you cite it.\n",
         "This page is written by `python tools/functions_page.py`.\n",
     ]
     for family, entries in FAMILIES.items():
