@@ -27,7 +27,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from actc.approx.fixed_point import Codes, FixedPoint
-from actc.approx.gates import FixedFit, Gates, verified
+from actc.approx.function import ScalarFunction
+from actc.approx.gates import FixedFit, Gates, least_error, verified
 
 MAX_DIGITS = 4
 MAX_SHIFT = 28
@@ -310,11 +311,49 @@ def fit_integer_lines(
     """
 
     def fewest(shift: int) -> IntegerPiecewiseLinear:
-        return _fewest(gates, shift, slope_set(gates, shift, digits, grid))
+        lines = _fewest(gates, shift, slope_set(gates, shift, digits, grid), len(gates))
+        assert lines is not None  # a segment for each input always serves
+        return lines
 
     if shift is not None:
         return verified(fewest(shift), gates)
     return verified(least_shift(gates, fewest, max_shift), gates)
+
+
+def fit_segments(
+    f: ScalarFunction,
+    input: FixedPoint,
+    output: FixedPoint,
+    segments: int,
+    *,
+    digits: int | None = None,
+    grid: int = 1,
+    shift: int | None = None,
+) -> FixedFit[IntegerPiecewiseLinear]:
+    """Least absolute error of at most `segments` segments, for a slope set and a shift.
+
+    The gates of the fit are those of its error, found by
+    :func:`~actc.approx.gates.least_error`.
+
+    Args:
+        segments: >= 1.
+        digits, grid: as for :func:`fit_integer_lines`.
+        shift: by default the input's bits plus 8, or the widest shift.
+
+    Raises:
+        ModelError: ACT0303, `f` is not a number somewhere.
+        UsageError: ACT0311, the input has more than 16 bits.
+        ValueError: an argument is out of range.
+    """
+    if segments < 1:
+        raise ValueError(f"there is at least one segment, not {segments}")
+
+    def fit(gates: Gates) -> FixedFit[IntegerPiecewiseLinear] | None:
+        q = min(input.bits + 8, widest_shift(gates)) if shift is None else shift
+        lines = _fewest(gates, q, slope_set(gates, q, digits, grid), segments)
+        return None if lines is None else verified(lines, gates)
+
+    return least_error(f, input, output, fit)
 
 
 def least_shift(
@@ -361,12 +400,15 @@ def plainest(lines: IntegerLines, start: int, end: int, slopes: Slopes, line: Li
     return line
 
 
-def _fewest(gates: Gates, shift: int, slopes: Slopes) -> IntegerPiecewiseLinear:
+def _fewest(gates: Gates, shift: int, slopes: Slopes, limit: int) -> IntegerPiecewiseLinear | None:
+    """The fewest segments; None if they are more than `limit`."""
     lines = IntegerLines(gates, shift)
     starts: list[int] = []
     chosen: list[Line] = []
     start, length = 0, len(gates)
     while start < len(gates):
+        if len(starts) == limit:
+            return None
         end, line = lines.longest(start, slopes, length)
         chosen.append(plainest(lines, start, end, slopes, line))
         starts.append(start)
