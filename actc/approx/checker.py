@@ -23,6 +23,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from actc.approx.fixed_check_form import Malformed
+from actc.approx.fixed_checker import FixedPointClaim
+
 Array = npt.NDArray[np.float64]
 Evaluate = Callable[[Array], Array]
 
@@ -46,6 +49,8 @@ def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> lis
         return [f"unknown certificate: kind {kind!r}, version {version!r}"]
     try:
         claim = _CLAIMS[kind](certificate)
+    except Malformed as error:
+        return [f"the certificate is malformed: {error}"]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         return [f"the certificate is malformed: {type(error).__name__}: {error}"]
     with np.errstate(all="ignore"):
@@ -258,4 +263,5 @@ def _numbers(texts: Sequence[str]) -> list[Fraction]:
 _CLAIMS: dict[Any, Callable[[Mapping[str, Any]], _Claim]] = {
     "piecewise-linear": _PiecewiseLinearClaim,
     "table": _TableClaim,
+    "fixed-point": FixedPointClaim,
 }
