@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from actc.approx.certificate import attained_error, certify_piecewise_linear, triples_of
+from actc.approx.coefficients import Line, Precision, round_lines
 from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.greedy import Segmentation, fewest_segments
 from actc.approx.links import Path, fewest_links
@@ -24,9 +25,6 @@ from actc.approx.search import LeastError, Pass, initial_error, least_error
 from actc.approx.strip import Samples
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-
-Precision = Literal["float32", "float64"]
-Line = tuple[float, float]
 
 MAX_SEGMENTS = 4096
 """More segments than a table of lines is good for."""
@@ -314,32 +312,13 @@ def _least_path(
 
 
 def _rounded(lines: Sequence[Line], breaks: Sequence[float], problem: _Problem) -> PiecewiseLinear:
-    """Lines as a form with coefficients in the wanted precision.
-
-    The slope is rounded first and the intercept then taken anew: in the middle of the
-    residuals (discontinuous), or to keep the value at the middle of the segment
-    (continuous), so that the slope's rounding acts over half a segment only. What is
-    only float64 noise becomes zero.
-    """
-    samples, dtype = problem.samples, np.dtype(problem.precision)
-    reach, negligible = max(abs(problem.lo), abs(problem.hi)), 4 * samples.noise
-    breakpoints = np.asarray(breaks, dtype).astype(np.float64)
-    # links so short that their ends round to the same number serve nothing
-    kept = np.concatenate([breakpoints[1:] > breakpoints[:-1], [True]])[: len(breakpoints)]
-    breakpoints = breakpoints[kept]
-    lines = [line for line, keep in zip(lines, [*kept, True], strict=True) if keep]
-    edges = np.concatenate([samples.x[:1], breakpoints, samples.x[-1:]])
-    starts = [0, *np.searchsorted(samples.x, breakpoints).tolist(), len(samples)]
-    slopes, intercepts = [], []
-    for index, (slope, intercept) in enumerate(lines):
-        rounded = float(np.asarray(slope if abs(slope) * reach > negligible else 0.0, dtype))
-        window = slice(starts[index], starts[index + 1])
-        if problem.continuous or window.start == window.stop:
-            middle = (edges[index] + edges[index + 1]) / 2
-            offset = intercept + (slope - rounded) * middle
-        else:
-            residual = samples.y[window] - rounded * samples.x[window]
-            offset = (residual.max() + residual.min()) / 2
-        slopes.append(rounded)
-        intercepts.append(float(np.asarray(offset if abs(offset) > negligible else 0.0, dtype)))
-    return PiecewiseLinear(breakpoints, np.array(slopes), np.array(intercepts))
+    """Lines as a form with coefficients in the wanted precision."""
+    found = round_lines(
+        problem.samples,
+        lines,
+        breaks,
+        problem.precision,
+        reach=max(abs(problem.lo), abs(problem.hi)),
+        continuous=problem.continuous,
+    )
+    return PiecewiseLinear(*found)
