@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from actc.artifact import open_artifact as load
     from actc.compiler import compile
     from actc.errors import ActcError
-    from actc.fitting import FitResult, fit
+    from actc.fit_result import FitResult
+    from actc.fitting import fit
     from actc.inspection import inspect
     from actc.pipeline import Pipeline
     from actc.recheck import check
@@ -41,7 +42,7 @@ __all__ = [
 _HOMES = {
     "ActcError": ("actc.errors", "ActcError"),
     "Artifact": ("actc.artifact", "Artifact"),
-    "FitResult": ("actc.fitting", "FitResult"),
+    "FitResult": ("actc.fit_result", "FitResult"),
     "Pipeline": ("actc.pipeline", "Pipeline"),
     "Target": ("actc.targets.base", "Target"),
     "check": ("actc.recheck", "check"),

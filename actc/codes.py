@@ -316,6 +316,30 @@ CODES: dict[str, CodeInfo] = {
         "Certificates of a compilation speak of the functions of its model, site by site. Give "
         "the directory of the compilation, whole, or the float model with --model.",
     ),
+    "ACT0360": CodeInfo(
+        "formats are missing, or do not go with an option",
+        "A fit in fixed point needs --input and --output, such as s8.4, and then covers every "
+        "code of the input, so that --domain does not apply. Without formats the fit is in "
+        "float32, which has no ulps, signed digits, FPGA costs or hardware files.",
+    ),
+    "ACT0361": CodeInfo(
+        "wrong options for a fit in fixed point",
+        "--ulp is 0.5 (correctly rounded) or 1 (faithful), and only one of --ulp, --max-error and "
+        "--segments is given. --segments and --digits apply to forms that have pieces or slopes. "
+        "--device names a family of FPGAs for which there is a cost model.",
+    ),
+    "ACT0362": CodeInfo(
+        "a function leaves the output format",
+        "At some inputs the function is larger or smaller than every number of the output "
+        "format, and the nearest of them takes its place. All errors and bounds refer to this "
+        "saturated function. If it is not meant, use an output format with fewer bits of "
+        "fraction, or a signed one.",
+    ),
+    "ACT0363": CodeInfo(
+        "there is no form of the kind that was asked for",
+        "Not every kind of form exists for every function and every error; the message says why "
+        "this one does not. --form auto shows all kinds side by side.",
+    ),
     "ACT0401": CodeInfo(
         "an operator or one of its uses cannot be lowered",
         "The target has no kernel for this operator, or not for these attributes or shapes; the "

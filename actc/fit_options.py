@@ -4,18 +4,81 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from actc.approx.expression import parse_number
+from actc.approx.fixed_point import FixedPoint
 from actc.approx.pwl import MAX_SEGMENTS
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
+FLOAT_FORMS = ("pwl", "pwl-continuous", "table")
+"""In this order, the earlier one is taken when two are equally good."""
+PLOTS = ("png", "svg", "html")
+"""Endings of the files that a plot can be written to."""
+DEFAULT_DOMAIN = (-8.0, 8.0)
 DEFAULT_SEGMENTS = 16
 LARGEST = 1e37
 """Values and slopes beyond this leave float32's range or come too near its end."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Problems:
+    """Gathers what is wrong with the options, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def add(self, *diagnostics: Diagnostic) -> None:
+        """Note problems."""
+        self.found += diagnostics
+
+    def attempt(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The result of `read`, or None after noting the UsageError that it raised."""
+        try:
+            return read(*args, **kwargs)
+        except UsageError as error:
+            self.add(*error.diagnostics)
+            return None
+
+    def require_none(self) -> None:
+        """Stop if there are problems.
+
+        Raises:
+            UsageError: all of them.
+        """
+        if self.found:
+            raise UsageError(self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of :func:`actc.fit` as they were given; None where left out."""
+
+    domain: tuple[float, float] | str | None = None
+    input: FixedPoint | str | None = None
+    output: FixedPoint | str | None = None
+    form: str = "auto"
+    segments: int | None = None
+    max_error: float | None = None
+    ulp: float | None = None
+    digits: int | None = None
+    device: str | None = None
+    plot: str | Path | None = None
+    emit: str | None = None
+    file: str | Path | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a fit in fixed point is wanted."""
+        return self.input is not None or self.output is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +87,15 @@ class Budget:
 
     segments: int | None
     max_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRequest:
+    """What is wanted in float32: a form of :data:`FLOAT_FORMS`, or "auto", on a domain."""
+
+    domain: tuple[float, float]
+    form: str
+    budget: Budget
 
 
 def read_domain(domain: tuple[float, float] | str) -> tuple[float, float]:
@@ -62,6 +134,12 @@ def _wrong_domain(message: str) -> UsageError:
     return UsageError(Diagnostic("ACT0333", message, help=help_text))
 
 
+def nearest(value: str, known: tuple[str, ...]) -> str:
+    """ "did you mean 'pwl'? " if one of `known` is near to `value`, or ""."""
+    near = difflib.get_close_matches(value, known, n=1)
+    return f"did you mean '{near[0]}'? " if near else ""
+
+
 def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse a value that is not one of `known`, with the nearest one.
 
@@ -69,33 +147,76 @@ def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
         UsageError: ACT0334.
     """
     if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        suggestion = f"did you mean '{near[0]}'? " if near else ""
         message = f"{option} cannot be '{value}'"
-        help_text = f"{suggestion}choose one of: {', '.join(known)}"
+        help_text = f"{nearest(value, known)}choose one of: {', '.join(known)}"
         raise UsageError(Diagnostic("ACT0334", message, help=help_text))
 
 
 def read_budget(form: str, segments: int | None, max_error: float | None) -> Budget:
-    """The budget that the options say.
+    """The budget that the options of a float fit say.
 
     Raises:
         UsageError: ACT0334, they contradict each other or are out of range.
     """
     if segments is not None and max_error is not None:
-        raise _wrong_budget("--segments and --max-error are both given", "give one of the two")
-    if segments is not None and not 1 <= segments <= MAX_SEGMENTS:
-        message = f"--segments {segments} is not in 1..{MAX_SEGMENTS}"
-        raise _wrong_budget(message, "16 is a good start")
-    if max_error is not None and not 0 < max_error < math.inf:
-        raise _wrong_budget(f"--max-error {max_error} is not a positive number", "such as 1e-3")
+        raise wrong("--segments and --max-error are both given", "give one of the two")
+    require_segments(segments)
+    require_error(max_error)
     if form == "table" and segments is not None:
         message = "--segments does not apply to a table, which has one entry per input code"
-        raise _wrong_budget(message, "leave it out, or choose --form pwl")
+        raise wrong(message, "leave it out, or choose --form pwl")
     if segments is None and max_error is None:
         segments = DEFAULT_SEGMENTS
     return Budget(segments, max_error)
 
 
-def _wrong_budget(message: str, help_text: str) -> UsageError:
+def require_segments(segments: int | None) -> None:
+    """Refuse a number of segments out of range.
+
+    Raises:
+        UsageError: ACT0334.
+    """
+    if segments is not None and not 1 <= segments <= MAX_SEGMENTS:
+        raise wrong(f"--segments {segments} is not in 1..{MAX_SEGMENTS}", "16 is a good start")
+
+
+def require_error(max_error: float | None) -> None:
+    """Refuse an error that is not a positive number.
+
+    Raises:
+        UsageError: ACT0334.
+    """
+    if max_error is not None and not 0 < max_error < math.inf:
+        raise wrong(f"--max-error {max_error} is not a positive number", "such as 1e-3")
+
+
+def wrong(message: str, help_text: str) -> UsageError:
+    """Options that contradict each other or are out of range: ACT0334."""
     return UsageError(Diagnostic("ACT0334", message, help=help_text))
+
+
+def file_problems(
+    kinds: tuple[str, ...],
+    *,
+    plot: str | Path | None,
+    emit: str | None,
+    file: str | Path | None,
+) -> list[Diagnostic]:
+    """What is wrong with the options that name files.
+
+    Args:
+        kinds: of files that can be emitted.
+    """
+    problems = Problems()
+    if (emit is None) != (file is None):
+        message = "--emit says what to write and -o where: give both"
+        problems.add(Diagnostic("ACT0334", message, help="such as --emit onnx -o gelu.onnx"))
+    if emit is not None:
+        problems.attempt(require_choice, "--emit", emit, kinds)
+    if plot is not None:
+        ending = Path(plot).suffix.lower().removeprefix(".")
+        problems.attempt(require_choice, "the ending of --plot", ending, PLOTS)
+        if file is not None and Path(plot) == Path(file):
+            message = "--plot and -o name the same file"
+            problems.add(Diagnostic("ACT0334", message, help="give two files"))
+    return problems.found

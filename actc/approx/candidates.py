@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import fit_leaves, fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.function import ScalarFunction
-from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, least_error
+from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, least_error, make_gates
 from actc.approx.signed_digits import fit_integer_lines, fit_segments
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
@@ -52,8 +54,10 @@ class Variant:
     digits: int | None = None
 
     def __str__(self) -> str:
-        if self.digits is None:
+        if self.form not in DIGIT_FORMS:
             return self.form
+        if self.digits is None:
+            return f"{self.form}, multiplier"
         return f"{self.form}, {self.digits} digit{'s' if self.digits > 1 else ''}"
 
 
@@ -178,16 +182,21 @@ def _steps_of_size(
 def _lines_of_size(
     f: ScalarFunction, input: FixedPoint, output: FixedPoint, most: int, variant: Variant
 ) -> Found:
-    found = fit_segments(f, input, output, most, digits=variant.digits)
-    # within its own error, the least shift needs no more segments
-    return fit_integer_lines(found.gates, digits=variant.digits)
+    least = fit_segments(f, input, output, most, digits=variant.digits)
+    return fit_integer_lines(_own_gates(f, least), digits=variant.digits)
 
 
 def _leaves_of_size(
     f: ScalarFunction, input: FixedPoint, output: FixedPoint, most: int, variant: Variant
 ) -> Found:
-    found = fit_leaves(f, input, output, most, digits=variant.digits)
-    return fit_segment_tree(found.gates, digits=variant.digits)
+    least = fit_leaves(f, input, output, most, digits=variant.digits)
+    return fit_segment_tree(_own_gates(f, least), digits=variant.digits)
+
+
+def _own_gates(f: ScalarFunction, fit: FixedFit[Any]) -> Gates:
+    """Gates of a fit's own error: within them the least shift needs no more pieces."""
+    error = float(np.nextafter(fit.max_error, np.inf))  # the distances are rounded themselves
+    return make_gates(f, fit.form.input, fit.form.output, error)
 
 
 _FITTERS: dict[str, Callable[[Gates, Variant], Found]] = {

@@ -1,4 +1,4 @@
-"""actc fit: one scalar function in the form with the least error or the fewest pieces."""
+"""actc fit: one scalar function in the best form, in float32 or in fixed point."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 import actc
+from actc.cli.console import progress
+from actc.cli.fit_table import fixed_table, float_table, reasons
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome, judged
 from actc.errors import ExitStatus
@@ -26,68 +27,151 @@ def run(
             help="GELU, 'ELU(0.5)', 'x*sigmoid(1.702*x)', or a site that `actc inspect` lists",
         ),
     ],
+    input: Annotated[
+        str | None,
+        typer.Option(metavar="s8.4", help="input format: 8 signed bits, 4 of them fraction"),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="s8.4", help="output format; with both, fixed point")
+    ] = None,
     domain: Annotated[
-        str, typer.Option(metavar="LO,HI", help="where to fit; beyond it the end pieces go on")
-    ] = "-8,8",
+        str | None,
+        typer.Option(metavar="LO,HI", help="where to fit without formats (default -8,8)"),
+    ] = None,
     form: Annotated[
-        str, typer.Option(metavar="auto|pwl|pwl-continuous|table", help="form to fit")
+        str,
+        typer.Option(
+            metavar="FORM",
+            help="auto, pwl or table; without formats also pwl-continuous, with formats also "
+            "compressed, bipartite, thresholds or tree",
+        ),
     ] = "auto",
     segments: Annotated[
-        int | None, typer.Option(metavar="N", help="at most so many pieces (default 16)")
+        int | None, typer.Option(metavar="N", help="least error of at most so many pieces")
     ] = None,
     max_error: Annotated[
         float | None, typer.Option(metavar="E", help="error to stay within, instead of --segments")
+    ] = None,
+    ulp: Annotated[
+        float | None,
+        typer.Option(metavar="0.5|1", help="correctly rounded, or faithful (default with formats)"),
+    ] = None,
+    digits: Annotated[
+        int | None,
+        typer.Option(metavar="1|2|3", help="slopes of so many signed digits; no multiplier"),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILY", help="whose costs decide: ice40, ecp5, gowin or xc7 (default ecp5)"
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png|.svg|.html", help="draw function, form and error"),
     ] = None,
     emit: Annotated[
-        str | None, typer.Option(metavar="onnx|numpy", help="write the form as a file, with -o")
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="write the form with -o: onnx or numpy; with formats also verilog, hls or c",
+        ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="what --emit writes")
+    file: Annotated[
+        Path | None, typer.Option("-o", metavar="FILE", help="what --emit writes")
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> Outcome:
-    """Approximate a scalar function, with a certificate of the error."""
-    found = actc.fit(function, domain, form=form, segments=segments, max_error=max_error)
-    written = found.save(plot=plot, emit=emit, output=output)
+    """Approximate a scalar function in the best form, with a certificate of the error."""
+    with progress() as show:
+        found = actc.fit(
+            function,
+            domain,
+            input=input,
+            output=output,
+            form=form,
+            segments=segments,
+            max_error=max_error,
+            ulp=ulp,
+            digits=digits,
+            device=device,
+            plot=plot,
+            emit=emit,
+            file=file,
+            progress=show,
+        )
     document = found.to_json()
-    return judged(document, _view(document, written), ExitStatus.BUDGET_MISSED)
+    written = [path for path in (file, plot) if path is not None]
+    view = (_float_view if "domain" in document else _fixed_view)(document)
+    wrote = [Text(f"  wrote {visible(str(path))}") for path in written]
+    return judged(document, Group(*view, *wrote), ExitStatus.BUDGET_MISSED)
 
 
-def _view(found: Mapping[str, Any], written: list[Path]) -> Group:
+def _float_view(found: Mapping[str, Any]) -> list[RenderableType]:
     low, high = found["domain"]
     pieces = "entries" if found["form"] == "table" else "segments"
-    error, bound = found["max_error"], found["lower_bound"]
-    ratio = bound / error if error else 1.0
+    error, between = found["max_error"], found["between_samples"]
+    rows = {
+        "form": f"{found['form']}, {found['segments']} {pieces}",
+        "max error": f"{error:.9g}, between the samples too at most {between:.6g}",
+        "lower bound": f"{found['lower_bound']:.9g}, {_ratio(found):.6f} of the error",
+        "certificate": _verdict(found),
+        "took": f"{found['seconds']:.3f} seconds",
+    }
+    title = f"{visible(found['function'])} on [{low:g}, {high:g}]"
+    return [_head(title), _facts(rows), float_table(found["alternatives"])]
+
+
+def _fixed_view(found: Mapping[str, Any]) -> list[RenderableType]:
+    rows = {
+        "asked for": _asked(found),
+        "max error": f"{found['max_error']:.9g}, {found['max_error_ulp']:.6f} ulp",
+        **_claims(found),
+        "certificate": _verdict(found),
+    }
+    title = f"{visible(found['function'])} from {found['input']} to {found['output']}"
+    missing = [Text(f"  - {variant}: {reason}") for variant, reason in reasons(found).items()]
+    return [_head(title), fixed_table(found), *missing, Text(""), _facts(rows)]
+
+
+def _asked(found: Mapping[str, Any]) -> str:
+    least = found["certificate"].get("least")
+    if least is not None:
+        return f"the least error of at most {least['pieces']} pieces"
+    objective = found["objective"]
+    if isinstance(objective, float):
+        return f"an error of at most {objective:g}, over every input"
+    words = {"correctly_rounded": "correctly rounded (0.5 ulp)", "faithful": "faithful (1 ulp)"}
+    return f"{words[objective]} over every input"
+
+
+def _claims(found: Mapping[str, Any]) -> dict[str, str]:
+    """What is proved of the chosen form, besides its error."""
+    certificate, bound = found["certificate"], f"{found['lower_bound']:.9g}"
+    kind = found["variant"]
+    if "least" in certificate:
+        claim = f"no {kind} of {certificate['least']['pieces']} pieces has a smaller error"
+        return {"lower bound": f"{bound}: {claim}"}
+    claims = {"lower bound": f"{bound}: no form with these formats has a smaller error"}
+    fewest = certificate.get("fewest", {}).get("pieces")
+    if fewest is not None:
+        claims["fewest"] = f"{kind} needs {fewest} pieces at least"
+    return claims
+
+
+def _ratio(found: Mapping[str, Any]) -> float:
+    return found["lower_bound"] / found["max_error"] if found["max_error"] else 1.0
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
     verdict = "accepted" if found["certified"] else "REJECTED"
-    rows = (
-        ("form", f"{found['form']}, {found['segments']} {pieces}"),
-        (
-            "max error",
-            f"{error:.9g}, between the samples too at most {found['between_samples']:.6g}",
-        ),
-        ("lower bound", f"{bound:.9g}, {ratio:.6f} of the error"),
-        ("certificate", f"{verdict} by the independent checker, in exact rational arithmetic"),
-        ("took", f"{found['seconds']:.3f} seconds"),
-    )
-    head = Text(f"{visible(found['function'])} on [{low:g}, {high:g}]\n", style="bold")
-    facts = Text("\n".join(f"  {name:13}{value}" for name, value in rows) + "\n")
-    parts: list[Text | Table] = [head, facts, _alternatives(found["alternatives"])]
-    parts += [Text(f"  wrote {visible(str(path))}") for path in written]
-    return Group(*parts)
+    return f"{verdict} by the independent checker, in exact rational arithmetic"
 
 
-def _alternatives(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for name in ("  alternative", "pieces", "max error"):
-        table.add_column(name, header_style="bold")
-    for row in rows:
-        missed = row["segments"] is None
-        pieces = "-" if missed else str(row["segments"])
-        error = "not within the error" if missed else f"{row['max_error']:.6g}"
-        table.add_row(f"  {row['form']}", pieces, error)
-    return table
+def _head(title: str) -> Text:
+    return Text(f"{title}\n", style="bold")
+
+
+def _facts(rows: Mapping[str, str]) -> Text:
+    return Text("\n".join(f"  {name:13}{value}" for name, value in rows.items()) + "\n")

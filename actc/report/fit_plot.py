@@ -22,8 +22,10 @@ from actc.report.format import visible
 
 Floats = npt.NDArray[np.float64]
 
-KINDS = ("png", "svg", "html")
 _FUNCTION, _FORM, _ERROR, _GUIDE = "#8a8f98", "#1f5fbf", "#c2560c", "#d8dbe0"
+_BAND = "#f6e3d4"
+_MOST_STEPS = 1024
+"""Of more input codes than this, the span of each of so many runs is drawn."""
 _MOST_GUIDES = 64
 """More breakpoints than this are ticks at the foot only."""
 # Any: some versions of matplotlib type the keys one by one.
@@ -80,17 +82,38 @@ class FitCurve:
     lower_bound: float
 
 
-def render_fit(curve: FitCurve, kind: str, facts: Mapping[str, str]) -> bytes:
+@dataclass(frozen=True, eq=False)
+class FixedCurve:
+    """What is plotted of a form in fixed point; n input codes in increasing order.
+
+    Attributes:
+        title: one line of plain text.
+        x: float64 [n], the values of the codes.
+        function, approximation: float64 [n], the saturated function and the outputs.
+        error: float64 [n], in ulps of the output.
+        low, high: float64 [n], the least and the largest error that is allowed, in ulps.
+    """
+
+    title: str
+    x: Floats
+    function: Floats
+    approximation: Floats
+    error: Floats
+    low: Floats
+    high: Floats
+
+
+def render_fit(curve: FitCurve | FixedCurve, kind: str, facts: Mapping[str, str]) -> bytes:
     """Draw a fit.
 
     Args:
-        kind: one of :data:`KINDS`.
+        kind: "png", "svg" or "html".
         facts: shown below the plot of a page.
     """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        figure = _draw(curve)
+        figure = _draw_fixed(curve) if isinstance(curve, FixedCurve) else _draw(curve)
         drawn = io.BytesIO()
         if kind == "png":
             figure.savefig(drawn, format="png", dpi=150, metadata={"Software": None})
@@ -108,14 +131,21 @@ def render_fit(curve: FitCurve, kind: str, facts: Mapping[str, str]) -> bytes:
     return page.encode("utf-8")
 
 
-def _draw(curve: FitCurve) -> Figure:
+def _axes(title: str) -> tuple[Figure, Axes, Axes]:
+    """A figure with a large upper and a small lower part, labelled."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
+    top.set_title(_short(visible(title)), loc="left", fontsize=11)
+    bottom.set_xlabel("x")
+    return figure, top, bottom
+
+
+def _draw(curve: FitCurve) -> Figure:
+    figure, top, bottom = _axes(curve.title)
     for axes in (top, bottom):
         _guides(axes, curve.breakpoints)
     top.plot(curve.x, curve.function, color=_FUNCTION, linewidth=3.2, label="function")
     top.plot(curve.x, curve.approximation, color=_FORM, linewidth=1.2, label="approximation")
-    top.set_title(_short(visible(curve.title)), loc="left", fontsize=11)
     top.legend(frameon=False)
     error = curve.approximation - curve.function
     bottom.plot(curve.x, error, color=_ERROR, linewidth=0.9)
@@ -125,9 +155,39 @@ def _draw(curve: FitCurve) -> Figure:
     reach = 1.2 * max(curve.max_error, float(np.abs(error).max())) or 1.0
     bottom.set_ylim(-reach, reach)
     bottom.set_ylabel("error")
-    bottom.set_xlabel("x")
     bottom.ticklabel_format(axis="y", scilimits=(-2, 3))
     return figure
+
+
+def _draw_fixed(curve: FixedCurve) -> Figure:
+    figure, top, bottom = _axes(curve.title)
+    top.plot(curve.x, curve.function, color=_FUNCTION, linewidth=3.2, label="function")
+    if len(curve.x) <= _MOST_STEPS:
+        top.step(curve.x, curve.approximation, color=_FORM, where="mid", linewidth=1.2)
+        low, high = curve.low, curve.high
+        bottom.fill_between(curve.x, low, high, step="mid", color=_BAND, linewidth=0)
+        bottom.step(curve.x, curve.error, color=_ERROR, where="mid", linewidth=0.9)
+    else:
+        bottom.axhspan(float(curve.low.min()), float(curve.high.max()), color=_BAND, linewidth=0)
+        for axes, y, color in ((top, curve.approximation, _FORM), (bottom, curve.error, _ERROR)):
+            x, least, largest = _spans(curve.x, y)
+            line = {"facecolor": color, "edgecolor": color, "linewidth": 0.8, "zorder": 3}
+            axes.fill_between(x, least, largest, step="post", **line)
+    # steps and spans have the same entry
+    top.plot([], [], color=_FORM, linewidth=1.2, label="approximation")
+    top.legend(frameon=False)
+    reach = 1.2 * float(np.abs([curve.low, curve.high, curve.error]).max()) or 1.0
+    bottom.set_ylim(-reach, reach)
+    bottom.set_ylabel("error in ulps\n(shaded: allowed)")
+    return figure
+
+
+def _spans(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Start, least and largest y of runs of x; the last run is closed."""
+    runs = x.reshape(_MOST_STEPS, -1), y.reshape(_MOST_STEPS, -1)
+    low, high = runs[1].min(axis=1), runs[1].max(axis=1)
+    starts = np.append(runs[0][:, 0], x[-1])
+    return starts, np.append(low, low[-1]), np.append(high, high[-1])
 
 
 def _guides(axes: Axes, breakpoints: Floats) -> None:

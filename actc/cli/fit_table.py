@@ -1,0 +1,67 @@
+"""The forms that `actc fit` compared, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+_FIGURES = ("luts", "carries", "dsps", "brams", "depth")
+_TITLES = ("LUTs", "carries", "DSPs", "BRAMs", "depth", "cost")
+
+
+def float_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The alternatives of a fit in float32."""
+    table = _table("  alternative", "pieces", "max error")
+    for row in rows:
+        missed = row["segments"] is None
+        pieces = "-" if missed else str(row["segments"])
+        error = "not within the error" if missed else f"{row['max_error']:.6g}"
+        table.add_row(f"  {row['form']}", pieces, error)
+    return table
+
+
+def fixed_table(found: Mapping[str, Any]) -> Table:
+    """All forms of a fit in fixed point, the chosen one first, then from cheap to costly."""
+    table = _table("  form", "pieces", "max error", "ulp", "bits", *_TITLES)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    fitted = [row for row in found["alternatives"] if row["reason"] is None]
+    fitted.sort(key=lambda row: row["cost"]["total"])
+    table.add_row(f"* {_variant(found)}", *_figures(found), style="bold")
+    for row in fitted:
+        table.add_row(f"  {_variant(row)}", *_figures(row))
+    return table
+
+
+def reasons(found: Mapping[str, Any]) -> dict[str, str]:
+    """Why there is none of the other forms."""
+    return {_variant(row): row["reason"] for row in found["alternatives"] if row["reason"]}
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title, header_style="bold", no_wrap=True)
+    return table
+
+
+def _variant(row: Mapping[str, Any]) -> str:
+    return str(row["variant"])
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    cost = row["cost"]
+    return [
+        str(row["segments"]),
+        f"{row['max_error']:.4g}",
+        f"{row['max_error_ulp']:.3f}",
+        str(row["storage_bits"]),
+        *(_figure(cost.get(name)) for name in _FIGURES),
+        _figure(cost["total"]),
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

@@ -1,0 +1,175 @@
+"""Fits in float32: lines, continuous or not, and tables, over samples of a domain."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from actc.approx.function import ScalarFunction
+from actc.approx.pwl import Fit, fit_piecewise_linear, sample_points
+from actc.approx.step_table import StepTable, fit_step_table
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError, UsageError
+from actc.fit_options import FLOAT_FORMS, LARGEST, Budget, FloatRequest
+from actc.fit_result import FloatFitResult
+from actc.verifying import certificate_problems
+
+_POINTS = 65536
+
+
+def fit_float(exact: ScalarFunction, request: FloatRequest) -> FloatFitResult:
+    """The best form in float32 on a domain; see :func:`actc.fit`.
+
+    Raises:
+        UsageError: ACT0303 and ACT0304 the function is undefined or infinite in the
+            domain, ACT0305 the error cannot be reached, ACT0335 values beyond float32.
+    """
+    form, budget = request.form, request.budget
+    low, high = request.domain
+    try:
+        _require_float32(exact, low, high)
+        if form == "table" and budget.max_error is None:  # what do the others need for as much?
+            budget = Budget(None, fit_step_table(exact, low, high, _POINTS).max_error)
+        tried = _try_all(exact, low, high, budget, form)
+    except ModelError as error:
+        raise UsageError([_in_domain(d) for d in error.diagnostics]) from error
+    chosen = _choose(tried, budget) if form == "auto" else tried[form]
+    found = chosen.wanted()
+    return FloatFitResult(
+        function=exact.name,
+        domain=(low, high),
+        form=chosen.name,
+        approximation=found if isinstance(found, StepTable) else found.form,
+        segments=found.form.segments,
+        max_error=found.max_error,
+        lower_bound=found.lower_bound,
+        between_samples=found.between_samples,
+        certificate=found.certificate,
+        problems=tuple(certificate_problems(found.certificate, exact)),
+        seconds=chosen.seconds,
+        alternatives=tuple(t.row for t in tried.values() if t is not chosen),
+        exact=exact,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A form as fitted, or why it cannot meet the budget."""
+
+    name: str
+    found: Fit | StepTable | None
+    refused: UsageError | None
+    seconds: float
+
+    def wanted(self) -> Fit | StepTable:
+        """The form, which was asked for.
+
+        Raises:
+            UsageError: it cannot meet the budget.
+        """
+        if self.refused is not None:
+            raise self.refused
+        assert self.found is not None
+        return self.found
+
+    @property
+    def row(self) -> tuple[str, int | None, float | None]:
+        if self.found is None:
+            return self.name, None, None
+        return self.name, self.found.form.segments, self.found.max_error
+
+
+def _try_all(
+    f: ScalarFunction, low: float, high: float, budget: Budget, form: str
+) -> dict[str, _Tried]:
+    """Every form at the budget; the one asked for first, as the rest is in vain without it.
+
+    Raises:
+        UsageError: the form asked for cannot meet the budget.
+    """
+    tried = {}
+    for name in sorted(FLOAT_FORMS, key=lambda name: name != form):
+        tried[name] = _try(name, f, low, high, budget)
+        if name == form:
+            tried[name].wanted()
+    return {name: tried[name] for name in FLOAT_FORMS}
+
+
+def _try(name: str, f: ScalarFunction, low: float, high: float, budget: Budget) -> _Tried:
+    start = time.perf_counter()
+    found: Fit | StepTable | None = None
+    refused = None
+    try:
+        if name == "table":
+            found = fit_step_table(f, low, high, _POINTS)
+        else:
+            found = fit_piecewise_linear(
+                f,
+                low,
+                high,
+                segments=budget.segments,
+                max_error=budget.max_error,
+                continuous=name == "pwl-continuous",
+                points=_POINTS,
+            )
+    except UsageError as error:  # ACT0305: the budget cannot be met
+        refused = error
+    seconds = time.perf_counter() - start
+    limit = budget.max_error
+    if isinstance(found, StepTable) and limit is not None and found.max_error > limit:
+        refused = UsageError(
+            Diagnostic(
+                "ACT0305",
+                f"the table of {f.name} has an error of {found.max_error:.3g}, over {limit:g}",
+                notes=(f"{found.form.segments} entries on [{low:g}, {high:g}]",),
+                help="allow a larger error, take a narrower domain, or --form pwl",
+            )
+        )
+    return _Tried(name, found, refused, seconds)
+
+
+def _choose(tried: dict[str, _Tried], budget: Budget) -> _Tried:
+    """The best form that meets the budget; any refusal when none does."""
+    met = [t for t in tried.values() if t.refused is None and t.found is not None]
+    if budget.segments is not None:
+        met = [t for t in met if t.found and t.found.form.segments <= budget.segments]
+    if not met:
+        return tried["pwl"]
+
+    def pieces_first(t: _Tried) -> tuple[float, float]:
+        assert t.found is not None
+        key = (float(t.found.form.segments), t.found.max_error)
+        return key if budget.segments is None else (key[1], key[0])
+
+    return min(met, key=pieces_first)
+
+
+def _require_float32(f: ScalarFunction, low: float, high: float) -> None:
+    """Refuse functions whose values or slopes do not fit float32 coefficients."""
+    x = sample_points(low, high, _POINTS, "float32")
+    y = f.finite(x)
+    with np.errstate(over="ignore"):
+        steepest = float(np.abs(np.diff(y) / np.diff(x)).max(initial=0.0))
+    largest = float(np.abs(y).max()) + steepest * max(abs(low), abs(high), 1.0)
+    if not largest < LARGEST:
+        raise UsageError(
+            Diagnostic(
+                "ACT0335",
+                f"values or slopes of {f.name} reach {largest:.3g}, beyond float32",
+                notes=(f"on [{low:g}, {high:g}]",),
+                help="choose a narrower --domain, or scale the function",
+            )
+        )
+
+
+def _in_domain(diagnostic: Diagnostic) -> Diagnostic:
+    """A complaint about the function, with help that fits the command."""
+    return Diagnostic(
+        diagnostic.code,
+        diagnostic.message,
+        place=diagnostic.place,
+        notes=diagnostic.notes,
+        help="choose a --domain on which the function is finite",
+    )
