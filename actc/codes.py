@@ -340,6 +340,17 @@ CODES: dict[str, CodeInfo] = {
         "Not every kind of form exists for every function and every error; the message says why "
         "this one does not. --form auto shows all kinds side by side.",
     ),
+    "ACT0370": CodeInfo(
+        "no code can be written for a fixed-point form",
+        "C, HLS C++, Python and ONNX are written for the forms that actc fits: tables, "
+        "thresholds, piecewise lines and polynomials. A form of your own needs its own writer.",
+    ),
+    "ACT0371": CodeInfo(
+        "the code of a fixed-point form could not be checked",
+        "Before code is written, the form is computed at every input code. That is done up to 16 "
+        "input bits, and every output must be a code of the output format: the code does not "
+        "saturate. Forms that the fitters give always pass.",
+    ),
     "ACT0401": CodeInfo(
         "an operator or one of its uses cannot be lowered",
         "The target has no kernel for this operator, or not for these attributes or shapes; the "

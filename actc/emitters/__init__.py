@@ -1,0 +1,1 @@
+"""Fitted forms as source code: one program per form, one writer per language."""
