@@ -1,4 +1,4 @@
-"""A fitted form as a file: an ONNX model or a Python module; files written all or none."""
+"""A fitted form as a file: an ONNX model, a Python module or C; files written all or none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 from actc.approx.pwl import PiecewiseLinear
 from actc.approx.step_table import StepTable
 from actc.diagnostics import Diagnostic, Place
+from actc.emitters.c_float import write_c_lines
+from actc.emitters.text import identifier
 from actc.errors import UsageError
 from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, function_proto
 from actc.ir.load import IR_VERSION
 
 Form = PiecewiseLinear | StepTable
-EMITTED = ("onnx", "numpy")
+EMITTED = ("onnx", "numpy", "c")
 
 _MODULE = '''"""A scalar function in the form that `actc fit` found."""
 
@@ -99,6 +101,12 @@ def emit_numpy(form: Form, function: str, domain: tuple[float, float], error: fl
         body=body,
     )
     return text.encode("ascii")
+
+
+def emit_c(form: Form, function: str, domain: tuple[float, float], error: float) -> bytes:
+    """A C99 function ``double name(float x)``, the certified form; named after `function`."""
+    lines = form.form if isinstance(form, StepTable) else form
+    return write_c_lines(lines, identifier(function), function, domain, error)
 
 
 def _line_constants(form: PiecewiseLinear, low: float) -> dict[str, npt.NDArray[np.generic]]:

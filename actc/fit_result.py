@@ -14,7 +14,7 @@ from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.pwl import PiecewiseLinear
 from actc.approx.step_table import StepTable
 from actc.diagnostics import Diagnostic
-from actc.emission import EMITTED, Form, emit_numpy, emit_onnx, write_files
+from actc.emission import EMITTED, Form, emit_c, emit_numpy, emit_onnx, write_files
 from actc.errors import UsageError
 from actc.fit_options import PLOTS, file_problems, require_choice
 
@@ -180,13 +180,13 @@ class FloatFitResult(FitResult):
         """The form as a file.
 
         Args:
-            kind: "onnx" (a model of one node) or "numpy" (a Python module).
+            kind: "onnx" (a model of one node), "numpy" (a Python module) or "c".
 
         Raises:
             UsageError: ACT0334, another kind.
         """
         require_choice("--emit", kind, EMITTED)
-        emit = {"onnx": emit_onnx, "numpy": emit_numpy}[kind]
+        emit = {"onnx": emit_onnx, "numpy": emit_numpy, "c": emit_c}[kind]
         return emit(self.approximation, self.function, self.domain, self.max_error)
 
     def plot(self, kind: str) -> bytes:
