@@ -299,6 +299,29 @@ CODES: dict[str, CodeInfo] = {
         "The plot or the emitted file cannot be written at this place. Nothing was written, the "
         "other file neither.",
     ),
+    "ACT0356": CodeInfo(
+        "a structured function needs too wide integers",
+        "A softmax, norm or gate is computed in integers that stay below 2**62, so that 64 bits "
+        "hold every sum and product. With these formats and this length one of them could be "
+        "larger. Use fewer bits, or a shorter axis.",
+    ),
+    "ACT0357": CodeInfo(
+        "a structured function cannot be proven within the error",
+        "The bound of a structured function sums the errors of its pieces, whose tables have up "
+        "to 16 input bits, and the rounding of the output, half a unit in the last place. The note "
+        "says what can be reached; ask for that, or use fewer fraction bits in the output.",
+    ),
+    "ACT0358": CodeInfo(
+        "an unknown structured function",
+        "A structured function is written with its length in brackets, such as Softmax[16] or "
+        "TopK[16,4]. The help line lists the names and their parameters; case, hyphens and "
+        "underscores do not matter.",
+    ),
+    "ACT0359": CodeInfo(
+        "a wrong length or parameter of a structured function",
+        "Lengths are 1 to 65536; a group or k divides or does not exceed the length, and formats "
+        "must be able to hold what the function needs. The message says which does not.",
+    ),
     "ACT0340": CodeInfo(
         "a certificate does not hold",
         "The independent checker, which works in exact rational arithmetic, found a claim of the "
@@ -440,6 +463,27 @@ CODES: dict[str, CodeInfo] = {
         "a tool could not be started",
         "The operating system refused to start an external tool; the file may be damaged or "
         "made for another machine.",
+    ),
+    "ACT0520": CodeInfo(
+        "a hardware wire left its range",
+        "Every wire of a hardware description has an exact range of values, and an evaluation "
+        "found another value: a claim about dependent values is wrong. This is an error of actc; "
+        "please report it with the model or function.",
+    ),
+    "ACT0521": CodeInfo(
+        "there is no hardware unit for a form",
+        "Units exist for the fixed-point forms that the notes list, with inputs of at most 16 "
+        "bits. Fit one of these.",
+    ),
+    "ACT0522": CodeInfo(
+        "the outputs of a form leave its output format",
+        "Hardware units do not saturate: every output must be a code of the output format, as "
+        "fits ensure. Use an output format that holds all of them.",
+    ),
+    "ACT0523": CodeInfo(
+        "a simulation gave no defined output",
+        "The simulator ended without all outputs, or some of their bits are undefined. The "
+        "notes show the end of its log. This is an error of actc or of the simulator.",
     ),
     "ACT0601": CodeInfo(
         "accuracy dropped by more than allowed",

@@ -1,0 +1,1 @@
+"""Structured functions: integer datapaths around fitted scalar pieces, with error bounds."""
