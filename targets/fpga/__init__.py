@@ -1,0 +1,1 @@
+"""FPGA targets: hardware units and networks as RTL."""

@@ -1,0 +1,11 @@
+"""A typed hardware description: graphs of wires with exact ranges; see docs/hdl.md."""
+
+from __future__ import annotations
+
+from actc.targets.fpga.hdl.evaluate import evaluate
+from actc.targets.fpga.hdl.graph import Graph, Wire
+from actc.targets.fpga.hdl.module import Module, Output
+from actc.targets.fpga.hdl.ranges import Range
+from actc.targets.fpga.hdl.verilog import write_verilog
+
+__all__ = ["Graph", "Module", "Output", "Range", "Wire", "evaluate", "write_verilog"]

@@ -1,0 +1,128 @@
+"""Modules as Verilog-2005 that every tool reads alike.
+
+Equal modules give equal text. One declaration per wire, in the order in which the
+graph was built; tables are functions (logic) or initialized memories.
+"""
+
+from __future__ import annotations
+
+from actc.targets.fpga.hdl import operators as op
+from actc.targets.fpga.hdl.expressions import Text, expression, literal
+from actc.targets.fpga.hdl.graph import Wire
+from actc.targets.fpga.hdl.module import Module, port_name
+from actc.targets.fpga.hdl.names import Names, identifier
+
+CLOCK = "clk"
+ADDRESS = "address"
+
+
+def write_verilog(module: Module) -> str:
+    """The text of a module: ports as declared, then `clk` if it has registers.
+
+    A port is an unsigned vector that holds the two's complement of a signed value.
+    """
+    names = Names()
+    names.new(ADDRESS)  # an argument of functions
+    title = names.new(module.name)
+    inputs = {wire.index: names.new(port_name(wire)) for wire in module.inputs}
+    outputs = [names.new(out.name) for out in module.outputs]
+    ports = [f"input {_vector(w.width)}{inputs[w.index]}" for w in module.inputs]
+    if module.clocked:
+        ports.insert(0, f"input {names.new(CLOCK)}")
+    ports += [
+        f"output {_vector(out.width)}{name}"
+        for out, name in zip(module.outputs, outputs, strict=True)
+    ]
+    text = Text({**inputs}, {})
+    body = _body(module, text, names)
+    for out, name in zip(module.outputs, outputs, strict=True):
+        body.append(f"assign {name} = {text.fit(out.wire, out.width)};")
+    lines = [f"// {line}".rstrip() for line in module.comments]
+    lines += [
+        "/* verilator lint_off UNUSED */  // shifts drop low bits, claims drop high ones",
+        f"module {title} (",
+        ",\n".join(f"  {port}" for port in ports),
+        ");",
+        *(f"  {line}" if line else "" for line in body),
+        "endmodule",
+        "/* verilator lint_on UNUSED */",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def module_identifier(module: Module) -> str:
+    """The name under which `module` is written."""
+    return identifier(module.name)
+
+
+def _vector(width: int) -> str:
+    return f"[{width - 1}:0] " if width > 1 else ""
+
+
+def _body(module: Module, text: Text, names: Names) -> list[str]:
+    wires = [wire for wire in module.wires() if _declared(wire)]
+    hints = module.graph.hints
+    for wire in wires:
+        text.names[wire.index] = names.new(hints.get(wire.index, wire.operator.noun))
+    lines: list[str] = []
+    for wire in wires:
+        lines += _declaration(wire, text, names)
+    return lines
+
+
+def _declared(wire: Wire) -> bool:
+    """Whether a wire has a name of its own; parts of others without one are written in place."""
+    if isinstance(wire.operator, (op.Input, op.Constant)):
+        return False
+    part = isinstance(wire.operator, (op.Bits, op.ShiftRight, op.Narrow))
+    return not part or wire.index in wire.graph.hints
+
+
+def _declaration(wire: Wire, text: Text, names: Names) -> list[str]:
+    name, vector = text.names[wire.index], _vector(wire.width)
+    if isinstance(wire.operator, op.Register):
+        initial = literal(wire.operator.initial, wire.width)
+        driven = text.fit(wire.operands[0], wire.width)
+        return [
+            f"reg {vector}{name} = {initial};",
+            f"always @(posedge {CLOCK}) {name} <= {driven};",
+        ]
+    lines = []
+    if isinstance(wire.operator, op.Lookup):
+        text.tables[wire.index] = names.new(f"{name}_table")
+        write = _memory if wire.operator.memory else _function
+        lines = write(wire.operator, wire, text.tables[wire.index])
+    return [*lines, f"wire {vector}{name} = {expression(wire.operator, wire, text)};"]
+
+
+def _memory(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
+    count = 1 << wire.operands[0].width
+    entries = _entries(operator, count)
+    return [
+        f"reg {_vector(wire.width)}{table} [0:{count - 1}];",
+        "initial begin",
+        *(f"  {table}[{a}] = {literal(v, wire.width)};" for a, v in enumerate(entries)),
+        "end",
+    ]
+
+
+def _entries(operator: op.Lookup, count: int) -> list[int]:
+    """All that an address of its width can reach; beyond the table its last entry."""
+    values = list(operator.values[:count])
+    return values + values[-1:] * (count - len(values))
+
+
+def _function(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
+    address = wire.operands[0]
+    first, last = address.range.low, address.range.high
+    return [
+        f"function {_vector(wire.width)}{table}(input {_vector(address.width)}{ADDRESS});",
+        f"  case ({ADDRESS})",
+        *(
+            f"    {literal(a, address.width)}: {table} = {literal(v, wire.width)};"
+            for a, v in enumerate(operator.values[first:last], first)
+        ),
+        f"    default: {table} = {literal(operator.values[last], wire.width)};",
+        "  endcase",
+        "endfunction",
+    ]
