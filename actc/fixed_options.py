@@ -66,9 +66,14 @@ def require_no_formats_needed(options: Options) -> None:
     if options.emit in FIXED_EMITTED and options.emit not in EMITTED:
         names.append(f"--emit {options.emit}")
     if names:
-        message = f"{' and '.join(names)} only {_verb(names)} with fixed-point formats"
+        message = f"{_listed(names)} only {_verb(names)} with fixed-point formats"
         help_text = f"give the formats of input and output, {_FORMATS}"
         raise UsageError(Diagnostic("ACT0360", message, help=help_text))
+
+
+def _listed(names: list[str]) -> str:
+    """"one, two and three"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
 
 
 def _verb(names: list[str]) -> str:
@@ -174,7 +179,7 @@ def _read_objective(options: Options) -> Objective:
     given = {"--segments": segments, "--max-error": max_error, "--ulp": ulp}
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
-        raise _wrong(f"{' and '.join(names)} are all given", "give one of them")
+        raise _wrong(f"{_listed(names)} are given together", "give one of them")
     require_segments(segments)
     require_error(max_error)
     form = options.form

@@ -193,16 +193,24 @@ class FixedFitResult(FitResult):
         return found
 
     def emit(self, kind: str) -> bytes:
-        """The form as a file.
+        """The form as a file: a unit of integers in and integers out.
 
         Args:
-            kind: one of :attr:`emitted`.
+            kind: "verilog" (a module), "c", "hls", "numpy" or "onnx": see
+                :func:`actc.emission_fixed.emit_fixed`.
 
         Raises:
             UsageError: ACT0334, another kind.
         """
         require_choice("--emit", kind, self.emitted)
-        raise NotImplementedError
+        name, form = module_name(self.function), self.approximation
+        if kind == "verilog":
+            from actc.targets.fpga.units import unit_verilog
+
+            return unit_verilog(form, name).encode("ascii")
+        from actc.emission_fixed import emit_fixed
+
+        return emit_fixed(kind, form, name, function=self.function, max_error=self.max_error)
 
     def plot(self, kind: str) -> bytes:
         """Function, approximation as steps, and the error with its band, drawn.

@@ -27,7 +27,7 @@ from actc.approx.function import ScalarFunction
 from actc.approx.step_table import fit_step_table
 from actc.emission import write_files
 from actc.errors import UsageError
-from actc.fitting import FORMS
+from actc.fit_options import FLOAT_FORMS as FORMS
 from actc.site_functions import recognized_sites
 
 X = np.linspace(-8, 8, 20001).astype(np.float32).astype(np.float64)
@@ -299,12 +299,15 @@ WRONG = {
     "unknown name": (["GLEU"], "ACT0331", "GELU"),
     "syntax": (["x*"], "ACT0330", "expression"),
     "parameters": (["ELU(1, 2)"], "ACT0332", "alpha"),
-    "option of a later step": (["GELU", "--ulp", "1"], "ACT0203", "actc fit --help"),
-    "fixed point": (["GELU", "--input", "s8.4"], "ACT0203", "actc fit --help"),
-    "device": (["GELU", "--device", "ice40"], "ACT0203", "actc fit --help"),
+    "ulps": (["GELU", "--ulp", "1"], "ACT0360", "--input s8.4 --output s8.4"),
+    "device": (["GELU", "--device", "ice40"], "ACT0360", "--input s8.4 --output s8.4"),
+    "digits": (["GELU", "--digits", "2"], "ACT0360", "--input s8.4 --output s8.4"),
     "form": (["GELU", "--form", "tabel"], "ACT0334", "did you mean 'table'?"),
-    "later form": (["GELU", "--form", "thresholds"], "ACT0334", "choose one of"),
-    "later emission": (["GELU", "--emit", "verilog", "-o", "f.v"], "ACT0334", "onnx, numpy"),
+    "form in fixed point": (["GELU", "--form", "thresholds"], "ACT0360", "--input s8.4"),
+    "Verilog": (["GELU", "--emit", "verilog", "-o", "f.v"], "ACT0360", "--input s8.4"),
+    "HLS": (["GELU", "--emit", "hls", "-o", "f.cpp"], "ACT0360", "--input s8.4"),
+    "unknown emission": (["GELU", "--emit", "vhdl", "-o", "f.v"], "ACT0334", "onnx, numpy"),
+    "unknown option": (["GELU", "--bits", "8"], "ACT0203", "actc fit --help"),
     "emit without a file": (["GELU", "--emit", "onnx"], "ACT0334", "-o"),
     "file without emit": (["GELU", "-o", "f.onnx"], "ACT0334", "--emit"),
     "one file twice": (

@@ -74,7 +74,7 @@ def run(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="write the form with -o: onnx or numpy; with formats also verilog, hls or c",
+            help="write the form with -o: onnx, numpy or c; with formats also verilog or hls",
         ),
     ] = None,
     file: Annotated[

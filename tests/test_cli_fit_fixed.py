@@ -1,0 +1,205 @@
+"""`actc fit` with fixed-point formats: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from xml.etree import ElementTree
+
+import numpy as np
+import onnxruntime
+import pytest
+from command_line import CommandLine
+from PIL import Image
+
+import actc
+
+FORMATS = ("--input", "s8.4", "--output", "s8.4")
+
+
+def test_text(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "GELU", *FORMATS)
+    assert done.status == 0, done.stderr
+    assert done.stdout.startswith("GELU from s8.4 to s8.4\n")
+    (chosen,) = re.findall(r"^\* (\S+)", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^[ *] (\w+)", done.stdout, re.MULTILINE)
+    document = actc_cli("fit", "GELU", *FORMATS, "--json").document
+    assert chosen.rstrip(",") == document["form"]
+    for word in ("table", "compressed", "bipartite", "thresholds", "pwl", "tree"):
+        assert word in listed
+    for word in ("LUTs", "BRAMs", "faithful (1 ulp)", "lower bound", "accepted by the indep"):
+        assert word in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_text_of_a_size(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "GELU", *FORMATS, "--segments", "4")
+    assert "the least error of at most 4 pieces" in done.stdout
+    assert "- table: its size follows from the formats" in done.stdout
+    error = actc_cli("fit", "GELU", *FORMATS, "--max-error", "0.25").stdout
+    assert "an error of at most 0.25" in error
+    exact = actc_cli("fit", "GELU", *FORMATS, "--ulp", "0.5", "--form", "table").stdout
+    assert "correctly rounded (0.5 ulp)" in exact
+
+
+def test_document_is_verified_again(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "Mish", *FORMATS, "--form", "pwl", "--json")
+    (actc_cli.directory / "mish.json").write_text(done.stdout)
+    checked = actc_cli("verify", "mish.json", "--json")
+    assert checked.status == 0, checked.stderr
+    assert checked.document["holds"] is True
+    # a smaller error than was found
+    text = done.stdout.replace(done.document["certificate"]["max_error"], "0x1p-9")
+    (actc_cli.directory / "mish.json").write_text(text)
+    assert actc_cli("verify", "mish.json", "--json").status == 1
+
+
+def test_saturation_is_a_warning(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "exp", "--input", "s8.4", "--output", "u8.4", "--json")
+    assert done.status == 0
+    assert done.codes == ["ACT0362"]
+    assert "warning[ACT0362]" in done.stderr
+
+
+# --- files
+
+
+@pytest.mark.parametrize("formats", [FORMATS, ("--input", "s12.8", "--output", "s12.8")])
+@pytest.mark.parametrize("kind", ["png", "svg", "html"])
+def test_plots(kind: str, formats: tuple[str, ...], actc_cli: CommandLine) -> None:
+    for name in ("one", "two"):
+        done = actc_cli("fit", "GELU", *formats, "--form", "pwl", "--plot", f"{name}.{kind}")
+        assert done.status == 0, done.stderr
+        assert f"wrote {name}.{kind}" in done.stdout
+    one, two = (actc_cli.directory / f"{name}.{kind}" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    if kind == "png":
+        with Image.open(one) as image:
+            assert image.size == (1200, 810)
+            colours = {colour for _, colour in image.convert("RGB").getcolors(2**20) or []}
+        # function, approximation, error and what is allowed are all there
+        wanted = {(0x8A, 0x8F, 0x98), (0x1F, 0x5F, 0xBF), (0xC2, 0x56, 0x0C), (0xF6, 0xE3, 0xD4)}
+        assert wanted <= colours
+    else:
+        text = one.read_text("utf-8")
+        assert len(text) < 300_000
+        drawn = ElementTree.fromstring(text[text.index("<svg") : text.rindex("</svg>") + 6])
+        assert {"axes_1", "axes_2"} <= {element.get("id", "") for element in drawn.iter()}
+        assert ("<table>" in text) == (kind == "html")
+
+
+def test_correct_rounding_is_plotted_with_half_an_ulp(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "tanh", *FORMATS, "--ulp", "0.5", "--plot", "t.png")
+    assert done.status == 0, done.stderr
+    with Image.open(actc_cli.directory / "t.png") as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(2**20) or []}
+    assert (0xF6, 0xE3, 0xD4) in colours
+
+
+@pytest.mark.parametrize("kind", ["onnx", "hls", "c", "numpy"])
+def test_files_of_every_kind(kind: str, actc_cli: CommandLine) -> None:
+    for name in ("one", "two"):
+        done = actc_cli("fit", "SiLU", *FORMATS, "--emit", kind, "-o", name)
+        assert done.status == 0, done.stderr
+    one, two = (actc_cli.directory / name for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    found = actc.fit("SiLU", input="s8.4", output="s8.4")
+    codes = np.arange(-128, 128)
+    if kind == "onnx":
+        session = onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"])
+        (y,) = session.run(None, {"x": (codes / 16).astype(np.float32)})
+        np.testing.assert_array_equal(y, found(codes / 16))
+    elif kind == "numpy":
+        module = runpy.run_path(str(one))
+        np.testing.assert_array_equal(module["evaluate"](codes), found.fit.form.evaluate(codes))
+    else:
+        assert "act_silu(" in one.read_text("utf-8")
+
+
+# --- wrong input
+
+WRONG = {
+    "no output": (["--input", "s8.4"], "ACT0360", "-0.169971 to 7.9375: --output s8.4"),
+    "no input": (["--output", "s8.4"], "ACT0360", "--input s8.4 --output s8.4"),
+    "spelling of input": (["--input", "8.4", "--output", "s8.4"], "ACT0310", "write s8.4"),
+    "spelling of output": (["--input", "s8.4", "--output", "q8"], "ACT0310", "write s8.4"),
+    "bits of input": (["--input", "s20.4", "--output", "s8.4"], "ACT0311", "fewer input bits"),
+    "bits of output": (["--input", "s8.4", "--output", "s40.4"], "ACT0310", "write s8.4"),
+    "domain too": ([*FORMATS, "--domain=-4,4"], "ACT0360", "leave --domain out"),
+    "form": ([*FORMATS, "--form", "bipartit"], "ACT0334", "did you mean 'bipartite'?"),
+    "float form": ([*FORMATS, "--form", "pwl-continuous"], "ACT0334", "--form pwl"),
+    "device": ([*FORMATS, "--device", "ice4"], "ACT0361", "did you mean 'ice40'?"),
+    "ulp": ([*FORMATS, "--ulp", "2"], "ACT0361", "--max-error"),
+    "ulp of nothing": ([*FORMATS, "--ulp", "0"], "ACT0361", "0.5 is correctly rounded"),
+    "ulp of words": ([*FORMATS, "--ulp", "one"], "ACT0203", "actc fit --help"),
+    "ulp not a number": ([*FORMATS, "--ulp", "nan"], "ACT0361", "0.5 is correctly rounded"),
+    "two budgets": ([*FORMATS, "--ulp", "1", "--segments", "4"], "ACT0361", "give one of them"),
+    "three budgets": (
+        [*FORMATS, "--ulp", "1", "--segments", "4", "--max-error", "1"],
+        "ACT0361",
+        "give one of them",
+    ),
+    "no segments": ([*FORMATS, "--segments", "0"], "ACT0334", "16"),
+    "no error": ([*FORMATS, "--max-error", "-1"], "ACT0334", "1e-3"),
+    "error too small": ([*FORMATS, "--max-error", "0.01"], "ACT0312", "fraction bits"),
+    "segments of a table": (
+        [*FORMATS, "--form", "bipartite", "--segments", "4"],
+        "ACT0361",
+        "thresholds, pwl, tree",
+    ),
+    "digits": ([*FORMATS, "--digits", "4"], "ACT0361", "2 is a good start"),
+    "digits of a table": ([*FORMATS, "--form", "table", "--digits", "2"], "ACT0361", "pwl, tree"),
+    "emission": ([*FORMATS, "--emit", "verilgo", "-o", "f.v"], "ACT0334", "'verilog'?"),
+    "no file": ([*FORMATS, "--emit", "verilog"], "ACT0334", "-o"),
+    "no kind": ([*FORMATS, "-o", "f.v"], "ACT0334", "--emit"),
+    "plot": ([*FORMATS, "--plot", "f.jpg"], "ACT0334", "png, svg, html"),
+    "one file twice": (
+        [*FORMATS, "--plot", "f.png", "--emit", "c", "-o", "f.png"],
+        "ACT0334",
+        "two files",
+    ),
+    "no folder": ([*FORMATS, "--plot", "absent/f.png"], "ACT0337", "another place"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input(name: str, actc_cli: CommandLine) -> None:
+    arguments, code, hint = WRONG[name]
+    done = actc_cli("fit", "GELU", *arguments, "--json")
+    assert done.status == 2, done.stderr
+    assert done.codes == [code]
+    assert hint in done.document["diagnostics"][0]["help"]
+    assert "Traceback" not in done.stderr
+    assert list(actc_cli.directory.iterdir()) == []
+
+
+def test_undefined_functions(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "log(x)", *FORMATS, "--json")
+    assert (done.status, done.codes) == (2, ["ACT0303"])
+    assert "u8.4" in done.document["diagnostics"][0]["help"]
+    # log(0) is minus infinity, which saturates
+    assert actc_cli("fit", "log(x)", "--input", "u8.4", "--output", "s8.4").status == 0
+
+
+def test_all_problems_are_told_at_once(actc_cli: CommandLine) -> None:
+    done = actc_cli(
+        *("fit", "GLEU", "--input", "s8", "--domain", "1,2", "--form", "pvl", "--ulp", "3"),
+        *("--digits", "9", "--device", "spartan", "--emit", "vhdl", "--plot", "f.gif", "--json"),
+    )
+    assert done.status == 2
+    messages = " ".join(item["message"] for item in done.document["diagnostics"])
+    for wrong in ("GLEU", "s8", "--output", "--domain", "pvl", "3", "9", "spartan", "vhdl", "gif"):
+        assert wrong in messages
+    assert len(done.codes) == 11
+    assert set(done.codes) == {"ACT0331", "ACT0310", "ACT0360", "ACT0334", "ACT0361"}
+    assert list(actc_cli.directory.iterdir()) == []
+
+
+def test_what_needs_formats_is_told_at_once(actc_cli: CommandLine) -> None:
+    done = actc_cli(
+        *("fit", "GELU", "--ulp", "1", "--device", "xc7", "--form", "tree", "--emit", "hls"),
+        *("-o", "f.cpp", "--json"),
+    )
+    assert (done.status, done.codes) == (2, ["ACT0360"])
+    message = done.document["diagnostics"][0]["message"]
+    assert message.startswith("--ulp, --device, --form tree and --emit hls only have")
