@@ -299,6 +299,23 @@ CODES: dict[str, CodeInfo] = {
         "The plot or the emitted file cannot be written at this place. Nothing was written, the "
         "other file neither.",
     ),
+    "ACT0340": CodeInfo(
+        "a certificate does not hold",
+        "The independent checker, which works in exact rational arithmetic, found a claim of the "
+        "certificate wrong, or what was emitted is not what the certificate speaks of. The file "
+        "was changed, or belongs to another model; right after compiling this is a mistake of "
+        "actc.",
+    ),
+    "ACT0341": CodeInfo(
+        "not a file of certificates",
+        "`actc verify` reads a directory that `actc compile` wrote, its certificates.json, or the "
+        "JSON document that `actc fit --json` prints.",
+    ),
+    "ACT0342": CodeInfo(
+        "the model of the certificates is missing",
+        "Certificates of a compilation speak of the functions of its model, site by site. Give "
+        "the directory of the compilation, whole, or the float model with --model.",
+    ),
     "ACT0356": CodeInfo(
         "a structured function needs too wide integers",
         "A softmax, norm or gate is computed in integers that stay below 2**62, so that 64 bits "
@@ -321,23 +338,6 @@ CODES: dict[str, CodeInfo] = {
         "a wrong length or parameter of a structured function",
         "Lengths are 1 to 65536; a group or k divides or does not exceed the length, and formats "
         "must be able to hold what the function needs. The message says which does not.",
-    ),
-    "ACT0340": CodeInfo(
-        "a certificate does not hold",
-        "The independent checker, which works in exact rational arithmetic, found a claim of the "
-        "certificate wrong, or what was emitted is not what the certificate speaks of. The file "
-        "was changed, or belongs to another model; right after compiling this is a mistake of "
-        "actc.",
-    ),
-    "ACT0341": CodeInfo(
-        "not a file of certificates",
-        "`actc verify` reads a directory that `actc compile` wrote, its certificates.json, or the "
-        "JSON document that `actc fit --json` prints.",
-    ),
-    "ACT0342": CodeInfo(
-        "the model of the certificates is missing",
-        "Certificates of a compilation speak of the functions of its model, site by site. Give "
-        "the directory of the compilation, whole, or the float model with --model.",
     ),
     "ACT0360": CodeInfo(
         "formats are missing, or do not go with an option",

@@ -184,7 +184,8 @@ def test_digits_are_not_tried_in_vain() -> None:
 
 @lru_cache
 def fitted(name: str, input: str, output: str, **options: Any) -> FixedFitResult:
-    return actc.fit(name, input=input, output=output, **options)
+    found: FixedFitResult = actc.fit(name, input=input, output=output, **options)
+    return found
 
 
 def test_the_cheapest_is_taken() -> None:

@@ -78,10 +78,9 @@ def test_compile_signature() -> None:
 def test_fit_signature() -> None:
     parameters = inspect.signature(actc.fit).parameters
     assert {name: p.default for name, p in parameters.items() if name != "function"} == {
-        "domain": (-8.0, 8.0),
+        **dict.fromkeys(("domain", "input", "output", "segments", "max_error", "ulp", "digits")),
+        **dict.fromkeys(("device", "plot", "emit", "file", "progress")),
         "form": "auto",
-        "segments": None,
-        "max_error": None,
     }
     assert list(inspect.signature(actc.verify).parameters) == ["path", "model"]
 
