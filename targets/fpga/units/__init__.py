@@ -8,6 +8,7 @@ from typing import Any
 from actc.approx.bipartite import BipartiteTable
 from actc.approx.compressed_table import CompressedTable
 from actc.approx.dyadic import SegmentTree
+from actc.approx.fixed_polynomial import IntegerPolynomial
 from actc.approx.fixed_table import FixedTable
 from actc.approx.gates import MAX_INPUT_BITS, FixedForm
 from actc.approx.signed_digits import IntegerPiecewiseLinear
@@ -17,6 +18,7 @@ from actc.errors import UsageError
 from actc.targets.fpga.hdl import Module, Output, Range, Wire, write_verilog
 from actc.targets.fpga.units.lines import integer_lines, segment_tree
 from actc.targets.fpga.units.options import UnitOptions
+from actc.targets.fpga.units.polynomials import integer_polynomial
 from actc.targets.fpga.units.ports import input_port
 from actc.targets.fpga.units.tables import bipartite_table, compressed_table, fixed_table
 from actc.targets.fpga.units.thresholds import thresholds
@@ -30,6 +32,7 @@ _BUILDERS: dict[type[Any], Callable[[Any, Wire, UnitOptions], Wire]] = {
     Thresholds: thresholds,
     IntegerPiecewiseLinear: integer_lines,
     SegmentTree: segment_tree,
+    IntegerPolynomial: integer_polynomial,
 }
 _DEFAULT = UnitOptions()
 

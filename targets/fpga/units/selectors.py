@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.units.options import UnitOptions
 
 
 class Selector(Protocol):
@@ -94,3 +95,8 @@ class Stored:
         index = self.selector.pick(range(len(column))).named("segment")
         entry = index.graph.lookup(index, column, memory=True)
         return entry if entry.value is not None else entry.register()
+
+
+def stored(selector: Selector, options: UnitOptions) -> Selector:
+    """The selector, its columns kept where the options say."""
+    return Stored(selector) if options.lookup == "memory" else selector
