@@ -207,7 +207,10 @@ class FixedFitResult(FitResult):
         if kind == "verilog":
             from actc.targets.fpga.units import unit_verilog
 
-            return unit_verilog(form, name).encode("ascii")
+            # a comment of one line, whatever the name holds
+            named = self.function.encode("unicode_escape").decode("ascii")
+            header = f"{named}, largest error {self.max_error_ulp:.6g} ulp of the output"
+            return unit_verilog(form, name, header=[header]).encode("ascii")
         from actc.emission_fixed import emit_fixed
 
         return emit_fixed(kind, form, name, function=self.function, max_error=self.max_error)

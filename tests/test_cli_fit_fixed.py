@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
+import subprocess
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +15,7 @@ from command_line import CommandLine
 from PIL import Image
 
 import actc
+from actc.approx import ScalarFunction
 
 FORMATS = ("--input", "s8.4", "--output", "s8.4")
 
@@ -114,6 +117,43 @@ def test_files_of_every_kind(kind: str, actc_cli: CommandLine) -> None:
         np.testing.assert_array_equal(module["evaluate"](codes), found.fit.form.evaluate(codes))
     else:
         assert "act_silu(" in one.read_text("utf-8")
+
+
+@pytest.mark.parametrize("form", ["table", "pwl"])
+def test_emitted_verilog_computes_the_form(form: str, actc_cli: CommandLine) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed")
+    arguments = ("fit", "SiLU", *FORMATS, "--form", form, "--emit", "verilog", "-o", "silu.v")
+    assert actc_cli(*arguments).status == 0
+    bench = """
+module bench;
+  reg signed [7:0] x;
+  wire signed [7:0] y;
+  integer code;
+  act_silu unit(.x(x), .y(y));
+  initial for (code = -128; code < 128; code = code + 1) begin
+    x = code; #1 $display("%0d", y);
+  end
+endmodule
+"""
+    (actc_cli.directory / "bench.v").write_text(bench)
+    for command in (["iverilog", "-g2005", "-o", "bench", "bench.v", "silu.v"], ["vvp", "bench"]):
+        done = subprocess.run(
+            command, cwd=actc_cli.directory, capture_output=True, text=True, check=True
+        )
+    found = actc.fit("SiLU", input="s8.4", output="s8.4", form=form)
+    expected = found.approximation.evaluate(np.arange(-128, 128)).tolist()
+    assert [int(line) for line in done.stdout.split()] == expected
+
+
+def test_a_hostile_name_stays_in_a_comment() -> None:
+    hostile = ScalarFunction("x\nendmodule\r\nmodule evil; `include \u2028", np.tanh)
+    emitted = actc.fit(hostile, input="s4.2", output="s4.2").emit("verilog").decode("ascii")
+    code = [line for line in emitted.splitlines() if not line.startswith(("//", "/*"))]
+    modules = [line for line in code if "module" in line]
+    assert len(modules) == 2
+    assert modules[0].startswith("module act_x_endmodule")
+    assert not any("evil" in line or "`" in line for line in code[1:])
 
 
 # --- wrong input
