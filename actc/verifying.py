@@ -24,6 +24,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.function_names import names_a_site, resolve
 from actc.output import MANIFEST
+from actc.verified_document import document_problems
 
 Evaluate = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
@@ -198,25 +199,8 @@ def _verify_fit(claim: _Claim, model: str | Path | None, file: Path) -> dict[str
         return _judged(claim, [d.message for d in error.diagnostics])
     problems = certificate_problems(claim.certificate, evaluate)
     if not problems and claim.document is not None:
-        problems = _document_problems(claim.document, claim.certificate)
+        problems = document_problems(claim.document, claim.certificate)
     return _judged(claim, problems)
-
-
-def _document_problems(document: Mapping[str, Any], certificate: Mapping[str, Any]) -> list[str]:
-    """Whether what `actc fit` printed beside its certificate is what the certificate says."""
-    bound = certificate.get("steps", certificate)["lower_bound"]
-    certified = {
-        "function": certificate.get("function"),
-        "max_error": float.fromhex(certificate["max_error"]),
-        "lower_bound": float.fromhex(bound),
-        "segments": len(certificate.get("slopes", ())),
-        "domain": [float.fromhex(certificate[key]) for key in ("lo", "hi")],
-    }
-    return [
-        f"{key} is {document[key]} in the document, but {value} in its certificate"
-        for key, value in certified.items()
-        if key in document and document[key] != value
-    ]
 
 
 # --- the sites of a model

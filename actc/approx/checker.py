@@ -45,8 +45,9 @@ def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> lis
         what is wrong, one sentence each; empty when everything holds.
     """
     kind, version = certificate.get("kind"), certificate.get("version")
-    if kind not in _CLAIMS or version != 1:
-        return [f"unknown certificate: kind {kind!r}, version {version!r}"]
+    known = isinstance(kind, str) and kind in _CLAIMS and type(version) is int and version == 1
+    if not known:
+        return [f"unknown certificate: kind {_shown(kind)}, version {_shown(version)}"]
     try:
         claim = _CLAIMS[kind](certificate)
     except Malformed as error:
@@ -55,6 +56,14 @@ def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> lis
         return [f"the certificate is malformed: {type(error).__name__}: {error}"]
     with np.errstate(all="ignore"):
         return claim.problems(evaluate)
+
+
+def _shown(value: object) -> str:
+    """A short text, also of values that are too large or too deep to print."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    small = isinstance(value, int) and abs(value) < 10**9
+    return repr(value) if small or value is None else f"of type {type(value).__name__}"
 
 
 class _Claim(Protocol):

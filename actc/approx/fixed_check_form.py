@@ -39,12 +39,12 @@ class Format:
     @property
     def low(self) -> int:
         """Smallest code."""
-        return -(2 ** (self.bits - 1)) if self.signed else 0
+        return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
         """Largest code."""
-        return self.low + 2**self.bits - 1
+        return self.low + (1 << self.bits) - 1
 
     def codes(self) -> Integers:
         """All codes."""
@@ -264,7 +264,8 @@ def _breaks(value: object, what: str, count: int, input: Format) -> Integers:
 
 def _sizes(breaks: Integers, input: Format) -> Integers:
     """How many inputs each piece has."""
-    return np.diff(breaks, prepend=input.low, append=input.high + 1)
+    sizes: Integers = np.diff(breaks, prepend=input.low, append=input.high + 1)
+    return sizes
 
 
 def _leaves(described: Mapping[str, Any], input: Format) -> tuple[Integers, Integers]:
