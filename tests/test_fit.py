@@ -369,12 +369,14 @@ def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) ->
     for line in block.splitlines():
         done = actc_cli(*shlex.split(line.removeprefix("$ actc ")))
         assert done.status == 0, done.stderr
-    keys = page.split("prints one document:")[1].split("`--plot")[0]
-    assert set(re.findall(r"`(\w+)`(?=[^|]*\| )", keys)) >= KEYS - {"form", "segments"}
+    keys = page.split("prints one document.")[1].split("`--plot")[0]
+    told = set(re.findall(r"`(\w+)`", keys))
+    assert told >= KEYS
+    assert told >= set(actc.fit("GELU", input="s4.2", output="s4.2").to_json())
 
 
 def test_the_page_shows_python_that_works(tmp_path: Path, root: Path) -> None:
     page = (root / "docs/fit.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"gelu.svg", "gelu.onnx"}
+    assert {path.name for path in tmp_path.iterdir()} == {"gelu.svg", "gelu.onnx", "gelu.v"}

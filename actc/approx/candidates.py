@@ -163,7 +163,7 @@ def _senseless(input: FixedPoint, segments: int) -> str:
     """Why signed digits are not tried, when multipliers need so many segments; or ""."""
     if input.bits < _WIDE_INPUT or segments * _INPUTS_PER_SEGMENT <= input.count:
         return ""
-    return f"not tried: with multipliers it needs {segments} segments, and more without"
+    return f"not tried: with multipliers it needs {segments} segments, and no fewer without"
 
 
 def _steps_of_size(
