@@ -180,3 +180,8 @@ def stage_cost(stage: Exponential) -> float:
     table = table_size(stage.index, stage.fraction + 1) / 16
     multiplier = stage.constant.bit_length() * (stage.index + 8) / 4
     return table + multiplier + stage.fraction * math.log2(stage.fraction + 2)
+
+
+def inside(budget: float) -> float:
+    """A little less, so that rounding terms up does not leave the budget."""
+    return budget - 2.0**-40 * abs(budget) - 2.0**-44

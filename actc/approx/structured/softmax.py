@@ -32,6 +32,7 @@ from actc.approx.structured.exponential import (
     Inverse,
     cheapest,
     exponentials,
+    inside,
     inverses,
     stage_cost,
 )
@@ -186,7 +187,7 @@ def softmax(
             error = sum(quotient_terms(envelope, length).values())
             yield stage, Choice(stage_cost(stage), error, stage.index, stage.fraction)
 
-    found = cheapest(errors(), inverses(logarithm=False), _inside(budget))
+    found = cheapest(errors(), inverses(logarithm=False), inside(budget))
     if found is None:
         least = min(one.error for _, one in errors())
         least += min(other.error for other in inverses(logarithm=False))
@@ -204,11 +205,6 @@ def softmax(
         stage=stage,
         inverse=inverse,
     )
-
-
-def _inside(budget: float) -> float:
-    """A little less, so that rounding terms up does not leave the budget."""
-    return budget - 2.0**-40 * abs(budget) - 2.0**-44
 
 
 LN2 = math.log(2)
@@ -325,7 +321,7 @@ def log_softmax(
         one._replace(error=one.error + octaves * 2.0 ** -(1 + max(one.fraction, input.fraction)))
         for one in inverses(logarithm=True)
     )
-    found = cheapest(errors(), logs, _inside((ulp - 0.5) * output.ulp))
+    found = cheapest(errors(), logs, inside((ulp - 0.5) * output.ulp))
     if found is None:
         least = min(one.error for _, one in errors()) + min(one.error for one in logs)
         reachable = least / output.ulp + 0.5
