@@ -363,6 +363,12 @@ CODES: dict[str, CodeInfo] = {
         "Not every kind of form exists for every function and every error; the message says why "
         "this one does not. --form auto shows all kinds side by side.",
     ),
+    "ACT0364": CodeInfo(
+        "wrong options for a structured function",
+        "A structured function such as Softmax[16] is an integer datapath around several fits. "
+        "It is asked for with two formats and a bound of the error in ulps of the output; the "
+        "options of a single fit, its plot and its files do not apply.",
+    ),
     "ACT0370": CodeInfo(
         "no code can be written for a fixed-point form",
         "C, HLS C++, Python and ONNX are written for the forms that actc fits: tables, "

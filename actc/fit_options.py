@@ -148,7 +148,8 @@ def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     """
     if value not in known:
         message = f"{option} cannot be '{value}'"
-        help_text = f"{nearest(value, known)}choose one of: {', '.join(known)}"
+        choices = f"{nearest(value, known)}choose one of: {', '.join(known)}"
+        help_text = choices if known else "leave it out: there is nothing to choose from"
         raise UsageError(Diagnostic("ACT0334", message, help=help_text))
 
 

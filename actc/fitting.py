@@ -26,6 +26,7 @@ from actc.fixed_options import FIXED_EMITTED, FixedRequest, read_fixed, require_
 from actc.fixed_result import FixedFitResult
 from actc.float_fitting import fit_float
 from actc.function_names import FunctionLike, resolve
+from actc.structured_fitting import fit_structured, names_structured, read_structured
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -138,6 +139,8 @@ def fit(
     options = Options(
         domain, input, output, form, segments, max_error, ulp, digits, device, plot, emit, file
     )
+    if names_structured(function):
+        return _fit_structured(str(function), options)
     problems = Problems()
     exact = problems.attempt(resolve, function)
     request: FixedRequest | FloatRequest | None
@@ -156,6 +159,14 @@ def fit(
         found = fit_float(exact, request)
     found.save(plot=plot, emit=emit, output=file)
     return found
+
+
+def _fit_structured(function: str, options: Options) -> FitResult:
+    problems = Problems()
+    request = read_structured(problems, options, function)
+    problems.require_none()
+    assert request is not None
+    return fit_structured(request)
 
 
 def _read_float(problems: Problems, options: Options) -> FloatRequest | None:

@@ -19,7 +19,7 @@ from actc.approx.gates import FixedFit, make_gates
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.fixed_options import FixedRequest
-from actc.fixed_result import FixedFitResult, Option
+from actc.fixed_result import FixedFitResult, Option, cheapest
 from actc.verifying import certificate_problems
 
 Progress = Callable[[str], None]
@@ -99,7 +99,7 @@ def _choose(options: list[Option], request: FixedRequest) -> Option:
         raise UsageError([_no_form(option, request) for option in asked])
     if request.segments is not None:
         return min(met, key=lambda o: (o.fit.max_error, o.cost.total))
-    return min(met, key=lambda o: (o.cost.total, o.fit.form.storage_bits))
+    return cheapest(met)
 
 
 def _no_form(option: Option, request: FixedRequest) -> Diagnostic:

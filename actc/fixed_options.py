@@ -72,7 +72,7 @@ def require_no_formats_needed(options: Options) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    """"one, two and three"."""
+    """ "one, two and three"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
 
 
@@ -88,22 +88,26 @@ def read_fixed(
     Args:
         exact: the function, to suggest an output format; None if it cannot be read.
     """
-    source, target = _read_formats(problems, options, exact)
+    source, target = read_formats(problems, options, exact)
     problems.attempt(_require_form, options.form)
     objective = problems.attempt(_read_objective, options)
     problems.attempt(_require_digits, options)
-    device = DEFAULT_DEVICE if options.device is None else options.device
-    problems.attempt(_require_device, device)
-    if problems.found or source is None or target is None or objective is None:
+    device = problems.attempt(read_device, options)
+    if problems.found or not (source and target and objective and device):
         return None
     return FixedRequest(
         source, target, options.form, options.segments, objective, options.digits, device
     )
 
 
-def _read_formats(
+def read_formats(
     problems: Problems, options: Options, exact: ScalarFunction | None
 ) -> tuple[FixedPoint | None, FixedPoint | None]:
+    """The formats of input and output; None where problems were noted.
+
+    Args:
+        exact: the function, to suggest an output format; None if it is not known.
+    """
     source = target = None
     if options.input is not None:
         source = problems.attempt(_read_input, options.input)
@@ -211,10 +215,17 @@ def _require_digits(options: Options) -> None:
         raise _wrong(message, f"leave it out, or choose one of: {', '.join(DIGIT_FORMS)}")
 
 
-def _require_device(device: str) -> None:
+def read_device(options: Options) -> str:
+    """The family of devices whose costs decide.
+
+    Raises:
+        UsageError: ACT0361, there is no cost model of it.
+    """
+    device = DEFAULT_DEVICE if options.device is None else options.device
     if device not in DEVICES:
         help_text = f"{nearest(device, DEVICES)}choose one of: {', '.join(DEVICES)}"
         raise _wrong(f"there is no cost model of the device '{device}'", help_text)
+    return device
 
 
 def _wrong(message: str, help_text: str) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,6 +106,11 @@ class Option:
             "seconds": self.candidate.seconds,
             "reason": self.reason or None,
         }
+
+
+def cheapest(options: Sequence[Option]) -> Option:
+    """The option of least cost; the one of fewest constants among equals."""
+    return min(options, key=lambda o: (o.cost.total, o.fit.form.storage_bits))
 
 
 @dataclass(frozen=True, eq=False)

@@ -243,3 +243,57 @@ def test_what_needs_formats_is_told_at_once(actc_cli: CommandLine) -> None:
     assert (done.status, done.codes) == (2, ["ACT0360"])
     message = done.document["diagnostics"][0]["message"]
     assert message.startswith("--ulp, --device, --form tree and --emit hls only have")
+
+
+# --- structured functions
+
+
+def test_structured(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "softmax[16]", "--input", "s8.4", "--output", "u8.8")
+    assert done.status == 0, done.stderr
+    assert done.stdout.startswith("Softmax[16] from s8.4 to u8.8\n")
+    for word in ("exp2", "reciprocal", "bound", "ulp: the sum of its terms"):
+        assert word in done.stdout
+    document = actc_cli(
+        *("fit", "softmax[16]", "--input", "s8.4", "--output", "u8.8", "--json")
+    ).document
+    assert document["max_error"] == pytest.approx(sum(document["terms"].values()), rel=1e-9)
+    assert document["max_error_ulp"] <= 1
+    assert document["certified"] is False
+    found = actc.fit("Softmax[16]", input="s8.4", output="u8.8")
+    x = np.random.default_rng(3).uniform(-8, 7.9, (200, 16)).round(1)
+    rounded = np.clip(np.rint(x * 16), -128, 127) / 16
+    exact = np.exp(rounded) / np.exp(rounded).sum(axis=1, keepdims=True)
+    assert np.abs(found(x) - exact).max() <= found.max_error
+
+
+def test_structured_without_fits(actc_cli: CommandLine) -> None:
+    done = actc_cli("fit", "MaxMin[4]", *FORMATS)
+    assert done.status == 0, done.stderr
+    assert "additions and comparisons only" in done.stdout
+
+
+STRUCTURED_WRONG = {
+    "unknown": (["Softmx[16]", *FORMATS], ["ACT0358"], "did you mean Softmax[n]?"),
+    "parameters": (["Softmax[x]", *FORMATS], ["ACT0358"], "Softmax[16]"),
+    "no formats": (["Softmax[16]"], ["ACT0360", "ACT0360"], "--input s8.4 --output s8.4"),
+    "options": (
+        ["Softmax[16]", *FORMATS, "--segments", "4", "--plot", "f.png"],
+        ["ACT0364"],
+        "--device only",
+    ),
+    "ulp": (["Softmax[16]", *FORMATS, "--ulp", "nan"], ["ACT0364"], "1 is a good start"),
+    "out of reach": (["Softmax[16]", *FORMATS, "--ulp", "0.4"], ["ACT0357"], "or more"),
+    "device": (["Softmax[16]", *FORMATS, "--device", "ecp"], ["ACT0361"], "'ecp5'?"),
+    "domain": (["Softmax[16]", *FORMATS, "--domain=0,1"], ["ACT0360"], "leave --domain out"),
+}
+
+
+@pytest.mark.parametrize("name", STRUCTURED_WRONG)
+def test_wrong_input_of_structured_functions(name: str, actc_cli: CommandLine) -> None:
+    arguments, codes, hint = STRUCTURED_WRONG[name]
+    done = actc_cli("fit", *arguments, "--json")
+    assert done.status == 2, done.stderr
+    assert done.codes == codes
+    assert hint in done.document["diagnostics"][0]["help"]
+    assert list(actc_cli.directory.iterdir()) == []

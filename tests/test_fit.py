@@ -25,6 +25,7 @@ import actc
 from actc.approx.catalogue import find
 from actc.approx.function import ScalarFunction
 from actc.approx.step_table import fit_step_table
+from actc.approx.structured import STRUCTURED
 from actc.emission import write_files
 from actc.errors import UsageError
 from actc.fit_options import FLOAT_FORMS as FORMS
@@ -365,10 +366,13 @@ def test_an_expression_may_begin_with_a_minus(actc_cli: CommandLine) -> None:
 def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) -> None:
     (actc_cli.directory / "examples").symlink_to(root / "examples")
     page = (root / "docs/fit.md").read_text("utf-8")
-    (block, *_) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
-    for line in block.splitlines():
+    blocks = re.findall(r"```console\n(.*?)```", page.split("## `actc verify`")[0], re.DOTALL)
+    assert len(blocks) == 2
+    for line in "".join(blocks).splitlines():
         done = actc_cli(*shlex.split(line.removeprefix("$ actc ")))
         assert done.status == 0, done.stderr
+    for name in STRUCTURED.values():
+        assert f"`{name.spelling}`" in page
     keys = page.split("prints one document.")[1].split("`--plot")[0]
     told = set(re.findall(r"`(\w+)`", keys))
     assert told >= KEYS

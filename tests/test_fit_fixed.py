@@ -32,6 +32,7 @@ from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.gates import FixedFit, Gates, NoForm, make_gates
 from actc.approx.signed_digits import digit_count, fit_segments
+from actc.approx.structured import STRUCTURED
 from actc.errors import UsageError
 from actc.fixed_result import FixedFitResult, module_name
 
@@ -312,3 +313,20 @@ def test_sixteen_bits(name: str) -> None:
     assert found.max_error_ulp < 1
     tried = [found.chosen, *found.others]
     assert sum(option.candidate.seconds for option in tried) < 60
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_structured_functions_are_found_by_name(name: str) -> None:
+    parameters = ",".join(("4", "2")[: len(STRUCTURED[name].parameters)])
+    found = actc.fit(f"{name}[{parameters}]", input="s6.3", output="s6.3", ulp=2)
+    assert found.form == "structured"
+    assert found.max_error <= 2 / 8
+    document = json.loads(json.dumps(found.to_json()))
+    assert document["segments"] == len(document["pieces"])
+    assert document["function"].startswith(name)
+    with pytest.raises(UsageError, match="ACT0364"):
+        found.save(plot="f.png")
+    with pytest.raises(UsageError, match="ACT0364"):
+        found.emit("c")
+    with pytest.raises(UsageError, match="nothing to choose from"):
+        found.save(emit="c", output="f.c")

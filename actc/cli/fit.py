@@ -12,7 +12,7 @@ from rich.text import Text
 
 import actc
 from actc.cli.console import progress
-from actc.cli.fit_table import fixed_table, float_table, reasons
+from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome, judged
 from actc.errors import ExitStatus
@@ -24,7 +24,8 @@ def run(
         str,
         typer.Argument(
             metavar="NAME|EXPRESSION|MODEL.onnx:SITE",
-            help="GELU, 'ELU(0.5)', 'x*sigmoid(1.702*x)', or a site that `actc inspect` lists",
+            help="GELU, 'ELU(0.5)', 'x*sigmoid(1.702*x)', a site that `actc inspect` lists, or a "
+            "structured function: 'Softmax[16]'",
         ),
     ],
     input: Annotated[
@@ -103,9 +104,15 @@ def run(
         )
     document = found.to_json()
     written = [path for path in (file, plot) if path is not None]
-    view = (_float_view if "domain" in document else _fixed_view)(document)
+    view = _view(document)
     wrote = [Text(f"  wrote {visible(str(path))}") for path in written]
     return judged(document, Group(*view, *wrote), ExitStatus.BUDGET_MISSED)
+
+
+def _view(found: Mapping[str, Any]) -> list[RenderableType]:
+    if "domain" in found:
+        return _float_view(found)
+    return _structured_view(found) if found["form"] == "structured" else _fixed_view(found)
 
 
 def _float_view(found: Mapping[str, Any]) -> list[RenderableType]:
@@ -133,6 +140,16 @@ def _fixed_view(found: Mapping[str, Any]) -> list[RenderableType]:
     title = f"{visible(found['function'])} from {found['input']} to {found['output']}"
     missing = [Text(f"  - {variant}: {reason}") for variant, reason in reasons(found).items()]
     return [_head(title), fixed_table(found), *missing, Text(""), _facts(rows)]
+
+
+def _structured_view(found: Mapping[str, Any]) -> list[RenderableType]:
+    terms = {name: f"{term:.9g}" for name, term in found["terms"].items()}
+    bound = f"{found['max_error']:.9g}, {found['max_error_ulp']:.6f} ulp: the sum of its terms"
+    title = f"{visible(found['function'])} from {found['input']} to {found['output']}"
+    rows = {"bound": bound, **terms, "took": f"{found['seconds']:.3f} seconds"}
+    pieces = found["pieces"]
+    fits = pieces_table(pieces) if pieces else Text("  no fits: additions and comparisons only")
+    return [_head(title), fits, Text(""), _facts(rows)]
 
 
 def _asked(found: Mapping[str, Any]) -> str:
@@ -174,4 +191,4 @@ def _head(title: str) -> Text:
 
 
 def _facts(rows: Mapping[str, str]) -> Text:
-    return Text("\n".join(f"  {name:13}{value}" for name, value in rows.items()) + "\n")
+    return Text("\n".join(f"  {name:11}  {value}" for name, value in rows.items()) + "\n")

@@ -35,6 +35,18 @@ def fixed_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
+def pieces_table(pieces: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The scalar fits of a structured function."""
+    table = _table("  piece", "formats", "form", "pieces", "bits", *_TITLES)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for role, row in pieces.items():
+        fit = row["approximation"]
+        formats = f"{fit['input']} to {fit['output']}"
+        table.add_row(f"  {role}", formats, row["variant"], str(row["segments"]), *_sizes(row))
+    return table
+
+
 def reasons(found: Mapping[str, Any]) -> dict[str, str]:
     """Why there is none of the other forms."""
     return {_variant(row): row["reason"] for row in found["alternatives"] if row["reason"]}
@@ -52,15 +64,14 @@ def _variant(row: Mapping[str, Any]) -> str:
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
+    errors = f"{row['max_error']:.4g}", f"{row['max_error_ulp']:.3f}"
+    return [str(row["segments"]), *errors, *_sizes(row)]
+
+
+def _sizes(row: Mapping[str, Any]) -> list[str]:
     cost = row["cost"]
-    return [
-        str(row["segments"]),
-        f"{row['max_error']:.4g}",
-        f"{row['max_error_ulp']:.3f}",
-        str(row["storage_bits"]),
-        *(_figure(cost.get(name)) for name in _FIGURES),
-        _figure(cost["total"]),
-    ]
+    figures = [cost.get(name) for name in _FIGURES]
+    return [str(row["storage_bits"]), *map(_figure, figures), _figure(cost["total"])]
 
 
 def _figure(value: float | None) -> str:
