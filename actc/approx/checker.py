@@ -12,26 +12,19 @@ the function have a slack of 2**-44 of its largest value.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from actc.approx.check_numbers import SLACK, TIGHT, Array, Evaluate, number, numbers
 from actc.approx.fixed_check_form import Malformed
 from actc.approx.fixed_checker import FixedPointClaim
-
-Array = npt.NDArray[np.float64]
-Evaluate = Callable[[Array], Array]
-
-_SLACK = Fraction(1, 2**44)
-_TIGHT = 1 + Fraction(1, 10**9)
-"""A claimed error that is not attained up to this ratio is wrong too."""
+from actc.approx.table_checker import ChannelTableClaim, TableClaim
 
 
 def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
@@ -115,20 +108,20 @@ class _Bound:
 
 class _PiecewiseLinearClaim:
     def __init__(self, certificate: Mapping[str, Any]) -> None:
-        self.breakpoints = _numbers(certificate["breakpoints"])
-        self.slopes = _numbers(certificate["slopes"])
-        self.intercepts = _numbers(certificate["intercepts"])
-        self.max_error = _number(certificate["max_error"])
+        self.breakpoints = numbers(certificate["breakpoints"])
+        self.slopes = numbers(certificate["slopes"])
+        self.intercepts = numbers(certificate["intercepts"])
+        self.max_error = number(certificate["max_error"])
         self.lower = _Bound(
-            _number(certificate["lower_bound"]),
+            number(certificate["lower_bound"]),
             int(certificate["segments"]),
-            [_numbers(triple) for triple in certificate["triples"]],
+            [numbers(triple) for triple in certificate["triples"]],
         )
         self.fewest: _Bound | None = None
         if "fewest" in certificate:
-            triples = [_numbers(triple) for triple in certificate["fewest"]["triples"]]
-            self.fewest = _Bound(_number(certificate["fewest"]["error"]), len(triples), triples)
-        lo, hi = float(_number(certificate["lo"])), float(_number(certificate["hi"]))
+            triples = [numbers(triple) for triple in certificate["fewest"]["triples"]]
+            self.fewest = _Bound(number(certificate["fewest"]["error"]), len(triples), triples)
+        lo, hi = float(number(certificate["lo"])), float(number(certificate["hi"]))
         dtype = {"float32": np.float32, "float64": np.float64}[certificate["precision"]]
         rounded = np.linspace(lo, hi, int(certificate["points"])).astype(dtype)
         self.x: Array = np.unique(rounded).astype(np.float64)
@@ -142,7 +135,7 @@ class _PiecewiseLinearClaim:
         y = np.broadcast_to(evaluate(self.x), self.x.shape)
         if not np.isfinite(y).all():
             return ["the function is not finite at a sample"]
-        slack = _SLACK * Fraction(float(np.abs(y).max()))
+        slack = SLACK * Fraction(float(np.abs(y).max()))
         problems = self._error_problems(y, slack)
         if count > self.lower.segments:
             problems.append(f"{count} segments, but the bound is for {self.lower.segments}")
@@ -172,7 +165,7 @@ class _PiecewiseLinearClaim:
         worst, claimed = exact(int(np.argmax(deviation))), float(self.max_error)
         if worst > self.max_error + slack:
             return [f"the error is {float(worst):.9g}, above the claimed {claimed:.9g}"]
-        if self.max_error > worst * _TIGHT + slack:
+        if self.max_error > worst * TIGHT + slack:
             return [f"the error is only {float(worst):.9g}, not the claimed {claimed:.9g}"]
         limit = math.nextafter(float(self.max_error + slack), -math.inf)
         doubtful = np.flatnonzero(deviation + rounding >= limit).tolist()
@@ -181,96 +174,9 @@ class _PiecewiseLinearClaim:
         return []
 
 
-class _TableClaim:
-    def __init__(self, certificate: Mapping[str, Any]) -> None:
-        self.data = bytes.fromhex(certificate["values"])
-        self.digest = str(certificate["digest"])
-        self.input = _Format(certificate["input"])
-        self.output = None if certificate["output"] is None else _Format(certificate["output"])
-        self.entries = np.frombuffer(self.data, "<f4" if self.output is None else "u1")
-        self.max_error = float.fromhex(certificate["max_error"])
-        self.lower_bound = float.fromhex(certificate["lower_bound"])
-
-    def problems(self, evaluate: Evaluate) -> list[str]:
-        if hashlib.sha256(self.data).hexdigest() != self.digest:
-            return ["the digest is not that of the values"]
-        if len(self.entries) != 256:
-            return [f"{len(self.entries)} table entries instead of 256"]
-        codes = range(self.input.low, self.input.high + 1)
-        x = np.array([float(self.input.real(code)) for code in codes])
-        y = np.broadcast_to(evaluate(x), x.shape)
-        if np.isnan(y).any():
-            return ["the function is not a number at a code"]
-        error = max(
-            _distance(value, self._real(code)) for code, value in zip(codes, y, strict=True)
-        )
-        floor = max(_distance(value, self._nearest(float(value))) for value in y)
-        return self._claim_problems(
-            float(error), float(floor), np.abs(y[np.isfinite(y)]).max(initial=0.0)
-        )
-
-    def _claim_problems(self, error: float, floor: float, largest: float) -> list[str]:
-        slack, tight = float(_SLACK) * largest, float(_TIGHT)
-        problems = []
-        if not error <= self.max_error * tight + slack:
-            problems.append(f"the error is {error:.9g}, above the claimed {self.max_error:.9g}")
-        if not self.max_error <= error * tight + slack:
-            problems.append(f"the error is only {error:.9g}, not the claimed {self.max_error:.9g}")
-        if not self.lower_bound <= floor * tight + slack:
-            problems.append(
-                f"the rounding floor is {floor:.9g}, below the claimed {self.lower_bound:.9g}"
-            )
-        return problems
-
-    def _real(self, code: int) -> Fraction | float:
-        if self.output is not None:
-            return self.output.real(int(self.entries[code]))
-        entry = float(self.entries[code])
-        return Fraction(entry) if math.isfinite(entry) else entry
-
-    def _nearest(self, value: float) -> Fraction | float:
-        """The number of the output format that is nearest to `value`."""
-        if self.output is not None:
-            return self.output.real(self.output.nearest(value))
-        entry = float(np.float32(value))
-        return Fraction(entry) if math.isfinite(entry) else entry
-
-
-class _Format:
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.scale = _number(parameters["scale"])
-        self.zero_point, self.low, self.high = (
-            int(parameters[key]) for key in ("zero_point", "low", "high")
-        )
-        if self.scale <= 0 or not 0 <= self.low <= self.high <= 255:
-            raise ValueError("a scale or a range of codes is impossible")
-
-    def real(self, code: int) -> Fraction:
-        return self.scale * (code - self.zero_point)
-
-    def nearest(self, value: float) -> int:
-        if math.isinf(value):
-            return self.high if value > 0 else self.low
-        code = round(Fraction(value) / self.scale) + self.zero_point
-        return min(max(code, self.low), self.high)
-
-
-def _distance(value: float, real: Fraction | float) -> Fraction | float:
-    if math.isinf(value) or isinstance(real, float):
-        return math.inf
-    return abs(Fraction(float(value)) - real)
-
-
-def _number(text: str) -> Fraction:
-    return Fraction(float.fromhex(text))
-
-
-def _numbers(texts: Sequence[str]) -> list[Fraction]:
-    return [_number(text) for text in texts]
-
-
 _CLAIMS: dict[Any, Callable[[Mapping[str, Any]], _Claim]] = {
     "piecewise-linear": _PiecewiseLinearClaim,
-    "table": _TableClaim,
+    "table": TableClaim,
+    "channel-table": ChannelTableClaim,
     "fixed-point": FixedPointClaim,
 }
