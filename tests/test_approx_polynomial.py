@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from fixed_point_units import formats, random_gates, unit
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
+from actc.approx import ScalarFunction, polynomial_leaves
+from actc.approx.catalogue import CATALOGUE, find
+from actc.approx.dyadic import fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
-from actc.approx.fixed_polynomial import IntegerPolynomial
+from actc.approx.fixed_polynomial import (
+    IntegerPolynomial,
+    PolynomialFit,
+    fit_polynomial,
+    fit_polynomial_leaves,
+    widest_polynomial_shift,
+)
+from actc.approx.gates import Gates, NoForm, make_gates
+from actc.approx.polynomial_leaves import LeafSearch, needed, powers
+from actc.approx.polynomial_pattern import pattern_search
+from actc.approx.polynomial_tree import fewest_leaves
+from actc.approx.signed_digits import signed_width
 
+Serves = Callable[[np.ndarray, np.ndarray], bool]
 S4, WIDE = FixedPoint(True, 4, 0), FixedPoint(True, 32, 0)
 
 
@@ -67,7 +88,9 @@ def test_sizes() -> None:
     cubic = form(depths=[0], coefficients=[[1, 1, 1, 0]], truncations=(0, 4))
     assert cubic.widths == (2, 2, 2, 0)
     assert cubic.power_widths == (4, 8, 8)
-    assert cubic.product_bits == 2 * 4 + 2 * 8 + 0 + 10 + 4 * 8
+    assert cubic.product_bits == 2 * 4 + 2 * 8 + 4 * 5 // 2
+    cubic = form(depths=[0], coefficients=[[1, 0, 0, 1]], truncations=(0, 4))
+    assert cubic.product_bits == 2 * 8 + 4 * 5 // 2 + 4 * 8
 
 
 @pytest.mark.parametrize(
@@ -101,3 +124,388 @@ def test_largest_exact_sizes() -> None:
     assert polynomial.evaluate(np.array([-1]))[0] == 24 * largest
     with pytest.raises(ValueError, match="62 bits"):
         form(coefficients=[[24, 0, largest], [0, 0, 0], [0, 0, 0]])
+
+
+def window(truncations: tuple[int, ...], count: int) -> list[np.ndarray]:
+    t = np.arange(count)
+    return [t, *(t**power >> cut for power, cut in enumerate(truncations, 2))]
+
+
+def brute_serves(
+    low: np.ndarray,
+    high: np.ndarray,
+    truncations: tuple[int, ...],
+    shift: int,
+    boxes: list[range],
+) -> bool:
+    """Whether some polynomial with coefficients in the boxes serves, by trying all."""
+    least, most = low << shift, ((high + 1) << shift) - 1
+    values = np.zeros((1, len(low)), np.int64)
+    for box, u in zip(boxes, window(truncations, len(low)), strict=True):
+        values = (values[:, None, :] + np.array(box)[:, None] * u).reshape(-1, len(low))
+    return bool(np.any((least - values).max(axis=1) <= (most - values).min(axis=1)))
+
+
+def brute_leaves(gates: Gates, start: int, end: int, serves: Serves) -> int:
+    """Leaves of the smallest of all trees."""
+    counts = [1] if serves(gates.low[start:end], gates.high[start:end]) else []
+    if end - start > 1:
+        middle = (start + end) // 2
+        counts.append(
+            brute_leaves(gates, start, middle, serves) + brute_leaves(gates, middle, end, serves)
+        )
+    return min(counts)
+
+
+# Values differ by less than 8 << shift. On 4 or 8 points some second difference of u_2
+# is not 0, so a_2 is at most twice that; a_1 is p(1) - p(0), less a_2 only without
+# truncation, when all second differences are 2 and a_2 is half as large.
+@given(random_gates(bits=3, height=2, width=3), st.integers(0, 6), st.integers(0, 2))
+@settings(max_examples=40, deadline=None)
+def test_fewest_leaves_of_all_quadratics(gates: Gates, truncation: int, shift: int) -> None:
+    boxes = [range(-64, 65), range(-64, 65)]
+    fit = fit_polynomial(gates, 2, truncations=(truncation,), shift=shift)
+    assert isinstance(fit, PolynomialFit)
+    assert fit.minimal
+
+    def serves(low: np.ndarray, high: np.ndarray) -> bool:
+        return brute_serves(low, high, (truncation,), shift, boxes)
+
+    assert fit.form.segments == brute_leaves(gates, 0, len(gates), serves)
+
+
+@given(
+    random_gates(bits=4, height=4),
+    st.tuples(st.integers(0, 7), st.integers(0, 11)),
+    st.integers(0, 2),
+    st.sampled_from([2, 4, 8, 16]),
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
+)
+@settings(max_examples=80, deadline=None)
+def test_limited_cubic_leaves(
+    gates: Gates, truncations: tuple[int, int], shift: int, count: int, widths: tuple[int, ...]
+) -> None:
+    limits = tuple((-w, w + 1) for w in widths)
+    search = LeafSearch(gates, truncations, shift)
+    leaf = search.solve(0, count, limits)
+    boxes = [range(low, high + 1) for low, high in limits]
+    low, high = gates.low[:count], gates.high[:count]
+    assert (leaf is not None) == brute_serves(low, high, truncations, shift, boxes)
+    assert search.undecided == 0
+    if leaf is not None:
+        assert all(a in box for a, box in zip(leaf.slopes, boxes, strict=True))
+        total = sum(a * u for a, u in zip(leaf.slopes, window(truncations, count), strict=True))
+        for constant in (leaf.low, leaf.high):
+            y = (total + constant) >> shift
+            assert np.all((low <= y) & (y <= high))
+        for constant in (leaf.low - 1, leaf.high + 1):
+            y = (total + constant) >> shift
+            assert not np.all((low <= y) & (y <= high))
+
+
+def milp_solution(
+    low: np.ndarray, high: np.ndarray, truncations: tuple[int, ...], shift: int
+) -> np.ndarray | None:
+    """Coefficients by branch and bound in floating point, if they hold exactly."""
+    columns = [np.ones(len(low), np.int64), *window(truncations, len(low))]
+    matrix = np.stack(columns, axis=1)
+    found = milp(
+        np.zeros(len(columns)),
+        constraints=LinearConstraint(matrix, low << shift, ((high + 1) << shift) - 1),
+        integrality=np.ones(len(columns)),
+        bounds=Bounds(-(2**20), 2**20),
+    )
+    if found.x is None:
+        return None
+    rounded = np.rint(found.x).astype(np.int64)
+    y = (matrix @ rounded) >> shift
+    return rounded if np.all((low <= y) & (y <= high)) else None
+
+
+@st.composite
+def near_polynomials(draw: st.DrawFn) -> tuple[Gates, tuple[int, ...], int]:
+    """Gates around a polynomial, some of them moved by one: hard to decide."""
+    bits, degree = draw(st.integers(2, 6)), draw(st.integers(2, 3))
+    truncations = tuple(draw(st.integers(0, k * bits)) for k in range(2, degree + 1))
+    shift = draw(st.integers(0, 8))
+    source = FixedPoint(False, bits, 0)
+    total = np.zeros(source.count, np.int64)
+    for u in window(truncations, source.count):
+        total += draw(st.integers(-20, 20)) * u
+    pushed = draw(st.lists(st.integers(-1, 1), min_size=source.count, max_size=source.count))
+    low = ((total + draw(st.integers(-99, 99))) >> shift) + np.array(pushed)
+    high = low + draw(st.integers(0, 2))
+    gates = Gates("near", source, FixedPoint(True, 24, 0), 1.0, (low + high) / 2, low, high)
+    return gates, truncations, shift
+
+
+@given(near_polynomials())
+@settings(max_examples=80, deadline=None)
+def test_leaves_that_a_solver_finds(case: tuple[Gates, tuple[int, ...], int]) -> None:
+    gates, truncations, shift = case
+    search = LeafSearch(gates, truncations, shift)
+    leaf = search.solve(0, len(gates))
+    assert search.undecided == 0
+    if leaf is None:
+        assert milp_solution(gates.low, gates.high, truncations, shift) is None
+
+
+@given(near_polynomials())
+@settings(max_examples=40, deadline=None)
+def test_random_trees(case: tuple[Gates, tuple[int, ...], int]) -> None:
+    gates, truncations, shift = case
+    degree = len(truncations) + 1
+    fit = fit_polynomial(gates, degree, truncations=truncations, shift=shift)
+    assert isinstance(fit, PolynomialFit)
+    assert fit.minimal
+    assert gates.admit(fit.form.evaluate(gates.input.codes()))
+    more = fit_polynomial(gates, degree, truncations=truncations, shift=shift + 1)
+    assert isinstance(more, PolynomialFit)
+    assert more.form.segments <= fit.form.segments
+    if fit.form.segments > 1:
+        fewer = fit_polynomial(
+            gates,
+            degree,
+            truncations=truncations,
+            shift=shift,
+            max_leaves=fit.form.segments - 1,
+        )
+        assert isinstance(fewer, NoForm)
+        assert "no tree of at most" in fewer.reason
+
+
+def test_halves_may_need_more_than_the_whole() -> None:
+    # t**2 >> 4 for t = 0..7: its last four values are on no line, and too close for a_2
+    values = np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    output = FixedPoint(False, 2, 0)
+    whole = Gates("square", FixedPoint(False, 3, 0), output, 0.5, values * 1.0, values, values)
+    half = Gates(
+        "half", FixedPoint(False, 2, 0), output, 0.5, values[4:] * 1.0, values[4:], values[4:]
+    )
+    fits = [fit_polynomial(gates, 2, truncations=(4,), shift=0) for gates in (whole, half)]
+    assert [fit.form.segments for fit in fits if isinstance(fit, PolynomialFit)] == [1, 2]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6])
+def test_powers_left_out_are_combinations_of_others(bits: int) -> None:
+    count = 1 << bits
+    for square, cube in itertools.product(range(2 * bits + 1), range(3 * bits + 1)):
+        u = powers(np.arange(count), (square, cube))
+        kept = needed(u)
+        basis = np.array([np.ones(count), *(u[k] for k in kept)])
+        assert np.linalg.matrix_rank(basis) == len(basis)
+        assert count <= 4 or all(k in kept or not u[k].any() for k in range(3))
+        for k in set(range(3)) - set(kept):
+            shares = np.linalg.lstsq(basis.T, u[k], rcond=None)[0]
+            assert np.array_equal(np.rint(shares) @ basis, u[k])
+
+
+@given(random_gates(bits=4), st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_higher_degrees_need_no_more_leaves(gates: Gates, shift: int) -> None:
+    fits = [
+        fit_segment_tree(gates, shift=shift),
+        fit_polynomial(gates, 2, truncations=(0,), shift=shift),
+        fit_polynomial(gates, 3, truncations=(0, 0), shift=shift),
+    ]
+    counts = [fit.form.segments for fit in fits if not isinstance(fit, NoForm)]
+    assert len(counts) == 3
+    assert counts == sorted(counts, reverse=True)
+
+
+def width_range(width: int) -> range:
+    """The integers of so many bits, signed; of no bits: zero."""
+    return range(-(1 << width >> 1), max(1 << width >> 1, 1))
+
+
+@given(random_gates(bits=3, height=4), st.integers(0, 4), st.integers(0, 2))
+@settings(max_examples=30, deadline=None)
+def test_first_coefficient_is_narrow(gates: Gates, truncation: int, shift: int) -> None:
+    form = fewest_leaves(gates, (truncation,), shift, 8)
+    assert form is not None
+    widths = [signed_width(column) if column.any() else 0 for column in form.coefficients.T]
+    if widths[2] == 0:
+        return
+    boxes = [width_range(widths[1]), width_range(widths[2] - 1)]
+    sizes = 8 >> form.depths
+    ends = np.cumsum(sizes)
+    assert not all(
+        brute_serves(gates.low[start:end], gates.high[start:end], (truncation,), shift, boxes)
+        for start, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True)
+    )
+
+
+NAMES = ["GELU", "Tanh", "Sigmoid", "Softplus"]
+
+
+def check_unit(name: str, bits: int, degree: int) -> None:
+    gates = unit(name, bits, "faithful")
+    fit = fit_polynomial(gates, degree)
+    assert isinstance(fit, PolynomialFit)
+    assert fit.minimal
+    assert fit.max_error_ulp < 1
+    assert fit.to_json()["minimal"] is True
+    assert gates.admit(fit.form.evaluate(gates.input.codes()))
+    assert fit.form.degree == degree
+    assert fit.form.coefficients[:, degree].any()
+    tree = fit_segment_tree(gates).form
+    assert fit.form.segments < tree.segments
+    assert fit.form.storage_bits < tree.storage_bits
+
+
+@pytest.mark.parametrize(("name", "degree"), [("GELU", 2), ("Tanh", 2), ("Softplus", 3)])
+def test_units_of_8_bits(name: str, degree: int) -> None:
+    check_unit(name, 8, degree)
+
+
+def test_unit_of_12_bits() -> None:
+    check_unit("GELU", 12, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("degree", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_units(name: str, degree: int, bits: int) -> None:
+    check_unit(name, bits, degree)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 12])
+def test_every_tenth_of_the_catalogue(bits: int) -> None:
+    for entry in CATALOGUE[::10]:
+        gates = make_gates(entry.function(), *formats(entry.name, bits), "faithful")
+        fit = fit_polynomial(gates, 2)
+        assert isinstance(fit, PolynomialFit), entry.name
+        assert fit.minimal, entry.name
+        tree = fit_segment_tree(gates, shift=fit.form.shift).form
+        exact = fit_polynomial(gates, 2, truncations=(0,), shift=fit.form.shift)
+        assert isinstance(exact, PolynomialFit), entry.name
+        assert exact.form.segments <= tree.segments, entry.name
+
+
+def test_choice_within_few_leaves() -> None:
+    gates = unit("Tanh", 8, "faithful")
+    finest = fit_polynomial(gates, 2, truncations=(0,), shift=widest_polynomial_shift(gates))
+    assert isinstance(finest, PolynomialFit)
+    few = fit_polynomial(gates, 2, max_leaves=finest.form.segments)
+    free = fit_polynomial(gates, 2)
+    assert isinstance(few, PolynomialFit)
+    assert isinstance(free, PolynomialFit)
+    assert few.form.segments == finest.form.segments
+    assert cost(free) <= cost(few) < cost(finest)
+    assert fit_polynomial(gates, 2, max_shift=free.form.shift - 1) != free
+    assert isinstance(fit_polynomial(gates, 2, max_leaves=1), NoForm)
+
+
+def cost(fit: PolynomialFit) -> int:
+    return fit.form.storage_bits + fit.form.product_bits
+
+
+def test_degree_that_no_leaf_needs() -> None:
+    fit = fit_polynomial(unit("Relu", 8, "correctly_rounded"), 3)
+    assert isinstance(fit, PolynomialFit)
+    assert fit.form.degree == 2
+    assert fit.form.segments == 2
+    assert not fit.form.coefficients[:, 2].any()
+
+
+def test_search_that_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    gates = unit("Tanh", 8, "faithful")
+    whole = fit_polynomial(gates, 3, truncations=(0, 0), shift=8)
+    monkeypatch.setattr(polynomial_leaves, "MAX_TRIES", 2)
+    fit = fit_polynomial(gates, 3, truncations=(0, 0), shift=8)
+    assert isinstance(whole, PolynomialFit)
+    assert isinstance(fit, PolynomialFit)
+    assert whole.minimal
+    assert not fit.minimal
+    assert fit.form.segments > whole.form.segments
+    assert gates.admit(fit.form.evaluate(gates.input.codes()))
+
+
+def tree_error(values: np.ndarray, leaves: int, shift: int) -> float:
+    """Least error of quadratics with u_2 = t**2, outputs 0..3, in so many leaves."""
+    best = math.inf
+    t = np.arange(len(values))
+    for a2, a1 in itertools.product(range(-9, 10), range(-30, 31)):
+        constants = np.arange(-200, 200)
+        outputs = (constants[:, None] + a1 * t + a2 * t**2) >> shift
+        inside = np.all((outputs >= 0) & (outputs <= 3), axis=1)
+        errors = np.abs(outputs - values).max(axis=1)[inside]
+        best = min(best, float(errors.min(initial=math.inf)))
+    middle = len(values) // 2
+    for left in range(1, leaves if middle else 1):
+        halves = (values[:middle], left), (values[middle:], leaves - left)
+        best = min(best, max(tree_error(part, count, shift) for part, count in halves))
+    return best
+
+
+@given(st.lists(st.integers(0, 24), min_size=4, max_size=4), st.integers(1, 2))
+@settings(max_examples=10, deadline=None)
+def test_least_error_of_few_leaves(eighths: list[int], leaves: int) -> None:
+    values = np.array(eighths) / 8
+    f = ScalarFunction("listed", lambda x: values[x.astype(int)])
+    source = FixedPoint(False, 2, 0)
+    fit = fit_polynomial_leaves(f, source, source, leaves, 2, truncations=(0,), shift=1)
+    assert fit.form.segments <= leaves
+    assert fit.max_error == tree_error(values, leaves, 1)
+
+
+def real_error(values: np.ndarray, degree: int) -> float:
+    """Least error of a polynomial with real coefficients, by linear programming."""
+    x = np.linspace(-1, 1, len(values))
+    powers_of_x = np.stack([x**k for k in range(degree + 1)], axis=1)
+    ones = np.ones((len(x), 1))
+    rows = np.block([[powers_of_x, -ones], [-powers_of_x, -ones]])
+    cost = np.eye(degree + 2)[-1]
+    found = linprog(cost, rows, np.concatenate([values, -values]), bounds=(None, None))
+    return float(found.fun)
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_least_error_with_a_chosen_datapath(degree: int) -> None:
+    source, output = FixedPoint(True, 8, 4), FixedPoint(True, 12, 8)
+    f = find("GELU").function()
+    fit = fit_polynomial_leaves(f, source, output, 2, degree)
+    assert fit.form.segments == 2
+    real = max(real_error(half, degree) for half in np.split(f(source.values()), 2))
+    # the rounding of the output may help or cost half a unit
+    assert abs(fit.max_error - real) < 0.51 * output.ulp
+
+
+@pytest.mark.parametrize(
+    ("degree", "options", "message"),
+    [
+        (1, {}, "degree is 2 or 3"),
+        (4, {}, "degree is 2 or 3"),
+        (2, {"shift": -1}, "shift must be"),
+        (2, {"max_shift": 99}, "shift must be"),
+        (2, {"truncations": (0, 0)}, "truncations"),
+        (3, {"truncations": (0, 25)}, "cut off"),
+        (2, {"truncations": (-1,)}, "cut off"),
+        (2, {"max_leaves": 0}, "leaf"),
+    ],
+)
+def test_wrong_options(degree: int, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_polynomial(unit("GELU", 8, "faithful"), degree, **options)
+
+
+@dataclass(frozen=True)
+class Bowl:
+    cost: tuple[int, ...]
+
+
+def test_pattern_search_in_a_box() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def bowl(point: tuple[int, ...], best: Bowl | None) -> Bowl | None:
+        seen.append(point)
+        assert (best is None) == (len(seen) == 1)
+        return Bowl(((point[0] - 9) ** 2 + (point[1] + 20) ** 2,))
+
+    box = [(0, 50), (-15, 15)]
+    assert pattern_search(box, [(60, 3), (50, 3), (2, 2)], bowl) == ((9, -15), Bowl((25,)))
+    assert len(seen) == len(set(seen))
+    assert all(0 <= a <= 50 and -15 <= b <= 15 for a, b in seen)
+    assert pattern_search(box, [(0, 0)], lambda point, best: None) is None

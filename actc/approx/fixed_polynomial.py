@@ -134,6 +134,7 @@ class IntegerPolynomial:
         """Bits of all partial products: coefficients times powers, squarer and cuber.
 
         A squarer of w bits has w (w + 1) / 2 of them, t times ``t**2`` has w times 2 w.
+        Powers that no leaf needs are left out.
         """
         rows = zip(self.widths[1:], self.power_widths, strict=True)
         t = self.power_widths[0]
