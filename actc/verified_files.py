@@ -24,6 +24,8 @@ from actc.site_functions import recognized_sites, until_recognize
 
 Array = npt.NDArray[Any]
 
+_CERTIFIED = ("Table", "ChannelTable", "QuantizedTable", "PiecewiseLinear")
+"""Operators whose sites have certificates."""
 _FORMAT = ("scale", "zero_point", "low", "high")
 _HALF_STEP = 0.5 + 2.0**-16
 """Half an output step, and room for float32 rounding before it."""
@@ -94,51 +96,90 @@ class CompiledFiles:
 
     def tie_problems(self, site: str, certificate: Mapping[str, Any]) -> Iterator[str]:
         """What was emitted for a site, but is not what its certificate speaks of."""
-        if certificate["kind"] == "piecewise-linear":
-            yield from self._lines_problems(site, certificate)
+        kind = certificate["kind"]
+        if kind == "piecewise-linear":
+            yield from self._approximated_problems(site, certificate)
         if self.golden is None:
             if self.precision == "int8":
                 yield "golden.onnx is missing"
             return
         table = self.golden.get(site)
-        if table is None or table.op != "Table":
+        if table is None or table.op != ("ChannelTable" if kind == "channel-table" else "Table"):
             yield f"golden.onnx has no table of site {site}"
-        elif certificate["kind"] == "table":
-            yield from _table_problems(table, certificate)
+        elif kind == "table":
+            values = np.frombuffer(bytes.fromhex(certificate["values"]), np.uint8)
+            yield from _table_problems(table, certificate, values)
+        elif kind == "channel-table":
+            yield from _channel_problems(table, certificate)
         else:
             yield from _tabulated_problems(table, certificate)
 
-    def _lines_problems(self, site: str, certificate: Mapping[str, Any]) -> Iterator[str]:
+    def _approximated_problems(self, site: str, certificate: Mapping[str, Any]) -> Iterator[str]:
         if self.approximated is None:
             if self.precision:
                 yield "approximated.onnx is missing"
             return
-        lines = self.approximated.get(site)
-        if lines is None or lines.op != "PiecewiseLinear":
-            yield f"approximated.onnx has no piecewise-linear function of site {site}"
-            return
-        for position, name in enumerate(("breakpoints", "slopes", "intercepts"), 1):
-            if not np.array_equal(lines.constants.get(position, ()), _floats(certificate[name])):
-                yield f"the {name} in approximated.onnx are not those of the certificate"
+        found, steps = self.approximated.get(site), certificate.get("steps")
+        if found is None or found.op != ("PiecewiseLinear" if steps is None else "QuantizedTable"):
+            what = "piecewise-linear function" if steps is None else "table"
+            yield f"approximated.onnx has no {what} of site {site}"
+        elif steps is None:
+            yield from _lines_problems(found, certificate)
+        else:
+            yield from _steps_problems(found, certificate)
 
-    def without_certificate(self, certified: set[str]) -> tuple[dict[str, str], list[str]]:
-        """Emitted sites that lack a certificate and should have one, and families."""
-        missing, uncertified = {}, []
-        files = (("Table", "table", self.golden), ("PiecewiseLinear", "pwl", self.approximated))
-        for op, form, nodes in files:
+    def without_certificate(self, certified: set[str]) -> dict[str, str]:
+        """Emitted sites that lack their certificate; site -> form."""
+        missing = {}
+        files = (
+            ("table", self.golden, ("Table", "ChannelTable")),
+            ("table", self.approximated, ("QuantizedTable",)),
+            ("pwl", self.approximated, ("PiecewiseLinear",)),
+        )
+        for form, nodes, operators in files:
             for site, node in (nodes or {}).items():
-                if node.op == op and site not in certified:
+                if node.op in operators and site not in certified:
                     missing[site] = form
-                elif node.op == "ChannelTable":
-                    uncertified.append(site)
-        return missing, sorted(uncertified)
+        return missing
 
 
-def _table_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iterator[str]:
+def _lines_problems(lines: _Emitted, certificate: Mapping[str, Any]) -> Iterator[str]:
+    single = len(certificate["slopes"]) == 1  # written as equal pieces, wherever they meet
+    for position, name in enumerate(("breakpoints", "slopes", "intercepts"), 1):
+        emitted, wanted = lines.constants.get(position, np.zeros(0)), _floats(certificate[name])
+        if single:
+            wanted = emitted if name == "breakpoints" else np.resize(wanted, len(emitted) or 1)
+        if not np.array_equal(emitted, wanted):
+            yield f"the {name} in approximated.onnx are not those of the certificate"
+
+
+def _steps_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iterator[str]:
+    """The table must hold the certified steps; unused codes repeat the nearest one."""
+    steps, entries = certificate["steps"], _floats(certificate["intercepts"])
+    codes = np.clip(np.arange(256) - steps["low"], 0, len(entries) - 1)
+    wanted = (float.fromhex(steps["scale"]), steps["zero_point"], entries[codes])
+    for position, (name, value) in enumerate(
+        zip(("scale", "zero point", "values"), wanted, strict=True), 1
+    ):
+        if not np.array_equal(table.constants.get(position, ()), value):
+            yield f"the {name} of the table in approximated.onnx is not that of the certificate"
+
+
+def _channel_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iterator[str]:
+    rows = [bytes.fromhex(text) for text in certificate["tables"]]
+    values = np.frombuffer(b"".join(rows[k] for k in certificate["table"]), np.uint8)
+    offset = table.constants.get(2, np.zeros(0))
+    if not np.array_equal(offset.reshape(-1), 256 * np.arange(certificate["channels"])):
+        yield "golden.onnx does not give every channel its own table"
+    yield from _table_problems(table, certificate, values)
+
+
+def _table_problems(
+    table: _Emitted, certificate: Mapping[str, Any], values: Array
+) -> Iterator[str]:
     if certificate["output"] is None:
         yield "golden.onnx has a table of codes, the certificate one of real numbers"
         return
-    values = np.frombuffer(bytes.fromhex(certificate["values"]), np.uint8)
     emitted = table.constants.get(1, np.zeros(0, np.uint8))
     if emitted.dtype != np.uint8 or emitted.shape != values.shape:
         yield f"the table in golden.onnx is {emitted.dtype} {list(emitted.shape)}"
@@ -195,7 +236,7 @@ def _emitted(model: onnx.ModelProto, path: Path) -> dict[str, _Emitted]:
         own = {p.key: p.value for p in node.metadata_props}
         output = facts.get(node.output[0], {})
         site = own.get("actc.site") or output.get("actc.site")
-        if site and node.op_type in ("Table", "ChannelTable", "PiecewiseLinear"):
+        if site and node.op_type in _CERTIFIED:
             given = {k: constants[name] for k, name in enumerate(node.input) if name in constants}
             source = facts.get(node.input[0], {})
             found[site] = _Emitted(node.op_type, given, _annotated(source), _annotated(output))

@@ -116,9 +116,9 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
 
     Returns:
         JSON-ready: ``file``, ``holds``, ``certificates`` [{id, function, form,
-        max_error, lower_bound, holds, problems}], ``uncertified`` (sites whose tables
-        have no certificate: families), ``diagnostics`` (one ACT0340 per certificate
-        that does not hold).
+        max_error, lower_bound, holds, problems}], ``uncertified`` (sites whose form
+        cannot have a certificate: none of today's forms), ``diagnostics`` (one ACT0340
+        per certificate that does not hold or is missing).
 
     Raises:
         UsageError: ACT0341 not a certificates file, ACT0342 the model is not given or
@@ -129,14 +129,14 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
     claims, of_sites = _read(file)
     compiled = file.parent if of_sites and (file.parent / MANIFEST).is_file() else None
     if of_sites:
-        rows, uncertified = _verify_sites(claims, compiled, model, file)
+        rows = _verify_sites(claims, compiled, model, file)
     else:
-        rows, uncertified = [_verify_fit(claim, model, file) for claim in claims], []
+        rows = [_verify_fit(claim, model, file) for claim in claims]
     return {
         "file": str(file),
         "holds": all(row["holds"] for row in rows),
         "certificates": rows,
-        "uncertified": uncertified,
+        "uncertified": [],
         "diagnostics": [_broken(row, file).to_json() for row in rows if not row["holds"]],
     }
 
@@ -208,7 +208,7 @@ def _verify_fit(claim: _Claim, model: str | Path | None, file: Path) -> dict[str
 
 def _verify_sites(
     claims: list[_Claim], compiled: Path | None, model: str | Path | None, file: Path
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> list[dict[str, Any]]:
     from actc.verified_files import CompiledFiles  # loads the compiler
 
     files = CompiledFiles.read(compiled, model, file)
@@ -218,20 +218,20 @@ def _verify_sites(
         problems = [f"site {claim.id} has two certificates"] if claim.id in seen else []
         seen.add(claim.id)
         rows.append(_judged(claim, problems or _site_problems(claim, files)))
-    missing, uncertified = files.without_certificate(seen)
     rows += [
         _judged(_Claim(site, "", form, None), ["the certificate of this site is missing"])
-        for site, form in missing.items()
+        for site, form in files.without_certificate(seen).items()
     ]
-    return rows, uncertified
+    return rows
 
 
 def _site_problems(claim: _Claim, files: Any) -> list[str]:
     site = files.sites.get(claim.id)
     if site is None:
         return [f"the model has no site '{claim.id}'"]
-    if site.function.channels > 1:
-        return [f"site '{claim.id}' is a family, which one certificate cannot speak of"]
+    kind = claim.certificate.get("kind") if isinstance(claim.certificate, dict) else None
+    if site.function.channels > 1 and kind != "channel-table":
+        return [f"site '{claim.id}' is a family, which a certificate of one function cannot be of"]
     problems = certificate_problems(claim.certificate, site.function)
     return problems or list(files.tie_problems(claim.id, claim.certificate))
 

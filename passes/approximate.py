@@ -10,9 +10,10 @@ import onnx_ir as ir
 
 from actc.approx.function import ScalarFunction
 from actc.approx.pwl import fit_piecewise_linear
+from actc.approx.step_table import fit_step_table
 from actc.calibrate.histogram import choose_range
 from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.errors import ModelError, UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, add_bodies
 from actc.ir.elementwise import is_elementwise
@@ -48,7 +49,8 @@ class Approximate(Pass):
        256 entries are exact over all codes.
     4. float32: the optimal piecewise-linear function ("pwl") of `segments` pieces,
        or as many as `max_error` (in units of the output's range) needs; "exact"
-       keeps the function, "table" tabulates it over 256 codes.
+       keeps the function, "table" is the table of least error over 256 codes, where
+       the function is finite.
     5. Families (one function per channel) are tables in int8, exact in float32.
     6. float32: elementwise operators that are no part of a site, other than plain
        arithmetic, are noted as left, with the reason.
@@ -219,22 +221,30 @@ def _put_quantized_table(
     model: ir.Model, node: ir.Node, site: Site, low: float, high: float
 ) -> None:
     low, high = _useful_range(site, low, high)
-    parameters = QuantizationParameters.from_range(low, high)
-    values = site.function(parameters.values()).astype(np.float32)
+    try:
+        table = fit_step_table(
+            ScalarFunction(site.label, site.function), low, high if high > low else low + 1.0
+        )
+    except ModelError:  # infinite or undefined in between: no table of real numbers comes near
+        site.form = "exact"
+        site.details["max_error"] = 0.0
+        return
+    parameters = table.input
     name = node.name or site.id
     constants = [
         add_constant(model.graph, f"{name}_{what}", array)
         for what, array in (
             ("scale", np.array(parameters.scale, np.float32)),
             ("zero", np.array(parameters.zero_point, np.uint8)),
-            ("values", values),
+            ("values", table.values),
         )
     ]
     new = ir.node("QuantizedTable", [node.inputs[0], *constants], domain=DOMAIN, name=name)
     new.metadata_props["actc.site"] = site.id
     replace_node(node, [new], new.outputs[0])
     site.form = "table"
-    site.approximation = lambda x: values[parameters.quantize(x)].astype(np.float64)
-    x = np.linspace(low, high, 65536)
-    error = float(np.abs(site.approximation(x) - site.function(x)).max())
-    site.details.update(max_error=error, entries=256)
+    site.approximation = table.form.evaluate
+    site.certificate = table.certificate
+    site.details.update(
+        entries=table.form.segments, max_error=table.max_error, lower_bound=table.lower_bound
+    )

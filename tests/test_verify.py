@@ -18,9 +18,11 @@ from models import network
 from onnx import numpy_helper
 
 import actc
+from actc.approx.channel_table import certify_channel_table, fit_channel_table
 from actc.approx.function import ScalarFunction
 from actc.approx.step_table import fit_step_table
 from actc.errors import UsageError
+from actc.numerics import QuantizationParameters
 from actc.verifying import certificate_problems
 
 Document = dict[str, Any]
@@ -48,7 +50,7 @@ def family() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One compilation each: int8 tables, int8 from lines, float lines, a family."""
+    """One compilation each: int8 tables or lines, float lines or tables, a family."""
     base = tmp_path_factory.mktemp("compiled")
     x = {"x": np.random.default_rng(1).standard_normal((32, 6)).astype(np.float32) * 2}
     images = {"x": np.random.default_rng(1).standard_normal((8, 2, 4, 4)).astype(np.float32)}
@@ -56,6 +58,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("table", two_sites(), x, {}),
         ("lines", two_sites(), x, {"approx": "pwl"}),
         ("float", two_sites(), x, {"approx": "pwl", "precision": "float32"}),
+        ("steps", two_sites(), x, {"approx": "table", "precision": "float32"}),
         ("family", family(), images, {}),
     ):
         actc.compile(model, "onnx", data=data, output=base / name, max_drop=1.0, **options)
@@ -95,7 +98,13 @@ def problems_of(directory: Path, site: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "forms"),
-    [("table", ["table"] * 2), ("lines", ["pwl"] * 2), ("float", ["pwl"] * 2)],
+    [
+        ("table", ["table"] * 2),
+        ("lines", ["pwl"] * 2),
+        ("float", ["pwl"] * 2),
+        ("steps", ["table"] * 2),
+        ("family", ["table"] * 2),
+    ],
 )
 def test_what_compile_writes_holds(
     compiled: dict[str, Path], name: str, forms: list[str], actc_cli: CommandLine
@@ -106,16 +115,10 @@ def test_what_compile_writes_holds(
     assert [row["form"] for row in done.document["certificates"]] == forms
     assert all(row["holds"] and row["problems"] == [] for row in done.document["certificates"])
     assert done.document["diagnostics"] == []
+    assert done.document["uncertified"] == []
     by_file = actc.verify(compiled[name] / "certificates.json")
     assert by_file == actc.verify(compiled[name]) == done.document
     assert "2 of 2 certificates hold" in actc_cli("verify", compiled[name]).stdout
-
-
-def test_families_are_named_as_uncertified(compiled: dict[str, Path]) -> None:
-    found = actc.verify(compiled["family"])
-    assert found["holds"]
-    assert [row["id"] for row in found["certificates"]] == ["a1"]
-    assert found["uncertified"] == ["a2"]
 
 
 def scaled(text: str, factor: float) -> str:
@@ -178,11 +181,119 @@ def tables(golden: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     return {
         sites[node.output[0]]: held[node.input[1]]
         for node in golden.graph.node
-        if node.op_type == "Table" and node.output[0] in sites
+        if node.op_type in ("Table", "ChannelTable") and node.output[0] in sites
     }
 
 
-@pytest.mark.parametrize("name", ["table", "lines", "float"])
+def claim(certificate: Document, key: str, channel: int, factor: float) -> None:
+    """Scale the claim of one channel, and keep the largest one consistent."""
+    claims = certificate[f"{key}s"]
+    claims[channel] = scaled(claims[channel], factor)
+    certificate[key] = max(claims, key=float.fromhex)
+
+
+FAMILY: dict[str, tuple[Callable[[Document], object], str]] = {
+    "error lowered": (
+        lambda c: claim(c, "max_error", 0, 0.9),
+        "error is above the claimed one in 1 channels, the first is 0",
+    ),
+    "error raised": (
+        lambda c: claim(c, "max_error", 2, 1.0001),
+        "error is below the claimed one in 1 channels, the first is 2",
+    ),
+    "bound raised": (
+        lambda c: claim(c, "lower_bound", 1, 1.0001),
+        "rounding floor is below the claimed one in 1 channels, the first is 1",
+    ),
+    "largest error": (lambda c: c.update(max_error=scaled(c["max_error"], 2)), "not the largest"),
+    "channels swapped": (lambda c: c["table"].reverse(), "digest"),
+    "channel left out": (lambda c: c["table"].pop(), "not every channel has a table"),
+    "table left out": (lambda c: c["tables"].pop(), "a table that is not there"),
+    "table cut": (lambda c: c["tables"].__setitem__(0, c["tables"][0][2:]), "256 entries"),
+    "table of the wrong type": (lambda c: c["tables"].__setitem__(0, 3), "malformed"),
+    "fewer channels": (lambda c: c.update(channels=2), "as many tables as channels"),
+    "many channels": (lambda c: c.update(channels=10**9), "channels are not"),
+    "endless channels": (lambda c: c.update(channels="inf"), "malformed"),
+    "format": (lambda c: c["output"].update(scale=scaled(c["output"]["scale"], 2)), "error is"),
+    "input": (lambda c: c["input"].update(zero_point=c["input"]["zero_point"] + 9), "error is"),
+    "kind of one function": (lambda c: c.update(kind="table"), "is a family"),
+}
+
+
+@pytest.mark.parametrize("change", FAMILY)
+def test_tampered_family(change: str, copied: Callable[[str], Path]) -> None:
+    directory = copied("family")
+    edit_certificates(directory, lambda rows: FAMILY[change][0](rows[1]["certificate"]))
+    assert FAMILY[change][1] in problems_of(directory, "a2")
+
+
+def test_every_table_of_a_family_is_tied(copied: Callable[[str], Path]) -> None:
+    directory = copied("family")
+
+    def forge(rows: list[Document]) -> None:
+        """Exchange two channels that both hold: the functions tell them apart."""
+        certificate = rows[1]["certificate"]
+        for key in ("table", "max_errors", "lower_bounds"):
+            certificate[key][:2] = reversed(certificate[key][:2])
+        held = b"".join(bytes.fromhex(certificate["tables"][k]) for k in certificate["table"])
+        certificate["digest"] = hashlib.sha256(held).hexdigest()
+
+    path = directory / "golden.onnx"
+    genuine = path.read_bytes()
+    golden = onnx.load(path)
+    table = tables(golden)["a2"]
+    values = numpy_helper.to_array(table).copy()
+    values[256] ^= 1
+    table.CopyFrom(numpy_helper.from_array(values, table.name))
+    onnx.save(golden, path)
+    assert "1 entries differ, the first at code 256" in problems_of(directory, "a2")
+    path.write_bytes(genuine)
+    (node,) = (n for n in golden.graph.node if n.op_type == "ChannelTable")
+    golden = onnx.load(path)
+    (offset,) = (t for t in golden.graph.initializer if t.name == node.input[2])
+    offset.CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(offset)[:, ::-1].copy(), offset.name)
+    )
+    onnx.save(golden, path)
+    assert "its own table" in problems_of(directory, "a2")
+    path.write_bytes(genuine)
+    assert actc.verify(directory)["holds"]
+    edit_certificates(directory, forge)
+    assert problems_of(directory, "a2")
+
+
+def test_equal_channels_share_their_table() -> None:
+    """512 channels of few kinds stay small, and each channel keeps its own claim."""
+    p = QuantizationParameters.from_range(-4.0, 4.0)
+    slopes = np.resize([0.1, 0.25, 0.1, 0.5], 512)
+
+    def leaky(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.asarray(np.maximum(x[:, None], x[:, None] * slopes))
+
+    exact = leaky(p.values())
+    table = fit_channel_table(exact, p)
+    certificate = json.loads(json.dumps(certify_channel_table("PReLU", exact, table, p, p)))
+    assert len(certificate["tables"]) == 3
+    assert len(json.dumps(certificate)) < 40_000
+    assert certificate_problems(certificate, leaky) == []
+    slopes[5] = 0.26
+    assert "in 1 channels, the first is 5" in certificate_problems(certificate, leaky)[0]
+
+
+def test_infinite_families_are_certified_as_such() -> None:
+    p = QuantizationParameters.from_range(-4.0, 4.0)
+
+    def reciprocal(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.array([1.0, 2.0]) / x[:, None])
+
+    exact = reciprocal(p.values())
+    made = certify_channel_table("1/x", exact, fit_channel_table(exact, p), p, p)
+    assert made["max_errors"] == ["inf", "inf"]
+    assert certificate_problems(json.loads(json.dumps(made)), reciprocal) == []
+
+
+@pytest.mark.parametrize("name", ["table", "lines", "float", "steps"])
 def test_swapped_sites(name: str, copied: Callable[[str], Path]) -> None:
     directory = copied(name)
 
@@ -194,7 +305,7 @@ def test_swapped_sites(name: str, copied: Callable[[str], Path]) -> None:
     assert [row["holds"] for row in found["certificates"]] == [False, False]
 
 
-@pytest.mark.parametrize("name", ["table", "lines", "float"])
+@pytest.mark.parametrize("name", ["table", "lines", "float", "steps"])
 def test_another_float_model(name: str, copied: Callable[[str], Path]) -> None:
     directory = copied(name)
     onnx.save(two_sites("Softplus"), directory / "float.onnx")
@@ -202,7 +313,7 @@ def test_another_float_model(name: str, copied: Callable[[str], Path]) -> None:
     assert [row["holds"] for row in actc.verify(directory)["certificates"]] == [False, True]
 
 
-@pytest.mark.parametrize("name", ["table", "lines", "float"])
+@pytest.mark.parametrize("name", ["table", "lines", "float", "steps", "family"])
 def test_removed_certificate(name: str, copied: Callable[[str], Path]) -> None:
     directory = copied(name)
     edit_certificates(directory, lambda rows: rows.pop())
@@ -248,6 +359,43 @@ def test_lines_are_tied_to_the_approximated_model(name: str, copied: Callable[[s
     held.CopyFrom(numpy_helper.from_array(values, held.name))
     onnx.save(model, path)
     assert "the slopes in approximated.onnx" in problems_of(directory, "a2")
+
+
+@pytest.mark.parametrize(("position", "what"), [(1, "scale"), (2, "zero point"), (3, "values")])
+def test_steps_are_tied_to_the_approximated_model(
+    position: int, what: str, copied: Callable[[str], Path]
+) -> None:
+    directory = copied("steps")
+    path = directory / "approximated.onnx"
+    model = onnx.load(path)
+    (node,) = (n for n in model.graph.node if n.op_type == "QuantizedTable" and "c" in n.output)
+    (held,) = (t for t in model.graph.initializer if t.name == node.input[position])
+    values = numpy_helper.to_array(held) + np.array(1, held_type(held))
+    held.CopyFrom(numpy_helper.from_array(values, held.name))
+    onnx.save(model, path)
+    assert f"the {what} of the table in approximated.onnx" in problems_of(directory, "a2")
+
+
+def held_type(tensor: onnx.TensorProto) -> np.dtype[Any]:
+    return numpy_helper.to_array(tensor).dtype
+
+
+def test_a_single_line_is_written_twice(tmp_path: Path) -> None:
+    weights = {"w": np.eye(6, dtype=np.float32)}
+    body = "a = MatMul(x, w)\n b = Softplus(a)\n y = MatMul(b, w)"
+    model = network("float[N,6] x => float[N,6] y", body, weights)
+    data = {"x": np.random.default_rng(1).standard_normal((32, 6)).astype(np.float32)}
+    steps = "normalize,recognize,calibrate,approximate{form=pwl,precision=float32,segments=1}"
+    options: Document = {"precision": "float32", "passes": steps}
+    actc.compile(model, "onnx", data=data, output=tmp_path, max_drop=1.0, **options)
+    found = actc.verify(tmp_path)
+    assert found["holds"], found["diagnostics"]
+
+    def flatten(rows: list[Document]) -> None:
+        rows[0]["certificate"]["slopes"] = [(0.0).hex()]
+
+    edit_certificates(tmp_path, flatten)
+    assert problems_of(tmp_path, "a1")
 
 
 @pytest.mark.parametrize("file", ["golden.onnx", "approximated.onnx"])
@@ -343,6 +491,70 @@ def test_tampered_fit(
     (row,) = done.document["certificates"]
     assert row["problems"]
     assert done.document["holds"] is False
+
+
+# --- certificates of fits in fixed point
+
+
+@pytest.fixture(scope="module")
+def fixed() -> dict[str, Document]:
+    options: dict[str, Document] = {
+        **{form: {"form": form} for form in ("table", "compressed", "thresholds", "pwl", "tree")},
+        "bipartite": {"form": "bipartite", "ulp": 1},
+        "within": {"form": "pwl", "max_error": 0.1},
+        "least": {"form": "tree", "segments": 6},
+    }
+    return {
+        name: json.loads(
+            json.dumps(actc.fit("GELU", input="s8.4", output="s8.4", **given).to_json())
+        )
+        for name, given in options.items()
+    }
+
+
+NAMES = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree", "within", "least")
+SAYS = ("function", "input", "output", "objective", "form", "segments", "max_error", "lower_bound")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fit_in_fixed_point_holds(
+    name: str, fixed: dict[str, Document], tmp_path: Path, actc_cli: CommandLine
+) -> None:
+    document = fixed[name]
+    assert document["certified"]
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    done = actc_cli("verify", path, "--json")
+    assert done.status == 0, done.stderr
+    (row,) = done.document["certificates"]
+    assert (row["max_error"], row["lower_bound"]) == (
+        document["max_error"],
+        document["lower_bound"],
+    )
+    others = {"function": "SiLU", "input": "s8.3", "output": "u8.4", "form": "other"}
+    for key in (*SAYS, "max_error_ulp"):
+        wrong = {**document, key: others.get(key, 12345)}
+        path.write_text(json.dumps(wrong), encoding="utf-8")
+        (row,) = actc.verify(path)["certificates"]
+        assert len(row["problems"]) == 1
+        assert row["problems"][0].startswith(f"{key} is {wrong[key]} in the document")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_fits_in_fixed_point(
+    name: str, fixed: dict[str, Document], tmp_path: Path
+) -> None:
+    path = tmp_path / "fit.json"
+    for key in fixed[name]["certificate"]:
+        for value in (None, [], "x", 10**400, {"form": "table"}):
+            document = copy.deepcopy(fixed[name])
+            if document["certificate"][key] == value:
+                continue
+            document["certificate"][key] = value
+            path.write_text(json.dumps(document), encoding="utf-8")
+            found = actc.verify(path)
+            assert not found["holds"], (key, value)
+            assert [d["code"] for d in found["diagnostics"]] == ["ACT0340"]
 
 
 STEPS: dict[str, Callable[[Document], object]] = {

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.approx.certificate import certify_table
+from actc.approx.channel_table import certify_channel_table, fit_channel_table
 from actc.approx.function import ScalarFunction
 from actc.approx.table import fit_table
 from actc.ir.graph import constant
@@ -68,17 +69,20 @@ def _channel_table(
     builder: Builder, site: Site, x: Codes, output: ir.Value, y: QuantizationParameters
 ) -> ir.Value:
     real = site.function(x.parameters.values())
-    codes = y.quantize(real)
-    site.details.update(_errors(y.values()[codes], real), entries=codes.size)
-    site.curves = [
-        (x.parameters.values(), real[:, c], y.values()[codes[:, c]]) for c in _shown(site)
-    ]
+    table, used = fit_channel_table(real, y), slice(x.parameters.low, x.parameters.high + 1)
+    attained = y.values()[table.T]
+    site.details.update(_errors(attained[used], real[used]), entries=table.size)
+    site.curves = [(x.parameters.values(), real[:, c], attained[:, c]) for c in _shown(site)]
+    site.certificate = certify_channel_table(site.label, real, table, x.parameters, y)
+    floor = float.fromhex(site.certificate["lower_bound"])
+    if np.isfinite(floor):
+        site.details["lower_bound"] = floor
     name, shape = str(output.name), [1] * site.function.rank
     shape[site.function.axis] = -1
     offset = (256 * np.arange(site.function.channels, dtype=np.int32)).reshape(shape)
     inputs = [
         x.value,
-        builder.constant(f"{name}.table", np.ascontiguousarray(codes.T).reshape(-1)),
+        builder.constant(f"{name}.table", table.reshape(-1)),
         builder.constant(f"{name}.offset", offset),
     ]
     return builder.emit("ChannelTable", inputs, output, ir.DataType.UINT8, name=name)
