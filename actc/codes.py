@@ -316,6 +316,22 @@ CODES: dict[str, CodeInfo] = {
         "Certificates of a compilation speak of the functions of its model, site by site. Give "
         "the directory of the compilation, whole, or the float model with --model.",
     ),
+    "ACT0350": CodeInfo(
+        "a function approaches no straight line",
+        "A domain with an infinite end needs a last segment that stays within the error for "
+        "ever, so the function must approach a line there, as GELU approaches 0 at -inf and x at "
+        "inf; exp, log, sin and x^2 do not. Give the domain a finite end on that side.",
+    ),
+    "ACT0351": CodeInfo(
+        "too few segments for two asymptotes",
+        "A function that approaches lines of different slopes at -inf and inf needs at least two "
+        "segments. Ask for more, or give the domain a finite end.",
+    ),
+    "ACT0352": CodeInfo(
+        "continuous lines with an infinite end",
+        "Continuous piecewise-linear forms are fitted on finite domains only. Give the domain "
+        "finite ends, or let the lines jump.",
+    ),
     "ACT0356": CodeInfo(
         "a structured function needs too wide integers",
         "A softmax, norm or gate is computed in integers that stay below 2**62, so that 64 bits "
@@ -490,6 +506,20 @@ CODES: dict[str, CodeInfo] = {
         "a simulation gave no defined output",
         "The simulator ended without all outputs, or some of their bits are undefined. The "
         "notes show the end of its log. This is an error of actc or of the simulator.",
+    ),
+    "ACT0530": CodeInfo(
+        "no such FPGA family",
+        "Costs are estimated and units synthesized for the FPGA families that the help line lists.",
+    ),
+    "ACT0531": CodeInfo(
+        "not a plain Verilog identifier",
+        "The name of a module to synthesize goes into a script of yosys, so only letters, "
+        "digits and underscores are allowed, and no digit at the beginning.",
+    ),
+    "ACT0533": CodeInfo(
+        "a combinational loop",
+        "The logic levels of a netlist are counted along paths between ports and storage, and "
+        "a path of this one leads back to where it began.",
     ),
     "ACT0601": CodeInfo(
         "accuracy dropped by more than allowed",

@@ -25,6 +25,8 @@ ALLOWED = {
     "actc.passes": COMMON
     | {"actc.ir", "actc.approx", "actc.numerics", "actc.calibrate", "actc.data"},
     "actc.targets": COMMON | {"actc.ir", "actc.approx", "actc.numerics"},
+    # The cost of a form is counted over the unit that its hardware is built from.
+    "actc.cost": COMMON | {"actc.approx", "actc.numerics", "actc.targets"},
     "actc.report": COMMON,
     "actc.doctor": COMMON | {"actc.targets"},
     # Of actc.approx only the catalogue, which `actc functions` shows.

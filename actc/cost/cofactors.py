@@ -1,0 +1,128 @@
+"""How much logic a truth table is: its distinct cofactors.
+
+Fixing the first bits of the input leaves functions of the other bits, the cofactors.
+The distinct ones, taken as one with their complements and over all output bits, are the
+nodes of the shared binary decision diagram (Bryant, 1986; complemented edges: Brace,
+Rudell and Bryant, 1990). Synthesis builds nearly that: whole cofactors of as many
+variables as a look-up table has inputs become tables, those of more variables become
+multiplexers, or single gates where one side is constant or the complement of the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+TruthTable = npt.NDArray[np.uint8]
+"""uint8 [outputs, 2**inputs], 0 or 1."""
+_WORD = 16
+"""Entries of the cofactors that are folded once each: those of four variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The distinct cofactors of `variables` variables that depend on the first of them.
+
+    Attributes:
+        variables: the last so many inputs are free.
+        muxes: neither of the two halves is constant, or the complement of the other.
+        gates: one half is constant.
+        exclusives: each half is the complement of the other.
+        kept: cofactors of fewer variables that are among those of this level too.
+    """
+
+    variables: int
+    muxes: int
+    gates: int
+    exclusives: int
+    kept: int
+
+    @property
+    def functions(self) -> int:
+        """All distinct functions of this level but constants and single variables."""
+        return self.muxes + self.gates + self.exclusives + self.kept
+
+
+def truth_table(values: npt.NDArray[np.int64], width: int) -> TruthTable:
+    """The lowest `width` bits of each value; uint8 [width, values]."""
+    return ((values[None, :] >> np.arange(width)[:, None]) & 1).astype(np.uint8)
+
+
+def without_idle_inputs(table: TruthTable) -> tuple[TruthTable, tuple[int, ...]]:
+    """The table over the inputs that any of its outputs depends on; and their places.
+
+    Places count from the last input, 0, on.
+    """
+    outputs, place, kept = len(table), 0, []
+    outer, inner = table.shape[1] // 2, 1
+    while outer:
+        halves = table.reshape(outputs, outer, 2, inner)
+        if np.array_equal(halves[:, :, 0], halves[:, :, 1]):
+            table = halves[:, :, 0].reshape(outputs, -1)
+        else:
+            inner *= 2
+            kept.append(place)
+        outer //= 2
+        place += 1
+    return table, tuple(kept)
+
+
+def levels(table: TruthTable) -> list[Level]:
+    """The distinct cofactors of 1, 2, ... all variables, last inputs first."""
+    if table.shape[1] <= _WORD:
+        found, _ = _fold(_Functions(np.zeros(table.shape, np.int64), table.astype(np.int64)))
+        return found
+    # the last levels repeat themselves most: fold each distinct word once
+    words = np.packbits(table.reshape(len(table), -1, _WORD), axis=-1).view(">u2")[..., 0]
+    place = np.zeros(1 << _WORD, np.int64)
+    place[words] = 1
+    distinct = np.flatnonzero(place)
+    place[distinct] = np.arange(len(distinct))
+    bits = (distinct[:, None] >> np.arange(_WORD - 1, -1, -1)) & 1
+    found, folded = _fold(_Functions(np.zeros(bits.shape, np.int64), bits))
+    where = place[words]
+    rest, _ = _fold(_Functions(folded.classes[where, 0], folded.complements[where, 0]), len(found))
+    return found + rest
+
+
+class _Functions(NamedTuple):
+    """Functions as a class, of which 0 is the constant, and whether it is its complement."""
+
+    classes: npt.NDArray[np.int64]
+    complements: npt.NDArray[np.int64]
+
+
+def _fold(functions: _Functions, variables: int = 0) -> tuple[list[Level], _Functions]:
+    """Join neighbours along the last axis until one function is left in each row."""
+    found = []
+    while functions.classes.shape[1] > 1:
+        low, high = functions.classes[:, 0::2], functions.classes[:, 1::2]
+        complements = functions.complements[:, 0::2]
+        differ = complements ^ functions.complements[:, 1::2]
+        # functions of fewer variables have negative keys, the constant -1
+        count = int(functions.classes.max()) + 1
+        keys = np.where((low == high) & (differ == 0), -1 - low, (low * count + high) * 2 + differ)
+        distinct, places = np.unique(np.append(keys, -1), return_inverse=True)
+        constant = int(places[-1])
+        # the constant's place and the first one change roles
+        names = np.arange(len(distinct))
+        names[[0, constant]] = constant, 0
+        functions = _Functions(names[places[:-1]].reshape(keys.shape), complements)
+        variables += 1
+        found.append(_level(variables, distinct, count))
+    return found, functions
+
+
+def _level(variables: int, keys: npt.NDArray[np.int64], count: int) -> Level:
+    """Count the kinds of the distinct functions of a level."""
+    kept = int(np.count_nonzero(keys < -1))
+    pairs = keys[keys >= 0] // 2
+    low, high = pairs // count, pairs % count
+    single = (low == 0) & (high == 0)
+    exclusives = int(np.count_nonzero((low == high) & ~single))
+    gates = int(np.count_nonzero((low == 0) ^ (high == 0)))
+    muxes = len(pairs) - int(np.count_nonzero(single)) - exclusives - gates
+    return Level(variables, muxes, gates, exclusives, kept)

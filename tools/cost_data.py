@@ -1,0 +1,439 @@
+"""Measure units with yosys and fit the cost model: python tools/cost_data.py.
+
+Units of catalogue functions, in every form, are synthesized for each family. The
+measurements and the coefficients that are fitted to them are what `actc.cost` ships;
+`--report` measures nothing and prints how well the estimates agree with the measurements of
+functions that the fit never saw; both write that table into docs/cost.md.
+
+Measurements are kept in .cache/cost, one JSON line each, by a digest of the Verilog, the
+family and the version of yosys: a run that was ended goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from actc.approx.candidates import Variant, candidates, variants
+from actc.approx.catalogue import find
+from actc.approx.fixed_point import FixedPoint
+from actc.approx.gates import FixedForm, Gates, NoForm, Objective, make_gates
+from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS, Features
+from actc.cost.model import COEFFICIENTS, TARGETS, predict, unit_features
+from actc.errors import ToolFailed
+from actc.targets.fpga.families import FAMILIES
+from actc.targets.fpga.synthesis import Source, synthesize_all
+from actc.targets.fpga.units import UnitOptions, unit_verilog
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "actc" / "cost" / "data"
+CACHE = ROOT / ".cache" / "cost" / "measurements.jsonl"
+PAGE = ROOT / "docs" / "cost.md"
+MARKS = ("<!-- report: begin -->", "<!-- report: end -->")
+
+TRAINING = (
+    "GELU",
+    "Tanh",
+    "SiLU",
+    "Exp",
+    "ELU",
+    "HardSwish",
+    "Snake",
+    "Gaussian",
+    "Mish",
+    "MexicanHat",
+    "Sqrt",
+    "Arctan",
+    "Softplus",
+    "Square",
+    "SPDER",
+    "BSplineKAN",
+    "PAU",
+    "Symlog",
+    "Elephant",
+    "CATS",
+)
+HELD_OUT = (
+    "Sigmoid",
+    "Serf",
+    "Morlet",
+    "RationalKAN",
+    "HardSigmoid",
+    "GrowingCosine",
+    "Softclip",
+    "BentIdentity",
+    "FourierBasis",
+    "Cosine",
+    "Logish",
+    "HermiteBasis",
+)
+"""Functions of all shapes; those held out are never fitted."""
+MEASUREMENTS = "measurements.jsonl"
+FEWEST_TO_CHOOSE = 6
+"""Forms of a function that make a choice between them worth judging."""
+SMALL = 4
+"""Costs below count as this much when errors are taken relative to them."""
+BATCH_ENTRIES = 6000
+"""Table entries that one run of yosys is given, as a measure of its time."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A form of a function, to be synthesized.
+
+    Attributes:
+        function: name in the catalogue.
+        form: what to build.
+        title: form and parameters, for people.
+        options: how to build it.
+        dsp: whether products may take hard multipliers.
+    """
+
+    function: str
+    form: FixedForm
+    title: str
+    options: UnitOptions
+    dsp: bool
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the fit must not see it."""
+        return self.function in HELD_OUT
+
+    def verilog(self, name: str) -> str:
+        """What is synthesized."""
+        return unit_verilog(self.form, name, self.options)
+
+    @property
+    def digest(self) -> str:
+        """By which its measurements are found again."""
+        text = self.verilog("unit") + ("dsp" if self.dsp else "")
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def formats(function: str, bits: int, output_bits: int) -> tuple[FixedPoint, FixedPoint]:
+    """Inputs in [-8, 8), or [0, 16) where the function needs it; outputs that hold its values."""
+    entry = find(function)
+    source = FixedPoint(entry.domain[0] < 0, bits, bits - 4)
+    values = np.clip(entry.function()(source.values()), -64, 64)
+    signed = bool(values.min() < 0)
+    whole = max(int(np.ceil(np.log2(max(-values.min(), values.max()) * 1.0001))), -4)
+    return source, FixedPoint(signed, output_bits, output_bits - signed - whole)
+
+
+@cache
+def gates_of(function: str, bits: int, output_bits: int, objective: Objective) -> Gates:
+    """Gates of a function in its :func:`formats`."""
+    source, output = formats(function, bits, output_bits)
+    return make_gates(find(function).function(), source, output, objective)
+
+
+def plan() -> Iterator[Unit]:
+    """The units to measure: every form at 8 bits, fewer of them at other widths."""
+    for number, function in enumerate((*TRAINING, *HELD_OUT)):
+        held_out = function in HELD_OUT
+        yield from _units(function, 8, 8)
+        yield from _units(function, 8, 4, only=("table", "thresholds"))
+        if held_out:
+            yield from _units(function, 10, 10, some=(number, 1 + number % 2))
+            yield from _units(function, 12, 12, some=(number, 1 if number % 6 == 0 else 6))
+        else:
+            yield from _units(function, 6, 6, some=(number, 3))
+            yield from _units(function, 10, 10, some=(number, 3))
+            yield from _units(function, 12, 12, some=(number, 5))
+        yield from _multipliers(function, 8 + 2 * (number % 3))
+
+
+def _units(
+    function: str,
+    bits: int,
+    output_bits: int,
+    *,
+    only: Sequence[str] = (),
+    some: tuple[int, int] = (0, 1),
+) -> Iterator[Unit]:
+    """Units of the forms called `only`, or of every n-th form: `some` = (offset, n)."""
+    wanted = [v for v in variants() if not only or v.form in only]
+    wanted = [v for place, v in enumerate(wanted) if (place + some[0]) % some[1] == 0]
+    objective: Objective = "correctly_rounded" if only else "faithful"
+    for title, form in _forms(function, bits, output_bits, objective, tuple(wanted)):
+        yield Unit(function, form, f"{title}, {bits} to {output_bits} bits", UnitOptions(), False)
+
+
+def _multipliers(function: str, bits: int) -> Iterator[Unit]:
+    """A multiplier in look-up tables and a hard one."""
+    options = UnitOptions(multiplier="multiply")
+    for form in ("pwl", "tree"):
+        for title, found in _forms(function, bits, bits, "faithful", (Variant(form),)):
+            yield Unit(function, found, f"{title} (*), {bits} bits", options, False)
+            if form == "tree":
+                yield Unit(function, found, f"{title} (DSP), {bits} bits", options, True)
+
+
+@cache
+def _forms(
+    function: str, bits: int, output_bits: int, objective: Objective, wanted: tuple[Variant, ...]
+) -> list[tuple[str, FixedForm]]:
+    found = candidates(gates_of(function, bits, output_bits, objective), wanted)
+    return [
+        (str(candidate.variant), candidate.found.form)
+        for candidate in found
+        if not isinstance(candidate.found, NoForm)
+    ]
+
+
+def read_cache(paths: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Measurements by digest and family."""
+    found = {}
+    for path in paths:
+        if path.exists():
+            for line in path.read_text("utf-8").splitlines():
+                row = json.loads(line)
+                found[row["digest"], row["family"]] = row
+    return found
+
+
+def measure(units: Sequence[Unit], families: Sequence[str], known: dict[Any, Any]) -> int:
+    """Synthesize what is not known yet; the number of units that failed."""
+    failures = 0
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    for family in families:
+        todo: dict[str, Unit] = {}
+        for unit in units:
+            # hard multipliers of iCE40 are in one of its devices only
+            if (unit.digest, family) not in known and not (unit.dsp and family == "ice40"):
+                todo[unit.digest] = unit
+        for dsp in (False, True):
+            jobs = [(digest, unit) for digest, unit in todo.items() if unit.dsp == dsp]
+            for batch in _batches(jobs):
+                failures += _measure_batch(batch, family, dsp, known)
+    return failures
+
+
+def _batches(jobs: list[tuple[str, Unit]]) -> Iterator[list[tuple[str, Unit]]]:
+    batch: list[tuple[str, Unit]] = []
+    entries = 0
+    for digest, unit in jobs:
+        size = unit.form.input.count
+        if batch and entries + size > BATCH_ENTRIES:
+            yield batch
+            batch, entries = [], 0
+        batch.append((digest, unit))
+        entries += size
+    if batch:
+        yield batch
+
+
+def _measure_batch(
+    batch: list[tuple[str, Unit]], family: str, dsp: bool, known: dict[Any, Any]
+) -> int:
+    start = time.monotonic()
+    sources = [Source(unit.verilog(f"u{digest}"), f"u{digest}") for digest, unit in batch]
+    try:
+        results = synthesize_all(sources, family, dsp=dsp)
+    except ToolFailed as problem:
+        if len(batch) > 1:
+            return sum(_measure_batch([job], family, dsp, known) for job in batch)
+        _say(f"{family}: {batch[0][1].function}, {batch[0][1].title}: {problem}", error=True)
+        return 1
+    with CACHE.open("a", encoding="utf-8") as cache_file:
+        for (digest, unit), result in zip(batch, results, strict=True):
+            row = {
+                "digest": digest,
+                "family": family,
+                "function": unit.function,
+                "unit": unit.title,
+                "tool": result.tool,
+                "luts": result.luts,
+                "carries": result.carries,
+                "muxes": result.muxes,
+                "dsps": result.dsps,
+                "depth": result.depth,
+                "logic_cells": result.logic_cells,
+                "total": result.total,
+            }
+            known[digest, family] = row
+            cache_file.write(json.dumps(row) + "\n")
+    seconds = time.monotonic() - start
+    _say(f"{family}: {len(batch)} units in {seconds:.1f} s")
+    return 0
+
+
+def fit(units: Sequence[Unit], known: dict[Any, Any], family: str) -> dict[str, Any]:
+    """Coefficients by group, cost and feature, from the functions for training."""
+    rows = [
+        (counts, known[unit.digest, family])
+        for unit, counts in features_of(units, known, family)
+        if not unit.held_out
+    ]
+    return {
+        group: {
+            target: _coefficients(target, [r for r in rows if r[0].group == group])
+            for target in TARGETS
+        }
+        for group in GROUPS
+    }
+
+
+def features_of(
+    units: Sequence[Unit], known: dict[Any, Any], family: str
+) -> list[tuple[Unit, Features]]:
+    """The measured units of a family, each once, with their counts."""
+    found: dict[str, tuple[Unit, Features]] = {}
+    for unit in units:
+        if (unit.digest, family) in known and unit.digest not in found:
+            counts = unit_features(unit.form, FAMILIES[family], unit.options, dsp=unit.dsp)
+            found[unit.digest] = unit, counts
+    return list(found.values())
+
+
+def _coefficients(target: str, rows: Sequence[tuple[Features, dict[str, Any]]]) -> dict[str, float]:
+    """Non-negative least squares of relative errors; what is 0 is left out."""
+    names = DEPTH_FEATURES if target == "depth" else FEATURES
+    counts = np.array(
+        [[(r.depth if target == "depth" else r.area)[name] for name in names] for r, _ in rows]
+    )
+    measured = np.array([row[target] for _, row in rows], float)
+    weights = 1 / np.maximum(measured, SMALL)
+    found, _ = nnls(counts * weights[:, None], measured * weights)
+    return {n: round(float(c), 4) for n, c in zip(names, found, strict=True) if c > 5e-5}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An estimate of a unit beside its measurement."""
+
+    unit: Unit
+    estimated: int
+    measured: int
+    levels: int
+
+    @property
+    def error(self) -> float:
+        """Relative error of the estimate."""
+        return abs(self.estimated - self.measured) / max(self.measured, SMALL)
+
+    @property
+    def form(self) -> str:
+        """The title without the widths."""
+        return self.unit.title.rsplit(", ", 1)[0]
+
+
+def outcomes(
+    units: Sequence[Unit], known: dict[Any, Any], family: str, weights: dict[str, Any]
+) -> list[Outcome]:
+    """Estimates and measurements of the functions that were held out."""
+    found = []
+    for unit, counts in features_of(units, known, family):
+        if unit.held_out:
+            row, cost = known[unit.digest, family], predict(counts, FAMILIES[family], weights)
+            levels = cost.depth - row["depth"]
+            found.append(Outcome(unit, cost.total, row["total"], levels))
+    return found
+
+
+def regrets(found: Iterable[Outcome]) -> list[float]:
+    """How much more the form of least estimate costs than the cheapest, per function."""
+    groups: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
+    for one in found:
+        form = one.unit.form
+        if one.unit.options == UnitOptions() and form.output.bits == form.input.bits:
+            groups[one.unit.function, form.input.bits].append(one)
+    result = []
+    for group in groups.values():
+        if len(group) >= FEWEST_TO_CHOOSE:
+            chosen = min(group, key=lambda one: one.estimated).measured
+            result.append(chosen / max(min(one.measured for one in group), 1) - 1)
+    return result
+
+
+def report(units: Sequence[Unit], known: dict[Any, Any], weights: dict[str, Any]) -> str:
+    """The tables of docs/cost.md."""
+    found = {name: outcomes(units, known, name, weights[name]) for name in weights}
+    forms = sorted({one.form for rows in found.values() for one in rows})
+    head = "".join(f" {name} |" for name in found)
+    lines = [f"| form |{head}", "|---|" + "---|" * len(found)]
+    for form in [*forms, ""]:
+        cells = []
+        for rows in found.values():
+            errors = [one.error for one in rows if form in ("", one.form)]
+            cells.append(_spread(errors))
+        lines.append(f"| {form or '**all**'} | " + " | ".join(cells) + " |")
+    levels, costs = [], []
+    for rows in found.values():
+        away = np.abs([one.levels for one in rows])
+        levels.append(f"{np.median(away):.0f} / {np.quantile(away, 0.9):.0f}")
+        regret = regrets(rows)
+        costs.append(f"{_percent(regret, 0.5)} / {_percent(regret, 0.9)} ({len(regret)})")
+    lines.append("| depth, levels away | " + " | ".join(levels) + " |")
+    lines.append("| regret of the choice | " + " | ".join(costs) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(errors: Sequence[float]) -> str:
+    if not errors:
+        return "-"
+    return f"{_percent(errors, 0.5)} / {_percent(errors, 0.9)} ({len(errors)})"
+
+
+def _percent(values: Sequence[float], quantile: float) -> str:
+    return f"{100 * np.quantile(values, quantile):.0f} %"
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="synthesize nothing")
+    parser.add_argument("--families", default=",".join(FAMILIES), help="of which to measure units")
+    arguments = parser.parse_args()
+    units = list(plan())
+    known = read_cache([DATA / MEASUREMENTS, CACHE])
+    failures = 0
+    if not arguments.report:
+        failures = measure(units, arguments.families.split(","), known)
+        write_data(units, known)
+    weights = json.loads((DATA.parent / COEFFICIENTS).read_text("utf-8"))["families"]
+    text = report(units, known, weights)
+    _say(text)
+    page = PAGE.read_text("utf-8")
+    before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
+    PAGE.write_text(f"{before}{MARKS[0]}\n{text}{MARKS[1]}{after}", "utf-8")
+    return 1 if failures else 0
+
+
+def write_data(units: Sequence[Unit], known: dict[Any, Any]) -> None:
+    """Write what the package ships: the measurements of the plan, and the coefficients."""
+    digests = {unit.digest for unit in units}
+    rows = sorted(
+        (row for (digest, _), row in known.items() if digest in digests),
+        key=lambda row: (row["family"], row["function"], row["unit"], row["digest"]),
+    )
+    lines = [json.dumps(row) for row in rows]
+    (DATA / MEASUREMENTS).write_text("\n".join(lines) + "\n", "utf-8")
+    measured = {row["family"] for row in rows}
+    families = {name: fit(units, known, name) for name in FAMILIES if name in measured}
+    document = {"tool": rows[0]["tool"], "measurements": len(rows), "families": families}
+    text = json.dumps(document, indent=1)
+    (DATA.parent / COEFFICIENTS).write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
