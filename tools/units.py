@@ -1,7 +1,7 @@
 """Every catalogue function as a verified hardware unit: python tools/units.py.
 
 For each function and each width of its input: choose formats, fit all forms, estimate
-their costs, synthesize the cheapest (at 8 bits: all) for iCE40, keep the one with the fewest logic
+their costs, synthesize the cheapest ones for iCE40, keep the one with the fewest logic
 cells, simulate its Verilog at every input, and synthesize it for xc7 as well. Results are
 kept in docs/data/units.jsonl, one line for each unit. A unit is done again only if the
 Verilog of its form or the synthesizer has changed. `python tools/units_page.py` makes
@@ -43,9 +43,8 @@ RESULTS = Path(__file__).resolve().parent.parent / "docs" / "data" / "units.json
 OBJECTIVE: Objective = "faithful"
 CHOSEN_FOR = "ice40"
 FAMILIES = ("ice40", "xc7")
-SYNTHESIZED = {8: None, 12: 2, 16: 1}
-"""How many forms are synthesized, by input width: those that the cost model likes best; or
-all."""
+SYNTHESIZED = {8: 3, 12: 2, 16: 1}
+"""How many of the forms that the cost model likes best are synthesized, by input width."""
 AT_16_BITS = tuple(
     re.findall(
         r"\w+",
@@ -130,12 +129,10 @@ def plan(key: Key) -> Plan:
     """Fit every form of a unit and choose those to synthesize."""
     gates = gates_of(key)
     fits = fitted(gates, wanted(key.bits))
-    most = SYNTHESIZED[key.bits]
-    if most is not None and most < len(fits):
-        costs = [estimate(fit.form, CHOSEN_FOR).total for _, fit in fits]
-        order = sorted(range(len(fits)), key=lambda i: _rank(costs[i], fits[i][1]))
-        fits = [fits[i] for i in order[:most]]
-    return Plan(key, gates, tuple(choice(key, *each) for each in fits))
+    costs = [estimate(fit.form, CHOSEN_FOR).total for _, fit in fits]
+    order = sorted(range(len(fits)), key=lambda i: _rank(costs[i], fits[i][1]))
+    chosen = [choice(key, *fits[i]) for i in order[: SYNTHESIZED[key.bits]]]
+    return Plan(key, gates, tuple(chosen))
 
 
 def _saturated(key: Key, gates: Gates) -> int:

@@ -42,8 +42,9 @@ was found, its largest error over all inputs, and what it takes on two families 
 - **Forms.** All forms of `actc fit` are fitted, each with the fewest pieces of its kind: plain,
   compressed and bipartite tables, thresholds, piecewise lines and power-of-two segment trees
   with slopes of 1, 2 or 3 signed digits or free slopes (at 16 bits without plain and compressed
-  tables and thresholds). {most}, and the one with the fewest logic cells is listed. So another
-  form may be smaller on another family, and no form is proven to be the smallest.
+  tables and thresholds). Those that the cost model likes best ({most}) are synthesized for
+  iCE40, and the one with the fewest logic cells is listed. So another form may be smaller on
+  another family, and no form is proven to be the smallest.
 - **Costs.** {tools}, `synth_ice40` and `synth_xilinx -family xc7`, no hard
   multipliers, no block memories; look-up tables of any size and carry cells are counted as yosys
   counts them (an iCE40 carry cell stands for one bit, an xc7 CARRY4 for four), depth is the
@@ -89,17 +90,14 @@ def _about(rows: list[Row]) -> str:
         functions=len({row["function"] for row in rows}),
         known=len(CATALOGUE),
         widths=widths,
-        most="; ".join(_synthesized(bits) for bits in sorted(counts)).capitalize(),
+        most=", ".join(_synthesized(bits) for bits in sorted(counts)),
         tools=", ".join(sorted({row["tool"] for row in rows})),
     )
 
 
 def _synthesized(bits: int) -> str:
     most = units.SYNTHESIZED[bits]
-    if most is None:
-        return f"at {bits} bits all are synthesized for iCE40"
-    which = "one" if most == 1 else str(most)
-    return f"at {bits} bits the {which} that the cost model likes best"
+    return f"{most if most > 1 else 'one'} at {bits} bits"
 
 
 def _widths(rows: list[Row]) -> list[int]:
