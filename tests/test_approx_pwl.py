@@ -285,9 +285,9 @@ def test_wrong_arguments(arguments: dict[str, float]) -> None:
         fit_piecewise_linear(find("Tanh").function(), -1, 1, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("lo", "hi"), [(1.0, -1.0), (0.0, np.inf), (np.nan, 1.0)])
+@pytest.mark.parametrize(("lo", "hi"), [(1.0, -1.0), (np.inf, np.inf), (np.nan, 1.0)])
 def test_wrong_ranges(lo: float, hi: float) -> None:
-    with pytest.raises(ValueError, match="finite range"):
+    with pytest.raises(ValueError, match="is not a range"):
         fit_piecewise_linear(find("Tanh").function(), lo, hi, segments=2)
 
 

@@ -41,6 +41,7 @@ def certify_piecewise_linear(
     lower_bound: float,
     triples: Sequence[Triple],
     fewest: tuple[float, Sequence[Triple]] | None = None,
+    tails: tuple[int, int] = (0, 0),
 ) -> dict[str, Any]:
     """Certificate of a piecewise-linear form.
 
@@ -49,6 +50,8 @@ def certify_piecewise_linear(
         segments: number of segments that `lower_bound` speaks of.
         fewest: an error and the triples that show that it needs more segments than
             there are triples.
+        tails: how many octaves the samples go on to the left of lo and to the right of
+            hi (:func:`actc.approx.sampling.tail_points`).
     """
     certificate = {
         "kind": "piecewise-linear",
@@ -66,6 +69,8 @@ def certify_piecewise_linear(
         "lower_bound": lower_bound.hex(),
         "triples": [_hex(triple) for triple in triples],
     }
+    if any(tails):
+        certificate["tails"] = list(tails)
     if fewest is not None:
         error, proof = fewest
         certificate["fewest"] = {
@@ -120,7 +125,7 @@ def attained_error(
         Fraction(slope[i]) * Fraction(x[i]) + Fraction(intercept[i]) - Fraction(y[i])
         for i in rivals.tolist()
     )
-    return _above(max(map(abs, exact)))
+    return rounded_up(max(map(abs, exact)))
 
 
 _MAX_RIVALS = 64
@@ -179,13 +184,18 @@ def triples_of(samples: Samples, strips: Iterable[Strip]) -> tuple[list[Triple],
 
 
 def _triple_error(samples: Samples, triple: tuple[int, ...]) -> Fraction:
+    """Least error of a line at three samples, beyond what is allowed there."""
     (x0, x1, x2), (y0, y1, y2) = (
         [Fraction(values[i]) for i in triple] for values in (samples.xs, samples.ys)
     )
-    return abs(y1 - y0 - (y2 - y0) * (x1 - x0) / (x2 - x0)) / 2
+    a0, a1, a2 = (Fraction(float(samples.allowance[i])) for i in triple)
+    part = (x1 - x0) / (x2 - x0)
+    apart = abs(y1 - y0 - (y2 - y0) * part) - (a0 * (1 - part) + a1 + a2 * part)
+    return max(apart / 2, Fraction(0))
 
 
-def _above(value: Fraction) -> float:
+def rounded_up(value: Fraction) -> float:
+    """The least float64 that is not below `value`."""
     nearest = float(value)
     return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)
 

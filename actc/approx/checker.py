@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from actc.approx.check_numbers import SLACK, TIGHT, Array, Evaluate, number, numbers
+from actc.approx.check_samples import CheckSamples
 from actc.approx.fixed_check_form import Malformed
 from actc.approx.fixed_checker import FixedPointClaim
 from actc.approx.table_checker import ChannelTableClaim, TableClaim
@@ -71,13 +72,14 @@ class _Bound:
     segments: int
     triples: list[list[Fraction]]
 
-    def problems(self, evaluate: Evaluate, x: Array, slack: Fraction) -> list[str]:
+    def problems(self, evaluate: Evaluate, samples: CheckSamples, slack: Fraction) -> list[str]:
         """Check by pigeonhole.
 
         A form of n segments has n - 1 breakpoints. The intervals (first, last] of n
         triples that do not overlap are disjoint, so that one of them has no breakpoint
         and its triple lies in one segment. Of three values a line misses one by at
-        least half the middle one's distance from the chord of the outer two.
+        least half the middle one's distance from the chord of the outer two. What does
+        not count at the three samples takes no more than its weighted sum from that.
         """
         if self.error <= 0:
             return []
@@ -89,15 +91,19 @@ class _Bound:
         if any(one[2] > other[0] for one, other in pairwise(self.triples)):
             problems.append("the triples overlap")
         flat = np.array([float(value) for triple in self.triples for value in triple])
-        if not np.isin(flat, x).all():
+        if not np.isin(flat, samples.x).all():
             problems.append("a triple has a point that is not a sample")
         values = evaluate(flat)
         if not np.isfinite(values).all():
             return [*problems, "the function is not finite at a triple"]
         y = [Fraction(float(value)) for value in values]
+        allowed = [Fraction(float(value)) for value in samples.allowance(flat, values)]
         for index, (x0, x1, x2) in enumerate(self.triples):
             y0, y1, y2 = y[3 * index : 3 * index + 3]
-            reached = abs(y1 - (y0 + (y2 - y0) * (x1 - x0) / (x2 - x0))) / 2
+            a0, a1, a2 = allowed[3 * index : 3 * index + 3]
+            part = (x1 - x0) / (x2 - x0)
+            apart = abs(y1 - (y0 + (y2 - y0) * part))
+            reached = (apart - a1 - (a0 * (1 - part) + a2 * part)) / 2
             if reached + slack < self.error:
                 problems.append(
                     f"triple {index} bounds the error by {float(reached):.9g} only, "
@@ -121,10 +127,8 @@ class _PiecewiseLinearClaim:
         if "fewest" in certificate:
             triples = [numbers(triple) for triple in certificate["fewest"]["triples"]]
             self.fewest = _Bound(number(certificate["fewest"]["error"]), len(triples), triples)
-        lo, hi = float(number(certificate["lo"])), float(number(certificate["hi"]))
-        dtype = {"float32": np.float32, "float64": np.float64}[certificate["precision"]]
-        rounded = np.linspace(lo, hi, int(certificate["points"])).astype(dtype)
-        self.x: Array = np.unique(rounded).astype(np.float64)
+        self.samples = CheckSamples(certificate)
+        self.x = self.samples.x
 
     def problems(self, evaluate: Evaluate) -> list[str]:
         count = len(self.slopes)
@@ -135,13 +139,13 @@ class _PiecewiseLinearClaim:
         y = np.broadcast_to(evaluate(self.x), self.x.shape)
         if not np.isfinite(y).all():
             return ["the function is not finite at a sample"]
-        slack = SLACK * Fraction(float(np.abs(y).max()))
+        slack = SLACK * Fraction(float(np.abs(y[self.samples.in_core(self.x)]).max()))
         problems = self._error_problems(y, slack)
         if count > self.lower.segments:
             problems.append(f"{count} segments, but the bound is for {self.lower.segments}")
-        problems += self.lower.problems(evaluate, self.x, slack)
+        problems += self.lower.problems(evaluate, self.samples, slack)
         if self.fewest is not None:
-            problems += self.fewest.problems(evaluate, self.x, slack)
+            problems += self.fewest.problems(evaluate, self.samples, slack)
             if self.max_error > self.fewest.error + slack:
                 problems.append("the error exceeds the one that the segments were counted for")
         return problems
@@ -153,14 +157,15 @@ class _PiecewiseLinearClaim:
         )
         which = np.searchsorted(edges, self.x, side="right")
         product = slopes[which] * self.x
-        deviation = np.abs(product + intercepts[which] - y)
+        allowed = self.samples.allowance(self.x, y)
+        deviation = np.abs(product + intercepts[which] - y) - allowed
         rounding = 2.0**-50 * (np.abs(product) + np.abs(intercepts[which]) + np.abs(y))
 
         def exact(i: int) -> Fraction:
             slope, intercept = self.slopes[which[i]], self.intercepts[which[i]]
             value = slope * Fraction(float(self.x[i])) + intercept
             distance: Fraction = abs(value - Fraction(float(y[i])))
-            return distance
+            return distance - Fraction(float(allowed[i]))
 
         worst, claimed = exact(int(np.argmax(deviation))), float(self.max_error)
         if worst > self.max_error + slack:

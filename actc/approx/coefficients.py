@@ -60,7 +60,8 @@ def round_lines(
             offset = intercept + (slope - rounded) * middle
         else:
             residual = samples.y[window] - rounded * samples.x[window]
-            offset = (residual.max() + residual.min()) / 2
+            allowed = samples.allowance[window]
+            offset = ((residual - allowed).max() + (residual + allowed).min()) / 2
         slopes.append(rounded)
         intercepts.append(float(np.asarray(offset if abs(offset) > negligible else 0.0, dtype)))
     return Coefficients(breakpoints, np.array(slopes), np.array(intercepts))

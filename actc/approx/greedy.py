@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from actc.approx.strip import Samples, Strip, narrowest_strip
+from actc.approx.strip import Samples, Strip
 
 _INTERPOLATIONS = 12
 """Interpolation steps per prefix before falling back to bisection."""
@@ -59,7 +59,7 @@ def longest_prefix(
     """The longest window from the given starts that one line serves within `error`.
 
     Args:
-        lower_from, upper_from: see :func:`narrowest_strip`.
+        lower_from, upper_from: see :func:`~actc.approx.strip.narrowest_strip`.
         guess: where the window may end.
 
     Returns:
@@ -69,13 +69,13 @@ def longest_prefix(
     count = len(samples)
     origin = max(lower_from, upper_from)
     fits, misfits = origin + 1, count + 1
-    best = narrowest_strip(samples, lower_from, upper_from, fits)
+    best = samples.strip(lower_from, upper_from, fits)
     blocked: Strip | None = None
     end = min(max(guess, fits + 1), count)
     known: list[tuple[int, float]] = []
     step = 0
     while misfits - fits > 1 and fits < count:
-        strip = narrowest_strip(samples, lower_from, upper_from, end)
+        strip = samples.strip(lower_from, upper_from, end)
         if strip.error <= error:
             fits, best = end, strip
         else:
@@ -141,5 +141,5 @@ def fewest_segments(
         strips.append(strip)
         blocked.append(block)
         length = end - start
-    strips.append(narrowest_strip(samples, starts[-1], starts[-1], len(samples)))
+    strips.append(samples.strip(starts[-1], starts[-1], len(samples)))
     return Segmentation(tuple(starts), tuple(strips), tuple(blocked))

@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.approx.certificate import attained_error, certify_piecewise_linear, triples_of
-from actc.approx.coefficients import Line, Precision, round_lines
+from actc.approx.coefficients import Coefficients, Line, Precision, round_lines
 from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.greedy import Segmentation, fewest_segments
 from actc.approx.links import Path, fewest_links
+from actc.approx.sampling import sample_points as sample_points
 from actc.approx.search import LeastError, Pass, initial_error, least_error
 from actc.approx.strip import Samples
+from actc.approx.tails import TailSamples
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
@@ -84,13 +86,14 @@ class Fit:
     Attributes:
         form: the approximation, coefficients as emitted.
         max_error: largest deviation of `form` from the function over the samples;
-            exact (rounded up) for the function's float64 values.
+            exact (rounded up) for the function's float64 values. In tails, the part
+            beyond one unit in the last place of the value (:mod:`actc.approx.tails`).
         lower_bound: no piecewise-linear function of as many segments, continuous or
             not, has a smaller error on the samples; exact (rounded down), certified.
         path_bound: for continuous fits, the least error at which the search found no
             continuous path; at least `lower_bound`, but float64 and not certified.
             None for discontinuous fits.
-        between_samples: :func:`bound_between_samples`.
+        between_samples: :func:`bound_between_samples`; tails have none.
         certificate: JSON-ready; verified by :mod:`actc.approx.checker`.
     """
 
@@ -136,31 +139,31 @@ def fit_piecewise_linear(
     coefficients. Segments that bring nothing are left out.
 
     Args:
-        f: finite on [lo, hi].
-        lo, hi: finite, lo <= hi. The first and the last segment extend beyond.
+        f: finite on the domain.
+        lo, hi: lo <= hi. The first and the last segment extend beyond. Ends may be
+            infinite where `f` approaches a line: :class:`~actc.approx.tails.TailSamples`.
         segments: 1..4096.
         max_error: >= 0; float64 rounding counts as no error.
         continuous: segments meet (up to the rounding of the coefficients).
-        points: number of equidistant samples, both ends among them; rounded to
-            `precision`, equal ones dropped.
+        points: number of equidistant samples, both ends among them (of the core, if
+            an end is infinite); rounded to `precision`, equal ones dropped.
         tolerance: relative gap between found and least error, before rounding.
         precision: format of the coefficients and of x.
 
     Raises:
         ModelError: ACT0303 or ACT0304, `f` is not a number or infinite at a sample.
-        UsageError: ACT0305, `max_error` cannot be reached.
+        UsageError: ACT0305, `max_error` cannot be reached; of infinite ends ACT0350, `f`
+            approaches no line there, ACT0351, one segment cannot follow two asymptotes,
+            ACT0352, they were asked for with `continuous`.
         ValueError: an argument is out of range.
     """
     if (segments is None) == (max_error is None):
         raise ValueError("give either segments or max_error")
-    if not (math.isfinite(lo) and math.isfinite(hi) and lo <= hi):
-        raise ValueError(f"[{lo}, {hi}] is not a finite range")
-    x = sample_points(lo, hi, points, precision)
-    samples = Samples(x, f.finite(x))
-    problem = _Problem(f, lo, hi, points, precision, continuous, tolerance, samples)
+    problem = _problem(f, lo, hi, points, precision, continuous, tolerance)
     if segments is not None:
         if not 1 <= segments <= MAX_SEGMENTS:
             raise ValueError(f"segments must be in 1..{MAX_SEGMENTS}, not {segments}")
+        _require_segments(problem, segments)
         return _fit_segments(problem, segments)
     assert max_error is not None
     if not max_error >= 0:
@@ -168,13 +171,46 @@ def fit_piecewise_linear(
     return _fit_error(problem, max_error)
 
 
-def sample_points(lo: float, hi: float, points: int, precision: Precision) -> Float64Array:
-    """Equidistant points, rounded to `precision`, without repetitions; [<= points]."""
-    if points < 2:
-        raise ValueError(f"points must be at least 2, not {points}")
-    x = np.linspace(lo, hi, points).astype(precision).astype(np.float64)
-    distinct: Float64Array = x[np.concatenate([[True], x[1:] > x[:-1]])]
-    return distinct
+def _problem(
+    f: ScalarFunction,
+    lo: float,
+    hi: float,
+    points: int,
+    precision: Precision,
+    continuous: bool,
+    tolerance: float,
+) -> _Problem:
+    if not lo <= hi or math.inf in (lo, -hi):
+        raise ValueError(f"[{lo}, {hi}] is not a range")
+    if math.isfinite(lo) and math.isfinite(hi):
+        x = sample_points(lo, hi, points, precision)
+        samples = Samples(x, f.finite(x))
+        return _Problem(f, lo, hi, points, precision, continuous, tolerance, samples)
+    if continuous:
+        raise UsageError(
+            Diagnostic(
+                "ACT0352",
+                f"continuous lines of {f.name} cannot be fitted to an infinite end",
+                help="give the domain finite ends, or let the lines jump",
+            )
+        )
+    tails = TailSamples(f, lo, hi, points, precision)
+    return _Problem(f, tails.lo, tails.hi, points, precision, continuous, tolerance, tails)
+
+
+def _require_segments(problem: _Problem, segments: int) -> None:
+    tails = problem.samples
+    if segments == 1 and isinstance(tails, TailSamples) and all(tails.tails):
+        left, right = tails.slopes
+        if left != right:
+            raise UsageError(
+                Diagnostic(
+                    "ACT0351",
+                    f"one segment cannot follow {problem.function.name} to both ends",
+                    notes=(f"its slope is {left:g} at -inf and {right:g} at inf",),
+                    help="ask for at least two segments, or give the domain a finite end",
+                )
+            )
 
 
 def bound_between_samples(
@@ -239,7 +275,7 @@ def _fit_segments(
         found = windows.attained.result
         lines = [(strip.slope, strip.intercept) for strip in found.strips]
         form = _rounded(lines, [samples.xs[start] for start in found.starts[1:]], problem)
-    attained = attained_error(samples.x, samples.y, form.breakpoints, form.slopes, form.intercepts)
+    attained = _attained(samples, form)
     obstacles = windows.bound.result.obstacles if windows.bound.lower > 0 else ()
     triples, lower_bound = triples_of(samples, obstacles)
     certificate = certify_piecewise_linear(
@@ -254,9 +290,18 @@ def _fit_segments(
         lower_bound=lower_bound,
         triples=triples,
         fewest=None if fewest is None else (fewest[0], triples_of(samples, fewest[1].blocked)[0]),
+        tails=samples.tails if isinstance(samples, TailSamples) else (0, 0),
     )
-    between = bound_between_samples(problem.function, samples.x, samples.y, form)
+    core = samples.core
+    between = bound_between_samples(problem.function, samples.x[core], samples.y[core], form)
     return Fit(form, attained, lower_bound, path_bound, max(between, attained), certificate)
+
+
+def _attained(samples: Samples, form: PiecewiseLinear) -> float:
+    coefficients = Coefficients(form.breakpoints, form.slopes, form.intercepts)
+    if isinstance(samples, TailSamples):
+        return samples.attained(coefficients)
+    return attained_error(samples.x, samples.y, *coefficients)
 
 
 def _fit_error(problem: _Problem, max_error: float) -> Fit:
@@ -318,7 +363,7 @@ def _rounded(lines: Sequence[Line], breaks: Sequence[float], problem: _Problem) 
         lines,
         breaks,
         problem.precision,
-        reach=max(abs(problem.lo), abs(problem.hi)),
+        reach=float(np.abs(problem.samples.x).max()),
         continuous=problem.continuous,
     )
     return PiecewiseLinear(*found)

@@ -122,6 +122,7 @@ def _next_error(
 
 def initial_error(samples: Samples, segments: int) -> float:
     """Asymptotic optimum ``(integral of sqrt|f''|)**2 / (16 N**2)`` from the samples."""
-    stride = max(len(samples) // 4096, 1)
-    bend = np.abs(np.diff(samples.y[::stride], 2))
+    core = samples.y[samples.core]
+    stride = max(len(core) // 4096, 1)
+    bend = np.abs(np.diff(core[::stride], 2))
     return float(np.sqrt(bend).sum() ** 2) / (16 * segments**2)

@@ -68,6 +68,10 @@ class Samples:
 
     Attributes:
         noise: errors of this size are float64 rounding.
+        allowance: float64 [n], the part of each sample's error that does not count.
+        core: the equidistant samples.
+        tops, bottoms: the values less and plus the allowance: how far up and down
+            samples pull a line.
     """
 
     def __init__(self, x: Float64Array, y: Float64Array) -> None:
@@ -79,10 +83,17 @@ class Samples:
         steepest = float(np.abs(np.diff(y) / np.diff(x)).max(initial=0.0))
         reach = max(float(np.abs(y).max()), steepest * float(np.abs(x).max()), 1e-290)
         self.noise = 8 * float(np.finfo(np.float64).eps) * reach
+        self.allowance = np.zeros_like(x)
+        self.tops = self.bottoms = self.ys
+        self.core = slice(None)
         self._scratch = np.empty_like(x)
 
     def __len__(self) -> int:
         return len(self.xs)
+
+    def strip(self, lower_from: int, upper_from: int, end: int) -> Strip:
+        """:func:`narrowest_strip`; samples with further conditions override it."""
+        return narrowest_strip(self, lower_from, upper_from, end)
 
     def support(
         self, slope: float, lower_from: int, upper_from: int, end: int
@@ -99,18 +110,18 @@ class Samples:
     def cut_width(self, cut: Cut, slope: float) -> float:
         """Value of `cut` at `slope`."""
         top, bottom = cut
-        return (self.ys[top] - self.ys[bottom]) - slope * (self.xs[top] - self.xs[bottom])
+        return (self.tops[top] - self.bottoms[bottom]) - slope * (self.xs[top] - self.xs[bottom])
 
     def crossing(self, one: Cut, other: Cut) -> float:
         """The slope at which two cuts have the same value."""
-        xs, ys = self.xs, self.ys
-        height = (ys[one.top] - ys[one.bottom]) - (ys[other.top] - ys[other.bottom])
+        xs, tops, bottoms = self.xs, self.tops, self.bottoms
+        height = (tops[one.top] - bottoms[one.bottom]) - (tops[other.top] - bottoms[other.bottom])
         return height / ((xs[one.top] - xs[one.bottom]) - (xs[other.top] - xs[other.bottom]))
 
     def touching_slope(self, cut: Cut, width: float) -> float:
         """The slope at which `cut` has the value `width`."""
         top, bottom = cut
-        return (self.ys[top] - self.ys[bottom] - width) / (self.xs[top] - self.xs[bottom])
+        return (self.tops[top] - self.bottoms[bottom] - width) / (self.xs[top] - self.xs[bottom])
 
 
 def narrowest_strip(samples: Samples, lower_from: int, upper_from: int, end: int) -> Strip:
@@ -135,7 +146,8 @@ def narrowest_strip(samples: Samples, lower_from: int, upper_from: int, end: int
         if width - lower <= _RELATIVE_GAP * width + samples.noise:
             break
         slope = crossing
-    return Strip(slope, (top + bottom) / 2, width / 2, max(lower, 0.0) / 2, rising, falling)
+    error = max(width, 0.0) / 2
+    return Strip(slope, (top + bottom) / 2, error, max(lower, 0.0) / 2, rising, falling)
 
 
 def _exchange(
