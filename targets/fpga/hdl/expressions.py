@@ -134,9 +134,13 @@ def _(operator: op.Bits, wire: Wire, text: Text) -> str:
 
 @expression.register
 def _(operator: op.Concatenate, wire: Wire, text: Text) -> str:
-    widths = (wire.width - sum(operator.widths[1:]), *operator.widths[1:])
-    parts = (text.fit(part, width) for part, width in zip(wire.operands, widths, strict=True))
-    return f"{{{', '.join(parts)}}}"
+    parts: list[str] = []
+    left = wire.width  # less than all parts together where the first ones are always 0
+    for part, width in zip(reversed(wire.operands), reversed(operator.widths), strict=True):
+        if left > 0:
+            parts.insert(0, text.fit(part, min(width, left)))
+            left -= width
+    return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
 
 
 @expression.register

@@ -12,13 +12,13 @@ shared is shared in hardware too; a wire that can hold one value only is that co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.hdl.ranges import Range
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Wire:
     """The result of one operator.
 
@@ -30,11 +30,14 @@ class Wire:
         range: every value that it can have.
     """
 
-    graph: Graph = field(repr=False)
+    graph: Graph
     index: int
     operator: op.Operator
-    operands: tuple[Wire, ...] = field(repr=False)
+    operands: tuple[Wire, ...]
     range: Range
+
+    def __repr__(self) -> str:
+        return f"Wire({self.index}: {self.operator.noun}, {self.range})"
 
     @property
     def width(self) -> int:

@@ -37,7 +37,7 @@ def write_verilog(module: Module) -> str:
     body = _body(module, text, names)
     for out, name in zip(module.outputs, outputs, strict=True):
         body.append(f"assign {name} = {text.fit(out.wire, out.width)};")
-    lines = [f"// {line}".rstrip() for line in module.comments]
+    lines = [f"// {line}".rstrip() for comment in module.comments for line in _plain(comment)]
     lines += [
         "/* verilator lint_off UNUSED */  // shifts drop low bits, claims drop high ones",
         f"module {title} (",
@@ -53,6 +53,11 @@ def write_verilog(module: Module) -> str:
 def module_identifier(module: Module) -> str:
     """The name under which `module` is written."""
     return identifier(module.name)
+
+
+def _plain(comment: str) -> list[str]:
+    """The lines of a comment in ASCII; a comment may hold names from a model."""
+    return [line.encode("ascii", "backslashreplace").decode() for line in comment.splitlines()]
 
 
 def _vector(width: int) -> str:

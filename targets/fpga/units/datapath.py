@@ -19,10 +19,7 @@ from actc.approx.fixed_point import Codes
 from actc.targets.fpga.hdl import Range, Wire
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.selectors import Selector
-from actc.targets.fpga.units.terms import Term, digit_terms, radix_4_terms
-
-_MOST_DIGITS = 3
-"""Coefficients of more signed digits are recoded in radix 4."""
+from actc.targets.fpga.units.terms import terms
 
 
 @dataclass(frozen=True)
@@ -134,15 +131,10 @@ def _multiplied(
     if options.multiplier == "multiply":
         return [product.operand * selector.pick(column).named("coefficient")], corrections
     parts = []
-    for term in _terms(column):
+    for term in terms(column, options.multiplier):
         parts.append(term.wire(product.operand, selector).named("term"))
         corrections = [a + b for a, b in zip(corrections, term.corrections(), strict=True)]
     return parts, corrections
-
-
-def _terms(column: list[int]) -> list[Term]:
-    digits = digit_terms(column)
-    return digits if len(digits) <= _MOST_DIGITS else radix_4_terms(column)
 
 
 def _total(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Lookup = Literal["logic", "memory"]
-Multiplier = Literal["auto", "multiply", "shift_add"]
+Multiplier = Literal["auto", "digits", "radix_4", "multiply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,10 @@ class UnitOptions:
         lookup: where tables are kept. "logic": in LUTs, the unit is combinational.
             "memory": in initialized memories with a register behind them, which tools
             put into block RAM; the unit has a clock and a latency of one.
-        multiplier: how slopes are multiplied. "multiply": one multiplier, a DSP block
-            where the tool sees fit. "shift_add": sums of shifted inputs, chosen per
-            segment. "auto": shift_add for slopes of at most 3 signed digits.
+        multiplier: how coefficients are multiplied. "digits": as many shifted operands
+            as they have signed digits. "radix_4": an operand times -1, 0, 1 or 2 for
+            every second bit. "auto": whichever of the two took fewer LUTs when measured.
+            "multiply": one multiplier, a DSP block where the tool sees fit.
     """
 
     lookup: Lookup = "logic"

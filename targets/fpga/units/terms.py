@@ -1,8 +1,8 @@
 """Slopes as sums of a few shifted inputs, chosen per segment.
 
-A term is one of some options: nothing, t shifted, or t inverted and shifted. Since
-``-(t << e) == (~t << e) + (1 << e)``, subtraction costs no adder of its own: the
-rest is a constant of the segment.
+A term is one of some options: nothing, t shifted, or the inverse of one of these. Since
+``-(t << e) == (~t << e) + (1 << e) == ~(t << e) + 1``, subtraction costs no adder of its
+own: the rest is a constant of the segment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.units.options import Multiplier
 from actc.targets.fpga.units.selectors import Selector
 
 
@@ -24,6 +25,8 @@ class Digit(NamedTuple):
 
 
 NOTHING = Digit(0, 0)
+_MOST_OPTIONS = 4
+_MOST_DIGITS = 2
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,52 @@ class Term:
         """The different digits."""
         return sorted(set(self.digits))
 
+    @property
+    def signs_apart(self) -> bool:
+        """Whether shift and sign are chosen one after the other.
+
+        A bit of at most four options is one LUT4 behind two bits that choose; of more
+        it is smaller to choose the shift first. Measured; see docs/hdl.md.
+        """
+        return len(self.options) > _MOST_OPTIONS
+
     def wire(self, t: Wire, selector: Selector) -> Wire:
         """The digit of the segment times t, less what :meth:`corrections` add."""
-        options = self.options
-        index = selector.pick([options.index(digit) for digit in self.digits])
-        return t.graph.select(index, [_shifted(t, digit) for digit in options])
+        if not self.signs_apart:
+            return _chosen(self.digits, t, selector)
+        sizes = [Digit(abs(digit.sign), digit.exponent) for digit in self.digits]
+        size = _chosen(sizes, t, selector)
+        negative = selector.pick([int(digit.sign < 0) for digit in self.digits])
+        return t.graph.select(negative.named("negative"), [size, ~size])
 
     def corrections(self) -> list[int]:
         """What each segment's constant must add."""
-        return [1 << digit.exponent if digit.sign < 0 else 0 for digit in self.digits]
+        negative = [digit.sign < 0 for digit in self.digits]
+        if self.signs_apart:
+            return [int(flag) for flag in negative]
+        places = [digit.exponent for digit in self.digits]
+        return [flag << place for flag, place in zip(negative, places, strict=True)]
+
+
+def _chosen(digits: Sequence[Digit], t: Wire, selector: Selector) -> Wire:
+    options = sorted(set(digits))
+    index = selector.pick([options.index(digit) for digit in digits])
+    return t.graph.select(index, [_shifted(t, digit) for digit in options])
 
 
 def _shifted(t: Wire, digit: Digit) -> Wire | int:
     if digit.sign == 0:
         return 0
     return (t if digit.sign > 0 else ~t) << digit.exponent
+
+
+def terms(column: Sequence[int], multiplier: Multiplier) -> list[Term]:
+    """Terms whose sums are the coefficients of `column`, as the option asks for."""
+    digits, radix_4 = digit_terms(column), radix_4_terms(column)
+    if multiplier != "auto":
+        return digits if multiplier == "digits" else radix_4
+    few = len(digits) <= _MOST_DIGITS and 2 * len(digits) < len(radix_4)
+    return digits if few else radix_4
 
 
 def signed_digits(slope: int) -> list[Digit]:
