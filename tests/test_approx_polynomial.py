@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fixed_point_units import formats, random_gates, unit
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from actc.approx import ScalarFunction, polynomial_leaves
+from actc.approx import ScalarFunction, polynomial_leaves, polynomial_search
 from actc.approx.catalogue import CATALOGUE, find
 from actc.approx.dyadic import fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
@@ -30,6 +30,7 @@ from actc.approx.fixed_polynomial import (
 from actc.approx.gates import Gates, NoForm, make_gates
 from actc.approx.polynomial_leaves import LeafSearch, needed, powers
 from actc.approx.polynomial_pattern import pattern_search
+from actc.approx.polynomial_search import Refutation, Rows, solve
 from actc.approx.polynomial_tree import fewest_leaves
 from actc.approx.signed_digits import signed_width
 
@@ -157,6 +158,50 @@ def brute_leaves(gates: Gates, start: int, end: int, serves: Serves) -> int:
     return min(counts)
 
 
+@st.composite
+def small_rows(draw: st.DrawFn) -> tuple[Rows, list[range]]:
+    """Rows of no polynomial in particular, and the ranges of all coefficients but c."""
+    count, size = draw(st.integers(2, 3)), draw(st.integers(2, 6))
+    entry = st.integers(-6, 6)
+    phi = np.zeros((count, size + count - 1), np.int64)
+    for k in range(count - 1):
+        phi[k, :size] = draw(st.lists(entry, min_size=size, max_size=size))
+        phi[k, -1 - k] = max(np.abs(phi[k]).max(), 1)
+    phi[-1, :size] = 1
+    lower = draw(st.lists(st.integers(-30, 30), min_size=size, max_size=size))
+    upper = [low + draw(st.integers(0, 9)) for low in lower]
+    reach = draw(st.integers(1, 6))
+    ends = reach * phi.max(axis=1)[:-1][::-1]
+    boxes = [range(-reach, reach + 1)] * (count - 1)
+    return Rows(phi, np.array([*lower, *-ends]), np.array([*upper, *ends])), boxes
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@given(small_rows())
+@settings(max_examples=150, deadline=None)
+def test_integer_points(blind: bool, case: tuple[Rows, list[range]]) -> None:
+    rows, boxes = case
+    data = rows.phi.shape[1] - len(boxes)
+    products = [np.array(point) @ rows.phi[:-1, :data] for point in itertools.product(*boxes)]
+    lower, upper = rows.lower[:data], rows.upper[:data]
+    exists = any((lower - part).max() <= (upper - part).min() for part in products)
+    with pytest.MonkeyPatch.context() as patch:
+        if blind:  # the linear program only says where to look
+            patch.setattr(polynomial_search, "_relax", lambda rows, unit: (0.4, None))
+        found = solve(rows, iter(range(10_000)), 1.0)
+    assert isinstance(found, list) == exists
+    if isinstance(found, list):
+        sums = np.array(found) @ rows.phi
+        assert np.all((rows.lower <= sums) & (sums <= rows.upper))
+    if isinstance(found, Refutation):
+        assert not np.any(rows.phi[:, found.rows] @ np.array(found.weights))
+        bounds = [
+            w * int(rows.upper[r] if w > 0 else rows.lower[r])
+            for r, w in zip(found.rows, found.weights, strict=True)
+        ]
+        assert sum(bounds) < 0
+
+
 # Values differ by less than 8 << shift. On 4 or 8 points some second difference of u_2
 # is not 0, so a_2 is at most twice that; a_1 is p(1) - p(0), less a_2 only without
 # truncation, when all second differences are 2 and a_2 is half as large.
@@ -174,6 +219,10 @@ def test_fewest_leaves_of_all_quadratics(gates: Gates, truncation: int, shift: i
     assert fit.form.segments == brute_leaves(gates, 0, len(gates), serves)
 
 
+_STEP = np.array([0] + 15 * [2])
+STEP = Gates("step", FixedPoint(False, 4, 0), S4, 0.5, _STEP * 1.0, _STEP, _STEP)
+
+
 @given(
     random_gates(bits=4, height=4),
     st.tuples(st.integers(0, 7), st.integers(0, 11)),
@@ -181,6 +230,7 @@ def test_fewest_leaves_of_all_quadratics(gates: Gates, truncation: int, shift: i
     st.sampled_from([2, 4, 8, 16]),
     st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
 )
+@example(STEP, (0, 0), 0, 2, (0, 0, 0))
 @settings(max_examples=80, deadline=None)
 def test_limited_cubic_leaves(
     gates: Gates, truncations: tuple[int, int], shift: int, count: int, widths: tuple[int, ...]

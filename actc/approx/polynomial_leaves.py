@@ -47,7 +47,7 @@ def needed(u: list[Codes]) -> list[int]:
     zero drop out; in smaller ones, every power that depends on finer ones is an integer
     combination of them, so nothing is lost without it. (Both are tested.)
     """
-    finest_first = sorted((k for k in range(len(u)) if u[k][-1]), key=lambda k: u[k][-1])
+    finest_first = _by_size(u)
     if len(u[0]) <= 4:
         basis = [np.ones_like(u[0])]
         for k in list(finest_first):
@@ -56,6 +56,11 @@ def needed(u: list[Codes]) -> list[int]:
             else:
                 finest_first.remove(k)
     return finest_first[::-1]
+
+
+def _by_size(u: list[Codes]) -> list[int]:
+    """Indices of the powers that are not zero, the finest first."""
+    return sorted((k for k in range(len(u)) if u[k][-1]), key=lambda k: int(u[k][-1]))
 
 
 class Leaf(NamedTuple):
@@ -130,7 +135,8 @@ class LeafSearch:
     ) -> tuple[int, ...] | None:
         """Coefficients that serve a sample of the points."""
         last = [int(power[-1]) for power in u]
-        order = needed(u)  # the fewest values of the coarsest can do
+        # the coarsest first: the fewest of its values can do
+        order = needed(u) if limits is None else _by_size(u)[::-1]
         phi = np.zeros((len(order) + 1, len(sample) + len(order)), np.int64)
         phi[-1, : len(sample)] = 1
         bounds = np.zeros((2, phi.shape[1]), np.int64)
