@@ -35,7 +35,8 @@ from actc.approx.fixed_check_form import (
 )
 
 _MOST_INPUTS = 4
-_MOST_TOP = 126
+_MOST_DIGITS = 4
+_MOST_TOP = 62
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Slopes:
             require_keys(told, {"grid"}, "the set of slopes")
             return cls(integer(told["grid"], 1, 2**62, "the grid of slopes"))
         require_keys(told, {"digits", "top"}, "the set of slopes")
-        digits = integer(told["digits"], 0, 8, "the digits of slopes")
+        digits = integer(told["digits"], 0, _MOST_DIGITS, "the digits of slopes")
         return cls(0, digits, integer(told["top"], 0, _MOST_TOP, "the top of slopes"))
 
     def meet(self, low: int, high: int) -> bool:
