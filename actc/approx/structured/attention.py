@@ -31,6 +31,7 @@ from actc.approx.structured.decomposition import (
 )
 from actc.approx.structured.exponential import (
     LOG2_E,
+    MAX_PRODUCT_BITS,
     Choice,
     Envelope,
     Exponential,
@@ -205,11 +206,11 @@ def attention(
 
     reach = magnitude(input) * input.ulp
     factors = tuple(one._replace(error=one.error * reach) for one in inverses(logarithm=False))
-    found = cheapest(errors(), factors, inside((ulp - 0.5) * output.ulp))
-    if found is None:
-        least = min(one.error for _, one in errors()) + min(one.error for one in factors)
+    limit = MAX_PRODUCT_BITS - (magnitude(input) * length).bit_length()
+    found = cheapest(errors(), factors, inside((ulp - 0.5) * output.ulp), limit)
+    if isinstance(found, float):
         name = f"Attention[{length},{depth}]"
-        raise UsageError(out_of_reach(name, output, ulp, least / output.ulp + 0.5))
+        raise UsageError(out_of_reach(name, output, ulp, found / output.ulp + 0.5))
     stage, inverse = found
     return Attention(
         length=length,

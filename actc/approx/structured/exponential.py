@@ -22,7 +22,7 @@ which is below b if T0 k + d + log2(1 + r) < 1; then N is 0 and |N - p| = p < b.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -44,6 +44,9 @@ from actc.approx.structured.pieces import (
 )
 
 LOG2_E = math.log2(math.e)
+
+MAX_PRODUCT_BITS = 60
+"""Of the product of a power and the reciprocal, rounding included."""
 
 
 class Envelope(NamedTuple):
@@ -156,23 +159,38 @@ def inverses(logarithm: bool) -> tuple[Choice, ...]:
 
 
 def cheapest(
-    first: Iterator[tuple[Exponential, Choice]], second: tuple[Choice, ...], budget: float
-) -> tuple[Exponential, Inverse] | None:
+    first: Iterable[tuple[Exponential, Choice]],
+    second: Iterable[Choice],
+    budget: float,
+    limit: int,
+) -> tuple[Exponential, Inverse] | float:
     """The pair of least cost whose errors sum to the budget at most.
 
     The cost of a pair is that of the two tables and of an array multiplier of both
     results, in cells; a bit of a table counts as a sixteenth (a LUT4 holds 16).
+
+    Args:
+        first, second: candidates.
+        limit: most fraction bits of both results together.
+
+    Returns:
+        the pair, or, if there is none, the least sum of errors.
     """
     best: tuple[float, Exponential, Inverse] | None = None
+    least = math.inf
+    others = tuple(second)
     for stage, one in first:
-        for other in second:
-            if other.address > stage.fraction or one.error + other.error > budget:
+        for other in others:
+            if other.address > stage.fraction or one.fraction + other.fraction > limit:
+                continue
+            least = min(least, one.error + other.error)
+            if one.error + other.error > budget:
                 continue
             product = (one.fraction + 1) * (other.fraction + 1)
             cost = one.cost + other.cost / 16 + product
             if best is None or cost < best[0]:
                 best = cost, stage, Inverse(other.address, other.fraction)
-    return None if best is None else best[1:]
+    return least if best is None else best[1:]
 
 
 def stage_cost(stage: Exponential) -> float:

@@ -346,5 +346,7 @@ def norm(
         if worst <= target and (best is None or _cost(candidate) < _cost(best)):
             best = candidate
     if best is None:
+        # epsilon is given a sixteenth of what the rounding of the output leaves
+        reachable = (reachable - 0.5) * 16 / 15 + 0.5
         raise UsageError(out_of_reach(bare.name, output, ulp, reachable))
     return replace(best, pieces={"rsqrt": fitter(best.piece.gates)})

@@ -18,8 +18,9 @@ import numpy as np
 from actc.approx.bipartite import fit_bipartite
 from actc.approx.compressed_table import fit_compressed_table
 from actc.approx.fixed_point import Codes, FixedPoint
+from actc.approx.fixed_table import fit_fixed_table
 from actc.approx.function import Elementwise, Float64Array, ScalarFunction
-from actc.approx.gates import MAX_INPUT_BITS, FixedFit, Gates, NoForm, make_gates
+from actc.approx.gates import MAX_INPUT_BITS, FixedFit, Gates, make_gates
 from actc.approx.structured.decomposition import SLACK
 
 Fitter = Callable[[Gates], FixedFit[Any]]
@@ -27,22 +28,22 @@ Fitter = Callable[[Gates], FixedFit[Any]]
 
 MAX_PIECE_BITS = MAX_INPUT_BITS
 MAX_PIECE_FRACTION = 30
-_COMPRESSED_BITS = 10
+_COMPRESSED_INPUT, _COMPRESSED_OUTPUT = 10, 16
 
 
 def smallest_table(gates: Gates) -> FixedFit[Any]:
-    """The bipartite table of fewest bits, or a compressed table.
+    """The smallest of a bipartite, a compressed and a plain table.
 
-    Compressed tables are tried up to 10 input bits, and where there is no bipartite
-    table; beyond that they are never the smaller ones on one octave.
+    Compression searches over all parameters, whose number grows with the widths; it is
+    tried where that takes well under a second.
     """
-    found = fit_bipartite(gates)
-    if isinstance(found, FixedFit) and gates.input.bits > _COMPRESSED_BITS:
-        return found
-    compressed = fit_compressed_table(gates)
-    if isinstance(found, NoForm) or found.form.storage_bits >= compressed.form.storage_bits:
-        return compressed
-    return found
+    found: list[FixedFit[Any]] = [fit_fixed_table(gates)]
+    if gates.input.bits <= _COMPRESSED_INPUT and gates.output.bits <= _COMPRESSED_OUTPUT:
+        found.append(fit_compressed_table(gates))
+    bipartite = fit_bipartite(gates)
+    if isinstance(bipartite, FixedFit):
+        found.append(bipartite)
+    return min(found, key=lambda fit: fit.form.storage_bits)
 
 
 @dataclass(frozen=True, eq=False)

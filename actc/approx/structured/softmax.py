@@ -26,6 +26,7 @@ from actc.approx.structured.decomposition import (
 )
 from actc.approx.structured.exponential import (
     LOG2_E,
+    MAX_PRODUCT_BITS,
     Choice,
     Envelope,
     Exponential,
@@ -187,11 +188,9 @@ def softmax(
             error = sum(quotient_terms(envelope, length).values())
             yield stage, Choice(stage_cost(stage), error, stage.index, stage.fraction)
 
-    found = cheapest(errors(), inverses(logarithm=False), inside(budget))
-    if found is None:
-        least = min(one.error for _, one in errors())
-        least += min(other.error for other in inverses(logarithm=False))
-        reachable = least / output.ulp + 0.5
+    found = cheapest(errors(), inverses(logarithm=False), inside(budget), MAX_PRODUCT_BITS)
+    if isinstance(found, float):
+        reachable = found / output.ulp + 0.5
         raise UsageError(out_of_reach(f"Softmax[{length}]", output, ulp, reachable))
     stage, inverse = found
     return Softmax(
@@ -321,10 +320,10 @@ def log_softmax(
         one._replace(error=one.error + octaves * 2.0 ** -(1 + max(one.fraction, input.fraction)))
         for one in inverses(logarithm=True)
     )
-    found = cheapest(errors(), logs, inside((ulp - 0.5) * output.ulp))
-    if found is None:
-        least = min(one.error for _, one in errors()) + min(one.error for one in logs)
-        reachable = least / output.ulp + 0.5
+    budget = inside((ulp - 0.5) * output.ulp)
+    found = cheapest(errors(), logs, budget, MAX_PRODUCT_BITS)
+    if isinstance(found, float):
+        reachable = found / output.ulp + 0.5
         raise UsageError(out_of_reach(f"LogSoftmax[{length}]", output, ulp, reachable))
     stage, inverse = found
     return LogSoftmax(
