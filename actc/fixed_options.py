@@ -10,6 +10,7 @@ from actc.approx.candidates import DIGIT_FORMS, DIGITS, FIXED_FORMS, SIZED_FORMS
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import MAX_INPUT_BITS, Objective
+from actc.cost import FAMILIES
 from actc.diagnostics import Diagnostic
 from actc.emission import EMITTED
 from actc.errors import ActcError, UsageError
@@ -26,7 +27,6 @@ from actc.fit_options import (
 DEFAULT_DEVICE = "ecp5"
 FIXED_EMITTED = ("onnx", "verilog", "hls", "c", "numpy")
 """Kinds of files that a form in fixed point can be written as."""
-DEVICES = ("ice40", "ecp5", "gowin", "xc7")
 
 _FORMATS = "such as --input s8.4 --output s8.4"
 
@@ -222,8 +222,9 @@ def read_device(options: Options) -> str:
         UsageError: ACT0361, there is no cost model of it.
     """
     device = DEFAULT_DEVICE if options.device is None else options.device
-    if device not in DEVICES:
-        help_text = f"{nearest(device, DEVICES)}choose one of: {', '.join(DEVICES)}"
+    known = tuple(FAMILIES)
+    if device not in known:
+        help_text = f"{nearest(device, known)}choose one of: {', '.join(known)}"
         raise _wrong(f"there is no cost model of the device '{device}'", help_text)
     return device
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,31 +16,8 @@ from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm
 from actc.diagnostics import Diagnostic
 from actc.fit_options import PLOTS, require_choice
 from actc.fit_result import FitResult
+from actc.fixed_cost import Build, cheapest_build
 from actc.fixed_options import FIXED_EMITTED
-
-
-class Cost(Protocol):
-    """What a form costs on a device."""
-
-    @property
-    def total(self) -> float:
-        """The figure that decides."""
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready figures."""
-
-
-@dataclass(frozen=True)
-class _StorageBits:
-    total: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {"total": self.total}
-
-
-def cost_of(form: FixedForm, device: str) -> Cost:
-    """What a form costs on a device."""
-    return _StorageBits(form.storage_bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +30,15 @@ class Option:
     """
 
     candidate: Candidate
-    known: Cost | None
+    known: Build | None
 
     @classmethod
     def of(cls, candidate: Candidate, device: str) -> Option:
         """Estimate the cost of a candidate."""
         found = candidate.found
-        return cls(candidate, None if isinstance(found, NoForm) else cost_of(found.form, device))
+        return cls(
+            candidate, None if isinstance(found, NoForm) else cheapest_build(found.form, device)
+        )
 
     @property
     def fit(self) -> FixedFit[Any]:
@@ -68,7 +47,7 @@ class Option:
         return self.candidate.found
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Build:
         """The cost, of a candidate that has a fit."""
         assert self.known is not None
         return self.known
@@ -155,7 +134,7 @@ class FixedFitResult(FitResult):
         return self.fit.max_error_ulp
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Build:
         """What the form costs on the device."""
         return self.chosen.cost
 
@@ -216,7 +195,7 @@ class FixedFitResult(FitResult):
             # a comment of one line, whatever the name holds
             named = self.function.encode("unicode_escape").decode("ascii")
             header = f"{named}, largest error {self.max_error_ulp:.6g} ulp of the output"
-            return unit_verilog(form, name, header=[header]).encode("ascii")
+            return unit_verilog(form, name, self.cost.options, header=[header]).encode("ascii")
         from actc.emission_fixed import emit_fixed
 
         return emit_fixed(kind, form, name, function=self.function, max_error=self.max_error)
