@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +185,18 @@ def test_wrong_spellings(text: str, says: str) -> None:
 def test_wrong_parameters(text: str) -> None:
     with pytest.raises(UsageError, match="ACT0359"):
         structured(text, S8, S8)
+
+
+@pytest.mark.parametrize("text", ["Softmax[4]", "LayerNorm[4]", "GLU[4]", "ReGLU[4]", "CReLU[4]"])
+def test_a_target_that_is_no_number(text: str) -> None:
+    with pytest.raises(UsageError, match="ACT0357"):
+        structured(text, S8, P("s6.2"), ulp=float("nan"))
+
+
+def test_the_page_names_all() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "structured.md").read_text("utf-8")
+    for entry in STRUCTURED.values():
+        assert f"`{entry.spelling}`" in page
 
 
 def test_targets_below_the_rounding() -> None:

@@ -21,6 +21,7 @@ from actc.errors import UsageError
 
 P = FixedPoint.parse
 S8, S6 = P("s8.4"), P("s6.3")
+WITH_SLOW = [1.0, *(pytest.param(ulp, marks=pytest.mark.slow) for ulp in (0.7, 3.0))]
 
 
 @pytest.mark.parametrize("title", GATES)
@@ -35,7 +36,7 @@ def test_every_input_of_gated_units(title: str, source: str, target: str) -> Non
 
 
 @pytest.mark.parametrize("title", ["GLU", "SwiGLU", "GeGLU"])
-@pytest.mark.parametrize("ulp", [0.6, 1.0, 3.0])
+@pytest.mark.parametrize("ulp", WITH_SLOW)
 def test_gated_units_by_search(title: str, ulp: float) -> None:
     unit = gated_unit(title, 3, S8, P("s12.6"), ulp=ulp)
     worst = worst_found(unit, steps=40, rows=64)
@@ -83,7 +84,7 @@ def test_steps_on_a_grid(kind: str) -> None:
     assert 0.5 < worst <= unit.bound_ulp <= 1
 
 
-@pytest.mark.parametrize("ulp", [0.7, 1.0, 3.0])
+@pytest.mark.parametrize("ulp", WITH_SLOW)
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_steps_by_search(kind: str, ulp: float) -> None:
     make = lstm if kind == "lstm" else gru
@@ -249,13 +250,8 @@ def test_wrong_shapes() -> None:
         gru(2, S8, S8).step(np.zeros(8, np.int64), np.zeros(3, np.int64))
 
 
-def test_refusals() -> None:
-    with pytest.raises(UsageError, match="ACT0311"):
-        gated_unit("GLU", 2, P("s20.12"), S8)
-    with pytest.raises(UsageError, match="ACT0359"):
-        attention(4, 0, S8, S8)
-    with pytest.raises(ValueError, match="no gated unit"):
-        gated_unit("TanhGLU", 2, S8, S8)
+@pytest.mark.slow
+def test_what_is_reachable() -> None:
     for build in (
         lambda u: gated_unit("GLU", 2, S6, P("s32.30"), ulp=u),
         lambda u: gated_unit("Bilinear", 2, S8, S8, ulp=u),
@@ -267,3 +263,12 @@ def test_refusals() -> None:
             build(0.49)
         reachable = float(caught.value.diagnostics[0].notes[0].split()[0])
         assert build(reachable).bound_ulp <= reachable
+
+
+def test_refusals() -> None:
+    with pytest.raises(UsageError, match="ACT0311"):
+        gated_unit("GLU", 2, P("s20.12"), S8)
+    with pytest.raises(UsageError, match="ACT0359"):
+        attention(4, 0, S8, S8)
+    with pytest.raises(ValueError, match="no gated unit"):
+        gated_unit("TanhGLU", 2, S8, S8)

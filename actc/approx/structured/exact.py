@@ -301,6 +301,6 @@ def reachable(unit: Unit, ulp: float) -> Unit:
     Raises:
         UsageError: ACT0357.
     """
-    if unit.bound_ulp > ulp * (1 + SLACK) ** 3:
+    if not unit.bound_ulp <= ulp * (1 + SLACK) ** 3:
         raise UsageError(out_of_reach(unit.name, unit.output, ulp, unit.bound_ulp))
     return unit

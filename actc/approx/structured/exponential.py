@@ -184,7 +184,7 @@ def cheapest(
             if other.address > stage.fraction or one.fraction + other.fraction > limit:
                 continue
             least = min(least, one.error + other.error)
-            if one.error + other.error > budget:
+            if not one.error + other.error <= budget:
                 continue
             product = (one.fraction + 1) * (other.fraction + 1)
             cost = one.cost + other.cost / 16 + product

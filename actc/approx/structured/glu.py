@@ -136,7 +136,7 @@ def gated_unit(
 
     if GATES[title] in ("", "ReLU"):
         found = unit(input, None)
-        if found.bound > outward(target):
+        if not found.bound <= outward(outward(target)):
             raise UsageError(out_of_reach(found.name, output, ulp, found.bound_ulp))
         return found
     return unit(*_narrowest(f"{title}[{length}]", input, output, ulp))
