@@ -147,6 +147,17 @@ def test_roundings(rounding: Any, objective: str) -> None:
     assert check_certificate(certificate, f) == []
 
 
+def test_generous_objectives_do_not_loosen_the_claims() -> None:
+    gelu = find("GELU").function()
+    s8_4 = FixedPoint.parse("s8.4")
+    certificate = plain(certify_fixed(fit_fixed_table(make_gates(gelu, s8_4, s8_4, 1e300))))
+    assert check_certificate(certificate, gelu) == []
+    for key in ("max_error", "max_error_ulp"):
+        certificate[key] = (float.fromhex(certificate[key]) * (1 - 2.0**-30)).hex()
+    certificate["digest"] = digest(certificate)
+    assert "above the claimed" in check_certificate(certificate, gelu)[0]
+
+
 def test_certificates_are_deterministic_and_compact() -> None:
     first, second = (
         json.dumps(certify_fixed(fit_integer_lines(unit("GELU", 12, "faithful")))) for _ in range(2)

@@ -54,13 +54,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base = tmp_path_factory.mktemp("compiled")
     x = {"x": np.random.default_rng(1).standard_normal((32, 6)).astype(np.float32) * 2}
     images = {"x": np.random.default_rng(1).standard_normal((8, 2, 4, 4)).astype(np.float32)}
-    for name, model, data, options in (
+    chosen: tuple[tuple[str, onnx.ModelProto, Any, Document], ...] = (
         ("table", two_sites(), x, {}),
         ("lines", two_sites(), x, {"approx": "pwl"}),
         ("float", two_sites(), x, {"approx": "pwl", "precision": "float32"}),
         ("steps", two_sites(), x, {"approx": "table", "precision": "float32"}),
         ("family", family(), images, {}),
-    ):
+    )
+    for name, model, data, options in chosen:
         actc.compile(model, "onnx", data=data, output=base / name, max_drop=1.0, **options)
     return {path.name: path for path in base.iterdir()}
 
@@ -546,7 +547,8 @@ def test_tampered_fits_in_fixed_point(
 ) -> None:
     path = tmp_path / "fit.json"
     for key in fixed[name]["certificate"]:
-        for value in (None, [], "x", 10**400, {"form": "table"}):
+        values: list[Any] = [None, [], "x", 10**400, {"form": "table"}]
+        for value in values:
             document = copy.deepcopy(fixed[name])
             if document["certificate"][key] == value:
                 continue

@@ -74,8 +74,6 @@ from actc.approx.thresholds import Thresholds
 
 VERSION = 1
 _SLACK = 2.0**-44
-_FARTHEST = 2.0**33
-"""An allowed error of so many units admits every code of every format."""
 
 
 def certify_fixed(
@@ -245,7 +243,8 @@ def _allowed(gates: Gates) -> float:
     """The error that a numeric objective allows, in units of the last place."""
     if isinstance(gates.objective, str):
         return 0.0
-    return min(gates.objective / gates.output.ulp, _FARTHEST)
+    everything = float(gates.output.count)  # so many units admit every code
+    return min(gates.objective / gates.output.ulp, everything)
 
 
 def _slack(gates: Gates) -> float:

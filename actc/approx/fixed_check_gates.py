@@ -23,8 +23,6 @@ Array = npt.NDArray[np.float64]
 Bounds = tuple[Integers, Integers]
 
 _SLACK = 2.0**-44
-_FARTHEST = 2.0**33
-"""An allowed error of so many units admits every code of every format."""
 _EVERYWHERE = Fraction(2**80)
 _MOST_DIGITS = 40
 _OBJECTIVES = ("correctly_rounded", "rounded_down", "faithful")
@@ -64,7 +62,8 @@ class Objective:
         if text in _OBJECTIVES:
             return cls(str(text))
         error = number(text, "the objective") * Fraction(2) ** output.fraction
-        return cls("within", float(min(error, Fraction(_FARTHEST))))
+        everything = Fraction(2**output.bits)  # so many units admit every code
+        return cls("within", float(min(error, everything)))
 
 
 @dataclass(frozen=True)
