@@ -153,8 +153,8 @@ def fitted(gates: Gates, forms: Sequence[Variant]) -> list[tuple[Variant, FixedF
 
 def wanted(bits: int) -> tuple[Variant, ...]:
     """The forms that are fitted: at 16 bits only those that are not large tables."""
-    small = ("bipartite", "pwl", "tree")
-    return tuple(v for v in variants() if bits < 16 or v.form in small)
+    large = ("table", "compressed", "thresholds")
+    return tuple(v for v in variants() if bits < 16 or v.form not in large)
 
 
 def choice(key: Key, variant: Variant, fit: FixedFit[Any]) -> Choice:
