@@ -559,3 +559,20 @@ def test_pattern_search_in_a_box() -> None:
     assert len(seen) == len(set(seen))
     assert all(0 <= a <= 50 and -15 <= b <= 15 for a, b in seen)
     assert pattern_search(box, [(0, 0)], lambda point, best: None) is None
+
+
+def test_constants_end_with_zeros() -> None:
+    gates = unit("GELU", 8, "faithful")
+    fit = fit_polynomial(gates, 2, truncations=(4,), shift=12)
+    assert isinstance(fit, PolynomialFit)
+    form = fit.form
+    bits = int(np.bitwise_or.reduce(form.coefficients[:, 0]))
+    step = 2 * (bits & -bits)  # one more zero
+    free = []
+    for start, depth, row in zip(form.starts, form.depths, form.coefficients, strict=True):
+        size = 256 >> int(depth)
+        total = sum(a * u for a, u in zip(row[1:], window((4,), size), strict=True))
+        least = ((gates.low[start : start + size] << 12) - total).max()
+        most = (((gates.high[start : start + size] + 1) << 12) - 1 - total).min()
+        free.append(-(-least // step) * step <= most)
+    assert not all(free)
