@@ -37,10 +37,14 @@ def best_line_error(x: Array, y: Array) -> float:
     the edges of the upper and the lower chain is a convex function of the slope.
     """
     upper, lower = hull(x, y), hull(x, -y)
-    slopes = np.concatenate([np.diff(y[chain]) / np.diff(x[chain]) for chain in (upper, lower)])
-    above = y[upper] - np.multiply.outer(slopes, x[upper])
-    below = y[lower] - np.multiply.outer(slopes, x[lower])
-    return float((above.max(axis=1) - below.min(axis=1)).min()) / 2
+    falling = np.diff(y[upper]) / np.diff(x[upper])
+    rising = np.diff(y[lower]) / np.diff(x[lower])
+    slopes = np.concatenate([falling, rising])
+    # the vertex of a chain that touches a line: where its slopes pass the line's
+    top = np.array(upper)[np.searchsorted(-falling, -slopes)]
+    bottom = np.array(lower)[np.searchsorted(rising, slopes)]
+    width = (y[top] - slopes * x[top]) - (y[bottom] - slopes * x[bottom])
+    return float(width.min()) / 2
 
 
 def hull(x: Array, y: Array) -> list[int]:
