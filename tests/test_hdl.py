@@ -392,6 +392,21 @@ def test_registers_in_verilog() -> None:
     assert found.tolist() == [(7 * (k & 15)) % 16 for k in codes]
 
 
+@needs_iverilog
+@pytest.mark.parametrize(("low", "high"), [(0, 8191), (300, 5000), (0, 4096)])
+def test_large_tables_in_verilog(low: int, high: int) -> None:
+    """Written as a case of cases, with rows that are cut, constant or alike."""
+    values = [(k * k >> 11) - 7 if k % 1000 < 900 else 3 for k in range(8192)]
+    graph = Graph()
+    x = graph.input("x", Range(low, high))
+    y = graph.lookup(x, values)
+    text = write_verilog(Module("squares", (x,), (Output("y", y, 17),)))
+    u13, s17 = FixedPoint(False, 13, 0), FixedPoint(True, 17, 0)
+    codes = np.arange(low, high + 1)
+    found = simulate_unit(text, "squares", codes, u13, s17)
+    assert found.tolist() == values[low : high + 1]
+
+
 # -- simulation --------------------------------------------------------------------------
 
 

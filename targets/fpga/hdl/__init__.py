@@ -6,6 +6,15 @@ from actc.targets.fpga.hdl.evaluate import evaluate
 from actc.targets.fpga.hdl.graph import Graph, Wire
 from actc.targets.fpga.hdl.module import Module, Output
 from actc.targets.fpga.hdl.ranges import Range
-from actc.targets.fpga.hdl.verilog import write_verilog
+from actc.targets.fpga.hdl.verilog import module_identifier, write_verilog
 
-__all__ = ["Graph", "Module", "Output", "Range", "Wire", "evaluate", "write_verilog"]
+__all__ = [
+    "Graph",
+    "Module",
+    "Output",
+    "Range",
+    "Wire",
+    "evaluate",
+    "module_identifier",
+    "write_verilog",
+]

@@ -14,6 +14,8 @@ from actc.targets.fpga.hdl.names import Names, identifier
 
 CLOCK = "clk"
 ADDRESS = "address"
+_CASE_BITS = 12
+"""Address bits of a table up to which one flat case is written: the fewest LUTs in yosys."""
 
 
 def write_verilog(module: Module) -> str:
@@ -118,16 +120,33 @@ def _entries(operator: op.Lookup, count: int) -> list[int]:
 
 
 def _function(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
-    address = wire.operands[0]
-    first, last = address.range.low, address.range.high
+    width = wire.operands[0].width
+    entries = _entries(operator, 1 << width)
+    leaves = [[f"{table} = {literal(value, wire.width)};"] for value in entries]
+    # simulators walk through the items of a case, so large tables get rows
+    low = width if width <= _CASE_BITS else width // 2
+    rows = [leaves[first : first + (1 << low)] for first in range(0, len(leaves), 1 << low)]
+    inner = ADDRESS if low == width else f"{ADDRESS}[{low - 1}:0]"
+    body = _case(f"{ADDRESS}[{width - 1}:{low}]", width - low, [_case(inner, low, r) for r in rows])
     return [
-        f"function {_vector(wire.width)}{table}(input {_vector(address.width)}{ADDRESS});",
-        f"  case ({ADDRESS})",
-        *(
-            f"    {literal(a, address.width)}: {table} = {literal(v, wire.width)};"
-            for a, v in enumerate(operator.values[first:last], first)
-        ),
-        f"    default: {table} = {literal(operator.values[last], wire.width)};",
-        "  endcase",
+        f"function {_vector(wire.width)}{table}(input {_vector(width)}{ADDRESS});",
+        *(f"  {line}" for line in body),
         "endfunction",
     ]
+
+
+def _case(selector: str, width: int, branches: list[list[str]]) -> list[str]:
+    """A case over all values of `width` bits; the last branch stands for all equal to it."""
+    default = branches[-1]
+    if all(branch == default for branch in branches):
+        return default
+    lines = [f"case ({selector})"]
+    for value, branch in enumerate(branches):
+        if branch != default:
+            lines += _branch(literal(value, width), branch)
+    return [*lines, *_branch("default", default), "endcase"]
+
+
+def _branch(label: str, lines: list[str]) -> list[str]:
+    """`label: line`, further lines indented."""
+    return [f"  {label}: {lines[0]}", *(f"  {line}" for line in lines[1:])]

@@ -50,6 +50,7 @@ def unit_module(
     Combinational, or with :attr:`UnitOptions.lookup` "memory" of latency 1 with ``clk``.
 
     Args:
+        name: written as :func:`~actc.targets.fpga.hdl.module_identifier` makes it legal.
         header: lines that introduce the Verilog, besides form and formats.
 
     Raises:
