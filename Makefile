@@ -34,8 +34,9 @@ format: $(VENV)/.dev ## let ruff put the format right
 types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev $(MODELS)/.stamp ## time actc against onnxruntime, one thread
+bench: $(VENV)/.bench $(MODELS)/.stamp ## actc against its peers: speed on one thread, and approximation
 	PYTHONPATH=tests:$(MODELS) $(BIN)/python benchmarks/cpu.py
+	$(BIN)/python benchmarks/approx.py
 
 train: $(VENV)/.torch ## train the example networks again
 	$(BIN)/python examples/digits/train.py
@@ -67,6 +68,10 @@ $(VENV)/.dev: $(VENV)/.base
 
 $(VENV)/.torch: $(VENV)/.dev
 	$(PIP) -e '.[cpu,tvm,fpga,dev,torch]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) -e '.[cpu,tvm,fpga,dev,bench]'
 	@touch $@
 
 # Two packages that bring real trained models; only their files are used.

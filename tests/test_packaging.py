@@ -68,7 +68,7 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     info = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = wheel.read(info).decode()
     assert "License-Expression: Apache-2.0" in metadata
-    for extra in ("cpu", "gpu", "tvm", "torch", "hls4ml", "fpga", "dev"):
+    for extra in ("cpu", "gpu", "tvm", "torch", "hls4ml", "fpga", "bench", "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata
     scripts = wheel.read(info.replace("METADATA", "entry_points.txt")).decode()
     assert "actc = actc.cli:main" in scripts
