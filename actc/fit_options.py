@@ -70,6 +70,7 @@ class Options:
     max_error: float | None = None
     ulp: float | None = None
     digits: int | None = None
+    degree: int | None = None
     device: str | None = None
     plot: str | Path | None = None
     emit: str | None = None

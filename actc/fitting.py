@@ -43,6 +43,7 @@ class FitOptions(TypedDict, total=False):
     max_error: float | None
     ulp: float | None
     digits: int | None
+    degree: int | None
     device: str | None
     plot: str | Path | None
     emit: str | None
@@ -93,6 +94,7 @@ def fit(
     max_error: float | None = None,
     ulp: float | None = None,
     digits: int | None = None,
+    degree: int | None = None,
     device: str | None = None,
     plot: str | Path | None = None,
     emit: str | None = None,
@@ -112,7 +114,7 @@ def fit(
             the end pieces go on. Only without formats.
         input, output: fixed-point formats such as "s8.4"; the input has at most 16 bits.
         form: without formats "pwl", "pwl-continuous" or "table"; with formats "table",
-            "compressed", "bipartite", "thresholds", "pwl" or "tree". "auto": without
+            "compressed", "bipartite", "thresholds", "pwl", "tree" or "polynomial". "auto": without
             formats the form with the fewest pieces within `max_error`, or the least
             error within `segments`; with formats the cheapest on `device` that keeps
             to the error, or the one of least error within `segments`.
@@ -122,6 +124,7 @@ def fit(
             of the two before.
         digits: slopes of "pwl" and "tree" are sums of so many signed powers of two,
             1..3, which need no multiplier. By default all are tried, and multipliers.
+        degree: 2 or 3, of "polynomial"; by default both are tried.
         device: family of FPGAs whose costs decide (default "ecp5").
         plot, emit, file: files to write, as for :meth:`FitResult.save`.
         progress: told what is being done, if it takes long.
@@ -137,7 +140,19 @@ def fit(
         ModelError: the model is broken.
     """
     options = Options(
-        domain, input, output, form, segments, max_error, ulp, digits, device, plot, emit, file
+        domain=domain,
+        input=input,
+        output=output,
+        form=form,
+        segments=segments,
+        max_error=max_error,
+        ulp=ulp,
+        digits=digits,
+        degree=degree,
+        device=device,
+        plot=plot,
+        emit=emit,
+        file=file,
     )
     if names_structured(function):
         return _fit_structured(str(function), options)

@@ -8,11 +8,16 @@ from typing import Any
 
 from actc.approx.bipartite import BipartiteTable
 from actc.approx.compressed_table import CompressedTable
+from actc.approx.fixed_polynomial import IntegerPolynomial
 from actc.approx.fixed_table import FixedTable
-from actc.approx.gates import FixedForm
+from actc.approx.gates import FixedForm, NoForm
 from actc.cost import Cost, estimate
 from actc.targets.fpga.units import UnitOptions
 
+MOST_SEGMENTS = 4096
+"""Units of more lines or polynomials are not built: tables hold them better."""
+_MOST_COMPARED = 256
+"""Of units of more segments, only the usual build is looked at: estimates take long."""
 _MEMORY_BITS = 1 << 11
 """Tables of fewer bits than a fraction of a block memory stay in logic."""
 
@@ -45,12 +50,15 @@ class Build:
         }
 
 
-def cheapest_build(form: FixedForm, family: str) -> Build:
-    """The build of least total; the plainest of those that cost the same.
+def cheapest_build(form: FixedForm, family: str) -> Build | NoForm:
+    """The build of least total, the plainest of those that cost the same; or why not.
 
     Args:
         family: one of `actc.cost.FAMILIES`.
     """
+    segments = _segments(form)
+    if segments > MOST_SEGMENTS:
+        return NoForm(f"needs {segments} segments, of which no unit is built: a table is smaller")
     builds = (
         Build(options, hard, estimate(form, family, options, dsp=hard))
         for options, hard in _ways(form)
@@ -64,7 +72,16 @@ def _ways(form: FixedForm) -> Iterator[tuple[UnitOptions, bool]]:
         if form.storage_bits >= _MEMORY_BITS:
             yield UnitOptions(lookup="memory"), False
         return
-    yield UnitOptions(), False
-    if hasattr(form, "slopes") or hasattr(form, "coefficients"):
+    if isinstance(form, IntegerPolynomial):  # wide coefficients: too many ways to add shifts
         yield UnitOptions(multiplier="multiply"), False
         yield UnitOptions(multiplier="multiply"), True
+        return
+    yield UnitOptions(), False
+    if 0 < _segments(form) <= _MOST_COMPARED:
+        yield UnitOptions(multiplier="multiply"), False
+        yield UnitOptions(multiplier="multiply"), True
+
+
+def _segments(form: FixedForm) -> int:
+    """Lines or polynomials of a form; 0 for tables and thresholds."""
+    return int(getattr(form, "segments", 0))

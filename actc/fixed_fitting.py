@@ -25,6 +25,8 @@ from actc.verifying import certificate_problems
 Progress = Callable[[str], None]
 _QUIET_SECONDS = 1.0
 """Progress is told only when a fit takes longer."""
+_TOLD_SECONDS = 0.1
+"""Of forms that took less, nothing is told."""
 
 
 def fit_fixed(
@@ -65,15 +67,17 @@ def fit_fixed(
         others=tuple(option for option in options if option is not chosen),
         exact=exact,
         outside=_outside(exact, request),
+        most=request.segments,
     )
 
 
 def _candidates(exact: ScalarFunction, request: FixedRequest) -> Iterator[Candidate]:
-    wanted = variants(request.digits)
+    wanted = variants(request.digits, request.degree)
     formats = request.input, request.output
     if request.segments is not None:
         return candidates_of_size(exact, *formats, request.segments, wanted)
-    return candidates(make_gates(exact, *formats, request.objective), wanted)
+    gates = make_gates(exact, *formats, request.objective)
+    return candidates(gates, wanted, thorough=request.form == "polynomial")
 
 
 def _told(
@@ -82,7 +86,9 @@ def _told(
     """The candidates, telling of each once they take long."""
     start = time.perf_counter()
     for candidate in found:
-        if progress is not None and time.perf_counter() - start > _QUIET_SECONDS:
+        if progress is None or candidate.seconds < _TOLD_SECONDS:
+            pass
+        elif time.perf_counter() - start > _QUIET_SECONDS:
             progress(f"fitted {candidate.variant} ({candidate.seconds:.1f} s)")
         yield candidate
 
@@ -94,7 +100,7 @@ def _choose(options: list[Option], request: FixedRequest) -> Option:
         UsageError: ACT0363, there is none.
     """
     asked = [o for o in options if request.form in ("auto", o.candidate.variant.form)]
-    met = [o for o in asked if isinstance(o.candidate.found, FixedFit)]
+    met = [o for o in asked if not o.reason]
     if not met:
         raise UsageError([_no_form(option, request) for option in asked])
     if request.segments is not None:

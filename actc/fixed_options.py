@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actc.approx.candidates import DIGIT_FORMS, DIGITS, FIXED_FORMS, SIZED_FORMS
+from actc.approx.candidates import DEGREES, DIGIT_FORMS, DIGITS, FIXED_FORMS, SIZED_FORMS
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import MAX_INPUT_BITS, Objective
@@ -41,6 +41,7 @@ class FixedRequest:
         segments: the least error of at most so many pieces; or None:
         objective: the fewest pieces, or smallest tables, within it.
         digits: signed digits of slopes; None: any.
+        degree: of polynomials; None: any.
         device: the family whose costs decide.
     """
 
@@ -50,6 +51,7 @@ class FixedRequest:
     segments: int | None
     objective: Objective
     digits: int | None
+    degree: int | None
     device: str
 
 
@@ -59,7 +61,12 @@ def require_no_formats_needed(options: Options) -> None:
     Raises:
         UsageError: ACT0360.
     """
-    given = {"--ulp": options.ulp, "--digits": options.digits, "--device": options.device}
+    given = {
+        "--ulp": options.ulp,
+        "--digits": options.digits,
+        "--degree": options.degree,
+        "--device": options.device,
+    }
     names = [name for name, value in given.items() if value is not None]
     if options.form in FIXED_FORMS and options.form not in FLOAT_FORMS:
         names.append(f"--form {options.form}")
@@ -92,11 +99,19 @@ def read_fixed(
     problems.attempt(_require_form, options.form)
     objective = problems.attempt(_read_objective, options)
     problems.attempt(_require_digits, options)
+    problems.attempt(_require_degree, options)
     device = problems.attempt(read_device, options)
     if problems.found or not (source and target and objective and device):
         return None
     return FixedRequest(
-        source, target, options.form, options.segments, objective, options.digits, device
+        source,
+        target,
+        options.form,
+        options.segments,
+        objective,
+        options.digits,
+        options.degree,
+        device,
     )
 
 
@@ -213,6 +228,17 @@ def _require_digits(options: Options) -> None:
     if form in FIXED_FORMS and form not in DIGIT_FORMS:
         message = f"--digits does not apply to --form {form}, which has no slopes"
         raise _wrong(message, f"leave it out, or choose one of: {', '.join(DIGIT_FORMS)}")
+
+
+def _require_degree(options: Options) -> None:
+    form, degree = options.form, options.degree
+    if degree is None:
+        return
+    if degree not in DEGREES:
+        raise _wrong(f"--degree {degree} is not 2 or 3", "lines, of degree 1, are --form pwl")
+    if form in FIXED_FORMS and form != "polynomial":
+        message = f"--degree does not apply to --form {form}"
+        raise _wrong(message, "leave it out, or choose --form polynomial")
 
 
 def read_device(options: Options) -> str:

@@ -26,18 +26,19 @@ class Option:
 
     Attributes:
         candidate: the form as fitted, or why there is none.
-        known: its cost; None if there is no form.
+        build: its cheapest unit; or why there is none.
     """
 
     candidate: Candidate
-    known: Build | None
+    build: Build | NoForm
 
     @classmethod
     def of(cls, candidate: Candidate, device: str) -> Option:
         """Estimate the cost of a candidate."""
         found = candidate.found
         return cls(
-            candidate, None if isinstance(found, NoForm) else cheapest_build(found.form, device)
+            candidate,
+            found if isinstance(found, NoForm) else cheapest_build(found.form, device),
         )
 
     @property
@@ -48,9 +49,9 @@ class Option:
 
     @property
     def cost(self) -> Build:
-        """The cost, of a candidate that has a fit."""
-        assert self.known is not None
-        return self.known
+        """The cost, of a candidate that has a unit."""
+        assert isinstance(self.build, Build)
+        return self.build
 
     @property
     def pieces(self) -> int:
@@ -59,9 +60,8 @@ class Option:
 
     @property
     def reason(self) -> str:
-        """Why there is no form; "" if there is one."""
-        found = self.candidate.found
-        return found.reason if isinstance(found, NoForm) else ""
+        """Why there is no form, or no unit of it; "" if there is one."""
+        return self.build.reason if isinstance(self.build, NoForm) else ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready row; what a missing form would have is null."""
@@ -69,7 +69,7 @@ class Option:
         known: dict[str, Any] = dict.fromkeys(
             ("segments", "max_error", "max_error_ulp", "storage_bits", "cost")
         )
-        if isinstance(found, FixedFit):
+        if isinstance(found, FixedFit) and not self.reason:
             known = {
                 "segments": self.pieces,
                 "max_error": found.max_error,
@@ -81,6 +81,7 @@ class Option:
             "form": variant.form,
             "variant": str(variant),
             "digits": variant.digits,
+            "degree": variant.degree,
             **known,
             "seconds": self.candidate.seconds,
             "reason": self.reason or None,
@@ -97,7 +98,7 @@ class FixedFitResult(FitResult):
     """A form in fixed point, bit-true and verified over every input code.
 
     Attributes:
-        form: "table", "compressed", "bipartite", "thresholds", "pwl" or "tree".
+        form: "table", "compressed", "bipartite", "thresholds", "pwl", "tree" or "polynomial".
         segments: segments, leaves, levels, or entries.
         max_error: largest distance of an output from the saturated function.
         lower_bound: with a number of pieces asked for, no form of this kind with as
@@ -108,6 +109,7 @@ class FixedFitResult(FitResult):
         others: the rows of all other candidates.
         exact: the function.
         outside: number of input codes at which the function leaves the output format.
+        most: number of pieces that was asked for; None if an error was.
     """
 
     fit: FixedFit[Any]
@@ -116,6 +118,7 @@ class FixedFitResult(FitResult):
     others: tuple[Option, ...]
     exact: ScalarFunction
     outside: int
+    most: int | None
 
     @property
     def emitted(self) -> tuple[str, ...]:
@@ -155,7 +158,8 @@ class FixedFitResult(FitResult):
             "function": self.function,
             "input": str(gates.input),
             "output": str(gates.output),
-            "objective": gates.objective,
+            "objective": gates.objective if self.most is None else "least_error",
+            "most_segments": self.most,
             **row,
             "lower_bound": self.lower_bound,
             "certified": self.certified,

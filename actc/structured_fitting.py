@@ -61,6 +61,7 @@ def _require_no_scalar_options(options: Options) -> None:
         "--segments": options.segments,
         "--max-error": options.max_error,
         "--digits": options.digits,
+        "--degree": options.degree,
         "--plot": options.plot,
         "--emit": options.emit,
     }

@@ -28,7 +28,7 @@ def test_text(actc_cli: CommandLine) -> None:
     listed = re.findall(r"^[ *] (\w+)", done.stdout, re.MULTILINE)
     document = actc_cli("fit", "GELU", *FORMATS, "--json").document
     assert chosen.rstrip(",") == document["form"]
-    for word in ("table", "compressed", "bipartite", "thresholds", "pwl", "tree"):
+    for word in ("table", "compressed", "bipartite", "thresholds", "pwl", "tree", "polynomial"):
         assert word in listed
     for word in ("LUTs", "BRAMs", "faithful (1 ulp)", "lower bound", "accepted by the indep"):
         assert word in done.stdout
@@ -185,10 +185,12 @@ WRONG = {
     "segments of a table": (
         [*FORMATS, "--form", "bipartite", "--segments", "4"],
         "ACT0361",
-        "thresholds, pwl, tree",
+        "thresholds, pwl, tree, polynomial",
     ),
     "digits": ([*FORMATS, "--digits", "4"], "ACT0361", "2 is a good start"),
     "digits of a table": ([*FORMATS, "--form", "table", "--digits", "2"], "ACT0361", "pwl, tree"),
+    "degree": ([*FORMATS, "--degree", "4"], "ACT0361", "--form pwl"),
+    "degree of a tree": ([*FORMATS, "--form", "tree", "--degree", "2"], "ACT0361", "polynomial"),
     "emission": ([*FORMATS, "--emit", "verilgo", "-o", "f.v"], "ACT0334", "'verilog'?"),
     "no file": ([*FORMATS, "--emit", "verilog"], "ACT0334", "-o"),
     "no kind": ([*FORMATS, "-o", "f.v"], "ACT0334", "--emit"),

@@ -78,7 +78,9 @@ def test_compile_signature() -> None:
 def test_fit_signature() -> None:
     parameters = inspect.signature(actc.fit).parameters
     assert {name: p.default for name, p in parameters.items() if name != "function"} == {
-        **dict.fromkeys(("domain", "input", "output", "segments", "max_error", "ulp", "digits")),
+        **dict.fromkeys(
+            ("domain", "input", "output", "segments", "max_error", "ulp", "digits", "degree")
+        ),
         **dict.fromkeys(("device", "plot", "emit", "file", "progress")),
         "form": "auto",
     }

@@ -19,6 +19,12 @@ from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import fit_leaves, fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
+from actc.approx.fixed_polynomial import (
+    fine_truncations,
+    fit_polynomial,
+    fit_polynomial_leaves,
+    widest_polynomial_shift,
+)
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, least_error, make_gates
@@ -27,13 +33,15 @@ from actc.approx.thresholds import Thresholds, fit_thresholds
 
 Found = FixedFit[Any] | NoForm
 
-FIXED_FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree")
+FIXED_FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree", "polynomial")
 """Names of the forms, as options spell them."""
-SIZED_FORMS = ("thresholds", "pwl", "tree")
+SIZED_FORMS = ("thresholds", "pwl", "tree", "polynomial")
 """Forms that can be asked for with at most so many pieces."""
 DIGIT_FORMS = ("pwl", "tree")
 """Forms whose slopes can be sums of few powers of two."""
 DIGITS = (1, 2, 3)
+DEGREES = (2, 3)
+"""Of polynomials."""
 
 _WIDE_INPUT = 13
 _INPUTS_PER_SEGMENT = 32
@@ -48,12 +56,16 @@ class Variant:
     Attributes:
         form: one of :data:`FIXED_FORMS`.
         digits: most signed digits of a slope; None: any slope, for a multiplier.
+        degree: of polynomials; None for the other forms.
     """
 
     form: str
     digits: int | None = None
+    degree: int | None = None
 
     def __str__(self) -> str:
+        if self.degree is not None:
+            return f"{self.form}, degree {self.degree}"
         if self.form not in DIGIT_FORMS:
             return self.form
         if self.digits is None:
@@ -76,26 +88,37 @@ class Candidate:
     seconds: float
 
 
-def variants(digits: int | None = None) -> tuple[Variant, ...]:
+def variants(digits: int | None = None, degree: int | None = None) -> tuple[Variant, ...]:
     """All forms with all their parameters, quick ones first.
 
     Args:
-        digits: 1..3, of the slopes of all forms that have slopes; None: multipliers,
-            and each number of digits.
+        digits: 1..3, of the slopes of lines and trees; None: multipliers, and each
+            number of digits.
+        degree: 2 or 3, of polynomials; None: both.
     """
     counts: tuple[int | None, ...] = (None, *DIGITS) if digits is None else (digits,)
-    return tuple(
-        Variant(form, count)
-        for form in FIXED_FORMS
-        for count in (counts if form in DIGIT_FORMS else (None,))
-    )
+    found = []
+    for form in FIXED_FORMS:
+        if form in DIGIT_FORMS:
+            found += [Variant(form, count) for count in counts]
+        elif form == "polynomial":
+            found += [Variant(form, None, d) for d in DEGREES if degree in (None, d)]
+        else:
+            found.append(Variant(form))
+    return tuple(found)
 
 
-def candidates(gates: Gates, wanted: Sequence[Variant]) -> Iterator[Candidate]:
+def candidates(
+    gates: Gates, wanted: Sequence[Variant], *, thorough: bool = False
+) -> Iterator[Candidate]:
     """Fit each variant with the fewest pieces within the gates, when asked for the next.
 
     Tables hold the nearest admissible codes. Steps, lines and leaves are as few as
     their kind allows; bipartite tables are the smallest of those searched.
+
+    Args:
+        thorough: search the truncations and the shift of polynomials, which can take a
+            minute for 16 bits; otherwise ``t**k`` keeps twice the input's bits.
     """
     segments: dict[str, int] = {}
 
@@ -103,6 +126,8 @@ def candidates(gates: Gates, wanted: Sequence[Variant]) -> Iterator[Candidate]:
         reason = _senseless(gates.input, segments.get(variant.form, 0))
         if variant.digits is not None and reason:
             return NoForm(reason)
+        if variant.degree is not None:
+            return _polynomial(gates, variant.degree, thorough)
         found = _FITTERS[variant.form](gates, variant)
         if variant.digits is None and isinstance(found, FixedFit):
             segments[variant.form] = pieces(found.form)
@@ -119,6 +144,8 @@ def candidates_of_size(
     wanted: Sequence[Variant],
 ) -> Iterator[Candidate]:
     """Fit each variant with the least error of at most `most` pieces, when asked for it.
+
+    Polynomials keep twice the input's bits of ``t**k``.
 
     Raises:
         ModelError, UsageError: as :func:`~actc.approx.gates.make_gates`.
@@ -149,7 +176,7 @@ def pieces(form: FixedForm) -> int:
 
 def piece_name(form: str) -> str:
     """What :func:`pieces` counts in a form of this name."""
-    names = {"thresholds": "levels", "pwl": "segments", "tree": "leaves"}
+    names = {"thresholds": "levels", "pwl": "segments", "tree": "leaves", "polynomial": "leaves"}
     return names.get(form, "entries")
 
 
@@ -193,6 +220,26 @@ def _leaves_of_size(
     return fit_segment_tree(_own_gates(f, least), digits=variant.digits)
 
 
+def _polynomial(gates: Gates, degree: int, thorough: bool) -> Found:
+    if thorough:
+        return fit_polynomial(gates, degree)
+    shift = min(2 * gates.input.bits, widest_polynomial_shift(gates))
+    cuts = fine_truncations(gates, degree, shift)
+    return fit_polynomial(gates, degree, truncations=cuts, shift=shift)
+
+
+def _polynomials_of_size(
+    f: ScalarFunction, input: FixedPoint, output: FixedPoint, most: int, variant: Variant
+) -> Found:
+    assert variant.degree is not None
+    gates = make_gates(f, input, output, "faithful")
+    shift = min(2 * input.bits, widest_polynomial_shift(gates))
+    cuts = fine_truncations(gates, variant.degree, shift)
+    return fit_polynomial_leaves(
+        f, input, output, most, variant.degree, truncations=cuts, shift=shift
+    )
+
+
 def _own_gates(f: ScalarFunction, fit: FixedFit[Any]) -> Gates:
     """Gates of a fit's own error: within them the least shift needs no more pieces."""
     error = float(np.nextafter(fit.max_error, np.inf))  # the distances are rounded themselves
@@ -209,4 +256,9 @@ _FITTERS: dict[str, Callable[[Gates, Variant], Found]] = {
 }
 _SIZED_FITTERS: dict[
     str, Callable[[ScalarFunction, FixedPoint, FixedPoint, int, Variant], Found]
-] = {"thresholds": _steps_of_size, "pwl": _lines_of_size, "tree": _leaves_of_size}
+] = {
+    "thresholds": _steps_of_size,
+    "pwl": _lines_of_size,
+    "tree": _leaves_of_size,
+    "polynomial": _polynomials_of_size,
+}

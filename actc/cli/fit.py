@@ -44,7 +44,7 @@ def run(
         typer.Option(
             metavar="FORM",
             help="auto, pwl or table; without formats also pwl-continuous, with formats also "
-            "compressed, bipartite, thresholds or tree",
+            "compressed, bipartite, thresholds, tree or polynomial",
         ),
     ] = "auto",
     segments: Annotated[
@@ -60,6 +60,9 @@ def run(
     digits: Annotated[
         int | None,
         typer.Option(metavar="1|2|3", help="slopes of so many signed digits; no multiplier"),
+    ] = None,
+    degree: Annotated[
+        int | None, typer.Option(metavar="2|3", help="degree of --form polynomial")
     ] = None,
     device: Annotated[
         str | None,
@@ -96,6 +99,7 @@ def run(
             max_error=max_error,
             ulp=ulp,
             digits=digits,
+            degree=degree,
             device=device,
             plot=plot,
             emit=emit,
@@ -153,10 +157,9 @@ def _structured_view(found: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _asked(found: Mapping[str, Any]) -> str:
-    least = found["certificate"].get("least")
-    if least is not None:
-        return f"the least error of at most {least['pieces']} pieces"
     objective = found["objective"]
+    if objective == "least_error":
+        return f"the least error of at most {found['most_segments']} pieces"
     if isinstance(objective, float):
         return f"an error of at most {objective:g}, over every input"
     words = {"correctly_rounded": "correctly rounded (0.5 ulp)", "faithful": "faithful (1 ulp)"}
