@@ -152,9 +152,11 @@ def fitted(gates: Gates, forms: Sequence[Variant]) -> list[tuple[Variant, FixedF
 
 
 def wanted(bits: int) -> tuple[Variant, ...]:
-    """The forms that are fitted: at 16 bits only those that are not large tables."""
-    large = ("table", "compressed", "thresholds")
-    return tuple(v for v in variants() if bits < 16 or v.form not in large)
+    """The forms that are fitted: no polynomials, which want hard multipliers; at 16 bits
+    only those that are not large tables.
+    """
+    out = ("polynomial",) if bits < 16 else ("polynomial", "table", "compressed", "thresholds")
+    return tuple(variant for variant in variants() if variant.form not in out)
 
 
 def choice(key: Key, variant: Variant, fit: FixedFit[Any]) -> Choice:
