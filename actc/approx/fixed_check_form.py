@@ -252,7 +252,8 @@ def _shifted(terms: list[tuple[Integers, Integers]], shift: int) -> Integers:
     total = terms[0][0] * terms[0][1]
     for one, other in terms[1:]:
         total = total + one * other
-    return np.clip(total // 2**shift, -(2**40), 2**40).astype(np.int64)
+    shifted: Integers = np.clip(total // 2**shift, -(2**40), 2**40).astype(np.int64)
+    return shifted
 
 
 def _breaks(value: object, what: str, count: int, input: Format) -> Integers:
