@@ -5,8 +5,9 @@ measurements and the coefficients that are fitted to them are what `actc.cost` s
 `--report` measures nothing and prints how well the estimates agree with the measurements of
 functions that the fit never saw; both write that table into docs/cost.md.
 
-Measurements are kept in .cache/cost, one JSON line each, by a digest of the Verilog, the
-family and the version of yosys: a run that was ended goes on where it stopped.
+Measurements are kept in .cache/cost, one JSON line each, by a digest of the unit's graph and
+the family: a run that was ended goes on where it stopped. Delete them to measure with another
+version of yosys.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS, Features
 from actc.cost.model import COEFFICIENTS, TARGETS, predict, unit_features
 from actc.errors import ToolFailed
 from actc.targets.fpga.families import FAMILIES
+from actc.targets.fpga.hdl import Module, write_verilog
 from actc.targets.fpga.synthesis import Source, synthesize_all
-from actc.targets.fpga.units import UnitOptions, unit_verilog
+from actc.targets.fpga.units import UnitOptions, unit_module
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "actc" / "cost" / "data"
@@ -80,6 +82,8 @@ HELD_OUT = (
     "HermiteBasis",
 )
 """Functions of all shapes; those held out are never fitted."""
+FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree")
+"""Forms that are measured."""
 MEASUREMENTS = "measurements.jsonl"
 FEWEST_TO_CHOOSE = 6
 """Forms of a function that make a choice between them worth judging."""
@@ -112,14 +116,22 @@ class Unit:
         """Whether the fit must not see it."""
         return self.function in HELD_OUT
 
-    def verilog(self, name: str) -> str:
+    def module(self, name: str = "unit") -> Module:
         """What is synthesized."""
-        return unit_verilog(self.form, name, self.options)
+        return unit_module(self.form, name, self.options)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """By which its measurements are found again."""
-        text = self.verilog("unit") + ("dsp" if self.dsp else "")
+        """By which its measurements are found again: of its graph, whatever its Verilog."""
+        module = self.module()
+        wires = module.wires()
+        place = {wire.index: number for number, wire in enumerate(wires)}
+        lines = [
+            f"{wire.operator!r} {[place[operand.index] for operand in wire.operands]}"
+            for wire in wires
+        ]
+        lines += [f"{place[out.wire.index]} {out.width}" for out in module.outputs]
+        text = "\n".join([*lines, str(self.dsp)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -165,7 +177,7 @@ def _units(
     some: tuple[int, int] = (0, 1),
 ) -> Iterator[Unit]:
     """Units of the forms called `only`, or of every n-th form: `some` = (offset, n)."""
-    wanted = [v for v in variants() if not only or v.form in only]
+    wanted = [v for v in variants() if v.form in (only or FORMS)]
     wanted = [v for place, v in enumerate(wanted) if (place + some[0]) % some[1] == 0]
     objective: Objective = "correctly_rounded" if only else "faithful"
     for title, form in _forms(function, bits, output_bits, objective, tuple(wanted)):
@@ -240,7 +252,9 @@ def _measure_batch(
     batch: list[tuple[str, Unit]], family: str, dsp: bool, known: dict[Any, Any]
 ) -> int:
     start = time.monotonic()
-    sources = [Source(unit.verilog(f"u{digest}"), f"u{digest}") for digest, unit in batch]
+    sources = [
+        Source(write_verilog(unit.module(f"u{digest}")), f"u{digest}") for digest, unit in batch
+    ]
     try:
         results = synthesize_all(sources, family, dsp=dsp)
     except ToolFailed as problem:
@@ -371,25 +385,24 @@ def report(units: Sequence[Unit], known: dict[Any, Any], weights: dict[str, Any]
             errors = [one.error for one in rows if form in ("", one.form)]
             cells.append(_spread(errors))
         lines.append(f"| {form or '**all**'} | " + " | ".join(cells) + " |")
-    levels, costs = [], []
-    for rows in found.values():
-        away = np.abs([one.levels for one in rows])
-        levels.append(f"{np.median(away):.0f} / {np.quantile(away, 0.9):.0f}")
-        regret = regrets(rows)
-        costs.append(f"{_percent(regret, 0.5)} / {_percent(regret, 0.9)} ({len(regret)})")
-    lines.append("| depth, levels away | " + " | ".join(levels) + " |")
-    lines.append("| regret of the choice | " + " | ".join(costs) + " |")
+    away = [[abs(one.levels) for one in rows] for rows in found.values()]
+    lines.append("| depth, levels away | " + " | ".join(map(_levels, away)) + " |")
+    regret = [_spread(regrets(rows)) for rows in found.values()]
+    lines.append("| regret of the choice | " + " | ".join(regret) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _levels(away: Sequence[int]) -> str:
+    if not away:
+        return "-"
+    return f"{np.median(away):.0f} / {np.quantile(away, 0.9):.0f} ({len(away)})"
 
 
 def _spread(errors: Sequence[float]) -> str:
     if not errors:
         return "-"
-    return f"{_percent(errors, 0.5)} / {_percent(errors, 0.9)} ({len(errors)})"
-
-
-def _percent(values: Sequence[float], quantile: float) -> str:
-    return f"{100 * np.quantile(values, quantile):.0f} %"
+    middle, high = (f"{100 * np.quantile(errors, quantile):.0f} %" for quantile in (0.5, 0.9))
+    return f"{middle} / {high} ({len(errors)})"
 
 
 def _say(text: str, *, error: bool = False) -> None:

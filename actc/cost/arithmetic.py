@@ -170,6 +170,9 @@ def _source(wire: Wire, bit: int) -> tuple[int, int]:
         return _source(wire.operands[0], bit + kind.amount)
     if isinstance(kind, op.Bits):
         return _source(wire.operands[0], bit + kind.low)
-    if isinstance(kind, (op.Invert, op.Narrow)):
+    if isinstance(kind, op.Narrow):
         return _source(wire.operands[0], bit)
+    if isinstance(kind, op.Invert):
+        found = _source(wire.operands[0], bit)
+        return (-1, 1 - found[1]) if found in _CONSTANTS else found
     return wire.index, bit

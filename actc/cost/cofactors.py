@@ -24,14 +24,14 @@ _WORD = 16
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The distinct cofactors of `variables` variables that depend on the first of them.
+    """The distinct cofactors of `variables` variables, without constants and variables.
 
     Attributes:
         variables: the last so many inputs are free.
         muxes: neither of the two halves is constant, or the complement of the other.
         gates: one half is constant.
         exclusives: each half is the complement of the other.
-        kept: cofactors of fewer variables that are among those of this level too.
+        kept: both halves are equal.
     """
 
     variables: int
@@ -42,7 +42,7 @@ class Level:
 
     @property
     def functions(self) -> int:
-        """All distinct functions of this level but constants and single variables."""
+        """All of them."""
         return self.muxes + self.gates + self.exclusives + self.kept
 
 
@@ -72,9 +72,10 @@ def without_idle_inputs(table: TruthTable) -> tuple[TruthTable, tuple[int, ...]]
 
 def levels(table: TruthTable) -> list[Level]:
     """The distinct cofactors of 1, 2, ... all variables, last inputs first."""
+    start = np.zeros(1, np.bool_)
     if table.shape[1] <= _WORD:
-        found, _ = _fold(_Functions(np.zeros(table.shape, np.int64), table.astype(np.int64)))
-        return found
+        constants = np.zeros(table.shape, np.int64)
+        return _fold(_Functions(constants, table.astype(np.int64), start))[0]
     # the last levels repeat themselves most: fold each distinct word once
     words = np.packbits(table.reshape(len(table), -1, _WORD), axis=-1).view(">u2")[..., 0]
     place = np.zeros(1 << _WORD, np.int64)
@@ -82,17 +83,23 @@ def levels(table: TruthTable) -> list[Level]:
     distinct = np.flatnonzero(place)
     place[distinct] = np.arange(len(distinct))
     bits = (distinct[:, None] >> np.arange(_WORD - 1, -1, -1)) & 1
-    found, folded = _fold(_Functions(np.zeros(bits.shape, np.int64), bits))
-    where = place[words]
-    rest, _ = _fold(_Functions(folded.classes[where, 0], folded.complements[where, 0]), len(found))
-    return found + rest
+    found, folded = _fold(_Functions(np.zeros(bits.shape, np.int64), bits, start))
+    classes, complements = (part[place[words], 0] for part in folded[:2])
+    return found + _fold(_Functions(classes, complements, folded.variables), len(found))[0]
 
 
 class _Functions(NamedTuple):
-    """Functions as a class, of which 0 is the constant, and whether it is its complement."""
+    """Functions, each as its class and whether it is the complement of the class.
+
+    Attributes:
+        classes: int64; 0 is the constant.
+        complements: int64 of the same shape, 0 or 1.
+        variables: bool [classes], whether the class is a single variable.
+    """
 
     classes: npt.NDArray[np.int64]
     complements: npt.NDArray[np.int64]
+    variables: npt.NDArray[np.bool_]
 
 
 def _fold(functions: _Functions, variables: int = 0) -> tuple[list[Level], _Functions]:
@@ -103,26 +110,31 @@ def _fold(functions: _Functions, variables: int = 0) -> tuple[list[Level], _Func
         complements = functions.complements[:, 0::2]
         differ = complements ^ functions.complements[:, 1::2]
         # functions of fewer variables have negative keys, the constant -1
-        count = int(functions.classes.max()) + 1
+        count = len(functions.variables)
         keys = np.where((low == high) & (differ == 0), -1 - low, (low * count + high) * 2 + differ)
         distinct, places = np.unique(np.append(keys, -1), return_inverse=True)
-        constant = int(places[-1])
+        level, single = _level(variables + 1, distinct, functions.variables)
         # the constant's place and the first one change roles
         names = np.arange(len(distinct))
+        constant = int(places[-1])
         names[[0, constant]] = constant, 0
-        functions = _Functions(names[places[:-1]].reshape(keys.shape), complements)
         variables += 1
-        found.append(_level(variables, distinct, count))
+        functions = _Functions(names[places[:-1]].reshape(keys.shape), complements, single[names])
+        found.append(level)
     return found, functions
 
 
-def _level(variables: int, keys: npt.NDArray[np.int64], count: int) -> Level:
-    """Count the kinds of the distinct functions of a level."""
-    kept = int(np.count_nonzero(keys < -1))
-    pairs = keys[keys >= 0] // 2
-    low, high = pairs // count, pairs % count
-    single = (low == 0) & (high == 0)
-    exclusives = int(np.count_nonzero((low == high) & ~single))
-    gates = int(np.count_nonzero((low == 0) ^ (high == 0)))
-    muxes = len(pairs) - int(np.count_nonzero(single)) - exclusives - gates
-    return Level(variables, muxes, gates, exclusives, kept)
+def _level(
+    variables: int, keys: npt.NDArray[np.int64], single: npt.NDArray[np.bool_]
+) -> tuple[Level, npt.NDArray[np.bool_]]:
+    """Count the kinds of the distinct functions of a level; and which are variables."""
+    old = keys < 0
+    low, high = np.divmod(np.maximum(keys, 0) // 2, len(single))
+    before = single[np.clip(-1 - keys, 0, len(single) - 1)]
+    new_single = np.where(old, before, (low == 0) & (high == 0))
+    exclusives = ~old & ~new_single & (low == high)
+    gates = ~old & ((low == 0) ^ (high == 0))
+    muxes = ~old & ~new_single & ~exclusives & ~gates
+    kept = old & (keys < -1) & ~new_single
+    counts = (int(np.count_nonzero(kind)) for kind in (muxes, gates, exclusives, kept))
+    return Level(variables, *counts), new_single

@@ -43,7 +43,7 @@ DATAPATH_FEATURES = (
 FEATURES = (*TABLE_FEATURES, *SEARCH_FEATURES, *DATAPATH_FEATURES, "constant")
 DEPTH_FEATURES = ("table_inputs", "tables", "chains", "compressors", "selects")
 
-Group = Literal["table", "search", "arithmetic"]
+Group = Literal["logic", "arithmetic"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 Path = npt.NDArray[np.float64]
@@ -73,9 +73,7 @@ class Features:
     @property
     def group(self) -> Group:
         """What the unit consists of, which decides about the coefficients."""
-        if any(self.area[name] for name in DATAPATH_FEATURES):
-            return "arithmetic"
-        return "search" if self.area["choices"] else "table"
+        return "arithmetic" if any(self.area[name] for name in DATAPATH_FEATURES) else "logic"
 
 
 def features(module: Module, outputs: Values, lut_inputs: int, *, dsp: bool = False) -> Features:

@@ -22,7 +22,7 @@ class Kind(Enum):
     """What a wire costs.
 
     DATA: bits of the input, perhaps inverted; nothing. LOGIC: a truth table, where it
-    meets other kinds. ARITHMETIC: by operator.
+    meets other kinds. ARITHMETIC: by operator, memories and registers included.
     """
 
     DATA = "data"
@@ -46,7 +46,9 @@ def _kind(wire: Wire, operands: list[Kind]) -> Kind:
         worst = kind if kind is Kind.LOGIC else worst
     if isinstance(wire.operator, (op.Input, op.Constant, *WIRING)) or _inverts(wire):
         return worst
-    if isinstance(wire.operator, (op.Lookup, op.Reaches, op.Logic)):
+    if isinstance(wire.operator, op.Lookup):
+        return Kind.ARITHMETIC if wire.operator.memory else Kind.LOGIC
+    if isinstance(wire.operator, (op.Reaches, op.Logic)):
         return Kind.LOGIC
     if isinstance(wire.operator, op.Compare) and wire.operator.kind in ("==", "!="):
         return Kind.LOGIC

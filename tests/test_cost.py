@@ -1,0 +1,328 @@
+"""The cost model: its counts, its data, and how near it comes to fresh synthesis."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fixed_point_units import unit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actc.approx.bipartite import fit_bipartite
+from actc.approx.compressed_table import fit_compressed_table
+from actc.approx.dyadic import fit_segment_tree
+from actc.approx.fixed_point import FixedPoint
+from actc.approx.fixed_table import FixedTable, fit_fixed_table
+from actc.approx.gates import FixedForm, Gates, NoForm
+from actc.approx.signed_digits import fit_integer_lines
+from actc.approx.thresholds import fit_thresholds
+from actc.cost import FAMILIES, Cost, estimate
+from actc.cost.arithmetic import collect_sum, select_tables, trailing_zeros
+from actc.cost.cofactors import levels, truth_table, without_idle_inputs
+from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS
+from actc.cost.logic import tabulate
+from actc.cost.model import TARGETS, coefficients, unit_features
+from actc.errors import UsageError
+from actc.targets.fpga.families import find_family
+from actc.targets.fpga.hdl import Graph, Module, Output, Range
+from actc.targets.fpga.synthesis import synthesize
+from actc.targets.fpga.units import UnitOptions, unit_verilog
+
+needs_yosys = pytest.mark.skipif(
+    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
+)
+
+HELD_OUT = "Sigmoid"  # tools/cost_data.py never fits to it
+
+
+def forms(gates: Gates) -> dict[str, FixedForm]:
+    found: dict[str, FixedForm] = {
+        "table": fit_fixed_table(gates).form,
+        "compressed": fit_compressed_table(gates).form,
+        "thresholds": fit_thresholds(gates).form,
+        "lines": fit_integer_lines(gates).form,
+        "digits": fit_integer_lines(gates, digits=2).form,
+        "tree": fit_segment_tree(gates).form,
+    }
+    bipartite = fit_bipartite(gates)
+    assert not isinstance(bipartite, NoForm)
+    return found | {"bipartite": bipartite.form}
+
+
+def plain(
+    function: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]], bits: int
+) -> FixedTable:
+    x = np.arange(1 << bits)
+    return FixedTable(FixedPoint(False, bits, 0), FixedPoint(False, 16, 0), function(x))
+
+
+# --- counting -----------------------------------------------------------------------
+
+
+tables = st.integers(1, 5).flatmap(
+    lambda inputs: st.lists(
+        st.lists(st.integers(0, 1), min_size=1 << inputs, max_size=1 << inputs),
+        min_size=1,
+        max_size=3,
+    )
+)
+
+
+def canonical(function: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 - bit for bit in function) if function[0] else function
+
+
+def single_variable(function: tuple[int, ...]) -> bool:
+    places = range(len(function).bit_length() - 1)
+    variables = [tuple(i >> place & 1 for i in range(len(function))) for place in places]
+    return canonical(function) in variables
+
+
+@given(tables)
+def test_levels_are_the_distinct_cofactors(rows: list[list[int]]) -> None:
+    table = np.array(rows, np.uint8)
+    found = levels(table)
+    for variables, level in enumerate(found, 1):
+        size = 1 << variables
+        cofactors = {
+            canonical(tuple(row[start : start + size]))
+            for row in rows
+            for start in range(0, len(row), size)
+        }
+        kinds = {"muxes": 0, "gates": 0, "exclusives": 0, "kept": 0, "none": 0}
+        for function in cofactors:
+            low, high = function[: size // 2], function[size // 2 :]
+            constant = [len(set(half)) == 1 for half in (low, high)]
+            if all(constant) or single_variable(function):
+                kinds["none"] += 1
+            elif low == high:
+                kinds["kept"] += 1
+            elif canonical(low) == canonical(high):
+                kinds["exclusives"] += 1
+            else:
+                kinds["gates" if any(constant) else "muxes"] += 1
+        assert level.variables == variables
+        assert (level.muxes, level.gates) == (kinds["muxes"], kinds["gates"])
+        assert (level.exclusives, level.kept) == (kinds["exclusives"], kinds["kept"])
+
+
+@given(tables)
+def test_idle_inputs_are_those_that_change_nothing(rows: list[list[int]]) -> None:
+    table = np.array(rows, np.uint8)
+    inputs = table.shape[1].bit_length() - 1
+    cube = table.reshape(-1, *[2] * inputs)
+    used = [
+        place for place in range(inputs) if np.any(np.diff(cube.astype(int), axis=inputs - place))
+    ]
+    small, places = without_idle_inputs(table)
+    assert places == tuple(used)
+    assert small.shape == (len(rows), 1 << len(used))
+    index = np.zeros(table.shape[1], int)
+    for position, place in enumerate(used):
+        index |= (np.arange(table.shape[1]) >> place & 1) << position
+    assert np.array_equal(small[:, index], table)
+
+
+def test_a_large_table_folds_like_its_parts() -> None:
+    rng = np.random.default_rng(3)
+    table = truth_table(rng.integers(0, 4, 64), 2)
+    six = levels(table)
+    # two more inputs that choose between copies add no function
+    eight = levels(np.tile(table, 4))
+    assert eight[:6] == six
+    assert all(level.muxes + level.gates + level.exclusives == 0 for level in eight[6:])
+
+
+def test_values_of_logic_follow_the_bits_of_the_input() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(-4, 3))
+    flag = (x.bits(0, 3)).reaches(5)
+    found = tabulate(Module("m", (x,), (Output("y", flag, 1),)), [x, flag])
+    assert found[x.index].tolist() == [0, 1, 2, 3, -4, -3, -2, -1]
+    assert found[flag.index].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_a_sum_is_one_adder_behind_compressors() -> None:
+    graph = Graph()
+    a, b, c = (graph.input(name, Range(0, 15)) for name in "abc")
+    total = (a << 2) + b + c
+    readers = Counter({w.index: 1 for w in graph.wires})
+    found, inside = collect_sum(total, readers)
+    assert len(found.rows) == 3
+    assert len(inside) == 2
+    assert found.compressor_bits(2) == 4
+    assert found.adder_bits == total.width
+    assert trailing_zeros(a << 2) == 2
+    assert collect_sum((a << 2) + b, readers)[0].adder_bits == ((a << 2) + b).width - 2
+
+
+def test_selections_count_the_inputs_of_each_bit() -> None:
+    graph = Graph()
+    x, k = graph.input("x", Range(0, 15)), graph.input("k", Range(0, 3))
+    chosen = graph.select(k, [0, x, x << 1, ~x])
+    # two bits of the index and one or two bits of x: one table of four inputs a bit
+    assert select_tables(chosen, 4) == chosen.width
+    wide = graph.select(k, [x, x << 1, x << 2, x << 3])
+    assert select_tables(wide, 4) > wide.width
+
+
+# --- estimates ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_form_has_a_cost(family: str) -> None:
+    for form in forms(unit("GELU", 8, "faithful")).values():
+        cost = estimate(form, family)
+        assert cost == estimate(form, family)
+        assert cost.luts > 0 or cost.carries > 0
+        assert 0 < cost.logic_cells == cost.total
+        assert 1 <= cost.depth <= 20
+        assert Cost(**cost.to_json()) == cost
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_more_entries_cost_more(family: str) -> None:
+    totals = [
+        estimate(fit_fixed_table(unit("Tanh", bits, "faithful")).form, family).total
+        for bits in (6, 8, 10, 12)
+    ]
+    assert all(small < large for small, large in itertools.pairwise(totals))
+    assert 8 * totals[0] < totals[-1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tighter_bounds_cost_more(family: str) -> None:
+    exact, faithful = (
+        estimate(fit_segment_tree(unit("GELU", 10, objective)).form, family)
+        for objective in ("correctly_rounded", "faithful")
+    )
+    assert exact.total > faithful.total
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_wires_cost_next_to_nothing(family: str) -> None:
+    assert estimate(plain(lambda x: x << 3, 8), family).total <= 4
+
+
+def test_hard_multipliers_are_counted_by_their_tiles() -> None:
+    form = fit_segment_tree(unit("Sigmoid", 12, "correctly_rounded")).form
+    options = UnitOptions(multiplier="multiply")
+    for name, family in FAMILIES.items():
+        soft, hard = estimate(form, name, options), estimate(form, name, options, dsp=True)
+        assert (soft.dsps, hard.dsps) == (0, 1)
+        assert hard.logic_cells < soft.logic_cells
+        assert hard.total == hard.logic_cells + family.dsp_rate
+
+
+def test_memories_are_counted_by_their_shapes() -> None:
+    options = UnitOptions(lookup="memory")
+    rng = np.random.default_rng(0)
+    table = plain(lambda x: rng.integers(0, 1 << 16, len(x)), 12)
+    # 4096 x 16 bits: 16 memories of 4 kbit, 4 of 16 kbit
+    expected = {"ice40": 16, "ecp5": 4, "gowin": 4, "xc7": 4}
+    for name, family in FAMILIES.items():
+        cost = estimate(table, name, options)
+        assert cost.brams == expected[name]
+        assert cost.total == cost.logic_cells + cost.brams * family.bram_rate
+        assert cost.logic_cells < estimate(table, name).logic_cells / 100
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        estimate(plain(lambda x: x, 4), "virtex")
+    assert caught.value.diagnostics[0].code == "ACT0530"
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_inverted_outputs_cost_the_same(seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 1 << 16, 64)
+    first, second = (
+        unit_features(plain(lambda x, v=v: v, 6), find_family("ice40"))  # type: ignore[misc]
+        for v in (values, values ^ 0xFFFF)
+    )
+    assert first == second
+
+
+def test_estimates_are_quick() -> None:
+    form = forms(unit("GELU", 12, "faithful"))["table"]
+    estimate(form, "ice40")
+    start = time.process_time()
+    estimate(form, "ice40")
+    # 15 ms on an idle machine
+    assert time.process_time() - start < 0.3
+
+
+# --- data ---------------------------------------------------------------------------
+
+
+def test_coefficients_are_complete_and_not_negative() -> None:
+    found = coefficients()
+    assert set(found) == set(FAMILIES)
+    for groups in found.values():
+        assert set(groups) == set(GROUPS)
+        for targets in groups.values():
+            assert set(targets) == set(TARGETS)
+            for target, weights in targets.items():
+                known = DEPTH_FEATURES if target == "depth" else FEATURES
+                assert set(weights) <= set(known)
+                assert all(weight > 0 for weight in weights.values())
+        assert groups["arithmetic"]["logic_cells"]["adder_bits"] > 0
+
+
+def measurements() -> list[dict[str, Any]]:
+    path = resources.files("actc.cost").joinpath("data/measurements.jsonl")
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_measurements_agree_with_themselves() -> None:
+    rows = measurements()
+    assert len({(row["digest"], row["family"]) for row in rows}) == len(rows)
+    assert len({row["tool"] for row in rows}) == 1
+    for row in rows:
+        family = FAMILIES[row["family"]]
+        assert row["total"] == row["logic_cells"] + row["dsps"] * family.dsp_rate
+        assert row["logic_cells"] >= row["luts"]
+
+
+@needs_yosys
+@pytest.mark.parametrize("name", ["table", "digits", "bipartite"])
+def test_fresh_synthesis_is_near_the_estimate(name: str) -> None:
+    near(HELD_OUT, 7, name, "ice40")
+
+
+@pytest.mark.slow
+@needs_yosys
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["table", "thresholds", "lines", "tree"])
+def test_fresh_synthesis_of_all_families(family: str, name: str) -> None:
+    near(HELD_OUT, 9, name, family)
+
+
+def near(function: str, bits: int, name: str, family: str) -> None:
+    """A unit of widths and functions that the fit never saw costs as estimated."""
+    form = forms(unit(function, bits, "faithful"))[name]
+    measured = synthesize(unit_verilog(form, "unit"), "unit", family)
+    estimated = estimate(form, family)
+    assert measured.total / 1.5 < estimated.total < 1.5 * measured.total
+    assert abs(measured.depth - estimated.depth) <= 3
+
+
+@pytest.mark.slow
+@needs_yosys
+@pytest.mark.parametrize("family", FAMILIES)
+def test_memories_are_what_yosys_takes(family: str) -> None:
+    form = fit_fixed_table(unit("Tanh", 12, "faithful")).form
+    options = UnitOptions(lookup="memory")
+    measured = synthesize(unit_verilog(form, "unit", options), "unit", family)
+    assert measured.brams == estimate(form, family, options).brams
