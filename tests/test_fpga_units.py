@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,14 @@ from actc.targets.fpga.hdl import evaluate
 from actc.targets.fpga.simulation import simulate_unit, simulate_units
 from actc.targets.fpga.units import UnitOptions, unit_module, unit_verilog
 from actc.targets.fpga.units.datapath import Constants
-from actc.targets.fpga.units.terms import Term, digit_terms, radix_4_terms
+from actc.targets.fpga.units.terms import (
+    NOTHING,
+    Digit,
+    Term,
+    digit_terms,
+    fewest_added,
+    radix_4_terms,
+)
 from actc.targets.fpga.units.windows import Window, narrowest_window
 
 needs_iverilog = pytest.mark.skipif(
@@ -202,7 +210,7 @@ def test_units_of_16_bits() -> None:
 
 # -- parts -------------------------------------------------------------------------------
 
-slopes = st.lists(st.integers(-300, 300), min_size=1, max_size=9)
+slopes = st.lists(st.integers(-300, 300) | st.integers(-(1 << 30), 1 << 30), min_size=1, max_size=9)
 
 
 @given(slopes)
@@ -216,6 +224,26 @@ def test_terms_sum_to_the_slopes(column: list[int]) -> None:
     assert sums(radix_4_terms(column)) == column
     assert len(digit_terms(column)) == max(map(digit_count, column))
     assert all(len(term.options) <= 4 for term in radix_4_terms(column))
+
+
+some_digits = st.builds(Digit, st.sampled_from([-1, 1]), st.integers(0, 3)) | st.just(NOTHING)
+
+
+@given(st.integers(1, 5).flatmap(lambda n: st.tuples(
+    st.lists(some_digits, min_size=n, max_size=n),
+    st.lists(st.frozensets(some_digits), min_size=n, max_size=n),
+)))  # fmt: skip
+def test_digits_stand_where_they_add_the_fewest_options(
+    case: tuple[list[Digit], list[frozenset[Digit]]],
+) -> None:
+    digits, options = case
+
+    def added(order: Sequence[Digit]) -> int:
+        return sum(digit not in known for digit, known in zip(order, options, strict=True))
+
+    found = fewest_added(digits, options)
+    assert sorted(found) == sorted(digits)
+    assert added(found) == min(added(order) for order in itertools.permutations(digits))
 
 
 @given(st.data(), st.integers(1, 6))

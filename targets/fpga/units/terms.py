@@ -7,10 +7,12 @@ own: the rest is a constant of the segment.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from actc.targets.fpga.hdl import Wire
 from actc.targets.fpga.units.options import Multiplier
@@ -85,11 +87,18 @@ def _shifted(t: Wire, digit: Digit) -> Wire | int:
 
 def terms(column: Sequence[int], multiplier: Multiplier) -> list[Term]:
     """Terms whose sums are the coefficients of `column`, as the option asks for."""
-    digits, radix_4 = digit_terms(column), radix_4_terms(column)
-    if multiplier != "auto":
-        return digits if multiplier == "digits" else radix_4
-    few = len(digits) <= _MOST_DIGITS and 2 * len(digits) < len(radix_4)
-    return digits if few else radix_4
+    if multiplier == "digits":
+        return digit_terms(column)
+    radix_4 = radix_4_terms(column)
+    count = most_digits(column)
+    if multiplier == "auto" and count <= _MOST_DIGITS and 2 * count < len(radix_4):
+        return digit_terms(column)
+    return radix_4
+
+
+def most_digits(column: Sequence[int]) -> int:
+    """The most signed digits of a coefficient."""
+    return max(len(signed_digits(coefficient)) for coefficient in column)
 
 
 def signed_digits(slope: int) -> list[Digit]:
@@ -110,25 +119,31 @@ def digit_terms(slopes: Sequence[int]) -> list[Term]:
     """As many terms as the slopes have signed digits at most, with few options each.
 
     Digits may stand in any term. Slopes with the most digits choose first; each takes
-    the order that adds the fewest options.
+    an order that adds the fewest options (an assignment problem), and of these one
+    that keeps its digits close to their rank.
     """
     forms = [signed_digits(slope) for slope in slopes]
     count = max(map(len, forms))
     options: list[set[Digit]] = [set() for _ in range(count)]
-    chosen: dict[int, tuple[Digit, ...]] = {}
+    chosen: dict[int, list[Digit]] = {}
     for k in sorted(range(len(forms)), key=lambda k: -len(forms[k])):
         padded = forms[k] + [NOTHING] * (count - len(forms[k]))
-        orders = itertools.permutations(padded)
-        best = min(orders, key=lambda order: _added(order, options))
-        chosen[k] = best
-        for digit, known in zip(best, options, strict=True):
+        chosen[k] = fewest_added(padded, options)
+        for digit, known in zip(chosen[k], options, strict=True):
             known.add(digit)
     columns = zip(*(chosen[k] for k in range(len(forms))), strict=True)
     return [Term(column) for column in columns]
 
 
-def _added(order: Sequence[Digit], options: Sequence[set[Digit]]) -> int:
-    return sum(digit not in known for digit, known in zip(order, options, strict=True))
+def fewest_added(digits: list[Digit], options: Sequence[Collection[Digit]]) -> list[Digit]:
+    """The digits in the order of the terms that they go to."""
+    count = len(digits)
+    added = [[digit not in known for digit in digits] for known in options]
+    rank = np.arange(count)
+    moved = (rank[:, None] - rank) ** 2
+    # all moves together are less than count**3
+    _, order = linear_sum_assignment(np.array(added).reshape(count, count) * count**3 + moved)
+    return [digits[index] for index in order]
 
 
 def radix_4_terms(slopes: Sequence[int]) -> list[Term]:
