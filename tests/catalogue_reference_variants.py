@@ -140,7 +140,7 @@ GATED: dict[str, Reference] = {
     "AGLU": lambda x, k, n: x * (n * mp.exp(-k * x) + 1) ** (-1 / n),
     "MittagLefflerUnit": half_gate,
     "ASH": lambda x, a, z, m, d: x / (1 + mp.exp(-a * (x - m - z * d))),
-    "HardASH": lambda x, a, z, m, d: x * clip(a * (x - m - z * d) + 3, 0, 6) / 6,
+    "HardASH": lambda x, a, z, m, d: clip(x, 0, 2) * clip(a * (x - m - z * d) + 3, 0, 6) / 6,
     "Dice": lambda x, a, m, d: sig((x - m) / d) * x + (1 - sig((x - m) / d)) * a * x,
     "VeLU": velu,
     "BSiLU": lambda x, a: (x + a) * sig(x) - a / 2,
@@ -221,7 +221,7 @@ RATIONALS: dict[str, Reference] = {
     "RecurrentRational": pade_apart,
     "GroupRational": pade,
     "RationalKAN": lambda x, a0, a1, a2, b1, b2: (
-        power(mp.tanh(x), (a0, a1, a2)) / (1 + b1 * mp.tanh(x) + b2 * mp.tanh(x) ** 2)
+        power(sig(x), (a0, a1, a2)) / (1 + b1 * sig(x) + b2 * sig(x) ** 2)
     ),
     "Cauchy": lambda x, a, b, d: a * x / (x**2 + d**2) + b / (x**2 + d**2),
     "PFLU": lambda x: x * (1 + x / mp.sqrt(1 + x**2)) / 2,
@@ -230,9 +230,10 @@ RATIONALS: dict[str, Reference] = {
     "PolyNorm": lambda x, *a: power(x, a),
     "SLAF": lambda x, *a: power(x, a),
     "HermiteBasis": lambda x, *a: mp.fsum(
-        c * mp.hermite(k, x / mp.sqrt(2)) / mp.sqrt(2**k * mp.factorial(k)) for k, c in enumerate(a)
+        c * mp.hermite(k, x / mp.sqrt(2)) / (mp.sqrt(2) ** k * mp.factorial(k))
+        for k, c in enumerate(a)
     ),
-    "TropicalBasis": lambda x, *a: max(c + k * x for k, c in enumerate(a)),
+    "TropicalBasis": lambda x, *a: max(c + k * x for k, c in enumerate(a)) * mp.sqrt(2) / 3,
     "TropicalRational": lambda x, a0, a1, a2, b0, b1: max(a0, a1 + x, a2 + 2 * x) - max(b0, b1 + x),
     "BSplineKAN": spline_edge,
     "FastKAN": lambda x, *c: mp.fsum(

@@ -72,7 +72,7 @@ ENTRIES = (
         "MexicanHat",
         "2 (1 - x^2) exp(-x^2 / 2) / (sqrt(3) pi^(1/4))",
         _mexican_hat,
-        _WAVKAN,
+        ELEMENTARY,
         aliases=("Ricker",),
     ),
     entry(
@@ -93,7 +93,7 @@ ENTRIES = (
         "ShannonWavelet",
         "sinc(x / 2) cos(3 pi x / 2), sinc(t) = sin(pi t) / (pi t)",
         _shannon,
-        _WAVKAN,
+        ELEMENTARY,
     ),
     entry("Haar", "1 on [0, 1/2), -1 on [1/2, 1), else 0", _haar, ELEMENTARY),
 )

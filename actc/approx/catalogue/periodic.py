@@ -108,7 +108,7 @@ _VARIANTS = (
     ),
     entry(
         "FINER",
-        "sin(omega (1 + |x|) x)",
+        "sin(omega (1 + |x|) x), omega = 30 in the paper's code",
         lambda x, omega: np.sin(omega * (1.0 + np.abs(x)) * x),
         arxiv(
             "Liu et al.",

@@ -23,7 +23,7 @@ _BASES = arxiv(
 
 
 def _hermite(x: Any, a0: Any, a1: Any, a2: Any, a3: Any) -> Any:
-    return a0 + a1 * x + a2 * (x * x - 1.0) / np.sqrt(2.0) + a3 * (x**3 - 3.0 * x) / np.sqrt(6.0)
+    return a0 + a1 * x + a2 * (x * x - 1.0) / 2.0 + a3 * (x**3 - 3.0 * x) / 6.0
 
 
 def _tropical(x: Any, *coefficients: Any) -> Any:
@@ -69,19 +69,19 @@ ENTRIES = (
     ),
     entry(
         "HermiteBasis",
-        "a0 + a1 x + a2 (x^2 - 1) / sqrt(2) + a3 (x^3 - 3 x) / sqrt(6), from ReLU",
+        "a0 + a1 x + a2 (x^2 - 1) / 2 + a3 (x^3 - 3 x) / 6, from ReLU",
         _hermite,
         _BASES,
         Parameter("a0", 0.3989422804014327),
         Parameter("a1", 0.5),
-        Parameter("a2", 0.28209479177387814),
+        Parameter("a2", 0.3989422804014327),
         Parameter("a3", 0.0),
         aliases=("Hermite",),
     ),
     entry(
         "TropicalBasis",
-        "max(a0, a1 + x, a2 + 2 x, a3 + 3 x)",
-        _tropical,
+        "sqrt(2) max(a0, a1 + x, a2 + 2 x, a3 + 3 x) / 3",
+        lambda x, *a: np.sqrt(2.0) / 3.0 * _tropical(x, *a),
         _BASES,
         Parameter("a0", 0.0),
         Parameter("a1", 0.0),

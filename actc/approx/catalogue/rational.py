@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from actc.approx.catalogue.entry import TINY, Parameter, Source, arxiv, entry
+from actc.approx.catalogue.shared import sigmoid
 
 _PFLU = Source(
     "Zhu et al.",
@@ -41,7 +42,7 @@ def _named(numerator: tuple[float, ...], denominator: tuple[float, ...]) -> list
 
 
 def _pade_2_2(x: Any, a0: Any, a1: Any, a2: Any, b1: Any, b2: Any) -> Any:
-    t = np.tanh(x)
+    t = sigmoid(x)
     return polynomial(t, a0, a1, a2) / polynomial(t, 1.0, b1, b2)
 
 
@@ -95,12 +96,15 @@ ENTRIES = (
         "(a0 + ... + a5 x^5) / (1 + |b1 x + ... + b4 x^4|), one per group, from SiLU on [-3, 3]",
         _safe_pade,
         arxiv("Yang and Wang", "Kolmogorov-Arnold Transformer", "2409.10594"),
-        *_named((0.0, 0.5, 0.25, 0.0533, 0.0058, 0.0003), (0.0, 0.1065, 0.0, 0.0006)),
+        *_named(
+            (0.0, 0.5, 0.25, 0.05326628, 0.00580303, 0.0002752),
+            (0.0, 0.10652899, 0.0, 0.00055023),
+        ),
         aliases=("KAT", "GRKAN"),
     ),
     entry(
         "RationalKAN",
-        "(a0 + a1 t + a2 t^2) / (1 + b1 t + b2 t^2), t = tanh(x)",
+        "(a0 + a1 t + a2 t^2) / (1 + b1 t + b2 t^2), t = sigmoid(x)",
         _pade_2_2,
         arxiv("Aghaei", "rKAN: Rational Kolmogorov-Arnold Networks", "2406.14495"),
         Parameter("a0", 0.1),

@@ -45,6 +45,10 @@ def _velu(x: Any, alpha: Any, b1: Any, b2: Any, gamma: Any, mu: Any, s: Any) -> 
     return x * sigmoid(alpha * angle) * (1.0 + gamma * np.tanh(mu * s))
 
 
+def _hard_ash(x: Any, alpha: Any, z: Any, mean: Any, deviation: Any) -> Any:
+    return np.clip(x, 0.0, 2.0) * hard_sigmoid(alpha * (x - mean - z * deviation))
+
+
 def _hard_elish(x: Any) -> Any:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))) * hard_sigmoid(x, 0.5, 0.5)
 
@@ -123,16 +127,16 @@ ENTRIES = (
     ),
     entry(
         "HardASH",
-        "x min(max(alpha (x - mean - z deviation) + 3, 0), 6) / 6; inference form, statistics "
-        "fixed",
-        lambda x, alpha, z, mean, deviation: x * hard_sigmoid(alpha * (x - mean - z * deviation)),
+        "min(max(x, 0), 2) min(max(alpha (x - mean - z deviation) + 3, 0), 6) / 6; inference "
+        "form, statistics fixed",
+        _hard_ash,
         arxiv(
             "Keskinen",
             "Hard ASH: Sparsity and the right optimizer make a continual learner",
             "2404.17651",
         ),
-        Parameter("alpha", 2.0, 0.0),
-        Parameter("z", 0.5),
+        Parameter("alpha", 3.0, 0.0),
+        Parameter("z", 2.3),
         _MEAN,
         _DEVIATION,
     ),
@@ -270,8 +274,8 @@ ENTRIES = (
         "x tanh(beta exp(gamma x))",
         lambda x, beta, gamma: x * np.tanh(beta * np.exp(gamma * x)),
         _TANHSOFT,
-        Parameter("beta", 0.75, 0.0),
-        Parameter("gamma", 0.75, 0.0),
+        Parameter("beta", 0.6, 0.0),
+        Parameter("gamma", 1.0, 0.0),
     ),
     entry(
         "ErfAct",

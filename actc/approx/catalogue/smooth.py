@@ -243,7 +243,8 @@ _VARIANTS = (
     ),
     entry(
         "SAU",
-        "LeakyReLU(alpha) convolved with a normal density of deviation 1 / n",
+        "LeakyReLU(alpha) convolved with a normal density of deviation 1 / n (n = 20000 in the "
+        "paper)",
         _sau,
         arxiv(
             "Biswas et al.",
@@ -308,7 +309,7 @@ _VARIANTS = (
         "x tanh(x / alpha)",
         lambda x, alpha: x * np.tanh(x / alpha),
         _SOFT_MODULUS,
-        Parameter("alpha", 0.5, TINY),
+        Parameter("alpha", 0.01, TINY),
     ),
 )
 
