@@ -31,7 +31,7 @@ from actc.approx.candidates import Variant, candidates, variants
 from actc.approx.catalogue import find
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.gates import FixedForm, Gates, NoForm, Objective, make_gates
-from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS, Features
+from actc.cost.features import AREA_FEATURES, DEPTH_FEATURES, GROUPS, Features
 from actc.cost.model import COEFFICIENTS, TARGETS, predict, unit_features
 from actc.errors import ToolFailed
 from actc.targets.fpga.families import FAMILIES
@@ -87,6 +87,7 @@ FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree")
 MEASUREMENTS = "measurements.jsonl"
 FEWEST_TO_CHOOSE = 6
 """Forms of a function that make a choice between them worth judging."""
+RIDGE = 0.05
 SMALL = 4
 """Costs below count as this much when errors are taken relative to them."""
 BATCH_ENTRIES = 6000
@@ -290,11 +291,16 @@ def fit(units: Sequence[Unit], known: dict[Any, Any], family: str) -> dict[str, 
     rows = [
         (counts, known[unit.digest, family])
         for unit, counts in features_of(units, known, family)
-        if not unit.held_out
+        # hard multipliers swallow adders around them, which says nothing about adders
+        if not unit.held_out and not unit.dsp
     ]
     return {
         group: {
-            target: _coefficients(target, [r for r in rows if r[0].group == group])
+            target: _coefficients(
+                DEPTH_FEATURES if target == "depth" else AREA_FEATURES[group],
+                target,
+                [row for row in rows if row[0].group == group],
+            )
             for target in TARGETS
         }
         for group in GROUPS
@@ -313,15 +319,19 @@ def features_of(
     return list(found.values())
 
 
-def _coefficients(target: str, rows: Sequence[tuple[Features, dict[str, Any]]]) -> dict[str, float]:
+def _coefficients(
+    names: Sequence[str], target: str, rows: Sequence[tuple[Features, dict[str, Any]]]
+) -> dict[str, float]:
     """Non-negative least squares of relative errors; what is 0 is left out."""
-    names = DEPTH_FEATURES if target == "depth" else FEATURES
     counts = np.array(
         [[(r.depth if target == "depth" else r.area)[name] for name in names] for r, _ in rows]
     )
     measured = np.array([row[target] for _, row in rows], float)
     weights = 1 / np.maximum(measured, SMALL)
-    found, _ = nnls(counts * weights[:, None], measured * weights)
+    scaled = counts * weights[:, None]
+    # a little ridge: counts that few units have must not explain these alone
+    ridge = np.diag(RIDGE * np.linalg.norm(scaled, axis=0))
+    found, _ = nnls(np.vstack([scaled, ridge]), np.append(measured * weights, np.zeros(len(names))))
     return {n: round(float(c), 4) for n, c in zip(names, found, strict=True) if c > 5e-5}
 
 

@@ -43,8 +43,15 @@ DATAPATH_FEATURES = (
 FEATURES = (*TABLE_FEATURES, *SEARCH_FEATURES, *DATAPATH_FEATURES, "constant")
 DEPTH_FEATURES = ("table_inputs", "tables", "chains", "compressors", "selects")
 
-Group = Literal["logic", "arithmetic"]
+Group = Literal["table", "search", "arithmetic"]
 GROUPS: tuple[Group, ...] = get_args(Group)
+AREA_FEATURES: dict[Group, tuple[str, ...]] = {
+    "table": (*TABLE_FEATURES, "constant"),
+    "search": (*TABLE_FEATURES, *SEARCH_FEATURES, "constant"),
+    "arithmetic": FEATURES,
+}
+"""What the area of each group is predicted from. A long search also costs what is written:
+synthesis finds only a part of the truth table behind it."""
 
 Path = npt.NDArray[np.float64]
 """Counts along a path, by :data:`DEPTH_FEATURES`."""
@@ -73,7 +80,9 @@ class Features:
     @property
     def group(self) -> Group:
         """What the unit consists of, which decides about the coefficients."""
-        return "arithmetic" if any(self.area[name] for name in DATAPATH_FEATURES) else "logic"
+        if any(self.area[name] for name in DATAPATH_FEATURES):
+            return "arithmetic"
+        return "search" if self.area["choices"] else "table"
 
 
 def features(module: Module, outputs: Values, lut_inputs: int, *, dsp: bool = False) -> Features:
