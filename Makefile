@@ -74,7 +74,8 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) -e '.[cpu,tvm,fpga,dev,bench]'
 	@touch $@
 
-# Two packages that bring real trained models; only their files are used.
+# Two packages that bring real trained models, and one with the open headers of Vivado's
+# integer types; only their files are used.
 $(MODELS)/.stamp: constraints.txt | $(VENV)/.base
-	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr
+	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr hls4ml
 	@touch $@
