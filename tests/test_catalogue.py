@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from catalogue_reference_variants import VARIANTS
 from mpmath import mp, mpf
 
 from actc.approx.catalogue import CATALOGUE, ELEMENTARY, FAMILIES, CatalogueEntry, find, nearest
+from actc.approx.catalogue.checked import ELSEWHERE, IN_PUBLICATION, REFERENCE_ONLY, mark
 from actc.approx.catalogue.entry import Parameter, arxiv
 
 REFERENCES: dict[str, Reference] = WELL_KNOWN | VARIANTS
@@ -120,6 +122,21 @@ def test_required_functions(name: str) -> None:
 def test_inference_forms_say_so() -> None:
     for name in ("RReLU", "HeLU", "VeLU", "Dice", "ASH", "HardASH", "TopKThreshold"):
         assert "inference form" in find(name).formula
+
+
+def test_checked_entries_are_published_and_counted_once() -> None:
+    checked = [*IN_PUBLICATION, *ELSEWHERE, *REFERENCE_ONLY]
+    assert len(set(checked)) == len(checked)
+    assert all(find(name).name == name for name in checked)
+    assert all(find(name).source is not ELEMENTARY for name in checked)
+
+
+def test_marks_of_references() -> None:
+    assert mark(find("GoLU")) == "†"
+    assert mark(find("ReLU")) == "‡"
+    assert mark(find("PACT")) == "§"
+    assert mark(find("Tanh")) == ""
+    assert mark(replace(find("ReLU"), name="NewReLU")) == "?"
 
 
 def test_find_and_nearest() -> None:

@@ -155,18 +155,18 @@ ENTRIES = (
     entry(
         "VeLU",
         "x sigmoid(alpha (arctan(b1 x) + arcsin(b2 x))) (1 + gamma tanh(mu s)), arcsin's argument "
-        "clipped to [-1, 1]; inference form, the deviation s fixed",
+        "clipped to [-1, 1]; inference form, s the fixed reciprocal of the root mean square",
         _velu,
         arxiv(
             "Shakarami et al.",
             "VeLU: Variance-enhanced Learning Unit for Deep Neural Networks",
             "2504.15051",
         ),
-        Parameter("alpha", 1.0),
+        Parameter("alpha", 2.0),
         Parameter("b1", 1.0),
-        Parameter("b2", 0.5),
-        Parameter("gamma", 0.5),
-        Parameter("mu", 1.0),
+        Parameter("b2", 0.7),
+        Parameter("gamma", 0.1),
+        Parameter("mu", 0.9),
         Parameter("s", 1.0, 0.0),
     ),
     entry(
