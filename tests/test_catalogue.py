@@ -134,7 +134,7 @@ def test_checked_entries_are_published_and_counted_once() -> None:
 def test_marks_of_references() -> None:
     assert mark(find("GoLU")) == "†"
     assert mark(find("ReLU")) == "‡"
-    assert mark(find("PACT")) == "§"
+    assert mark(find("FATReLU")) == "§"
     assert mark(find("Tanh")) == ""
     assert mark(replace(find("ReLU"), name="NewReLU")) == "?"
 

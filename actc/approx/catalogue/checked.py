@@ -18,8 +18,8 @@ IN_PUBLICATION = _names(
     """
     GoLU AGLU APA RecurrentRational GroupRational RationalKAN PolyReLU PolyNorm HermiteBasis
     FourierBasis TropicalBasis TropicalRational ACON TEAL CATS DyT FastKAN ReLUKAN SineKAN
-    WaveletKAN Morlet RPReLU RSign ApproxSign SquareWave VRA SnakeBeta FINER FourierKAN
-    LaplaceActivation StarReLU SIREN Gabor Symlog APL Dice Elephant SinLU SoftModulusQ
+    WaveletKAN Morlet RPReLU RSign ApproxSign SquareWave VRA VRAPlus SnakeBeta FINER
+    FourierKAN LaplaceActivation StarReLU SIREN Gabor Symlog APL Dice Elephant SinLU SoftModulusQ
     SoftModulusT HardASH VeLU Gish Logish NLReLU TanhSoft1 TanhSoft2 ShiftedSoftplus
     """
 )
@@ -38,16 +38,13 @@ ELSEWHERE = _names(
     Probit ArandaOrdaz Elliott RootSigmoid SQNL Softclip SmoothStep ReSech GaussianUnit
     LaplacianUnit QuadraticUnit MultiQuadraticUnit SuperGaussianUnit ExpSine GaussianDerivative
     PAU Cauchy PFLU FPFLU SLAF BSplineKAN ChebyshevKAN JumpReLU GarroteShrink FirmShrink
-    SCADThreshold ReAct HOSC SwishSign DoReFa TernarySign
+    SCADThreshold ReAct HOSC SwishSign DoReFa TernarySign ClippedReLU RESCU TemperedSigmoid PACT
     """
 )
 """The formula was found in others' code, documentation or surveys only."""
 
 REFERENCE_ONLY = _names(
-    """
-    ClippedReLU RESCU DSU SSU SincPlusX XArcsinhSquared TemperedSigmoid
-    ComplementaryLogLog FATReLU TopKThreshold VRAPlus PACT
-    """
+    "DSU SSU SincPlusX XArcsinhSquared ComplementaryLogLog FATReLU TopKThreshold"
 )
 """The reference was found, and not the formula."""
 
