@@ -275,8 +275,9 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0333": CodeInfo(
         "a domain that cannot be fitted",
-        "--domain takes two finite numbers LO,HI with LO < HI that float32 can tell apart; each "
-        "may be a constant expression such as -2*pi.",
+        "--domain takes two numbers LO,HI with LO < HI that float32 can tell apart; each may be a "
+        "constant expression such as -2*pi, or infinite: -inf, inf. A domain with one infinite "
+        "end begins or ends within 2**20 of zero.",
     ),
     "ACT0334": CodeInfo(
         "wrong options for a fit",
@@ -328,9 +329,10 @@ CODES: dict[str, CodeInfo] = {
         "segments. Ask for more, or give the domain a finite end.",
     ),
     "ACT0352": CodeInfo(
-        "continuous lines with an infinite end",
-        "Continuous piecewise-linear forms are fitted on finite domains only. Give the domain "
-        "finite ends, or let the lines jump.",
+        "a form that knows no infinite end",
+        "Only lines that need not meet are fitted to infinite ends; continuous ones, trees, "
+        "tables and fits of least squares are fitted on finite domains. Give the domain finite "
+        "ends, or choose --form pwl.",
     ),
     "ACT0356": CodeInfo(
         "a structured function needs too wide integers",
@@ -384,6 +386,13 @@ CODES: dict[str, CodeInfo] = {
         "A structured function such as Softmax[16] is an integer datapath around several fits. "
         "It is asked for with two formats and a bound of the error in ulps of the output; the "
         "options of a single fit, its plot and its files do not apply.",
+    ),
+    "ACT0365": CodeInfo(
+        "weights that cannot be used",
+        "--objective rms weights the squared errors. --weights takes normal, uniform, or an .npz "
+        "file with two arrays of equal length: x, increasing and finite, at most 4096 of them, and "
+        "weight, numbers >= 0 that are not all zero, such as the middles of a histogram's bins "
+        "and its counts.",
     ),
     "ACT0370": CodeInfo(
         "no code can be written for a fixed-point form",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ _MODULE = '''"""A scalar function in the form that `actc fit` found."""
 import numpy as np
 
 FUNCTION = {function}
-DOMAIN = ({low!r}, {high!r})
+DOMAIN = ({low}, {high})
 MAX_ERROR = {error!r}
 {arrays}
 
@@ -43,6 +44,14 @@ _LINES_BODY = """    x = np.asarray(x, np.float64)
     return SLOPES[segment] * x + INTERCEPTS[segment]"""
 _TABLE_BODY = """    steps = np.rint(np.asarray(x, np.float32) / np.float32(SCALE))
     return VALUES[np.clip(steps + ZERO_POINT, 0, 255).astype(np.intp)]"""
+
+
+def emit_lines(
+    kind: str, form: Form, function: str, domain: tuple[float, float], error: float
+) -> bytes:
+    """A form as a file of one of the kinds :data:`EMITTED`."""
+    emit = {"onnx": emit_onnx, "numpy": emit_numpy, "c": emit_c}[kind]
+    return emit(form, function, domain, error)
 
 
 def emit_onnx(form: Form, function: str, domain: tuple[float, float], error: float) -> bytes:
@@ -94,8 +103,8 @@ def emit_numpy(form: Form, function: str, domain: tuple[float, float], error: fl
         arrays, body = "\n".join(_array(*item) for item in named), _LINES_BODY
     text = _MODULE.format(
         function=ascii(function),
-        low=float(domain[0]),
-        high=float(domain[1]),
+        low=_number(domain[0]),
+        high=_number(domain[1]),
         error=error,
         arrays=arrays,
         body=body,
@@ -113,6 +122,7 @@ def _line_constants(form: PiecewiseLinear, low: float) -> dict[str, npt.NDArray[
     arrays = (form.breakpoints, form.slopes, form.intercepts)
     if form.segments == 1:
         # onnxruntime cannot sum over the empty axis of no breakpoints: one line, twice
+        low = low if math.isfinite(low) else 0.0
         arrays = (np.array([low]), form.slopes.repeat(2), form.intercepts.repeat(2))
     names = ("breakpoints", "slopes", "intercepts")
     return {name: array.astype(np.float32) for name, array in zip(names, arrays, strict=True)}
@@ -124,6 +134,11 @@ def _table_constants(form: StepTable) -> dict[str, npt.NDArray[np.generic]]:
         "zero": np.array(form.input.zero_point, np.uint8),
         "values": form.values,
     }
+
+
+def _number(value: float) -> str:
+    """A number as Python reads it, also an infinite one."""
+    return repr(float(value)) if math.isfinite(value) else f'float("{value}")'
 
 
 def _array(name: str, values: npt.NDArray[np.floating]) -> str:

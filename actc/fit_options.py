@@ -17,7 +17,7 @@ from actc.approx.pwl import MAX_SEGMENTS
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
-FLOAT_FORMS = ("pwl", "pwl-continuous", "table")
+FLOAT_FORMS = ("pwl", "pwl-continuous", "tree", "table")
 """In this order, the earlier one is taken when two are equally good."""
 PLOTS = ("png", "svg", "html")
 """Endings of the files that a plot can be written to."""
@@ -25,6 +25,9 @@ DEFAULT_DOMAIN = (-8.0, 8.0)
 DEFAULT_SEGMENTS = 16
 LARGEST = 1e37
 """Values and slopes beyond this leave float32's range or come too near its end."""
+_FARTHEST = 2.0**20
+"""Where an infinite end begins at the latest: the other end lies nearer to zero."""
+_INFINITE = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,6 +75,8 @@ class Options:
     digits: int | None = None
     degree: int | None = None
     device: str | None = None
+    objective: str | None = None
+    weights: str | Path | None = None
     plot: str | Path | None = None
     emit: str | None = None
     file: str | Path | None = None
@@ -100,38 +105,53 @@ class FloatRequest:
 
 
 def read_domain(domain: tuple[float, float] | str) -> tuple[float, float]:
-    """A domain as two numbers that float32 can tell apart.
+    """A domain as two numbers that float32 can tell apart; the ends may be infinite.
 
     Args:
-        domain: two numbers, or "LO,HI", where each end may be a constant expression.
+        domain: two numbers, or "LO,HI", where each end is a constant expression or
+            "-inf" or "inf".
 
     Raises:
         UsageError: ACT0333.
     """
     low, high = map(float, _ends(domain) if isinstance(domain, str) else domain)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise _wrong_domain(f"[{low}, {high}] is not a finite domain")
+    if math.isnan(low) or math.isnan(high):
+        raise _wrong_domain(f"an end of the domain [{low}, {high}] is not a number")
     if not low < high:
         raise _wrong_domain(f"the domain [{low:g}, {high:g}] is empty")
-    if max(-low, high) > LARGEST or not np.float32(low) < np.float32(high):
+    finite = [end for end in (low, high) if math.isfinite(end)]
+    if len(finite) == 1 and abs(finite[0]) > _FARTHEST:
+        raise _wrong_domain(
+            f"the finite end of [{low:g}, {high:g}] is farther than {_FARTHEST:.0f} from zero"
+        )
+    if any(abs(end) > LARGEST for end in finite) or not np.float32(low) < np.float32(high):
         raise _wrong_domain(f"[{low!r}, {high!r}] is too wide or too narrow for float32")
     return low, high
 
 
-def _ends(text: str) -> tuple[float, float]:
+def _ends(text: str) -> list[float]:
     ends = text.split(",")
     if len(ends) != 2:
         raise _wrong_domain(f"the domain '{text}' is not two numbers")
     try:
-        low, high = map(parse_number, ends)
+        return [_end(end.strip()) for end in ends]
     except UsageError as error:
         reason = error.diagnostics[0].message
         raise _wrong_domain(f"the domain '{text}' cannot be read: {reason}") from error
-    return low, high
+
+
+def _end(text: str) -> float:
+    infinite = _INFINITE.get(text.lower())
+    return parse_number(text) if infinite is None else infinite
+
+
+def domain_ends(domain: tuple[float, float]) -> list[float | str]:
+    """The ends as JSON has them: numbers, or the texts "-inf" and "inf"."""
+    return [end if math.isfinite(end) else str(end) for end in domain]
 
 
 def _wrong_domain(message: str) -> UsageError:
-    help_text = "write --domain LO,HI with LO < HI, such as --domain -8,8"
+    help_text = "write --domain LO,HI with LO < HI, such as --domain=-8,8 or --domain=-inf,inf"
     return UsageError(Diagnostic("ACT0333", message, help=help_text))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.pwl import PiecewiseLinear
 from actc.approx.step_table import StepTable
 from actc.diagnostics import Diagnostic
-from actc.emission import EMITTED, Form, emit_c, emit_numpy, emit_onnx, write_files
+from actc.emission import EMITTED, Form, emit_lines, write_files
 from actc.errors import UsageError
-from actc.fit_options import PLOTS, file_problems, require_choice
+from actc.fit_options import PLOTS, domain_ends, file_problems, require_choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,11 @@ class FitResult(ABC):
         form: name of the form, as `--form` spells it.
         segments: pieces of the form; entries of a table.
         max_error: largest error that was found; of what, the subclasses say.
-        lower_bound: no form of this kind with as many pieces has a smaller error.
+        lower_bound: no smaller error is possible; for which forms, `bounds` says.
+        bounds: "pieces": forms of this kind with as many pieces; "leaves": as "pieces",
+            of trees, but not in the certificate; "codes": tables over the same codes of
+            the input; "formats": any form between these formats;
+            "rms": as "pieces", but of the root of the mean squared error; "": none.
         certificate: JSON-ready; `actc.verify` checks it again.
         problems: what the independent checker found wrong; empty: certified.
         seconds: how long this form took to fit.
@@ -47,6 +51,11 @@ class FitResult(ABC):
     def certified(self) -> bool:
         """Whether the independent checker accepted the certificate."""
         return not self.problems
+
+    @property
+    @abstractmethod
+    def bounds(self) -> str:
+        """Which forms `lower_bound` speaks of."""
 
     @property
     @abstractmethod
@@ -123,25 +132,48 @@ class FitResult(ABC):
 _REPORT = "please report it with the command line"
 
 
+class Alternative(NamedTuple):
+    """Another form at the same budget.
+
+    Attributes:
+        form: its name.
+        segments, max_error: None where there is no such form.
+        reason: why it does not meet the budget; None if it does.
+    """
+
+    form: str
+    segments: int | None
+    max_error: float | None
+    reason: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class FloatFitResult(FitResult):
     """A form in float32, with the largest error over samples of a domain.
 
     Attributes:
-        domain: the interval that was fitted.
-        form: "pwl", "pwl-continuous" or "table".
+        domain: the interval that was fitted; its ends may be infinite.
+        core: its finite part with dense samples. Beyond it, on the way to an infinite
+            end, the samples go on to 2**40, 256 per octave, and what counts as error is
+            what exceeds one unit in the last place of the value in float32.
+        form: "pwl", "pwl-continuous", "tree" or "table".
         approximation: a piecewise-linear function, or a table as a step function.
-        between_samples: bound of the error that also holds between the samples (see
-            `actc.approx.pwl.bound_between_samples` for what it assumes).
-        alternatives: (form, segments, max_error) of the other forms; None where
-            the form cannot meet the budget.
+        between_samples: bound of the error that also holds between the samples of the
+            core (see `actc.approx.pwl.bound_between_samples` for what it assumes).
+        alternatives: the other forms.
     """
 
     domain: tuple[float, float]
+    core: tuple[float, float]
     approximation: Form
     between_samples: float
-    alternatives: tuple[tuple[str, int | None, float | None], ...]
+    alternatives: tuple[Alternative, ...]
     exact: ScalarFunction
+
+    @property
+    def bounds(self) -> str:
+        """Which forms `lower_bound` speaks of."""
+        return {"table": "codes", "tree": "leaves"}.get(self.form, "pieces")
 
     @property
     def emitted(self) -> tuple[str, ...]:
@@ -159,19 +191,20 @@ class FloatFitResult(FitResult):
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values with stable keys; ``cost`` is null without formats."""
-        names = ("form", "segments", "max_error")
         return {
             "function": self.function,
-            "domain": list(self.domain),
+            "domain": domain_ends(self.domain),
+            "core": list(self.core),
             "form": self.form,
             "segments": self.segments,
             "max_error": self.max_error,
             "lower_bound": self.lower_bound,
+            "bounds": self.bounds,
             "between_samples": self.between_samples,
             "certified": self.certified,
             "seconds": self.seconds,
             "cost": None,
-            "alternatives": [dict(zip(names, row, strict=True)) for row in self.alternatives],
+            "alternatives": [row._asdict() for row in self.alternatives],
             "certificate": self.certificate,
             "diagnostics": [d.to_json() for d in self.certificate_diagnostics()],
         }
@@ -186,8 +219,7 @@ class FloatFitResult(FitResult):
             UsageError: ACT0334, another kind.
         """
         require_choice("--emit", kind, EMITTED)
-        emit = {"onnx": emit_onnx, "numpy": emit_numpy, "c": emit_c}[kind]
-        return emit(self.approximation, self.function, self.domain, self.max_error)
+        return emit_lines(kind, self.approximation, self.function, self.domain, self.max_error)
 
     def plot(self, kind: str) -> bytes:
         """Function, approximation, error and breakpoints, drawn.
@@ -201,8 +233,8 @@ class FloatFitResult(FitResult):
         from actc.report.fit_plot import FitCurve, render_fit  # matplotlib is slow to load
 
         require_choice("the ending of --plot", kind, PLOTS)
-        x = _plotted_points(*self.domain, self._lines.breakpoints)
-        pieces = "entries" if self.form == "table" else "segments"
+        x = plotted_points(*self.core, self._lines.breakpoints)
+        pieces = {"table": "entries", "tree": "leaves"}.get(self.form, "segments")
         curve = FitCurve(
             f"{self.function}: {self.form}, {self.segments} {pieces}, error {self.max_error:.3g}",
             x,
@@ -221,7 +253,7 @@ class FloatFitResult(FitResult):
         return render_fit(curve, kind, facts)
 
 
-def _plotted_points(low: float, high: float, breakpoints: Float64Array) -> Float64Array:
+def plotted_points(low: float, high: float, breakpoints: Float64Array) -> Float64Array:
     """Even points, and both sides of each breakpoint, where the error may jump."""
     inner = breakpoints[(breakpoints > low) & (breakpoints < high)]
     sides = [inner, np.maximum(np.nextafter(inner, -np.inf), low)]

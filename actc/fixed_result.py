@@ -102,7 +102,8 @@ class FixedFitResult(FitResult):
         segments: segments, leaves, levels, or entries.
         max_error: largest distance of an output from the saturated function.
         lower_bound: with a number of pieces asked for, no form of this kind with as
-            many has a smaller error; otherwise no form with these formats has.
+            many has a smaller error (`bounds` is "pieces"); otherwise, and of polynomials,
+            no form with these formats has ("formats").
         fit: the form with its gates.
         device: family of devices whose costs decided.
         chosen: the row of this form.
@@ -119,6 +120,11 @@ class FixedFitResult(FitResult):
     exact: ScalarFunction
     outside: int
     most: int | None
+
+    @property
+    def bounds(self) -> str:
+        """Which forms `lower_bound` speaks of."""
+        return "pieces" if "least" in self.certificate else "formats"
 
     @property
     def emitted(self) -> tuple[str, ...]:
@@ -162,6 +168,7 @@ class FixedFitResult(FitResult):
             "most_segments": self.most,
             **row,
             "lower_bound": self.lower_bound,
+            "bounds": self.bounds,
             "certified": self.certified,
             "device": self.device,
             "alternatives": [option.to_json() for option in self.others],

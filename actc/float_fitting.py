@@ -1,22 +1,29 @@
-"""Fits in float32: lines, continuous or not, and tables, over samples of a domain."""
+"""Fits in float32: lines, continuous or not, trees and tables, over samples of a domain."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from actc.approx.float_tree import TreeFit, fit_tree
 from actc.approx.function import ScalarFunction
 from actc.approx.pwl import Fit, fit_piecewise_linear, sample_points
 from actc.approx.step_table import StepTable, fit_step_table
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.fit_options import FLOAT_FORMS, LARGEST, Budget, FloatRequest
-from actc.fit_result import FloatFitResult
+from actc.fit_result import Alternative, FloatFitResult
 from actc.verifying import certificate_problems
 
+Found = Fit | StepTable | TreeFit
+
 _POINTS = 65536
+_FAR = 64.0
+"""Of an infinite side, what is nearer to zero than this is looked at before fitting."""
 
 
 def fit_float(exact: ScalarFunction, request: FloatRequest) -> FloatFitResult:
@@ -24,12 +31,15 @@ def fit_float(exact: ScalarFunction, request: FloatRequest) -> FloatFitResult:
 
     Raises:
         UsageError: ACT0303 and ACT0304 the function is undefined or infinite in the
-            domain, ACT0305 the error cannot be reached, ACT0335 values beyond float32.
+            domain, ACT0305 the error cannot be reached, ACT0335 values beyond float32;
+            of infinite ends ACT0350 the function approaches no line there, ACT0351 one
+            segment cannot follow two lines, ACT0352 this form cannot have them.
     """
     form, budget = request.form, request.budget
     low, high = request.domain
     try:
         _require_float32(exact, low, high)
+        _require_finite(form, low, high)
         if form == "table" and budget.max_error is None:  # what do the others need for as much?
             budget = Budget(None, fit_step_table(exact, low, high, _POINTS).max_error)
         tried = _try_all(exact, low, high, budget, form)
@@ -41,6 +51,7 @@ def fit_float(exact: ScalarFunction, request: FloatRequest) -> FloatFitResult:
         function=exact.name,
         domain=(low, high),
         form=chosen.name,
+        core=_core(request, found.certificate),
         approximation=found if isinstance(found, StepTable) else found.form,
         segments=found.form.segments,
         max_error=found.max_error,
@@ -59,11 +70,11 @@ class _Tried:
     """A form as fitted, or why it cannot meet the budget."""
 
     name: str
-    found: Fit | StepTable | None
+    found: Found | None
     refused: UsageError | None
     seconds: float
 
-    def wanted(self) -> Fit | StepTable:
+    def wanted(self) -> Found:
         """The form, which was asked for.
 
         Raises:
@@ -75,10 +86,11 @@ class _Tried:
         return self.found
 
     @property
-    def row(self) -> tuple[str, int | None, float | None]:
+    def row(self) -> Alternative:
+        reason = None if self.refused is None else self.refused.diagnostics[0].message
         if self.found is None:
-            return self.name, None, None
-        return self.name, self.found.form.segments, self.found.max_error
+            return Alternative(self.name, None, None, reason)
+        return Alternative(self.name, self.found.form.segments, self.found.max_error, reason)
 
 
 def _try_all(
@@ -99,22 +111,12 @@ def _try_all(
 
 def _try(name: str, f: ScalarFunction, low: float, high: float, budget: Budget) -> _Tried:
     start = time.perf_counter()
-    found: Fit | StepTable | None = None
+    found: Found | None = None
     refused = None
     try:
-        if name == "table":
-            found = fit_step_table(f, low, high, _POINTS)
-        else:
-            found = fit_piecewise_linear(
-                f,
-                low,
-                high,
-                segments=budget.segments,
-                max_error=budget.max_error,
-                continuous=name == "pwl-continuous",
-                points=_POINTS,
-            )
-    except UsageError as error:  # ACT0305: the budget cannot be met
+        _require_finite(name, low, high)
+        found = _fit(name, f, low, high, budget)
+    except UsageError as error:  # the budget cannot be met, or not on this domain
         refused = error
     seconds = time.perf_counter() - start
     limit = budget.max_error
@@ -128,6 +130,24 @@ def _try(name: str, f: ScalarFunction, low: float, high: float, budget: Budget) 
             )
         )
     return _Tried(name, found, refused, seconds)
+
+
+def _fit(name: str, f: ScalarFunction, low: float, high: float, budget: Budget) -> Found:
+    if name == "table":
+        return fit_step_table(f, low, high, _POINTS)
+    if name == "tree":
+        return fit_tree(
+            f, low, high, leaves=budget.segments, max_error=budget.max_error, points=_POINTS
+        )
+    return fit_piecewise_linear(
+        f,
+        low,
+        high,
+        segments=budget.segments,
+        max_error=budget.max_error,
+        continuous=name == "pwl-continuous",
+        points=_POINTS,
+    )
 
 
 def _choose(tried: dict[str, _Tried], budget: Budget) -> _Tried:
@@ -146,8 +166,33 @@ def _choose(tried: dict[str, _Tried], budget: Budget) -> _Tried:
     return min(met, key=pieces_first)
 
 
+def _require_finite(form: str, low: float, high: float) -> None:
+    """Refuse infinite ends for the forms that cannot have them."""
+    if form in ("auto", "pwl") or math.isfinite(high - low):
+        return
+    raise UsageError(
+        Diagnostic(
+            "ACT0352",
+            f"form '{form}' cannot be fitted to an infinite end",
+            notes=(f"on [{low:g}, {high:g}]",),
+            help="give --domain finite ends, or choose --form pwl",
+        )
+    )
+
+
+def _core(request: FloatRequest, certificate: dict[str, Any]) -> tuple[float, float]:
+    """The finite part of the domain, where the samples are dense."""
+    low, high = request.domain
+    return (
+        low if math.isfinite(low) else float.fromhex(certificate["lo"]),
+        high if math.isfinite(high) else float.fromhex(certificate["hi"]),
+    )
+
+
 def _require_float32(f: ScalarFunction, low: float, high: float) -> None:
     """Refuse functions whose values or slopes do not fit float32 coefficients."""
+    low = low if math.isfinite(low) else -max(_FAR, -2 * high if math.isfinite(high) else 0.0)
+    high = high if math.isfinite(high) else max(_FAR, 2 * low)
     x = sample_points(low, high, _POINTS, "float32")
     y = f.finite(x)
     with np.errstate(over="ignore"):

@@ -62,6 +62,8 @@ def _require_no_scalar_options(options: Options) -> None:
         "--max-error": options.max_error,
         "--digits": options.digits,
         "--degree": options.degree,
+        "--objective": options.objective,
+        "--weights": options.weights,
         "--plot": options.plot,
         "--emit": options.emit,
     }
@@ -111,6 +113,11 @@ class StructuredFitResult(FitResult):
         return False
 
     @property
+    def bounds(self) -> str:
+        """Nothing: there is no lower bound."""
+        return ""
+
+    @property
     def emitted(self) -> tuple[str, ...]:
         """Nothing: only scalar pieces can be written."""
         return ()
@@ -129,6 +136,7 @@ class StructuredFitResult(FitResult):
             "max_error": self.max_error,
             "max_error_ulp": self.unit.bound_ulp,
             "lower_bound": None,
+            "bounds": None,
             "certified": self.certified,
             "seconds": self.seconds,
             "device": self.device,

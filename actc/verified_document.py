@@ -30,7 +30,12 @@ def document_problems(document: Mapping[str, Any], certificate: Mapping[str, Any
     Args:
         certificate: one that holds.
     """
-    says = _fixed(certificate) if certificate["kind"] == "fixed-point" else _real(certificate)
+    if certificate["kind"] == "fixed-point":
+        says = _fixed(certificate, document.get("objective"))
+    elif document.get("form") == "tree":
+        says = _tree(certificate, document.get("domain"))
+    else:
+        says = _real(certificate)
     return [
         f"{key} is {document[key]} in the document, but {value} in its certificate"
         for key, value in says.items()
@@ -39,17 +44,42 @@ def document_problems(document: Mapping[str, Any], certificate: Mapping[str, Any
 
 
 def _real(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = (float.fromhex(certificate[key]) for key in ("lo", "hi"))
     bound = certificate.get("steps", certificate)["lower_bound"]
+    tails = certificate.get("tails", (0, 0))
     return {
         "function": certificate.get("function"),
         "max_error": float.fromhex(certificate["max_error"]),
         "lower_bound": float.fromhex(bound),
         "segments": len(certificate.get("slopes", ())),
-        "domain": [float.fromhex(certificate[key]) for key in ("lo", "hi")],
+        "domain": ["-inf" if tails[0] else low, "inf" if tails[1] else high],
+        "core": [low, high],
     }
 
 
-def _fixed(certificate: Mapping[str, Any]) -> dict[str, Any]:
+def _tree(certificate: Mapping[str, Any], domain: Any) -> dict[str, Any]:
+    """A tree is sampled without the end of its domain, and its lower bound has no witnesses.
+
+    Args:
+        domain: that of the document.
+    """
+    says = _real(certificate)
+    del says["lower_bound"]
+    low, last = says["core"]
+    match domain:
+        case [float(first), float(end)]:
+            if (first, end - (end - first) / certificate["points"]) == (low, last):
+                says["domain"] = says["core"] = domain
+    return says
+
+
+def _fixed(certificate: Mapping[str, Any], said: Any) -> dict[str, Any]:
+    """What a document says of integers.
+
+    Args:
+        said: its objective. Of the least error of so many pieces, the certificate has
+            the gates of that error.
+    """
     form = certificate["form"]
     name = form["form"]
     numbers = {
@@ -58,12 +88,16 @@ def _fixed(certificate: Mapping[str, Any]) -> dict[str, Any]:
     }
     objective = certificate["objective"]
     if objective.startswith("0x"):
-        objective = float.fromhex(objective)
+        least = said == "least_error" and "fewest" not in certificate
+        objective = said if least else float.fromhex(objective)
+    sized = {"most_segments": certificate["least"]["pieces"]} if "least" in certificate else {}
     entries = sum(len(form[key]) for key in _ENTRIES.get(name, ()))
     return {
         **{key: certificate[key] for key in ("function", "input", "output")},
-        "objective": objective,
+        "objective": "least_error" if sized else objective,
         **numbers,
+        **sized,
+        "bounds": "pieces" if sized else "formats",
         "form": _FIXED_FORMS[name],
         "segments": entries or form["segments"],
     }

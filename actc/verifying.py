@@ -162,6 +162,8 @@ def _read(file: Path) -> tuple[list[_Claim], bool]:
         return [_Claim("", _text(inner, "function"), _text(document, "form"), inner, document)], (
             False
         )
+    if document.get("certificate", "") is None:
+        raise _no_certificates(file, "this fit has no certificate")
     if isinstance(document.get("kind"), str):
         return [_Claim("", _text(document, "function"), document["kind"], document)], False
     raise _no_certificates(file, "this is not a file of certificates")

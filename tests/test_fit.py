@@ -35,6 +35,7 @@ X = np.linspace(-8, 8, 20001).astype(np.float32).astype(np.float64)
 KEYS = {
     *("function", "form", "segments", "max_error", "lower_bound", "certified", "seconds", "cost"),
     *("alternatives", "domain", "certificate", "between_samples", "diagnostics"),
+    *("core", "bounds"),
 }
 
 
@@ -53,7 +54,7 @@ def test_document(actc_cli: CommandLine) -> None:
     assert found["cost"] is None
     assert found["seconds"] > 0
     assert 0.9999 < found["lower_bound"] / found["max_error"] <= 1
-    assert [row["form"] for row in found["alternatives"]] == ["pwl-continuous", "table"]
+    assert [row["form"] for row in found["alternatives"]] == [*("pwl-continuous", "tree", "table")]
     assert all(row["max_error"] >= found["max_error"] for row in found["alternatives"])
     assert found["between_samples"] >= found["max_error"]
     assert found["certificate"]["function"] == "GELU"
@@ -73,7 +74,7 @@ def test_the_error_is_that_of_the_form(form: str) -> None:
     assert (found.form, found.certified) == (form, True)
     error = np.abs(found(X) - gelu(X)).max()
     assert found.max_error * 0.99 <= error <= found.between_samples
-    assert {row[0] for row in found.alternatives} == set(FORMS) - {form}
+    assert {row.form for row in found.alternatives} == set(FORMS) - {form}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -90,14 +91,15 @@ def test_auto_takes_the_fewest_pieces_or_the_least_error() -> None:
     assert actc.fit("relu", max_error=1e-3).segments == 2
     least = actc.fit("GELU", segments=12)
     assert least.form == "pwl"
-    assert least.max_error < min(row[2] or 0 for row in least.alternatives)
+    assert least.max_error < min(row.max_error or 0 for row in least.alternatives)
 
 
 def test_a_form_that_cannot_meet_the_error_is_listed_as_such() -> None:
     found = actc.fit("GELU", max_error=1e-3)
-    (table,) = (row for row in found.alternatives if row[0] == "table")
-    assert table[1] == found_entries()
-    assert (table[2] or 0) > 1e-3
+    (table,) = (row for row in found.alternatives if row.form == "table")
+    assert table.segments == found_entries()
+    assert (table.max_error or 0) > 1e-3
+    assert "over 0.001" in (table.reason or "")
     # jumps need jumps: no continuous form of 4096 pieces comes near
     jumps = actc.fit("sign(x)", max_error=1e-3)
     assert jumps.form == "pwl"
@@ -110,9 +112,10 @@ def found_entries() -> int:
 
 def test_the_others_get_the_error_of_a_table() -> None:
     found = actc.fit("GELU", form="table")
-    for _, segments, error in found.alternatives:
-        assert 0 < (error or 0) <= found.max_error
-        assert 1 < (segments or 0) < 16
+    for row in found.alternatives:
+        assert row.reason is None
+        assert 0 < (row.max_error or 0) <= found.max_error
+        assert 1 < (row.segments or 0) < 32
 
 
 @pytest.mark.parametrize("domain", [(-8.0, 8.0), (0.0, 1.0), (1.0, 4.0), (-3.0, -1.0)])
@@ -211,7 +214,8 @@ def test_a_single_line_runs(actc_cli: CommandLine) -> None:
     session = onnxruntime.InferenceSession(
         actc_cli.directory / "f.onnx", providers=["CPUExecutionProvider"]
     )
-    np.testing.assert_allclose(session.run(None, {"x": np.float32([0, 3])})[0], [1, 7], atol=1e-5)
+    (y,) = session.run(None, {"x": np.array([0, 3], np.float32)})
+    np.testing.assert_allclose(y, [1, 7], atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["pwl", "table"])

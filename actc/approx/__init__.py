@@ -9,8 +9,14 @@ from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import SegmentTree, fit_leaves, fit_segment_tree
 from actc.approx.fixed_certificate import certify_fixed
 from actc.approx.fixed_point import FixedPoint
-from actc.approx.fixed_polynomial import IntegerPolynomial
+from actc.approx.fixed_polynomial import (
+    IntegerPolynomial,
+    PolynomialFit,
+    fit_polynomial,
+    fit_polynomial_leaves,
+)
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
+from actc.approx.float_tree import TreeFit, fit_tree
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, make_gates
 from actc.approx.label import label
@@ -37,11 +43,13 @@ __all__ = [
     "LeastSquaresFit",
     "NoForm",
     "PiecewiseLinear",
+    "PolynomialFit",
     "ScalarFunction",
     "SegmentTree",
     "Table",
     "TableFit",
     "Thresholds",
+    "TreeFit",
     "Variant",
     "candidates",
     "candidates_of_size",
@@ -55,10 +63,13 @@ __all__ = [
     "fit_least_squares",
     "fit_leaves",
     "fit_piecewise_linear",
+    "fit_polynomial",
+    "fit_polynomial_leaves",
     "fit_segment_tree",
     "fit_segments",
     "fit_table",
     "fit_thresholds",
+    "fit_tree",
     "label",
     "make_gates",
     "variants",

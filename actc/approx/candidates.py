@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import fit_leaves, fit_segment_tree
@@ -28,6 +26,7 @@ from actc.approx.fixed_polynomial import (
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, least_error, make_gates
+from actc.approx.own_gates import with_own_gates
 from actc.approx.signed_digits import fit_integer_lines, fit_segments
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
@@ -203,21 +202,21 @@ def _steps_of_size(
         found = fit_thresholds(gates)
         return found if found.form.levels.size <= most else None
 
-    return least_error(f, input, output, fit)
+    return with_own_gates(f, least_error(f, input, output, fit))
 
 
 def _lines_of_size(
     f: ScalarFunction, input: FixedPoint, output: FixedPoint, most: int, variant: Variant
 ) -> Found:
     least = fit_segments(f, input, output, most, digits=variant.digits)
-    return fit_integer_lines(_own_gates(f, least), digits=variant.digits)
+    return fit_integer_lines(least.gates, digits=variant.digits)
 
 
 def _leaves_of_size(
     f: ScalarFunction, input: FixedPoint, output: FixedPoint, most: int, variant: Variant
 ) -> Found:
     least = fit_leaves(f, input, output, most, digits=variant.digits)
-    return fit_segment_tree(_own_gates(f, least), digits=variant.digits)
+    return fit_segment_tree(least.gates, digits=variant.digits)
 
 
 def _polynomial(gates: Gates, degree: int, thorough: bool) -> Found:
@@ -238,12 +237,6 @@ def _polynomials_of_size(
     return fit_polynomial_leaves(
         f, input, output, most, variant.degree, truncations=cuts, shift=shift
     )
-
-
-def _own_gates(f: ScalarFunction, fit: FixedFit[Any]) -> Gates:
-    """Gates of a fit's own error: within them the least shift needs no more pieces."""
-    error = float(np.nextafter(fit.max_error, np.inf))  # the distances are rounded themselves
-    return make_gates(f, fit.form.input, fit.form.output, error)
 
 
 _FITTERS: dict[str, Callable[[Gates, Variant], Found]] = {

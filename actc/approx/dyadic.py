@@ -21,6 +21,7 @@ import numpy as np
 from actc.approx.fixed_point import Codes, FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, Gates, least_error, verified
+from actc.approx.own_gates import with_own_gates
 from actc.approx.signed_digits import (
     IntegerLines,
     Line,
@@ -157,8 +158,8 @@ def fit_leaves(
 ) -> FixedFit[SegmentTree]:
     """Least absolute error of at most `leaves` leaves, for a slope set and a shift.
 
-    The gates of the fit are those of its error, found by
-    :func:`~actc.approx.gates.least_error`.
+    The gates of the fit are those of the error that it attains, the least that
+    :func:`~actc.approx.gates.least_error` finds.
 
     Args:
         leaves: >= 1.
@@ -178,7 +179,7 @@ def fit_leaves(
         tree = _fewest(gates, q, slope_set(gates, q, digits, grid), leaves)
         return None if tree is None else verified(tree, gates)
 
-    return least_error(f, input, output, fit)
+    return with_own_gates(f, least_error(f, input, output, fit))
 
 
 def _fewest(gates: Gates, shift: int, slopes: Slopes, limit: int) -> SegmentTree | None:

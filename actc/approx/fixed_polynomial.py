@@ -20,6 +20,7 @@ import numpy as np
 from actc.approx.fixed_point import Codes, FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, Gates, NoForm, least_error, verified
+from actc.approx.own_gates import with_own_gates
 from actc.approx.polynomial_leaves import powers
 from actc.approx.polynomial_pattern import Point, pattern_search
 from actc.approx.polynomial_tree import fewest_leaves
@@ -270,12 +271,12 @@ def fit_polynomial_leaves(
         found = fit_polynomial(gates, degree, truncations=cuts, shift=q, max_leaves=leaves)
         return None if isinstance(found, NoForm) else found
 
-    best = least_error(f, input, output, fit)
+    best = with_own_gates(f, least_error(f, input, output, fit))
     chosen = fit_polynomial(
         best.gates, degree, truncations=truncations, shift=shift, max_leaves=leaves
     )
     assert isinstance(chosen, PolynomialFit)  # the finest choice is among those tried
-    return chosen
+    return with_own_gates(f, chosen)
 
 
 def fine_truncations(gates: Gates, degree: int, shift: int) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ import numpy as np
 from actc.approx.fixed_point import Codes, FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, Gates, least_error, verified
+from actc.approx.own_gates import with_own_gates
 
 MAX_DIGITS = 4
 MAX_SHIFT = 28
@@ -332,8 +333,8 @@ def fit_segments(
 ) -> FixedFit[IntegerPiecewiseLinear]:
     """Least absolute error of at most `segments` segments, for a slope set and a shift.
 
-    The gates of the fit are those of its error, found by
-    :func:`~actc.approx.gates.least_error`.
+    The gates of the fit are those of the error that it attains, the least that
+    :func:`~actc.approx.gates.least_error` finds.
 
     Args:
         segments: >= 1.
@@ -353,7 +354,7 @@ def fit_segments(
         lines = _fewest(gates, q, slope_set(gates, q, digits, grid), segments)
         return None if lines is None else verified(lines, gates)
 
-    return least_error(f, input, output, fit)
+    return with_own_gates(f, least_error(f, input, output, fit))
 
 
 def least_shift(

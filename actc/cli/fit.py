@@ -12,11 +12,14 @@ from rich.text import Text
 
 import actc
 from actc.cli.console import progress
-from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons
+from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons, rms_table
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome, judged
 from actc.errors import ExitStatus
 from actc.report.format import visible
+
+_PIECES = {"table": "entries", "tree": "leaves"}
+"""What the pieces of a form are called; elsewhere segments."""
 
 
 def run(
@@ -37,14 +40,16 @@ def run(
     ] = None,
     domain: Annotated[
         str | None,
-        typer.Option(metavar="LO,HI", help="where to fit without formats (default -8,8)"),
+        typer.Option(
+            metavar="LO,HI", help="where to fit without formats (default -8,8; -inf,inf works)"
+        ),
     ] = None,
     form: Annotated[
         str,
         typer.Option(
             metavar="FORM",
-            help="auto, pwl or table; without formats also pwl-continuous, with formats also "
-            "compressed, bipartite, thresholds, tree or polynomial",
+            help="auto, pwl, tree or table; without formats also pwl-continuous, with formats "
+            "also compressed, bipartite, thresholds or polynomial",
         ),
     ] = "auto",
     segments: Annotated[
@@ -68,6 +73,17 @@ def run(
         str | None,
         typer.Option(
             metavar="FAMILY", help="whose costs decide: ice40, ecp5, gowin or xc7 (default ecp5)"
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(metavar="max|rms", help="least largest error, or least weighted rms"),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="of --objective rms: normal (default), uniform, or FILE.npz with x and weight",
         ),
     ] = None,
     plot: Annotated[
@@ -101,6 +117,8 @@ def run(
             digits=digits,
             degree=degree,
             device=device,
+            objective=objective,
+            weights=weights,
             plot=plot,
             emit=emit,
             file=file,
@@ -114,24 +132,67 @@ def run(
 
 
 def _view(found: Mapping[str, Any]) -> list[RenderableType]:
+    if found.get("objective") == "rms":
+        return _rms_view(found)
     if "domain" in found:
         return _float_view(found)
     return _structured_view(found) if found["form"] == "structured" else _fixed_view(found)
 
 
 def _float_view(found: Mapping[str, Any]) -> list[RenderableType]:
-    low, high = found["domain"]
-    pieces = "entries" if found["form"] == "table" else "segments"
-    error, between = found["max_error"], found["between_samples"]
     rows = {
-        "form": f"{found['form']}, {found['segments']} {pieces}",
-        "max error": f"{error:.9g}, between the samples too at most {between:.6g}",
-        "lower bound": f"{found['lower_bound']:.9g}, {_ratio(found):.6f} of the error",
+        "form": f"{found['form']}, {_count(found)}",
+        **_float_errors(found),
+        "lower bound": _float_bound(found),
         "certificate": _verdict(found),
         "took": f"{found['seconds']:.3f} seconds",
     }
-    title = f"{visible(found['function'])} on [{low:g}, {high:g}]"
-    return [_head(title), _facts(rows), float_table(found["alternatives"])]
+    title = f"{visible(found['function'])} on {_domain(found)}"
+    return [_head(title), _facts(rows), *float_table(found["alternatives"]), *_reasons(found)]
+
+
+def _count(found: Mapping[str, Any]) -> str:
+    name = _PIECES.get(found["form"], "segments")
+    singular = {"entries": "entry", "leaves": "leaf", "segments": "segment"}[name]
+    return f"{found['segments']} {singular if found['segments'] == 1 else name}"
+
+
+def _float_bound(found: Mapping[str, Any]) -> str:
+    aside = " (not in the certificate)" if found["bounds"] == "leaves" else ""
+    return f"{found['lower_bound']:.9g}, {_ratio(found):.6f} of the error{aside}"
+
+
+def _float_errors(found: Mapping[str, Any]) -> dict[str, str]:
+    between = f"between the samples too at most {found['between_samples']:.6g}"
+    if found["core"] == found["domain"]:
+        return {"max error": f"{found['max_error']:.9g}, {between}"}
+    low, high = found["core"]
+    return {
+        "max error": f"{found['max_error']:.9g}, in [{low:g}, {high:g}] {between}",
+        "beyond": "as far as 2^40, errors count less one unit in the last place of the value",
+    }
+
+
+def _rms_view(found: Mapping[str, Any]) -> list[RenderableType]:
+    rows = {
+        "form": f"pwl, {_count(found)}, {found['weights']} weights",
+        "rms": f"{found['rms']:.9g}, mean squared error {found['mse']:.6g}",
+        "lower bound": f"{found['lower_bound']:.9g} of the rms, for as many segments",
+        "max error": f"{found['max_error']:.9g}",
+        "certificate": "none: found by exact dynamic programming over all segmentations",
+        "took": f"{found['seconds']:.3f} seconds",
+    }
+    title = f"{visible(found['function'])} on {_domain(found)}"
+    return [_head(title), _facts(rows), *rms_table(found["alternatives"])]
+
+
+def _domain(found: Mapping[str, Any]) -> str:
+    low, high = map(float, found["domain"])
+    return f"[{low:g}, {high:g}]"
+
+
+def _reasons(found: Mapping[str, Any]) -> list[Text]:
+    return [Text(f"  - {variant}: {reason}") for variant, reason in reasons(found).items()]
 
 
 def _fixed_view(found: Mapping[str, Any]) -> list[RenderableType]:
@@ -142,8 +203,7 @@ def _fixed_view(found: Mapping[str, Any]) -> list[RenderableType]:
         "certificate": _verdict(found),
     }
     title = f"{visible(found['function'])} from {found['input']} to {found['output']}"
-    missing = [Text(f"  - {variant}: {reason}") for variant, reason in reasons(found).items()]
-    return [_head(title), fixed_table(found), *missing, Text(""), _facts(rows)]
+    return [_head(title), fixed_table(found), *_reasons(found), Text(""), _facts(rows)]
 
 
 def _structured_view(found: Mapping[str, Any]) -> list[RenderableType]:

@@ -11,15 +11,22 @@ _FIGURES = ("luts", "carries", "dsps", "brams", "depth")
 _TITLES = ("LUTs", "carries", "DSPs", "BRAMs", "depth", "cost")
 
 
-def float_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The alternatives of a fit in float32."""
+def float_table(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The alternatives of a fit in float32; no table when there are none."""
     table = _table("  alternative", "pieces", "max error")
     for row in rows:
-        missed = row["segments"] is None
-        pieces = "-" if missed else str(row["segments"])
-        error = "not within the error" if missed else f"{row['max_error']:.6g}"
-        table.add_row(f"  {row['form']}", pieces, error)
-    return table
+        if row["segments"] is not None:
+            table.add_row(f"  {row['form']}", str(row["segments"]), f"{row['max_error']:.6g}")
+    return [table] if table.rows else []
+
+
+def rms_table(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The alternatives of a fit of least squares; no table when there are none."""
+    table = _table("  alternative", "pieces", "rms", "max error")
+    for row in rows:
+        errors = f"{row['rms']:.6g}", f"{row['max_error']:.6g}"
+        table.add_row(f"  {row['form']}, least max error", str(row["segments"]), *errors)
+    return [table] if table.rows else []
 
 
 def fixed_table(found: Mapping[str, Any]) -> Table:
@@ -48,7 +55,7 @@ def pieces_table(pieces: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def reasons(found: Mapping[str, Any]) -> dict[str, str]:
-    """Why there is none of the other forms."""
+    """Why other forms do not do."""
     return {_variant(row): row["reason"] for row in found["alternatives"] if row["reason"]}
 
 
@@ -60,7 +67,7 @@ def _table(*titles: str) -> Table:
 
 
 def _variant(row: Mapping[str, Any]) -> str:
-    return str(row["variant"])
+    return str(row.get("variant", row["form"]))
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:

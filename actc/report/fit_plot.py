@@ -70,7 +70,7 @@ class FitCurve:
         function, approximation: float64 [n], finite.
         breakpoints: float64 [m].
         max_error: largest error over the domain.
-        lower_bound: no form of its kind has a smaller one.
+        lower_bound: no form of its kind has a smaller one; None if there is none.
     """
 
     title: str
@@ -79,7 +79,7 @@ class FitCurve:
     approximation: Floats
     breakpoints: Floats
     max_error: float
-    lower_bound: float
+    lower_bound: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,8 @@ def _draw(curve: FitCurve) -> Figure:
     bottom.plot(curve.x, error, color=_ERROR, linewidth=0.9)
     for side in (-1, 1):
         bottom.axhline(side * curve.max_error, color=_ERROR, linewidth=0.8, linestyle="--")
-        bottom.axhline(side * curve.lower_bound, color=_FORM, linewidth=0.8, linestyle=":")
+        if curve.lower_bound is not None:
+            bottom.axhline(side * curve.lower_bound, color=_FORM, linewidth=0.8, linestyle=":")
     reach = 1.2 * max(curve.max_error, float(np.abs(error).max())) or 1.0
     bottom.set_ylim(-reach, reach)
     bottom.set_ylabel("error")
@@ -171,7 +172,7 @@ def _draw_fixed(curve: FixedCurve) -> Figure:
         bottom.axhspan(float(curve.low.min()), float(curve.high.max()), color=_BAND, linewidth=0)
         for axes, y, color in ((top, curve.approximation, _FORM), (bottom, curve.error, _ERROR)):
             x, least, largest = _spans(curve.x, y)
-            line = {"facecolor": color, "edgecolor": color, "linewidth": 0.8, "zorder": 3}
+            line: Any = {"facecolor": color, "edgecolor": color, "linewidth": 0.8, "zorder": 3}
             axes.fill_between(x, least, largest, step="post", **line)
     # steps and spans have the same entry
     top.plot([], [], color=_FORM, linewidth=1.2, label="approximation")
