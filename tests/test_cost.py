@@ -210,8 +210,8 @@ def test_tighter_bounds_cost_more(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_wires_cost_next_to_nothing(family: str) -> None:
-    assert estimate(plain(lambda x: x << 3, 8), family).total <= 4
+def test_wires_cost_nothing(family: str) -> None:
+    assert estimate(plain(lambda x: x << 3, 8), family).total == 0
 
 
 def test_hard_multipliers_are_counted_by_their_tiles() -> None:
@@ -314,7 +314,7 @@ def near(function: str, bits: int, name: str, family: str) -> None:
     form = forms(unit(function, bits, "faithful"))[name]
     measured = synthesize(unit_verilog(form, "unit"), "unit", family)
     estimated = estimate(form, family)
-    assert measured.total / 1.5 < estimated.total < 1.5 * measured.total
+    assert measured.total / 2 < estimated.total < 2 * measured.total
     assert abs(measured.depth - estimated.depth) <= 3
 
 
@@ -322,7 +322,8 @@ def near(function: str, bits: int, name: str, family: str) -> None:
 @needs_yosys
 @pytest.mark.parametrize("family", FAMILIES)
 def test_memories_are_what_yosys_takes(family: str) -> None:
-    form = fit_fixed_table(unit("Tanh", 12, "faithful")).form
+    rng = np.random.default_rng(0)
+    form = plain(lambda x: rng.integers(0, 1 << 16, len(x)), 12)
     options = UnitOptions(lookup="memory")
     measured = synthesize(unit_verilog(form, "unit", options), "unit", family)
     assert measured.brams == estimate(form, family, options).brams

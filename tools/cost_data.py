@@ -5,9 +5,10 @@ measurements and the coefficients that are fitted to them are what `actc.cost` s
 `--report` measures nothing and prints how well the estimates agree with the measurements of
 functions that the fit never saw; both write that table into docs/cost.md.
 
-Measurements are kept in .cache/cost, one JSON line each, by a digest of the unit's graph and
-the family: a run that was ended goes on where it stopped. Delete them to measure with another
-version of yosys.
+Measurements are kept in .cache/cost, one JSON line each with the counts of the unit, by a
+digest of the unit's graph and the family: a run that was ended goes on where it stopped, and
+units that fits no longer give still say what their counts cost. Delete them, and those in
+actc/cost/data, after changing the counts or the version of yosys.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from actc.approx.candidates import Variant, candidates, variants
 from actc.approx.catalogue import find
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.gates import FixedForm, Gates, NoForm, Objective, make_gates
-from actc.cost.features import AREA_FEATURES, DEPTH_FEATURES, GROUPS, Features
+from actc.cost.features import AREA_FEATURES, DEPTH_FEATURES, FEATURES, GROUPS, Features
 from actc.cost.model import COEFFICIENTS, TARGETS, predict, unit_features
 from actc.errors import ToolFailed
 from actc.targets.fpga.families import FAMILIES
@@ -87,7 +88,8 @@ FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree")
 MEASUREMENTS = "measurements.jsonl"
 FEWEST_TO_CHOOSE = 6
 """Forms of a function that make a choice between them worth judging."""
-RIDGE = 0.05
+ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.05
+"""Of the fit: rounds of reweighting, the least error that a weight knows, the ridge."""
 SMALL = 4
 """Costs below count as this much when errors are taken relative to them."""
 BATCH_ENTRIES = 6000
@@ -265,6 +267,7 @@ def _measure_batch(
         return 1
     with CACHE.open("a", encoding="utf-8") as cache_file:
         for (digest, unit), result in zip(batch, results, strict=True):
+            counts = unit_features(unit.form, FAMILIES[family], unit.options, dsp=dsp)
             row = {
                 "digest": digest,
                 "family": family,
@@ -278,6 +281,7 @@ def _measure_batch(
                 "depth": result.depth,
                 "logic_cells": result.logic_cells,
                 "total": result.total,
+                **stored(counts),
             }
             known[digest, family] = row
             cache_file.write(json.dumps(row) + "\n")
@@ -286,20 +290,38 @@ def _measure_batch(
     return 0
 
 
-def fit(units: Sequence[Unit], known: dict[Any, Any], family: str) -> dict[str, Any]:
+def stored(counts: Features) -> dict[str, Any]:
+    """Counts as kept with a measurement."""
+    return {
+        "area": [int(counts.area[name]) for name in FEATURES],
+        "path": [round(counts.depth[name], 2) for name in DEPTH_FEATURES],
+        "products": counts.products,
+    }
+
+
+def counts_of(row: dict[str, Any]) -> Features:
+    """The counts that a measurement keeps."""
+    return Features(
+        dict(zip(FEATURES, row["area"], strict=True)),
+        dict(zip(DEPTH_FEATURES, row["path"], strict=True)),
+        tuple((a, b) for a, b in row["products"]),
+        memories=(),
+        registers=0,
+    )
+
+
+def fit(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Coefficients by group, cost and feature, from the functions for training."""
-    rows = [
-        (counts, known[unit.digest, family])
-        for unit, counts in features_of(units, known, family)
-        # hard multipliers swallow adders around them, which says nothing about adders
-        if not unit.held_out and not unit.dsp
+    # hard multipliers swallow adders around them, which says nothing about adders
+    known = [
+        (counts_of(row), row) for row in rows if row["function"] in TRAINING and not row["products"]
     ]
     return {
         group: {
             target: _coefficients(
                 DEPTH_FEATURES if target == "depth" else AREA_FEATURES[group],
                 target,
-                [row for row in rows if row[0].group == group],
+                [pair for pair in known if pair[0].group == group],
             )
             for target in TARGETS
         }
@@ -307,39 +329,40 @@ def fit(units: Sequence[Unit], known: dict[Any, Any], family: str) -> dict[str, 
     }
 
 
-def features_of(
-    units: Sequence[Unit], known: dict[Any, Any], family: str
-) -> list[tuple[Unit, Features]]:
-    """The measured units of a family, each once, with their counts."""
-    found: dict[str, tuple[Unit, Features]] = {}
-    for unit in units:
-        if (unit.digest, family) in known and unit.digest not in found:
-            counts = unit_features(unit.form, FAMILIES[family], unit.options, dsp=unit.dsp)
-            found[unit.digest] = unit, counts
-    return list(found.values())
-
-
 def _coefficients(
     names: Sequence[str], target: str, rows: Sequence[tuple[Features, dict[str, Any]]]
 ) -> dict[str, float]:
-    """Non-negative least squares of relative errors; what is 0 is left out."""
+    """Least absolute relative errors by reweighted non-negative least squares, without zeros."""
     counts = np.array(
         [[(r.depth if target == "depth" else r.area)[name] for name in names] for r, _ in rows]
     )
     measured = np.array([row[target] for _, row in rows], float)
     weights = 1 / np.maximum(measured, SMALL)
-    scaled = counts * weights[:, None]
-    # a little ridge: counts that few units have must not explain these alone
-    ridge = np.diag(RIDGE * np.linalg.norm(scaled, axis=0))
-    found, _ = nnls(np.vstack([scaled, ridge]), np.append(measured * weights, np.zeros(len(names))))
+    for _ in range(ROUNDS):
+        scaled = counts * weights[:, None]
+        # a little ridge: counts that few units have must not explain these alone
+        ridge = np.diag(RIDGE * np.linalg.norm(scaled, axis=0))
+        goal = np.append(measured * weights, np.zeros(len(names)))
+        found, _ = nnls(np.vstack([scaled, ridge]), goal)
+        errors = np.abs(counts @ found - measured) / np.maximum(measured, SMALL)
+        weights = 1 / np.maximum(measured, SMALL) / np.sqrt(np.maximum(errors, FLOOR))
     return {n: round(float(c), 4) for n, c in zip(names, found, strict=True) if c > 5e-5}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An estimate of a unit beside its measurement."""
+    """An estimate of a unit beside its measurement.
 
-    unit: Unit
+    Attributes:
+        function: of the catalogue.
+        form, widths: the title of the unit.
+        estimated, measured: totals.
+        levels: estimated less measured depth.
+    """
+
+    function: str
+    form: str
+    widths: str
     estimated: int
     measured: int
     levels: int
@@ -349,55 +372,51 @@ class Outcome:
         """Relative error of the estimate."""
         return abs(self.estimated - self.measured) / max(self.measured, SMALL)
 
-    @property
-    def form(self) -> str:
-        """The title without the widths."""
-        return self.unit.title.rsplit(", ", 1)[0]
 
-
-def outcomes(
-    units: Sequence[Unit], known: dict[Any, Any], family: str, weights: dict[str, Any]
-) -> list[Outcome]:
-    """Estimates and measurements of the functions that were held out."""
+def outcomes(rows: Sequence[dict[str, Any]], weights: dict[str, Any]) -> list[Outcome]:
+    """Estimates and measurements of the functions that were held out, in one family."""
     found = []
-    for unit, counts in features_of(units, known, family):
-        if unit.held_out:
-            row, cost = known[unit.digest, family], predict(counts, FAMILIES[family], weights)
+    for row in rows:
+        if row["function"] in HELD_OUT:
+            cost = predict(counts_of(row), FAMILIES[row["family"]], weights)
+            form, widths = row["unit"].rsplit(", ", 1)
             levels = cost.depth - row["depth"]
-            found.append(Outcome(unit, cost.total, row["total"], levels))
+            found.append(Outcome(row["function"], form, widths, cost.total, row["total"], levels))
     return found
 
 
 def regrets(found: Iterable[Outcome]) -> list[float]:
     """How much more the form of least estimate costs than the cheapest, per function."""
-    groups: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[str, Outcome]] = defaultdict(dict)
     for one in found:
-        form = one.unit.form
-        if one.unit.options == UnitOptions() and form.output.bits == form.input.bits:
-            groups[one.unit.function, form.input.bits].append(one)
+        if one.widths in ("8 to 8 bits", "10 to 10 bits", "12 to 12 bits"):
+            groups[one.function, one.widths][one.form] = one
     result = []
     for group in groups.values():
         if len(group) >= FEWEST_TO_CHOOSE:
-            chosen = min(group, key=lambda one: one.estimated).measured
-            result.append(chosen / max(min(one.measured for one in group), 1) - 1)
+            chosen = min(group.values(), key=lambda one: one.estimated).measured
+            cheapest = min(one.measured for one in group.values())
+            result.append(chosen / max(cheapest, 1) - 1)
     return result
 
 
-def report(units: Sequence[Unit], known: dict[Any, Any], weights: dict[str, Any]) -> str:
+def report(rows: Sequence[dict[str, Any]], weights: dict[str, Any]) -> str:
     """The tables of docs/cost.md."""
-    found = {name: outcomes(units, known, name, weights[name]) for name in weights}
-    forms = sorted({one.form for rows in found.values() for one in rows})
-    head = "".join(f" {name} |" for name in found)
-    lines = [f"| form |{head}", "|---|" + "---|" * len(found)]
+    found = {
+        name: outcomes([row for row in rows if row["family"] == name], weights[name])
+        for name in weights
+    }
+    forms = sorted({one.form for all_ in found.values() for one in all_})
+    lines = ["| form | " + " | ".join(found) + " |", "|---|" + "---|" * len(found)]
     for form in [*forms, ""]:
-        cells = []
-        for rows in found.values():
-            errors = [one.error for one in rows if form in ("", one.form)]
-            cells.append(_spread(errors))
+        cells = [
+            _spread([one.error for one in all_ if form in ("", one.form)])
+            for all_ in found.values()
+        ]
         lines.append(f"| {form or '**all**'} | " + " | ".join(cells) + " |")
-    away = [[abs(one.levels) for one in rows] for rows in found.values()]
+    away = [[abs(one.levels) for one in all_] for all_ in found.values()]
     lines.append("| depth, levels away | " + " | ".join(map(_levels, away)) + " |")
-    regret = [_spread(regrets(rows)) for rows in found.values()]
+    regret = [_spread(regrets(all_)) for all_ in found.values()]
     lines.append("| regret of the choice | " + " | ".join(regret) + " |")
     return "\n".join(lines) + "\n"
 
@@ -427,14 +446,13 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="synthesize nothing")
     parser.add_argument("--families", default=",".join(FAMILIES), help="of which to measure units")
     arguments = parser.parse_args()
-    units = list(plan())
     known = read_cache([DATA / MEASUREMENTS, CACHE])
     failures = 0
     if not arguments.report:
-        failures = measure(units, arguments.families.split(","), known)
-        write_data(units, known)
+        failures = measure(list(plan()), arguments.families.split(","), known)
+        write_data(known)
     weights = json.loads((DATA.parent / COEFFICIENTS).read_text("utf-8"))["families"]
-    text = report(units, known, weights)
+    text = report(list(read_cache([DATA / MEASUREMENTS]).values()), weights)
     _say(text)
     page = PAGE.read_text("utf-8")
     before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
@@ -442,20 +460,19 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def write_data(units: Sequence[Unit], known: dict[Any, Any]) -> None:
-    """Write what the package ships: the measurements of the plan, and the coefficients."""
-    digests = {unit.digest for unit in units}
-    rows = sorted(
-        (row for (digest, _), row in known.items() if digest in digests),
-        key=lambda row: (row["family"], row["function"], row["unit"], row["digest"]),
-    )
-    lines = [json.dumps(row) for row in rows]
+def write_data(known: dict[Any, Any]) -> None:
+    """Write what the package ships: the measurements and the coefficients."""
+    order = ("family", "function", "unit", "digest")
+    rows = sorted(known.values(), key=lambda row: [row[name] for name in order])
+    lines = [json.dumps(row, separators=(",", ":")) for row in rows]
     (DATA / MEASUREMENTS).write_text("\n".join(lines) + "\n", "utf-8")
-    measured = {row["family"] for row in rows}
-    families = {name: fit(units, known, name) for name in FAMILIES if name in measured}
+    families = {
+        name: fit([row for row in rows if row["family"] == name])
+        for name in FAMILIES
+        if any(row["family"] == name for row in rows)
+    }
     document = {"tool": rows[0]["tool"], "measurements": len(rows), "families": families}
-    text = json.dumps(document, indent=1)
-    (DATA.parent / COEFFICIENTS).write_text(text + "\n", "utf-8")
+    (DATA.parent / COEFFICIENTS).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

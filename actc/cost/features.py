@@ -107,7 +107,7 @@ class _Counting:
         self.kinds = kinds(module)
         self.readers = Counter(o.index for wire in module.wires() for o in wire.operands)
         self.readers.update(out.wire.index for out in module.outputs)
-        self.area = dict.fromkeys(FEATURES, 0.0) | {"constant": 1.0}
+        self.area = dict.fromkeys(FEATURES, 0.0)
         self.paths: dict[int, Path] = {}
         self.products: list[tuple[int, int]] = []
         self.memories: list[tuple[int, int]] = []
@@ -132,6 +132,7 @@ class _Counting:
                 self._count_sum(wire, sums[wire.index])
             elif wire.index not in absorbed:
                 self._count(wire)
+        self.area["constant"] = float(any(self.area.values()))  # wires alone cost nothing
         ends = [self._path(out.wire) for out in self.module.outputs]
         return Features(
             self.area,

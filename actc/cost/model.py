@@ -1,8 +1,9 @@
 """The cost of fixed-point forms on FPGAs, estimated in milliseconds.
 
 A cost is a sum of counts (:mod:`actc.cost.features`) times coefficients that are not
-negative, fitted per family to units that yosys synthesized (Lawson and Hanson's
-non-negative least squares, 1974, of relative errors); ``docs/cost.md`` says how well.
+negative, fitted per family to units that yosys synthesized: least absolute relative
+errors, by reweighted non-negative least squares (Lawson and Hanson, 1974).
+``docs/cost.md`` says how well that does.
 """
 
 from __future__ import annotations
