@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from actc.approx.fixed_point import Codes
 from actc.targets.fpga.hdl import Range, Wire
+from actc.targets.fpga.units.arithmetic import add_at
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.selectors import Selector
 from actc.targets.fpga.units.terms import terms
@@ -35,6 +37,18 @@ class Product:
     operand: Wire
     values: Codes
     coefficients: list[int]
+
+    def sums(self, starts: Sequence[int]) -> Codes:
+        """int64, of each position: coefficient times operand."""
+        column = np.array(self.coefficients, np.int64)
+        return np.repeat(column, np.diff([*starts, len(self.values)])) * self.values
+
+
+class Row(NamedTuple):
+    """``wire * 2**place``."""
+
+    wire: Wire
+    place: int
 
 
 @dataclass(frozen=True)
@@ -107,49 +121,50 @@ def rounded_sum(
     """
     sums = np.zeros_like(outputs)
     for product in products:
-        column = np.array(product.coefficients, np.int64)
-        sums += np.repeat(column, np.diff([*starts, len(outputs)])) * product.values
+        sums += product.sums(starts)
     zeros = min((common_zeros(p.coefficients, shift) for p in products), default=shift)
     # the products have no bits at the last places, so floors pass through the sum
     constants = Constants.of(sums >> zeros, outputs, starts, shift - zeros)
-    parts: list[Wire] = []
+    rows: list[Row] = []
     for product in products:
         more, corrections = _multiplied(product, zeros, selector, options)
-        parts += more
+        rows += more
         constants = constants.moved(corrections)
     width = Range.of(outputs.tolist()).width
-    total = _total(parts, constants.roundest(), shift - zeros, width, selector)
+    total = _total(rows, constants.roundest(), shift - zeros, width, selector)
     return total.bits(0, width, signed=bool(outputs.min() < 0)).named("value")
 
 
 def _multiplied(
     product: Product, zeros: int, selector: Selector, options: UnitOptions
-) -> tuple[list[Wire], list[int]]:
-    """Wires whose sum is the product without its last zeros, less what constants must add."""
+) -> tuple[list[Row], list[int]]:
+    """Rows whose sum is the product without its last zeros, less what constants must add."""
     column = [coefficient >> zeros for coefficient in product.coefficients]
     corrections = [0] * len(column)
     if options.multiplier == "multiply":
-        return [product.operand * selector.pick(column).named("coefficient")], corrections
-    parts = []
+        return [Row(product.operand * selector.pick(column).named("coefficient"), 0)], corrections
+    rows = []
     for term in terms(column, options.multiplier):
-        parts.append(term.wire(product.operand, selector).named("term"))
+        rows.append(Row(term.wire(product.operand, selector).named("term"), term.place))
         corrections = [a + b for a, b in zip(corrections, term.corrections(), strict=True)]
-    return parts, corrections
+    return rows, corrections
 
 
 def _total(
-    parts: Sequence[Wire], constants: Sequence[int], shift: int, width: int, selector: Selector
+    rows: Sequence[Row], constants: Sequence[int], shift: int, width: int, selector: Selector
 ) -> Wire:
-    """Parts and constants modulo 2**(width + shift), without the last `shift` bits."""
+    """Rows and constants modulo 2**(width + shift), without the last `shift` bits."""
     zeros = common_zeros(constants, shift)
-    half = 1 << (width + shift - 1)
+    bits = width + shift
+    half = 1 << (bits - 1)
     reduced = [((value + half) % (2 * half) - half) >> zeros for value in constants]
     constant = selector.pick(reduced).named("constant")
-    if not parts:
+    if not rows:
         return constant >> (shift - zeros)
-    total = parts[0]
-    for part in parts[1:]:
-        total = (total + part).bits(0, width + shift, signed=True)
+    first, *rest = rows
+    total = first.wire << first.place
+    for row in rest:
+        total = add_at(total, row.wire, row.place).bits(0, bits, signed=True)
     # what the constants have no bits for passes below the last adder
     return ((total >> zeros) + constant) >> (shift - zeros)
 

@@ -7,6 +7,7 @@ import numpy as np
 from actc.approx.fixed_point import Codes
 from actc.approx.fixed_polynomial import IntegerPolynomial
 from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.units.arithmetic import product, square
 from actc.targets.fpga.units.datapath import Product, rounded_sum
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.ports import delayed, position
@@ -29,13 +30,20 @@ def integer_polynomial(form: IntegerPolynomial, x: Wire, options: UnitOptions) -
     operand, power = t, values
     for degree, column in enumerate(columns, 1):
         if degree > 1:
-            operand, power = operand * t, power * values
+            operand, power = _raised(operand, t, degree, options), power * values
         cut = form.truncations[degree - 2] if degree > 1 else 0
         if any(column):
             part = (operand >> cut).named(f"u_{degree}" if degree > 1 else "t")
             products.append(Product(part, power >> cut, column))
     outputs = form.evaluate(form.input.codes())
     return rounded_sum(products, starts, outputs, form.shift, selector, options)
+
+
+def _raised(power: Wire, t: Wire, degree: int, options: UnitOptions) -> Wire:
+    """The next power of t."""
+    if options.multiplier == "multiply":
+        return power * t
+    return square(t) if degree == 2 else product(power, t)
 
 
 def _coordinate(

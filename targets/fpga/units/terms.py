@@ -36,7 +36,7 @@ class Term:
     """One digit of every segment's slope.
 
     Attributes:
-        digits: of each segment.
+        digits: of each segment, one at least not nothing.
     """
 
     digits: tuple[Digit, ...]
@@ -55,20 +55,29 @@ class Term:
         """
         return len(self.options) > _MOST_OPTIONS
 
+    @property
+    def place(self) -> int:
+        """Zero bits that all digits end with."""
+        return min(digit.exponent for digit in self.digits if digit.sign)
+
     def wire(self, t: Wire, selector: Selector) -> Wire:
-        """The digit of the segment times t, less what :meth:`corrections` add."""
+        """The digit of the segment times t, from :attr:`place` on, less its correction."""
+        digits = [
+            Digit(digit.sign, digit.exponent - self.place) if digit.sign else NOTHING
+            for digit in self.digits
+        ]
         if not self.signs_apart:
-            return _chosen(self.digits, t, selector)
-        sizes = [Digit(abs(digit.sign), digit.exponent) for digit in self.digits]
+            return _chosen(digits, t, selector)
+        sizes = [Digit(abs(digit.sign), digit.exponent) for digit in digits]
         size = _chosen(sizes, t, selector)
-        negative = selector.pick([int(digit.sign < 0) for digit in self.digits])
+        negative = selector.pick([int(digit.sign < 0) for digit in digits])
         return t.graph.select(negative.named("negative"), [size, ~size])
 
     def corrections(self) -> list[int]:
         """What each segment's constant must add."""
         negative = [digit.sign < 0 for digit in self.digits]
         if self.signs_apart:
-            return [int(flag) for flag in negative]
+            return [flag << self.place for flag in negative]
         places = [digit.exponent for digit in self.digits]
         return [flag << place for flag, place in zip(negative, places, strict=True)]
 
