@@ -239,12 +239,12 @@ def test_all_problems_are_told_at_once(actc_cli: CommandLine) -> None:
 
 def test_what_needs_formats_is_told_at_once(actc_cli: CommandLine) -> None:
     done = actc_cli(
-        *("fit", "GELU", "--ulp", "1", "--device", "xc7", "--form", "tree", "--emit", "hls"),
+        *("fit", "GELU", "--ulp", "1", "--device", "xc7", "--form", "thresholds", "--emit", "hls"),
         *("-o", "f.cpp", "--json"),
     )
     assert (done.status, done.codes) == (2, ["ACT0360"])
     message = done.document["diagnostics"][0]["message"]
-    assert message.startswith("--ulp, --device, --form tree and --emit hls only have")
+    assert message.startswith("--ulp, --device, --form thresholds and --emit hls only have")
 
 
 # --- structured functions

@@ -28,6 +28,7 @@ from actc.approx.candidates import (
 )
 from actc.approx.catalogue import find
 from actc.approx.checker import check_certificate
+from actc.approx.dyadic import fit_leaves
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.gates import FixedFit, Gates, NoForm, make_gates
@@ -162,6 +163,38 @@ def test_the_least_shift_keeps_the_least_error() -> None:
     least = fit_segments(f, wide, wide, 8)
     assert found.found.max_error == least.max_error
     assert found.found.form.shift < least.form.shift
+
+
+@pytest.mark.parametrize("variant", variants(digits=2, degree=2), ids=str)
+def test_least_errors_have_gates_of_their_own(variant: Variant) -> None:
+    if variant.form not in SIZED_FORMS:
+        return
+    f = find("GELU").function()
+    (candidate,) = candidates_of_size(f, S8_4, S8_4, 5, [variant])
+    fit = candidate.found
+    assert isinstance(fit, FixedFit)
+    assert isinstance(fit.gates.objective, float)
+    assert fit.gates.objective == pytest.approx(fit.max_error, rel=1e-12)
+    assert fit.gates.objective >= fit.max_error
+    assert fit.gates.admit(fit.form.evaluate(S8_4.codes()))
+
+
+@pytest.mark.parametrize("fitter", [fit_segments, fit_leaves])
+def test_least_error_fits_have_gates_of_their_own(fitter: Any) -> None:
+    # the search asks for 1 ulp first, and every single slope attains less
+    fit = fitter(ScalarFunction("half", lambda x: x / 2), S8_4, S8_4, 1)
+    assert fit.max_error == S8_4.ulp / 2
+    assert fit.gates.objective == pytest.approx(fit.max_error, rel=1e-12)
+
+
+def test_the_bound_of_polynomials_is_that_of_the_formats() -> None:
+    polynomial = fitted("GELU", "s8.4", "s8.4", segments=2, form="polynomial")
+    lines = fitted("GELU", "s8.4", "s8.4", segments=2, form="pwl")
+    assert (polynomial.bounds, lines.bounds) == ("formats", "pieces")
+    target = polynomial.fit.gates.target
+    assert polynomial.lower_bound == np.abs(np.rint(target) - target).max() * S8_4.ulp
+    assert polynomial.lower_bound < polynomial.max_error
+    assert lines.lower_bound == lines.max_error
 
 
 def test_digits_are_not_tried_in_vain() -> None:
