@@ -1,0 +1,21 @@
+"""ACT06xx: accuracy and budgets."""
+
+from __future__ import annotations
+
+from actc.codes.info import CodeInfo
+
+CODES: dict[str, CodeInfo] = {
+    "ACT0601": CodeInfo(
+        "accuracy dropped by more than allowed",
+        "On the labelled data, the integer model answers right less often than the float "
+        "model, by more than --max-drop. All files are written. More calibration data, "
+        "another --calibration, or --approx exact may help; the report shows which "
+        "activations err most.",
+    ),
+    "ACT0602": CodeInfo(
+        "the artefact differs from golden",
+        "The compiled artefact must equal golden.onnx bit for bit on every sample, and it did "
+        "not. Right after compiling this is a mistake of actc or of the target's tools, and "
+        "nothing is written; `actc check` also says it of files that were changed since.",
+    ),
+}

@@ -1,0 +1,53 @@
+"""ACT04xx: targets."""
+
+from __future__ import annotations
+
+from actc.codes.info import CodeInfo
+
+CODES: dict[str, CodeInfo] = {
+    "ACT0401": CodeInfo(
+        "an operator or one of its uses cannot be lowered",
+        "The target has no kernel for this operator, or not for these attributes or shapes; the "
+        "message says which. All such places of a model are listed at once. `--target onnx` takes "
+        "every golden model.",
+    ),
+    "ACT0402": CodeInfo(
+        "a shape is not known",
+        "Compiling to machine code needs every axis except the batch as a number. Fix the "
+        "model's other symbolic axes before compiling.",
+    ),
+    "ACT0403": CodeInfo(
+        "an input must be a constant",
+        "Weights, scales, zero points, tables, shapes and slice bounds must be initializers of the "
+        "model. Fold constants first; `actc compile` does so for everything that can be folded.",
+    ),
+    "ACT0404": CodeInfo(
+        "an accumulator does not fit 32 bits",
+        "The sum of the absolute weights of one output channel times the largest input exceeds "
+        "what a 32-bit accumulator holds. Split the layer, or reduce its inputs.",
+    ),
+    "ACT0405": CodeInfo(
+        "LLVM does not know the CPU",
+        "The name behind `cpu:` must be one of LLVM's CPU names, for example x86-64-v3, skylake or "
+        "znver4. `cpu` alone means this machine.",
+    ),
+    "ACT0406": CodeInfo(
+        "TVM's runtime library is missing",
+        "Running a compiled model needs libtvm_runtime.so, which the package apache-tvm brings. "
+        "The environment variable ACTC_TVM_RUNTIME can name a copy of it.",
+    ),
+    "ACT0407": CodeInfo(
+        "there is no compiled model in the directory",
+        "The directory has no model.so: it was not built, was built for another target, or the "
+        "build failed.",
+    ),
+    "ACT0408": CodeInfo(
+        "an input does not fit the compiled model",
+        "An array has another name, element type or shape than the compiled model's input. The "
+        "batch is the first axis.",
+    ),
+    "ACT0450": CodeInfo(
+        "the target has no options",
+        "This target takes nothing behind its name.",
+    ),
+}

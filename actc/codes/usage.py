@@ -1,0 +1,84 @@
+"""ACT02xx: usage and data."""
+
+from __future__ import annotations
+
+from actc.codes.info import CodeInfo
+
+CODES: dict[str, CodeInfo] = {
+    "ACT0201": CodeInfo(
+        "unknown name",
+        "No target, pass or diagnostic code has this name. The help line suggests the nearest "
+        "one and lists those that exist; `actc targets` describes the targets.",
+    ),
+    "ACT0202": CodeInfo(
+        "the model cannot be read",
+        "There is no file of this name, or it may not be read. Check the path and the permissions.",
+    ),
+    "ACT0203": CodeInfo(
+        "wrong command line",
+        "An option, argument or command is unknown, missing or has a value that cannot be "
+        "read. `actc --help` and `actc COMMAND --help` list what there is.",
+    ),
+    "ACT0204": CodeInfo(
+        "not an output directory of actc",
+        "`actc report` and `actc check` read a directory that `actc compile` wrote: it holds "
+        "report.json and manifest.json.",
+    ),
+    "ACT0210": CodeInfo(
+        "a name is claimed twice",
+        "Two installed packages register a target or pass under the same name. actc does not "
+        "guess which is meant; uninstall one of them.",
+    ),
+    "ACT0220": CodeInfo(
+        "the data cannot be read",
+        "The data must be an .npz archive of plain arrays, as numpy.savez_compressed writes "
+        "it. Object arrays are never read, as they could run code.",
+    ),
+    "ACT0221": CodeInfo(
+        "the data does not fit the model",
+        "There must be one array per model input, named as the input, whose first axis counts "
+        "samples and whose other axes have the model's shape; a single array may have any "
+        "name. Labels are one integer per sample.",
+    ),
+    "ACT0222": CodeInfo(
+        "calibration needs data",
+        "The ranges of values are measured on samples. A pipeline that calibrates must be "
+        "given some.",
+    ),
+    "ACT0223": CodeInfo(
+        "the list of passes cannot be read",
+        "Passes are written as name,name{option=value}. The options of a pass are the fields "
+        "of its class; a value must have the type of the default.",
+    ),
+    "ACT0224": CodeInfo(
+        "an option has a value that does not exist",
+        "Some options take one of a few names, or a number in a range; the help line lists them.",
+    ),
+    "ACT0225": CodeInfo(
+        "the pass list gives no int8 model",
+        "An int8 compilation ends with the pass 'integerize', which needs 'calibrate', "
+        "'approximate' and 'quantize' before it. Give the whole list with --passes, or compile "
+        "with --precision float32.",
+    ),
+    "ACT0230": CodeInfo(
+        "calibrated on synthetic data",
+        "Without --data actc makes up random samples. Ranges measured on them fit random "
+        "inputs, not yours, and the accuracy is not known. Pass samples of what the network "
+        "will see.",
+    ),
+    "ACT0240": CodeInfo(
+        "the output directory is not actc's to replace",
+        "actc replaces a directory only if actc wrote it (it holds manifest.json) or if it is "
+        "empty. Give another place, or empty the directory yourself.",
+    ),
+    "ACT0241": CodeInfo(
+        "the output cannot be written",
+        "The system refused to create the output directory or its parents: no permission, no "
+        "space, or a file stands in the way.",
+    ),
+    "ACT0242": CodeInfo(
+        "a dry run has no artefact",
+        "With --dry-run (dry_run=True) only the plan is made. Compile without it to get "
+        "something that runs.",
+    ),
+}
