@@ -371,7 +371,7 @@ def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) ->
     (actc_cli.directory / "examples").symlink_to(root / "examples")
     page = (root / "docs/fit.md").read_text("utf-8")
     blocks = re.findall(r"```console\n(.*?)```", page.split("## `actc verify`")[0], re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 4
     for line in "".join(blocks).splitlines():
         done = actc_cli(*shlex.split(line.removeprefix("$ actc ")))
         assert done.status == 0, done.stderr
@@ -381,6 +381,7 @@ def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) ->
     told = set(re.findall(r"`(\w+)`", keys))
     assert told >= KEYS
     assert told >= set(actc.fit("GELU", input="s4.2", output="s4.2").to_json())
+    assert told >= set(actc.fit("GELU", objective="rms").to_json())
 
 
 def test_the_page_shows_python_that_works(tmp_path: Path, root: Path) -> None:
