@@ -8,12 +8,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cost_data import DATA, KEPT, MARKS, read_cache
+from cost_plan import HELD_OUT as HELD_OUT_FUNCTIONS
+from cost_report import report
 from fixed_point_units import unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +34,7 @@ from actc.cost.arithmetic import collect_sum, select_tables, trailing_zeros
 from actc.cost.cofactors import levels, truth_table, without_idle_inputs
 from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS
 from actc.cost.logic import tabulate
-from actc.cost.model import TARGETS, coefficients, unit_features
+from actc.cost.model import COEFFICIENTS, TARGETS, coefficients, unit_features
 from actc.errors import UsageError
 from actc.targets.fpga.families import find_family
 from actc.targets.fpga.hdl import Graph, Module, Output, Range
@@ -42,7 +45,7 @@ needs_yosys = pytest.mark.skipif(
     importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
 )
 
-HELD_OUT = "Sigmoid"  # tools/cost_data.py never fits to it
+HELD_OUT = HELD_OUT_FUNCTIONS[0]
 
 
 def forms(gates: Gates) -> dict[str, FixedForm]:
@@ -281,8 +284,14 @@ def test_coefficients_are_complete_and_not_negative() -> None:
 
 
 def measurements() -> list[dict[str, Any]]:
-    path = resources.files("actc.cost").joinpath("data/measurements.jsonl")
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return list(read_cache([KEPT]).values())
+
+
+def test_the_page_reports_the_measurements(root: Path) -> None:
+    weights = json.loads((DATA / COEFFICIENTS).read_text("utf-8"))["families"]
+    page = (root / "docs" / "cost.md").read_text("utf-8")
+    shown = page.split(MARKS[0])[1].split(MARKS[1])[0]
+    assert shown == "\n" + report(measurements(), weights)
 
 
 def test_measurements_agree_with_themselves() -> None:
