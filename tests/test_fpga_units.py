@@ -18,8 +18,8 @@ from fixed_point_units import random_gates, unit
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from actc.approx.bipartite import fit_bipartite
-from actc.approx.compressed_table import fit_compressed_table
+from actc.approx.bipartite import BipartiteTable, fit_bipartite
+from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import SegmentTree, fit_segment_tree
 from actc.approx.fixed_point import Codes, FixedPoint
 from actc.approx.fixed_polynomial import IntegerPolynomial
@@ -33,7 +33,9 @@ from actc.approx.signed_digits import (
 from actc.approx.thresholds import Thresholds, fit_thresholds
 from actc.errors import UsageError
 from actc.targets.fpga.hdl import evaluate
+from actc.targets.fpga.hdl.operators import Lookup
 from actc.targets.fpga.simulation import simulate_unit, simulate_units
+from actc.targets.fpga.synthesis import synthesize
 from actc.targets.fpga.units import UnitOptions, unit_module, unit_verilog
 from actc.targets.fpga.units.datapath import Constants
 from actc.targets.fpga.units.terms import (
@@ -316,6 +318,16 @@ def test_segments_are_found_in_few_steps() -> None:
     assert max(depth.values()) < 25
 
 
+def test_parameters_share_a_memory() -> None:
+    for form in fitted(unit("Tanh", 8, "faithful")):
+        for options in (OPTIONS["memory"], OPTIONS["memory, multiplier"]):
+            module = unit_module(form, "u", options)
+            memories = [wire for wire in module.wires() if isinstance(wire.operator, Lookup)]
+            assert all(wire.operator.memory for wire in memories)
+            # tables that are added have addresses of their own
+            assert len(memories) == 1 + isinstance(form, (CompressedTable, BipartiteTable))
+
+
 def test_what_has_no_unit_is_refused() -> None:
     class Strange(FixedTable):
         pass
@@ -367,6 +379,17 @@ def yosys(directory: Path, commands: list[str]) -> subprocess.CompletedProcess[s
         cwd=directory,
         env={**os.environ, "LC_ALL": "C"},
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["ice40", "ecp5", "xc7"])
+def test_memories_become_block_memories(family: str) -> None:
+    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
+    form = fit_fixed_table(unit("GELU", 12, "correctly_rounded")).form
+    kept = synthesize(unit_verilog(form, "unit", OPTIONS["memory"]), "unit", family)
+    assert kept.brams > 0
+    # multiplexers between memories at most, and the inverter of a bit of the address
+    assert kept.luts <= form.output.bits + 1
 
 
 @pytest.mark.parametrize("plant", [False, True], ids=["right", "one entry wrong"])

@@ -8,7 +8,7 @@ from actc.targets.fpga.hdl import Wire
 from actc.targets.fpga.units.datapath import Product, rounded_sum
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.ports import delayed, position
-from actc.targets.fpga.units.selectors import BitTree, Search, Selector, stored
+from actc.targets.fpga.units.selectors import BitTree, Search, Selector, selected
 from actc.targets.fpga.units.windows import narrowest_window
 
 
@@ -40,5 +40,9 @@ def _line(
     if window.bits:
         t = delayed(window.wire(i), options).named("t")
         products = [Product(t, window.values(codes - form.input.low), slopes)]
-    kept = stored(selector, options)
-    return rounded_sum(products, starts, form.evaluate(codes), form.shift, kept, options)
+    outputs = form.evaluate(codes)
+    return selected(
+        selector,
+        options,
+        lambda kept: rounded_sum(products, starts, outputs, form.shift, kept, options),
+    )

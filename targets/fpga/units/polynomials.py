@@ -11,14 +11,18 @@ from actc.targets.fpga.units.arithmetic import product, square
 from actc.targets.fpga.units.datapath import Product, rounded_sum
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.ports import delayed, position
-from actc.targets.fpga.units.selectors import BitTree, Selector, stored
+from actc.targets.fpga.units.selectors import BitTree, Selector, selected
 
 
 def integer_polynomial(form: IntegerPolynomial, x: Wire, options: UnitOptions) -> Wire:
     """Leaves found by the first bits; one squarer, and one multiplier for cubes."""
-    starts = form.starts.tolist()
     i = position(x, form.input)
-    selector = stored(BitTree(i, starts, form.input.bits), options)
+    tree = BitTree(i, form.starts.tolist(), form.input.bits)
+    return selected(tree, options, lambda kept: _polynomial(form, i, kept, options))
+
+
+def _polynomial(form: IntegerPolynomial, i: Wire, selector: Selector, options: UnitOptions) -> Wire:
+    starts = form.starts.tolist()
     columns = form.coefficients[:, 1:].T.tolist()
     # leaves where the polynomial is constant do not care for t
     sizes = [

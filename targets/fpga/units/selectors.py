@@ -7,11 +7,11 @@ that are equal over neighbouring segments need no decision between them.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.hdl import Range, Wire
 from actc.targets.fpga.units.options import UnitOptions
 
 
@@ -81,22 +81,64 @@ class BitTree:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Memories addressed by the number of the segment, with a register behind them.
+class Memory:
+    """One memory for all columns, addressed by the number of the segment, and a register.
 
     Attributes:
         selector: finds the number of the segment.
+        columns: what is kept, side by side; each once and none of one entry only.
     """
 
     selector: Selector
+    columns: Sequence[tuple[int, ...]]
 
     def pick(self, column: Sequence[int]) -> Wire:
-        """An initialized memory."""
+        """The bits of the column in the word of the segment."""
         index = self.selector.pick(range(len(column))).named("segment")
-        entry = index.graph.lookup(index, column, memory=True)
-        return entry if entry.value is not None else entry.register()
+        if len(set(column)) == 1:
+            return index.graph.constant(column[0])
+        ranges = [Range.of(kept) for kept in self.columns]
+        words = [0] * len(column)
+        for kept, range_ in zip(self.columns, ranges, strict=True):
+            mask = (1 << range_.width) - 1
+            pairs = zip(words, kept, strict=True)
+            words = [word << range_.width | entry & mask for word, entry in pairs]
+        word = index.graph.lookup(index, words, memory=True).register().named("parameters")
+        place = self.columns.index(tuple(column))
+        low = sum(range_.width for range_ in ranges[place + 1 :])
+        own = ranges[place]
+        field = word.bits(low, own.width, signed=own.signed)
+        return field.narrow(own, "the entries of the column")
 
 
-def stored(selector: Selector, options: UnitOptions) -> Selector:
-    """The selector, its columns kept where the options say."""
-    return Stored(selector) if options.lookup == "memory" else selector
+@dataclass(frozen=True)
+class Recorder:
+    """Picks nothing in particular, and keeps what it was asked for.
+
+    Attributes:
+        selector: picks for it.
+        columns: the columns asked for, each once and none of one entry only.
+    """
+
+    selector: Selector
+    columns: list[tuple[int, ...]]
+
+    def pick(self, column: Sequence[int]) -> Wire:
+        """A wire with the range of the column."""
+        if len(set(column)) > 1 and tuple(column) not in self.columns:
+            self.columns.append(tuple(column))
+        return self.selector.pick(column)
+
+
+def selected(selector: Selector, options: UnitOptions, build: Callable[[Selector], Wire]) -> Wire:
+    """What `build` makes of a selector whose columns are kept where the options say.
+
+    Args:
+        build: asks any selector for the same columns; called twice for a memory, whose
+            columns must be known before the first is picked.
+    """
+    if options.lookup == "logic":
+        return build(selector)
+    recorder = Recorder(selector, [])
+    build(recorder)
+    return build(Memory(selector, recorder.columns))

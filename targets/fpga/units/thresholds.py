@@ -6,7 +6,7 @@ from actc.approx.thresholds import Thresholds
 from actc.targets.fpga.hdl import Wire
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.ports import position, table
-from actc.targets.fpga.units.selectors import Search, stored
+from actc.targets.fpga.units.selectors import Search, selected
 
 _TABLE_BITS = 8
 
@@ -21,5 +21,6 @@ def thresholds(form: Thresholds, x: Wire, options: UnitOptions) -> Wire:
     if form.input.bits <= _TABLE_BITS:
         levels = form.evaluate(form.input.codes()).tolist()
         return table(i, levels, options).named("level")
-    selector = stored(Search(i, [0, *(form.thresholds - form.input.low).tolist()]), options)
-    return selector.pick(form.levels.tolist()).named("level")
+    search = Search(i, [0, *(form.thresholds - form.input.low).tolist()])
+    found = selected(search, options, lambda kept: kept.pick(form.levels.tolist()))
+    return found.named("level")
