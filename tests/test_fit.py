@@ -255,12 +255,11 @@ def test_a_module_cannot_be_made_to_run_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "svg", "html"])
 def test_plots_are_deterministic(kind: str, actc_cli: CommandLine) -> None:
-    for name in ("one", "two"):
-        done = actc_cli("fit", "GELU", "--segments", "8", "--plot", f"{name}.{kind}")
-        assert done.status == 0, done.stderr
-        assert f"wrote {name}.{kind}" in done.stdout
-    one, two = (actc_cli.directory / f"{name}.{kind}" for name in ("one", "two"))
-    assert one.read_bytes() == two.read_bytes()
+    one = actc_cli.directory / f"one.{kind}"
+    done = actc_cli("fit", "GELU", "--segments", "8", "--plot", one.name)
+    assert done.status == 0, done.stderr
+    assert f"wrote {one.name}" in done.stdout
+    assert one.read_bytes() == actc.fit("GELU", segments=8).plot(kind)
     assert str(actc_cli.directory) not in one.read_bytes().decode("latin-1")
     if kind == "png":
         with Image.open(one) as image:
@@ -367,6 +366,7 @@ def test_an_expression_may_begin_with_a_minus(actc_cli: CommandLine) -> None:
     assert done.document["max_error"] == 0.0
 
 
+@pytest.mark.slow
 def test_the_page_shows_commands_that_work(actc_cli: CommandLine, root: Path) -> None:
     (actc_cli.directory / "examples").symlink_to(root / "examples")
     page = (root / "docs/fit.md").read_text("utf-8")
