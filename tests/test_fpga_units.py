@@ -22,7 +22,7 @@ from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
 from actc.approx.dyadic import SegmentTree, fit_segment_tree
 from actc.approx.fixed_point import Codes, FixedPoint
-from actc.approx.fixed_polynomial import IntegerPolynomial
+from actc.approx.fixed_polynomial import IntegerPolynomial, fit_polynomial
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.gates import FixedForm, Gates, NoForm
 from actc.approx.signed_digits import (
@@ -32,11 +32,12 @@ from actc.approx.signed_digits import (
 )
 from actc.approx.thresholds import Thresholds, fit_thresholds
 from actc.errors import UsageError
-from actc.targets.fpga.hdl import evaluate
-from actc.targets.fpga.hdl.operators import Lookup
+from actc.targets.fpga.hdl import Graph, Module, Output, Range, evaluate
+from actc.targets.fpga.hdl.operators import Add, Lookup
 from actc.targets.fpga.simulation import simulate_unit, simulate_units
 from actc.targets.fpga.synthesis import synthesize
 from actc.targets.fpga.units import UnitOptions, unit_module, unit_verilog
+from actc.targets.fpga.units.arithmetic import add_at, product, square
 from actc.targets.fpga.units.datapath import Constants
 from actc.targets.fpga.units.terms import (
     NOTHING,
@@ -76,6 +77,9 @@ def fitted(gates: Gates) -> Iterator[FixedForm]:
     for digits in (None, 1, 2, 3):
         yield fit_integer_lines(gates, digits=digits).form
         yield fit_segment_tree(gates, digits=digits).form
+    polynomial = fit_polynomial(gates, 2)
+    if not isinstance(polynomial, NoForm):
+        yield polynomial.form
 
 
 class Batch:
@@ -112,9 +116,13 @@ class Batch:
 @needs_iverilog
 @pytest.mark.parametrize(
     ("name", "objective"),
-    [("GELU", "correctly_rounded"), ("GELU", "faithful"), ("Tanh", "faithful"),
-     ("Sigmoid", "correctly_rounded")],
-)  # fmt: skip
+    [
+        ("GELU", "faithful"),
+        ("Sigmoid", "correctly_rounded"),
+        pytest.param("GELU", "correctly_rounded", marks=pytest.mark.slow),
+        pytest.param("Tanh", "faithful", marks=pytest.mark.slow),
+    ],
+)
 def test_units_of_known_functions(name: str, objective: str) -> None:
     batch = Batch()
     for form in fitted(unit(name, 8, objective)):
@@ -248,6 +256,52 @@ def test_digits_stand_where_they_add_the_fewest_options(
     assert added(found) == min(added(order) for order in itertools.permutations(digits))
 
 
+@pytest.mark.parametrize("bits", range(1, 13))
+def test_squares(bits: int) -> None:
+    graph = Graph()
+    t = graph.input("t", Range(0, (1 << bits) - 1))
+    module = Module("m", (t,), (Output("y", square(t), 2 * bits),))
+    values = np.arange(1 << bits)
+    assert np.array_equal(evaluate(module, {"t": values})["y"], values**2)
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+@settings(deadline=None)
+def test_products(a: int, b: int) -> None:
+    graph = Graph()
+    first, second = graph.input("a", Range(0, a)), graph.input("b", Range(0, b))
+    module = Module("m", (first, second), (Output("y", product(first, second), 12),))
+    x, y = np.divmod(np.arange((a + 1) * (b + 1)), b + 1)
+    assert np.array_equal(evaluate(module, {"a": x, "b": y})["y"], x * y)
+
+
+whole_ranges = st.tuples(st.integers(-20, 20), st.integers(0, 20)).map(
+    lambda pair: Range(pair[0], pair[0] + pair[1])
+)
+
+
+@given(whole_ranges, whole_ranges, st.integers(0, 5))
+@settings(deadline=None)
+def test_rows_are_added_at_their_place(a: Range, b: Range, place: int) -> None:
+    graph = Graph()
+    first, second = graph.input("a", a), graph.input("b", b)
+    total = add_at(first, second, place)
+    module = Module("m", (first, second), (Output("y", total, total.width + 1),))
+    x, y = np.meshgrid(np.arange(a.low, a.high + 1), np.arange(b.low, b.high + 1))
+    assert np.array_equal(evaluate(module, {"a": x, "b": y})["y"], x + (y << place))
+
+
+def test_every_sum_has_a_carry_chain_of_its_own() -> None:
+    """No sum is an operand of a sum as it stands: synthesis would use full adders."""
+    form = fit_polynomial(unit("Tanh", 12, "faithful"), 2)
+    assert not isinstance(form, NoForm)
+    module = unit_module(form.form, "u")
+    sums = [wire for wire in module.wires() if isinstance(wire.operator, Add)]
+    assert len(sums) > 5
+    for wire in sums:
+        assert not any(operand in sums for operand in wire.operands)
+
+
 @given(st.data(), st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
 def test_windows_differ_from_the_position_by_a_constant(data: st.DataObject, bits: int) -> None:
@@ -322,10 +376,11 @@ def test_parameters_share_a_memory() -> None:
     for form in fitted(unit("Tanh", 8, "faithful")):
         for options in (OPTIONS["memory"], OPTIONS["memory, multiplier"]):
             module = unit_module(form, "u", options)
-            memories = [wire for wire in module.wires() if isinstance(wire.operator, Lookup)]
-            assert all(wire.operator.memory for wire in memories)
+            tables = [w.operator for w in module.wires() if isinstance(w.operator, Lookup)]
             # tables that are added have addresses of their own
-            assert len(memories) == 1 + isinstance(form, (CompressedTable, BipartiteTable))
+            assert sum(table.memory for table in tables) == 1 + isinstance(
+                form, (CompressedTable, BipartiteTable)
+            )
 
 
 def test_what_has_no_unit_is_refused() -> None:

@@ -157,6 +157,11 @@ def test_what_is_computed_twice_is_one_wire() -> None:
     assert x.saturate(Range(-1, 300)) is x
     assert x.narrow(Range(0, 255), "as declared") is x
     assert (x < 256).value == 1
+    bit = x.bits(0, 1)
+    one, zero = graph.constant(1), graph.constant(0)
+    assert (bit & 1) is (one & bit) is (bit | 0) is (zero | bit) is (bit ^ 0) is (zero ^ bit) is bit
+    assert graph.select(bit, [0, 1]) is bit
+    assert graph.select(bit, [1, 0]) is (bit ^ 1)
     assert (3 - graph.constant(1)).value == 2
 
 

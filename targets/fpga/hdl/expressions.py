@@ -169,6 +169,8 @@ def _(operator: op.Reaches, wire: Wire, text: Text) -> str:
 @expression.register
 def _(operator: op.Logic, wire: Wire, text: Text) -> str:
     first, second = wire.operands
+    if operator.kind == "^" and second.value == 1:
+        return f"~{text.fit(first, 1)}"
     return f"{text.fit(first, 1)} {operator.kind} {text.fit(second, 1)}"
 
 

@@ -170,13 +170,20 @@ class Wire:
         return self.graph.make(op.Compare(">="), self.graph.wire(other), self)
 
     def __and__(self, other: Wire | int) -> Wire:
-        return self.graph.make(op.Logic("&"), self, self.graph.wire(other))
+        return self._logic("&", self.graph.wire(other), idle=1)
 
     def __or__(self, other: Wire | int) -> Wire:
-        return self.graph.make(op.Logic("|"), self, self.graph.wire(other))
+        return self._logic("|", self.graph.wire(other), idle=0)
 
     def __xor__(self, other: Wire | int) -> Wire:
-        return self.graph.make(op.Logic("^"), self, self.graph.wire(other))
+        return self._logic("^", self.graph.wire(other), idle=0)
+
+    def _logic(self, kind: op.Connective, other: Wire, idle: int) -> Wire:
+        """Of single bits; `idle` changes nothing."""
+        made = self.graph.make(op.Logic(kind), self, other)
+        if other.value == idle:
+            return self
+        return other if self.value == idle else made
 
     def __bool__(self) -> bool:
         raise TypeError("a wire has no value while the hardware is built; use select")
@@ -258,6 +265,8 @@ class Graph:
         reached = wires[max(index.range.low, 0) : index.range.high + 1]
         if len(wires) > index.range.high and all(wire is reached[0] for wire in reached):
             return reached[0]
+        if index.range == Range(0, 1) and [wire.value for wire in wires] in ([0, 1], [1, 0]):
+            return index ^ (wires[0].value or 0)
         return self.make(op.Select(), index, *wires)
 
     def lookup(self, address: Wire, values: Sequence[int], *, memory: bool = False) -> Wire:

@@ -27,7 +27,7 @@ def product(a: Wire, b: Wire) -> Wire:
     """``a * b`` of unsigned wires, one row for each bit of the narrower one."""
     wide, narrow = (a, b) if a.width >= b.width else (b, a)
     graph = a.graph
-    rows = [graph.select(narrow.bits(k, 1), [0, wide]) for k in range(narrow.width)]
+    rows = [graph.select(narrow.bits(k, 1), [0, wide]).named("row") for k in range(narrow.width)]
     total = rows[0]
     for place, row in enumerate(rows[1:], 1):
         total = add_at(total, row, place)
@@ -38,7 +38,8 @@ def square(t: Wire) -> Wire:
     """``t * t`` of an unsigned wire, by halves: ``h**2, l**2`` side by side, plus ``2 h l``."""
     graph, bits = t.graph, t.width
     if bits <= _TABLE_BITS:
-        return graph.lookup(t, [value * value for value in range(1 << bits)])
+        squares = [value * value for value in range(1 << bits)]
+        return graph.lookup(t, squares).named("square")
     half = bits // 2
     low, high = t.bits(0, half), t.bits(half, bits - half)
     sides = graph.concatenate((square(high), 2 * (bits - half)), (square(low), 2 * half))

@@ -59,11 +59,12 @@ def _coordinate(
     values = np.zeros(form.input.count, np.int64)
     positions = np.arange(form.input.count)
     lengths = form.input.count >> form.depths
+    low = delayed(i.bits(0, max(*sizes, 1)), options)
     for bit in reversed(range(max(sizes))):
         # where t does not matter, keeping a bit is as good as clearing it
         kept = [size > bit or size == 0 for size in sizes]
         keep = selector.pick([int(flag) for flag in kept]).named(f"keep_{bit}")
-        bits.append((delayed(i.bits(bit, 1), options) & keep, 1))
+        bits.append((low.bits(bit, 1) & keep, 1))
         values |= (positions & (1 << bit)) * np.repeat(kept, lengths)
     if not bits:
         return graph.constant(0), values
