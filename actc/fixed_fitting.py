@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from actc.approx.candidates import (
     Candidate,
+    Variant,
     candidates,
     candidates_of_size,
     variants,
@@ -25,8 +26,6 @@ from actc.verifying import certificate_problems
 Progress = Callable[[str], None]
 _QUIET_SECONDS = 1.0
 """Progress is told only when a fit takes longer."""
-_TOLD_SECONDS = 0.1
-"""Of forms that took less, nothing is told."""
 
 
 def fit_fixed(
@@ -42,15 +41,16 @@ def fit_fixed(
             many input bits, ACT0312 the output is too coarse for the error, ACT0363
             there is no form of the kind that was asked for.
     """
+    tell = _later(progress)
     try:
-        tried = list(_told(_candidates(exact, request), request, progress))
+        options = list(_options(exact, request, tell))
     except ModelError as error:
         raise UsageError([_in_format(d, request) for d in error.diagnostics]) from error
-    options = [Option.of(candidate, request.device) for candidate in tried]
     chosen = _choose(options, request)
     found = chosen.candidate.found
     assert isinstance(found, FixedFit)
     variant = chosen.candidate.variant
+    tell(f"certifying {variant}")
     certificate = certify_fixed(found, digits=variant.digits, pieces=request.segments)
     return FixedFitResult(
         function=exact.name,
@@ -71,26 +71,34 @@ def fit_fixed(
     )
 
 
-def _candidates(exact: ScalarFunction, request: FixedRequest) -> Iterator[Candidate]:
+def _later(progress: Progress | None) -> Progress:
+    """Progress that is told from some time on only."""
+    start = time.perf_counter()
+
+    def tell(stage: str) -> None:
+        if progress is not None and time.perf_counter() - start > _QUIET_SECONDS:
+            progress(stage)
+
+    return tell
+
+
+def _options(exact: ScalarFunction, request: FixedRequest, tell: Progress) -> Iterator[Option]:
+    """Every candidate with its cost."""
     wanted = variants(request.digits, request.degree)
+    found = _candidates(exact, request, wanted)
+    for variant in wanted:
+        tell(f"fitting {variant}")
+        yield Option.of(next(found), request.device)
+
+
+def _candidates(
+    exact: ScalarFunction, request: FixedRequest, wanted: Sequence[Variant]
+) -> Iterator[Candidate]:
     formats = request.input, request.output
     if request.segments is not None:
         return candidates_of_size(exact, *formats, request.segments, wanted)
     gates = make_gates(exact, *formats, request.objective)
     return candidates(gates, wanted, thorough=request.form == "polynomial")
-
-
-def _told(
-    found: Iterable[Candidate], request: FixedRequest, progress: Progress | None
-) -> Iterator[Candidate]:
-    """The candidates, telling of each once they take long."""
-    start = time.perf_counter()
-    for candidate in found:
-        if progress is None or candidate.seconds < _TOLD_SECONDS:
-            pass
-        elif time.perf_counter() - start > _QUIET_SECONDS:
-            progress(f"fitted {candidate.variant} ({candidate.seconds:.1f} s)")
-        yield candidate
 
 
 def _choose(options: list[Option], request: FixedRequest) -> Option:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import runpy
 import shutil
@@ -14,9 +15,11 @@ import onnxruntime
 import pytest
 from command_line import CommandLine
 from PIL import Image
+from rich.console import Console
 
 import actc
 from actc.approx import ScalarFunction
+from actc.cli.fit_table import FixedTable
 from actc.fixed_result import FixedFitResult
 
 FORMATS = ("--input", "s8.4", "--output", "s8.4")
@@ -35,6 +38,20 @@ def test_text(actc_cli: CommandLine) -> None:
     for word in ("LUTs", "BRAMs", "faithful (1 ulp)", "lower bound", "accepted by the indep"):
         assert word in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_table_is_never_cut(width: int) -> None:
+    found = actc.fit("tanh", input="s10.6", output="s10.8").to_json()
+    console = Console(width=width, file=io.StringIO(), legacy_windows=False)
+    console.print(FixedTable(found))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert "…" not in "".join(lines)
+    assert len(lines) == 2 + sum(row["reason"] is None for row in found["alternatives"])
+    assert all(len(line) <= width for line in lines)
+    assert ("max error" in lines[0]) == (width == 100)
+    assert all(title in lines[0] for title in ("form", "pieces", "ulp", "LUTs", "cost"))
 
 
 def test_text_of_a_size(actc_cli: CommandLine) -> None:

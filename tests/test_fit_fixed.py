@@ -312,10 +312,14 @@ def test_a_form_that_there_is_not() -> None:
     assert "plain table" in row["reason"]
 
 
-def test_progress_is_told_of_long_fits_only() -> None:
+def test_progress_is_told_of_long_fits_only(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     actc.fit("GELU", input="s4.2", output="s4.2", progress=told.append)
     assert told == []
+    monkeypatch.setattr("actc.fixed_fitting._QUIET_SECONDS", 0.0)
+    found = actc.fit("GELU", input="s4.2", output="s4.2", progress=told.append)
+    fitting = [f"fitting {variant}" for variant in variants()]
+    assert told == [*fitting, f"certifying {found.chosen.candidate.variant}"]
 
 
 def test_a_callable() -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 _FIGURES = ("luts", "carries", "dsps", "brams", "depth")
+_LESS_IMPORTANT = ("max error", "carries", "BRAMs", "depth", "DSPs", "bits")
+"""Columns that a narrow terminal goes without, in this order; --json has them all."""
+_WIDEST = 1000
 _TITLES = ("LUTs", "carries", "DSPs", "BRAMs", "depth", "cost")
 
 
@@ -29,17 +33,41 @@ def rms_table(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [table] if table.rows else []
 
 
-def fixed_table(found: Mapping[str, Any]) -> Table:
-    """All forms of a fit in fixed point, the chosen one first, then from cheap to costly."""
-    table = _table("  form", "pieces", "max error", "ulp", "bits", *_TITLES)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    fitted = [row for row in found["alternatives"] if row["reason"] is None]
-    fitted.sort(key=lambda row: row["cost"]["total"])
-    table.add_row(f"* {_variant(found)}", *_figures(found), style="bold")
-    for row in fitted:
-        table.add_row(f"  {_variant(row)}", *_figures(row))
-    return table
+class FixedTable:
+    """All forms of a fit in fixed point, the chosen one first, then from cheap to costly.
+
+    On narrow terminals it has fewer columns.
+    """
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self._found = found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        hidden: set[str] = set()
+        table = self._table(hidden)
+        for title in _LESS_IMPORTANT:
+            if console.measure(table, options=options.update_width(_WIDEST)).maximum <= (
+                options.max_width
+            ):
+                break
+            hidden.add(title)
+            table = self._table(hidden)
+        yield table
+
+    def _table(self, hidden: set[str]) -> Table:
+        titles = ("  form", "pieces", "max error", "ulp", "bits", *_TITLES)
+        shown = [index for index, title in enumerate(titles) if title not in hidden]
+        table = _table(*(titles[index] for index in shown))
+        for column in table.columns[1:]:
+            column.justify = "right"
+        found = self._found
+        fitted = [row for row in found["alternatives"] if row["reason"] is None]
+        fitted.sort(key=lambda row: row["cost"]["total"])
+        for row in (found, *fitted):
+            chosen = row is found
+            cells = [f"{'*' if chosen else ' '} {_variant(row)}", *_figures(row)]
+            table.add_row(*(cells[index] for index in shown), style="bold" if chosen else None)
+        return table
 
 
 def pieces_table(pieces: Mapping[str, Mapping[str, Any]]) -> Table:
