@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ LARGEST = 1e37
 """Values and slopes beyond this leave float32's range or come too near its end."""
 _FARTHEST = 2.0**20
 """Where an infinite end begins at the latest: the other end lies nearer to zero."""
-_INFINITE = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
+_INFINITE = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -141,8 +142,7 @@ def _ends(text: str) -> list[float]:
 
 
 def _end(text: str) -> float:
-    infinite = _INFINITE.get(text.lower())
-    return parse_number(text) if infinite is None else infinite
+    return float(text) if _INFINITE.fullmatch(text) else parse_number(text)
 
 
 def domain_ends(domain: tuple[float, float]) -> list[float | str]:

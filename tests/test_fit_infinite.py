@@ -16,8 +16,10 @@ from command_line import CommandLine
 from scipy import special
 
 import actc
+from actc.fit_options import read_domain
 
 DOMAINS = ["-inf,inf", "-inf,8", "-1.5,inf"]
+INF = math.inf
 
 
 def gelu(x: Any) -> Any:
@@ -45,6 +47,21 @@ def test_the_document_is_json_and_holds(domain: str, actc_cli: CommandLine) -> N
     for key, value in (("domain", [-8.0, 8.0]), ("core", [-9.0, 9.0]), ("bounds", "leaves")):
         path.write_text(json.dumps({**found, key: value}))
         assert (actc_cli("verify", path).status == 0) == (key == "bounds")
+
+
+@pytest.mark.parametrize(
+    ("written", "ends"),
+    [
+        ("-inf,inf", (-INF, INF)),
+        (" -Infinity , +inf ", (-INF, INF)),
+        ("-inf, -2*pi", (-INF, -2 * math.pi)),
+        ("2^20,inf", (2.0**20, INF)),
+        ((-INF, 3), (-INF, 3.0)),
+        ("-1e30,1e30", (-1e30, 1e30)),
+    ],
+)
+def test_domains(written: Any, ends: tuple[float, float]) -> None:
+    assert read_domain(written) == ends
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
