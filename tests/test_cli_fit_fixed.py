@@ -19,7 +19,7 @@ from rich.console import Console
 
 import actc
 from actc.approx import ScalarFunction
-from actc.cli.fit_table import FixedTable
+from actc.cli.fit_table import fixed_table, pieces_table
 from actc.fixed_result import FixedFitResult
 
 FORMATS = ("--input", "s8.4", "--output", "s8.4")
@@ -44,7 +44,7 @@ def test_text(actc_cli: CommandLine) -> None:
 def test_the_table_is_never_cut(width: int) -> None:
     found = actc.fit("tanh", input="s10.6", output="s10.8").to_json()
     console = Console(width=width, file=io.StringIO(), legacy_windows=False)
-    console.print(FixedTable(found))
+    console.print(fixed_table(found))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert "…" not in "".join(lines)
@@ -287,6 +287,17 @@ def test_structured(actc_cli: CommandLine) -> None:
     rounded = np.clip(np.rint(x * 16), -128, 127) / 16
     exact = np.exp(rounded) / np.exp(rounded).sum(axis=1, keepdims=True)
     assert np.abs(found(x) - exact).max() <= found.max_error
+
+
+def test_the_table_of_pieces_is_never_cut(actc_cli: CommandLine) -> None:
+    pieces = actc.fit("RMSNorm[4]", input="s6.4", output="s6.4").to_json()["pieces"]
+    console = Console(width=80, file=io.StringIO(), legacy_windows=False)
+    console.print(pieces_table(pieces))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert "…" not in "".join(lines)
+    assert all(len(line) <= 80 for line in lines)
+    assert [line.split()[0] for line in lines] == ["piece", *pieces]
 
 
 def test_structured_without_fits(actc_cli: CommandLine) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 import actc
 from actc.cli.console import progress
-from actc.cli.fit_table import FixedTable, float_table, pieces_table, reasons, rms_table
+from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons, rms_table
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome, judged
 from actc.errors import ExitStatus
@@ -203,7 +203,7 @@ def _fixed_view(found: Mapping[str, Any]) -> list[RenderableType]:
         "certificate": _verdict(found),
     }
     title = f"{visible(found['function'])} from {found['input']} to {found['output']}"
-    return [_head(title), FixedTable(found), *_reasons(found), Text(""), _facts(rows)]
+    return [_head(title), fixed_table(found), *_reasons(found), Text(""), _facts(rows)]
 
 
 def _structured_view(found: Mapping[str, Any]) -> list[RenderableType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -33,53 +34,60 @@ def rms_table(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [table] if table.rows else []
 
 
-class FixedTable:
-    """All forms of a fit in fixed point, the chosen one first, then from cheap to costly.
+@dataclass(frozen=True)
+class FittingTable:
+    """A table that leaves columns out on narrow terminals.
 
-    On narrow terminals it has fewer columns.
+    Attributes:
+        titles: of the columns.
+        rows: cells of each row.
+        left: so many first columns are aligned to the left, the others to the right.
+        best: whether the first row is set in bold.
     """
 
-    def __init__(self, found: Mapping[str, Any]) -> None:
-        self._found = found
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int
+    best: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         hidden: set[str] = set()
-        table = self._table(hidden)
         for title in _LESS_IMPORTANT:
-            if console.measure(table, options=options.update_width(_WIDEST)).maximum <= (
-                options.max_width
-            ):
+            wanted = console.measure(self._table(hidden), options=options.update_width(_WIDEST))
+            if wanted.maximum <= options.max_width:
                 break
             hidden.add(title)
-            table = self._table(hidden)
-        yield table
+        yield self._table(hidden)
 
     def _table(self, hidden: set[str]) -> Table:
-        titles = ("  form", "pieces", "max error", "ulp", "bits", *_TITLES)
-        shown = [index for index, title in enumerate(titles) if title not in hidden]
-        table = _table(*(titles[index] for index in shown))
-        for column in table.columns[1:]:
-            column.justify = "right"
-        found = self._found
-        fitted = [row for row in found["alternatives"] if row["reason"] is None]
-        fitted.sort(key=lambda row: row["cost"]["total"])
-        for row in (found, *fitted):
-            chosen = row is found
-            cells = [f"{'*' if chosen else ' '} {_variant(row)}", *_figures(row)]
-            table.add_row(*(cells[index] for index in shown), style="bold" if chosen else None)
+        shown = [index for index, title in enumerate(self.titles) if title not in hidden]
+        table = _table(*(self.titles[index] for index in shown))
+        for index, column in zip(shown, table.columns, strict=True):
+            column.justify = "left" if index < self.left else "right"
+        for number, cells in enumerate(self.rows):
+            style = "bold" if self.best and not number else None
+            table.add_row(*(cells[index] for index in shown), style=style)
         return table
 
 
-def pieces_table(pieces: Mapping[str, Mapping[str, Any]]) -> Table:
+def fixed_table(found: Mapping[str, Any]) -> FittingTable:
+    """All forms of a fit in fixed point, the chosen one first, then from cheap to costly."""
+    fitted = [row for row in found["alternatives"] if row["reason"] is None]
+    fitted.sort(key=lambda row: row["cost"]["total"])
+    rows = [[f"  {_variant(row)}", *_figures(row)] for row in fitted]
+    chosen = [f"* {_variant(found)}", *_figures(found)]
+    titles = ("  form", "pieces", "max error", "ulp", "bits", *_TITLES)
+    return FittingTable(titles, [chosen, *rows], left=1, best=True)
+
+
+def pieces_table(pieces: Mapping[str, Mapping[str, Any]]) -> FittingTable:
     """The scalar fits of a structured function."""
-    table = _table("  piece", "formats", "form", "pieces", "bits", *_TITLES)
-    for column in table.columns[3:]:
-        column.justify = "right"
+    rows = []
     for role, row in pieces.items():
         fit = row["approximation"]
         formats = f"{fit['input']} to {fit['output']}"
-        table.add_row(f"  {role}", formats, row["variant"], str(row["segments"]), *_sizes(row))
-    return table
+        rows.append([f"  {role}", formats, row["variant"], str(row["segments"]), *_sizes(row)])
+    return FittingTable(("  piece", "formats", "form", "pieces", "bits", *_TITLES), rows, left=3)
 
 
 def reasons(found: Mapping[str, Any]) -> dict[str, str]:
