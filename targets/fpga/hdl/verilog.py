@@ -17,6 +17,9 @@ ADDRESS = "address"
 _CASE_BITS = 12
 """Address bits of a table up to which one flat case is written: the fewest LUTs in yosys."""
 
+_ROW = 256
+"""Entries of a memory that one block sets: yosys takes time by the square of a block."""
+
 
 def write_verilog(module: Module) -> str:
     """The text of a module: ports as declared, then `clk` if it has registers.
@@ -105,12 +108,13 @@ def _declaration(wire: Wire, text: Text, names: Names) -> list[str]:
 def _memory(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
     count = 1 << wire.operands[0].width
     entries = _entries(operator, count)
-    return [
-        f"reg {_vector(wire.width)}{table} [0:{count - 1}];",
-        "initial begin",
-        *(f"  {table}[{a}] = {literal(v, wire.width)};" for a, v in enumerate(entries)),
-        "end",
-    ]
+    lines = [f"reg {_vector(wire.width)}{table} [0:{count - 1}];"]
+    for first in range(0, count, _ROW):
+        row = enumerate(entries[first : first + _ROW], first)
+        lines += ["initial begin"]
+        lines += [f"  {table}[{a}] = {literal(value, wire.width)};" for a, value in row]
+        lines += ["end"]
+    return lines
 
 
 def _entries(operator: op.Lookup, count: int) -> list[int]:
