@@ -35,7 +35,7 @@ from actc.cost import estimate
 from actc.emission import write_files
 from actc.emitters.text import identifier
 from actc.targets.fpga.simulation import simulate_units
-from actc.targets.fpga.synthesis import Resources, Source, synthesize_all
+from actc.targets.fpga.synthesis import TIMEOUT, Resources, Source, synthesize_all
 from actc.targets.fpga.units import unit_verilog
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "data" / "units.jsonl"
@@ -183,7 +183,7 @@ def measure(plans: Sequence[Plan]) -> list[dict[str, Any]]:
         AssertionError: a unit differs from its form, or leaves its gates.
     """
     sources = [choice.source for each in plans for choice in each.choices]
-    resources = iter(synthesize_all(sources, CHOSEN_FOR))
+    resources = iter(_synthesized(sources, CHOSEN_FOR))
     kept = []
     for each in plans:
         costs = list(itertools.islice(resources, len(each.choices)))
@@ -195,7 +195,7 @@ def measure(plans: Sequence[Plan]) -> list[dict[str, Any]]:
         )
     _simulate(plans, [best for best, _ in kept])
     others = {
-        family: synthesize_all([best.source for best, _ in kept], family)
+        family: _synthesized([best.source for best, _ in kept], family)
         for family in FAMILIES
         if family != CHOSEN_FOR
     }
@@ -203,6 +203,11 @@ def measure(plans: Sequence[Plan]) -> list[dict[str, Any]]:
         _line(each, best, {CHOSEN_FOR: cost} | {name: all_[i] for name, all_ in others.items()})
         for i, (each, (best, cost)) in enumerate(zip(plans, kept, strict=True))
     ]
+
+
+def _synthesized(sources: Sequence[Source], family: str) -> list[Resources]:
+    """Costs of the sources, with as much time for each as for one alone."""
+    return synthesize_all(sources, family, timeout=TIMEOUT * len(sources))
 
 
 def _simulate(plans: Sequence[Plan], chosen: Sequence[Choice]) -> None:
