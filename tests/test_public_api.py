@@ -81,7 +81,8 @@ def test_fit_signature() -> None:
         **dict.fromkeys(
             ("domain", "input", "output", "segments", "max_error", "ulp", "digits", "degree")
         ),
-        **dict.fromkeys(("device", "plot", "emit", "file", "progress")),
+        **dict.fromkeys(("device", "objective", "weights")),
+        **dict.fromkeys(("plot", "emit", "file", "progress")),
         "form": "auto",
     }
     assert list(inspect.signature(actc.verify).parameters) == ["path", "model"]
