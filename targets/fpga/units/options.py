@@ -20,7 +20,7 @@ class UnitOptions:
         multiplier: how coefficients are multiplied. "digits": as many shifted operands
             as they have signed digits. "radix_4": an operand times -1, 0, 1 or 2 for
             every second bit. "auto": whichever of the two took fewer LUTs when measured.
-            "multiply": one multiplier, a DSP block where the tool sees fit.
+            "multiply": multipliers, also for powers; DSP blocks where the tool sees fit.
     """
 
     lookup: Lookup = "logic"
