@@ -8,7 +8,6 @@ from typing import Any
 
 from actc.approx.bipartite import BipartiteTable
 from actc.approx.compressed_table import CompressedTable
-from actc.approx.fixed_polynomial import IntegerPolynomial
 from actc.approx.fixed_table import FixedTable
 from actc.approx.gates import FixedForm, NoForm
 from actc.cost import Cost, estimate
@@ -71,10 +70,6 @@ def _ways(form: FixedForm) -> Iterator[tuple[UnitOptions, bool]]:
         yield UnitOptions(), False
         if form.storage_bits >= _MEMORY_BITS:
             yield UnitOptions(lookup="memory"), False
-        return
-    if isinstance(form, IntegerPolynomial):  # wide coefficients: too many ways to add shifts
-        yield UnitOptions(multiplier="multiply"), False
-        yield UnitOptions(multiplier="multiply"), True
         return
     yield UnitOptions(), False
     if 0 < _segments(form) <= _MOST_COMPARED:

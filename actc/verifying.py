@@ -116,9 +116,8 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
 
     Returns:
         JSON-ready: ``file``, ``holds``, ``certificates`` [{id, function, form,
-        max_error, lower_bound, holds, problems}], ``uncertified`` (sites whose form
-        cannot have a certificate: none of today's forms), ``diagnostics`` (one ACT0340
-        per certificate that does not hold or is missing).
+        max_error, lower_bound, holds, problems}], ``diagnostics`` (one ACT0340 per
+        certificate that does not hold or is missing).
 
     Raises:
         UsageError: ACT0341 not a certificates file, ACT0342 the model is not given or
@@ -136,7 +135,6 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
         "file": str(file),
         "holds": all(row["holds"] for row in rows),
         "certificates": rows,
-        "uncertified": [],
         "diagnostics": [_broken(row, file).to_json() for row in rows if not row["holds"]],
     }
 
