@@ -107,7 +107,7 @@ def test_synthesis_again(function: str, bits: int) -> None:
     assert row == KEPT[key], "run python tools/units.py, then tools/units_page.py"
 
 
-@pytest.mark.parametrize("bits", [8, pytest.param(12, marks=UNFINISHED)])
+@pytest.mark.parametrize("bits", [8, 12])
 def test_every_function(bits: int) -> None:
     assert {key.function for key in KEPT if key.bits == bits} == {e.name for e in CATALOGUE}
 
