@@ -152,9 +152,7 @@ def fitted(gates: Gates, forms: Sequence[Variant]) -> list[tuple[Variant, FixedF
 
 
 def wanted(bits: int) -> tuple[Variant, ...]:
-    """The forms that are fitted: no polynomials, which want hard multipliers; at 16 bits
-    only those that are not large tables.
-    """
+    """The forms that are fitted: all but polynomials, and at 16 bits all but large tables."""
     out = ("polynomial",) if bits < 16 else ("polynomial", "table", "compressed", "thresholds")
     return tuple(variant for variant in variants() if variant.form not in out)
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
-from actc.approx.dyadic import fit_leaves, fit_segment_tree
+from actc.approx.dyadic import SegmentTree, fit_leaves, fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_polynomial import (
+    IntegerPolynomial,
     fine_truncations,
     fit_polynomial,
     fit_polynomial_leaves,
@@ -27,7 +28,7 @@ from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.function import ScalarFunction
 from actc.approx.gates import FixedFit, FixedForm, Gates, NoForm, least_error, make_gates
 from actc.approx.own_gates import with_own_gates
-from actc.approx.signed_digits import fit_integer_lines, fit_segments
+from actc.approx.signed_digits import IntegerPiecewiseLinear, fit_integer_lines, fit_segments
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
 Found = FixedFit[Any] | NoForm
@@ -169,8 +170,9 @@ def pieces(form: FixedForm) -> int:
         return form.initial.size + form.offset.size
     if isinstance(form, Thresholds):
         return form.levels.size
-    segments: int = form.segments  # type: ignore[attr-defined]
-    return segments
+    if isinstance(form, (IntegerPiecewiseLinear, SegmentTree, IntegerPolynomial)):
+        return form.segments
+    raise TypeError(f"a {type(form).__name__} has no pieces")
 
 
 def piece_name(form: str) -> str:
