@@ -1,0 +1,14 @@
+"""ONNX bodies of the operators of the domain `actc`, a module per family."""
+
+from __future__ import annotations
+
+from actc.ir.bodies import arithmetic, codes, floating, linear, normalization
+
+BODIES: dict[str, str] = {
+    **linear.BODIES,
+    **codes.BODIES,
+    **arithmetic.BODIES,
+    **normalization.BODIES,
+    **floating.BODIES,
+}
+"""Operator -> inputs, outputs and nodes in ONNX's text format."""

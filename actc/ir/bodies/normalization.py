@@ -1,0 +1,45 @@
+"""Softmax and normalization: ONNX bodies."""
+
+from __future__ import annotations
+
+from actc.ir.bodies.shared import AXES
+
+BODIES = {
+    "IntSoftmax": "<axis> (x, table) => (y) {"
+    + AXES
+    + """
+  largest = ReduceMax (x, axes)
+  largest32 = Cast <to = 6> (largest)
+  x32 = Cast <to = 6> (x)
+  below = Sub (largest32, x32)
+  powers = Gather (table, below)
+  powers_d = Cast <to = 11> (powers)
+  total = ReduceSum (powers_d, axes)
+  ratio = Div (powers_d, total)
+  y = Cast <to = 1> (ratio)
+}""",
+    "IntLayerNorm": "<axis, count> (x, gamma, beta, eps) => (y) {"
+    + AXES
+    + """
+  n_value = Constant <value_int: int = @count> ()
+  n = Cast <to = 11> (n_value)
+  xd = Cast <to = 11> (x)
+  total = ReduceSum (xd, axes)
+  square = Mul (xd, xd)
+  squares = ReduceSum (square, axes)
+  nx = Mul (n, xd)
+  d = Sub (nx, total)
+  n_squares = Mul (n, squares)
+  total_2 = Mul (total, total)
+  v = Sub (n_squares, total_2)
+  v_eps = Add (v, eps)
+  root = Sqrt (v_eps)
+  resolution = Constant <value = double {4096.0}> ()
+  numerator = Mul (d, resolution)
+  quotient = Div (numerator, root)
+  whole = Floor (quotient)
+  normal = Cast <to = 6> (whole)
+  scaled = Mul (normal, gamma)
+  y = Add (scaled, beta)
+}""",
+}

@@ -1,0 +1,34 @@
+"""Arithmetic of activations in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actc.ir.spec.shared import Array, int32, operator
+
+
+def int_add(a: Array, b: Array, a_mul: Array, b_mul: Array, bias: Array) -> Array:
+    """a * a_mul + b * b_mul + bias; int32."""
+    total = a.astype(np.int64) * int(a_mul) + b.astype(np.int64) * int(b_mul) + int(bias)
+    return int32(total)
+
+
+def int_mul(a: Array, b: Array, a_zero: Array, b_zero: Array) -> Array:
+    """(a - a_zero) * (b - b_zero); int32."""
+    moved = a.astype(np.int32) - np.int32(a_zero), b.astype(np.int32) - np.int32(b_zero)
+    return np.asarray(moved[0] * moved[1])
+
+
+def int_reduce_sum(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Array:
+    """Sum of x - x_zero over `axes`; int32."""
+    moved = x.astype(np.int64) - int(x_zero)
+    total = moved.sum(axis=tuple(int(a) for a in axes), keepdims=bool(keepdims))
+    return int32(np.asarray(total))
+
+
+SPECIFICATION = [
+    operator("IntAdd", int_add),
+    operator("IntMul", int_mul),
+    operator("IntReduceSum", int_reduce_sum, ("keepdims",)),
+]
+"""Implementations for onnx's reference evaluator."""

@@ -1,0 +1,35 @@
+"""Softmax and normalization in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actc.ir.spec.shared import Array, int32, operator
+
+
+def int_softmax(x: Array, table: Array, *, axis: int) -> Array:
+    """Softmax from a table of exponentials of the distance to the maximum; float32."""
+    below = x.max(axis=axis, keepdims=True).astype(np.int32) - x
+    powers = table[below].astype(np.float64)
+    ratio: Array = (powers / powers.sum(axis=axis, keepdims=True)).astype(np.float32)
+    return ratio
+
+
+def int_layer_norm(
+    x: Array, gamma: Array, beta: Array, eps: Array, *, axis: int, count: int
+) -> Array:
+    """Layer normalization with 12 fraction bits before gamma; int32."""
+    x64 = x.astype(np.int64)
+    total = x64.sum(axis=axis, keepdims=True)
+    d = count * x64 - total
+    v = count * (x64 * x64).sum(axis=axis, keepdims=True) - total * total
+    root = np.sqrt(v.astype(np.float64) + float(eps))
+    normal = np.floor((d * 4096).astype(np.float64) / root).astype(np.int64)
+    return int32(normal * gamma.astype(np.int64) + beta)
+
+
+SPECIFICATION = [
+    operator("IntSoftmax", int_softmax, ("axis",)),
+    operator("IntLayerNorm", int_layer_norm, ("axis", "count")),
+]
+"""Implementations for onnx's reference evaluator."""
