@@ -20,6 +20,10 @@ def _u8(*shape: int) -> Any:
     return RNG.integers(0, 256, shape, dtype=np.uint8)
 
 
+def _u16(*shape: int) -> Any:
+    return RNG.integers(0, 65536, shape, dtype=np.uint16)
+
+
 def _i8(*shape: int) -> Any:
     return RNG.integers(-128, 128, shape, dtype=np.int8)
 
@@ -30,6 +34,14 @@ def _i32(*shape: int, bound: int = 1000) -> Any:
 
 def _u(value: int) -> Any:
     return np.array(value, np.uint8)
+
+
+def _w(value: int) -> Any:
+    return np.array(value, np.uint16)
+
+
+def _i64(value: int) -> Any:
+    return np.array(value, np.int64)
 
 
 def _i(value: int) -> Any:
@@ -130,10 +142,83 @@ CASES = {
         "<axis=1, count=4>",
         [np.full((2, 4), 9, np.uint8), _i32(1, 4), _i32(1, 4), np.array(0.001, np.float64)],
     ),
+    "WideConv": (
+        "int64[a,b,c,d]",
+        CONV.format(g=1),
+        [_u16(2, 5, 9, 8), _i8(6, 5, 3, 2), _i32(1, 6, 1, 1), _w(40_131)],
+    ),
+    "WideConv-extreme": (
+        "int64[a,b,c,d]",
+        CONV.format(g=2),
+        [
+            np.full((1, 640, 6, 6), 65535, np.uint16),
+            np.full((2, 320, 3, 2), -128, np.int8),
+            _i32(1, 2, 1, 1),
+            _w(0),
+        ],
+    ),
+    "WideMatMul": ("int64[a,b,c]", "", [_u16(3, 4, 700), _i8(700, 9), _i32(9), _w(7_777)]),
+    "WideMul": ("int64[a,b,c,d]", "", [_u16(2, 3, 4, 4), _u16(2, 3, 1, 1), _w(65535), _w(9)]),
+    "WideMaxPool": (
+        "uint16[a,b,c,d]",
+        "<strides=[2,1], pads=[1,0,1,1], dilations=[1,2], ceil_mode=1, kernel_shape=[3,2]>",
+        [_u16(2, 3, 10, 8)],
+    ),
+    "WideReduceMax": ("uint16[a,b,c]", "<keepdims=0>", [_u16(2, 3, 4, 4), np.array([2])]),
+    "Requantize-wide": (
+        "uint16[a,b]",
+        "",
+        [
+            RNG.integers(-(2**38), 2**38, (50, 40)),
+            np.array(8191, np.int32),
+            _i(35),
+            _w(32_768),
+            _w(1),
+            _w(65_530),
+        ],
+    ),
+    "Requantize-narrower": (
+        "uint8[a,b]",
+        "",
+        [
+            RNG.integers(-(2**38), 2**38, (50, 40)),
+            np.array(8191, np.int32),
+            _i(43),
+            _u(128),
+            _u(0),
+            _u(255),
+        ],
+    ),
+    "Table-wide": ("uint16[a]", "", [_u16(300), _u16(65536)]),
+    "Table-narrower": ("uint8[a]", "", [_u16(300) % 4096, _u8(4096)]),
+    "ChannelTable-wide": (
+        "uint8[a,b,c]",
+        "",
+        [_u16(2, 3, 50), _u8(3 * 65536), np.array([[[0], [65536], [131072]]], np.int32)],
+    ),
+    "IntAdd-wide": (
+        "int64[a,b,c]",
+        "",
+        [_u16(2, 3, 4), _u8(3, 1), _i64(1 << 32), _i64(-77), _i64(-12345)],
+    ),
+    "IntMul-mixed": ("int32[a,b,c]", "", [_u16(2, 3, 4), _u8(3, 1), _w(65535), _u(9)]),
+    "IntReduceSum-wide": ("int32[a,b]", "<keepdims=0>", [_u16(2, 3, 24), _w(200), np.array([2])]),
+    "IntSoftmax-wide": (
+        "float[a,b]",
+        "<axis=1>",
+        [_u16(64, 10), np.round(2.0**22 * np.exp(-1e-3 * np.arange(65536))).astype(np.int32)],
+    ),
+    "IntLayerNorm-wide": (
+        "int32[a,b,c]",
+        "<axis=1, count=1448>",
+        [_u16(2, 1448, 3), _i32(1, 1448, 1), _i32(1, 1448, 1, bound=10**6), np.array(0.37)],
+    ),
+    "IntEmbed-wide": ("uint16[a,b,c]", "", [np.array([[-1, 0, 5, 6]], np.int32), _u16(6, 3)]),
     "IntEmbed": ("uint8[a,b,c]", "", [np.array([[-1, 0, 4, 5, 6, 99]], np.int32), _u8(6, 3)]),
 }
 TYPES = {
     np.uint8: "uint8",
+    np.uint16: "uint16",
     np.int8: "int8",
     np.int32: "int32",
     np.int64: "int64",

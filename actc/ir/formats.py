@@ -7,6 +7,7 @@ import onnx_ir as ir
 from actc.numerics.quantization import QuantizationParameters
 
 _KEYS = ("actc.scale", "actc.zero_point", "actc.low", "actc.high")
+_BITS = "actc.bits"
 
 
 def annotate(value: ir.Value, parameters: QuantizationParameters) -> None:
@@ -14,6 +15,9 @@ def annotate(value: ir.Value, parameters: QuantizationParameters) -> None:
     numbers = (parameters.scale, parameters.zero_point, parameters.low, parameters.high)
     for key, number in zip(_KEYS, numbers, strict=True):
         value.metadata_props[key] = repr(number)
+    value.metadata_props.pop(_BITS, None)
+    if parameters.bits != 8:
+        value.metadata_props[_BITS] = repr(parameters.bits)
 
 
 def parameters_of(value: ir.Value) -> QuantizationParameters | None:
@@ -22,4 +26,5 @@ def parameters_of(value: ir.Value) -> QuantizationParameters | None:
     if any(text is None for text in found):
         return None
     scale, zero, low, high = (str(text) for text in found)
-    return QuantizationParameters(float(scale), int(zero), int(low), int(high))
+    bits = int(value.metadata_props.get(_BITS, "8"))
+    return QuantizationParameters(float(scale), int(zero), int(low), int(high), bits)

@@ -1,4 +1,4 @@
-"""Affine quantization to 8 bits: real = scale * (code - zero_point)."""
+"""Affine quantization to 2..16 bits: real = scale * (code - zero_point)."""
 
 from __future__ import annotations
 
@@ -14,40 +14,50 @@ from actc.errors import ModelError
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
+MIN_BITS, MAX_BITS = 2, 16
+Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
 
 @dataclass(frozen=True, slots=True)
 class QuantizationParameters:
-    """Scale and zero point of a uint8 tensor.
+    """Scale and zero point of a tensor of unsigned codes.
 
     Attributes:
         scale: > 0; rounded to the nearest float32, because that is what a file holds.
-        zero_point: the code of real zero, 0..255.
-        low, high: the codes in use, 0 <= low <= high <= 255.
+        zero_point: the code of real zero, 0..2**bits - 1.
+        low, high: the codes in use, 0 <= low <= high <= 2**bits - 1; a negative
+            `high` stands for the largest code.
+        bits: width of a code, 2..16. Codes of up to 8 bits are held as uint8, wider
+            ones as uint16.
 
     Raises:
         ModelError: ACT0302, the scale is not a positive finite float32.
-        ValueError: a code is out of range.
+        ValueError: a code or the width is out of range.
     """
 
     scale: float
     zero_point: int
     low: int = 0
-    high: int = 255
+    high: int = -1
+    bits: int = 8
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore", under="ignore"):
             scale = float(np.float32(self.scale))
         if not math.isfinite(scale) or scale <= 0:
             raise _range_error(f"scale {self.scale!r} is not a positive finite float32")
-        if not 0 <= self.low <= self.high <= 255:
-            raise ValueError(f"codes {self.low}..{self.high} are not within 0..255")
-        if not 0 <= self.zero_point <= 255:
-            raise ValueError(f"zero point {self.zero_point} is not within 0..255")
+        last = largest_code(self.bits)
+        high = last if self.high < 0 else self.high
+        if not 0 <= self.low <= high <= last:
+            raise ValueError(f"codes {self.low}..{high} are not within 0..{last}")
+        if not 0 <= self.zero_point <= last:
+            raise ValueError(f"zero point {self.zero_point} is not within 0..{last}")
         object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "high", high)
 
     @classmethod
     def from_range(
-        cls, lo: float, hi: float, *, low: int = 0, high: int = 255
+        cls, lo: float, hi: float, *, low: int = 0, high: int | None = None, bits: int = 8
     ) -> QuantizationParameters:
         """Parameters that cover [lo, hi] with the codes `low`..`high`.
 
@@ -61,11 +71,13 @@ class QuantizationParameters:
         """
         if not (math.isfinite(lo) and math.isfinite(hi)) or lo > hi:
             raise _range_error(f"[{lo!r}, {hi!r}] is not a finite range")
-        if not 0 <= low < high <= 255:
-            raise ValueError(f"codes {low}..{high} are not two or more codes within 0..255")
+        last = largest_code(bits)
+        high = last if high is None else high
+        if not 0 <= low < high <= last:
+            raise ValueError(f"codes {low}..{high} are not two or more codes within 0..{last}")
         lo, hi = min(float(lo), 0.0), max(float(hi), 0.0)
         if lo == hi:
-            return cls(1.0, low, low, high)
+            return cls(1.0, low, low, high, bits)
         # halves, so that the width of the largest float64 range does not overflow
         scale = 2.0 * ((hi / 2 - lo / 2) / (high - low))
         with np.errstate(over="ignore", under="ignore"):
@@ -73,9 +85,19 @@ class QuantizationParameters:
         if not math.isfinite(scale):
             raise _range_error(f"[{lo!r}, {hi!r}] is wider than a float32 scale can cover")
         zero_point = min(max(round(low - lo / scale), low), high)
-        return cls(scale, zero_point, low, high)
+        return cls(scale, zero_point, low, high, bits)
 
-    def quantize(self, x: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+        """Type of the codes: numpy.uint8, or numpy.uint16 beyond 8 bits."""
+        return np.uint8 if self.bits <= 8 else np.uint16
+
+    @property
+    def entries(self) -> int:
+        """Entries of a table indexed by the codes: 256, or 2**bits beyond 8 bits."""
+        return 2 ** max(self.bits, 8)
+
+    def quantize(self, x: npt.ArrayLike) -> Codes:
         """Codes of real values, exactly as ONNX QuantizeLinear.
 
         float32 division, rounding half to even, saturation to `low`..`high`; infinities
@@ -85,13 +107,13 @@ class QuantizationParameters:
             x: any shape; converted to float32 first.
 
         Returns:
-            uint8, the shape of `x`.
+            `dtype`, the shape of `x`.
         """
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             steps = np.asarray(x, np.float32) / np.float32(self.scale)
         bounded = np.clip(steps, self.low - self.zero_point, self.high - self.zero_point)
         bounded = np.where(np.isnan(bounded), self.low - self.zero_point, bounded)
-        return (np.rint(bounded).astype(np.int32) + self.zero_point).astype(np.uint8)
+        return (np.rint(bounded).astype(np.int32) + self.zero_point).astype(self.dtype)
 
     def dequantize(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Real values of codes, exactly as ONNX DequantizeLinear: one float32 product.
@@ -106,17 +128,28 @@ class QuantizationParameters:
         real: npt.NDArray[np.float32] = difference.astype(np.float32) * np.float32(self.scale)
         return real
 
-    def codes(self) -> npt.NDArray[np.uint8]:
-        """All 256 codes, uint8 [256] (also those outside `low`..`high`)."""
-        return np.arange(256, dtype=np.uint8)
+    def codes(self) -> Codes:
+        """All codes of the type, [entries] (also those outside `low`..`high`)."""
+        return np.arange(self.entries, dtype=self.dtype)
 
     def values(self) -> npt.NDArray[np.float64]:
-        """Real value of each of the 256 codes, float64 [256].
+        """Real value of each of the `codes`, float64 [entries].
 
         scale * (code - zero_point) is exact in float64; `dequantize` rounds the same
         product to float32.
         """
-        return self.scale * (np.arange(256, dtype=np.float64) - self.zero_point)
+        return self.scale * (np.arange(self.entries, dtype=np.float64) - self.zero_point)
+
+
+def largest_code(bits: int) -> int:
+    """The largest code of `bits` bits.
+
+    Raises:
+        ValueError: not 2..16 bits.
+    """
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise ValueError(f"codes have {MIN_BITS}..{MAX_BITS} bits, not {bits}")
+    return (1 << bits) - 1
 
 
 def accumulator_bound(

@@ -1,4 +1,4 @@
-"""Requantization: from an int32 accumulator to uint8 by one multiplier and one shift.
+"""Requantization: from an accumulator to codes by one multiplier and one shift.
 
 ``out = clamp(((acc * multiplier + 2**(shift - 1)) >> shift) + zero, low, high)``
 
@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
+from actc.numerics.quantization import Codes
 
 MIN_SHIFT = 1
 MAX_SHIFT = 43
-"""So that the zero point, up to 255 * 2**43, can join the rounding constant exactly."""
+"""For codes of 8 bits: the zero point, up to 255 * 2**43, joins the rounding constant exactly."""
 MAX_MULTIPLIER_BITS = 31
+MAX_ACCUMULATOR = 2**51
 EXACT_LIMIT = 2**52
 """With the zero point added, every sum stays below 2**53 and is exact in float64."""
 
@@ -55,14 +57,23 @@ class Requantization:
         return np.ldexp(self.multiplier.astype(np.float64), -self.shift)
 
     def apply(
-        self, accumulator: npt.NDArray[Any], zero: int, low: int = 0, high: int = 255
-    ) -> npt.NDArray[np.uint8]:
+        self, accumulator: npt.NDArray[Any], zero: int, low: int = 0, high: int = 255, bits: int = 8
+    ) -> Codes:
         """Requantize `accumulator`; see :func:`requantize`."""
-        return requantize(accumulator, self.multiplier, self.shift, zero, low, high)
+        return requantize(accumulator, self.multiplier, self.shift, zero, low, high, bits)
+
+
+def max_shift(output_bits: int) -> int:
+    """The largest shift that leaves room for a zero point of `output_bits` bits."""
+    return MAX_SHIFT - max(output_bits - 8, 0)
 
 
 def choose_multiplier(
-    real_factor: npt.ArrayLike, *, max_accumulator: int, bits: int = MAX_MULTIPLIER_BITS
+    real_factor: npt.ArrayLike,
+    *,
+    max_accumulator: int,
+    bits: int = MAX_MULTIPLIER_BITS,
+    output_bits: int = 8,
 ) -> tuple[npt.NDArray[np.int32], int]:
     """Represent `real_factor` as ``multiplier / 2**shift``, as precisely as is exact.
 
@@ -80,8 +91,10 @@ def choose_multiplier(
 
     Args:
         real_factor: scalar or array of finite factors >= 0.
-        max_accumulator: bound of the accumulator's magnitude, 0..2**31.
+        max_accumulator: bound of the accumulator's magnitude, 0..2**51.
         bits: width of the multiplier, 1..31.
+        output_bits: width of the output codes; beyond 8 bits the shift is at most
+            51 - output_bits, since the zero point needs the room.
 
     Returns:
         multiplier (int32, shape of `real_factor`) and shift (1..43).
@@ -92,13 +105,13 @@ def choose_multiplier(
     """
     if not 1 <= bits <= MAX_MULTIPLIER_BITS:
         raise ValueError(f"bits must be in 1..{MAX_MULTIPLIER_BITS}, not {bits}")
-    if not 0 <= max_accumulator <= 2**31:
-        raise ValueError(f"max_accumulator must be in 0..2**31, not {max_accumulator}")
+    if not 0 <= max_accumulator <= MAX_ACCUMULATOR:
+        raise ValueError(f"max_accumulator must be in 0..2**51, not {max_accumulator}")
     factor = np.asarray(real_factor, dtype=np.float64)
     if not np.all(np.isfinite(factor)) or np.any(factor < 0):
         raise _factor_error("a requantization factor is negative or not finite", factor)
     largest = float(factor.max(initial=0.0))
-    for shift in range(MAX_SHIFT, MIN_SHIFT - 1, -1):
+    for shift in range(max_shift(output_bits), MIN_SHIFT - 1, -1):
         scaled = float(np.rint(np.ldexp(largest, shift)))
         if scaled <= _multiplier_limit(shift, max_accumulator, bits):
             multiplier = np.rint(np.ldexp(factor, shift)).astype(np.int64)
@@ -113,23 +126,25 @@ def requantize(
     zero: int,
     low: int = 0,
     high: int = 255,
-) -> npt.NDArray[np.uint8]:
+    bits: int = 8,
+) -> Codes:
     """Reference requantization in int64; ties round towards plus infinity.
 
     Args:
-        accumulator: integers within int32, any shape.
+        accumulator: integers of magnitude 2**51 at most, any shape.
         multiplier: int32 >= 0, broadcastable to `accumulator`.
         shift: 1..43.
-        zero: output zero point, 0..255.
-        low, high: output bounds, 0 <= low <= high <= 255.
+        zero: output zero point, 0..2**bits - 1.
+        low, high: output bounds, 0 <= low <= high <= 2**bits - 1.
+        bits: width of the output codes.
 
     Returns:
-        uint8, the broadcast shape:
+        uint8, or uint16 beyond 8 bits, the broadcast shape:
         ``clamp(((acc * multiplier + 2**(shift - 1)) >> shift) + zero, low, high)``.
     """
     product = np.asarray(accumulator, np.int64) * np.asarray(multiplier, np.int64)
     rounded = (product + (np.int64(1) << np.int64(shift - 1))) >> np.int64(shift)
-    codes: npt.NDArray[np.uint8] = np.clip(rounded + zero, low, high).astype(np.uint8)
+    codes: Codes = np.clip(rounded + zero, low, high).astype(np.uint8 if bits <= 8 else np.uint16)
     return codes
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from actc.ir.bodies import arithmetic, codes, floating, linear, normalization
+from actc.ir.bodies import arithmetic, codes, extremes, floating, linear, normalization
 
 BODIES: dict[str, str] = {
     **linear.BODIES,
     **codes.BODIES,
     **arithmetic.BODIES,
+    **extremes.BODIES,
     **normalization.BODIES,
     **floating.BODIES,
 }

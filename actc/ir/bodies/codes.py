@@ -20,7 +20,7 @@ BODIES = {
   moved = Add (product, centre)
   rounded = Floor (moved)
   clipped = Clip (rounded, low_d, high_d)
-  y = Cast <to = 2> (clipped)
+  y = CastLike (clipped, zero)
 }""",
     "Table": """(x, table) => (y) {
   index = Cast <to = 6> (x)

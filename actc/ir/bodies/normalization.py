@@ -8,9 +8,8 @@ BODIES = {
     "IntSoftmax": "<axis> (x, table) => (y) {"
     + AXES
     + """
-  largest = ReduceMax (x, axes)
-  largest32 = Cast <to = 6> (largest)
   x32 = Cast <to = 6> (x)
+  largest32 = ReduceMax (x32, axes)
   below = Sub (largest32, x32)
   powers = Gather (table, below)
   powers_d = Cast <to = 11> (powers)

@@ -14,13 +14,14 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from actc.ir.spec import arithmetic, codes, linear, normalization, standard
+from actc.ir.spec import arithmetic, codes, extremes, linear, normalization, standard
 from actc.ir.spec.shared import Array
 
 SPECIFICATION: list[type[OpRun]] = [
     *linear.SPECIFICATION,
     *codes.SPECIFICATION,
     *arithmetic.SPECIFICATION,
+    *extremes.SPECIFICATION,
     *normalization.SPECIFICATION,
     *standard.SPECIFICATION,
 ]

@@ -8,15 +8,20 @@ from actc.ir.spec.shared import Array, int32, operator
 
 
 def int_add(a: Array, b: Array, a_mul: Array, b_mul: Array, bias: Array) -> Array:
-    """a * a_mul + b * b_mul + bias; int32."""
+    """a * a_mul + b * b_mul + bias; typed as the factors (int32 or int64)."""
     total = a.astype(np.int64) * int(a_mul) + b.astype(np.int64) * int(b_mul) + int(bias)
-    return int32(total)
+    return int32(total) if a_mul.dtype == np.int32 else total
 
 
 def int_mul(a: Array, b: Array, a_zero: Array, b_zero: Array) -> Array:
     """(a - a_zero) * (b - b_zero); int32."""
     moved = a.astype(np.int32) - np.int32(a_zero), b.astype(np.int32) - np.int32(b_zero)
     return np.asarray(moved[0] * moved[1])
+
+
+def wide_mul(a: Array, b: Array, a_zero: Array, b_zero: Array) -> Array:
+    """(a - a_zero) * (b - b_zero); int64."""
+    return np.asarray((a.astype(np.int64) - int(a_zero)) * (b.astype(np.int64) - int(b_zero)))
 
 
 def int_reduce_sum(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Array:
@@ -29,6 +34,7 @@ def int_reduce_sum(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Ar
 SPECIFICATION = [
     operator("IntAdd", int_add),
     operator("IntMul", int_mul),
+    operator("WideMul", wide_mul),
     operator("IntReduceSum", int_reduce_sum, ("keepdims",)),
 ]
 """Implementations for onnx's reference evaluator."""

@@ -21,7 +21,7 @@ def max_pool(
     dilations: Sequence[int],
     ceil_mode: int,
 ) -> Array:
-    """MaxPool on uint8 (onnx's reference pads with float values)."""
+    """MaxPool on codes (onnx's reference pads with float values)."""
     spatial = len(kernel_shape)
     widths = [(0, 0), (0, 0)]
     for i in range(spatial):
@@ -39,9 +39,10 @@ def max_pool(
 
 
 def quantize_linear(x: Array, scale: Array, zero: Array) -> Array:
-    """QuantizeLinear to uint8 (onnx's reference converts to integers before it saturates)."""
+    """QuantizeLinear to unsigned codes (onnx's reference saturates after converting)."""
     steps = np.rint(x / scale) + np.float32(zero)
-    return np.where(np.isnan(steps), 0, np.clip(steps, 0, 255)).astype(np.uint8)
+    last = np.iinfo(zero.dtype).max
+    return np.where(np.isnan(steps), 0, np.clip(steps, 0, last)).astype(zero.dtype)
 
 
 def _run_max_pool(self: OpRun, x: Array, **given: Any) -> tuple[Array]:
