@@ -51,6 +51,10 @@ def _i(value: int) -> Any:
 CONV = "<strides=[2,1], pads=[1,0,2,1], dilations=[1,2], group={g}, kernel_shape=[3,2]>"
 ALL_CODES = np.arange(256, dtype=np.uint8)
 
+EXPONENTIALS = np.round(2.0**22 * np.exp(-0.05 * np.arange(256))).astype(np.int32)
+MASK = RNG.integers(0, 2, (4, 1, 1, 10), dtype=np.uint8)
+MASK[1], MASK[2], MASK[2, ..., 4] = 1, 1, 0  # no entry visible, one entry visible
+
 CASES = {
     "IntConv": (
         "int32[a,b,c,d]",
@@ -213,6 +217,34 @@ CASES = {
         "<axis=1, count=1448>",
         [_u16(2, 1448, 3), _i32(1, 1448, 1), _i32(1, 1448, 1, bound=10**6), np.array(0.37)],
     ),
+    "IntBatchMatMul": (
+        "int32[a,b,c,d]",
+        "",
+        [_u8(2, 3, 5, 70), _u8(1, 3, 70, 9), _u(77), _u(140)],
+    ),
+    "IntBatchMatMul-extreme": (
+        "int32[a,b,c]",
+        "",
+        [np.full((2, 3, 33_000), 255, np.uint8), np.full((33_000, 2), 255, np.uint8), _u(0), _u(0)],
+    ),
+    "WideBatchMatMul": (
+        "int64[a,b,c,d]",
+        "",
+        [_u16(2, 3, 5, 70), _u8(3, 70, 9), _w(40_000), _u(7)],
+    ),
+    **{
+        f"IntMaskedSoftmax-{empty}": (
+            "float[a,b,c,d]",
+            f"<axis=3, empty={empty}>",
+            [_u8(4, 3, 5, 10), MASK, EXPONENTIALS],
+        )
+        for empty in (0, 1, 2)
+    },
+    "IntMaskedSoftmax-wide": (
+        "float[a,b,c,d]",
+        "<axis=2, empty=2>",
+        [_u16(4, 3, 10, 5), MASK.swapaxes(2, 3), np.repeat(EXPONENTIALS, 256)],
+    ),
     "IntEmbed-wide": ("uint16[a,b,c]", "", [np.array([[-1, 0, 5, 6]], np.int32), _u16(6, 3)]),
     "IntEmbed": ("uint8[a,b,c]", "", [np.array([[-1, 0, 4, 5, 6, 99]], np.int32), _u8(6, 3)]),
 }
@@ -257,7 +289,7 @@ def test_every_operator_has_a_case() -> None:
     integer = {
         name
         for name in dialect.OPERATORS
-        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm"}
+        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm", "MaskedSoftmax"}
     }
     assert integer == {name.split("-")[0] for name in CASES}
 

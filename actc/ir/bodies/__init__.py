@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actc.ir.bodies import arithmetic, codes, extremes, floating, linear, normalization
+from actc.ir.bodies import arithmetic, attention, codes, extremes, floating, linear, normalization
 
 BODIES: dict[str, str] = {
     **linear.BODIES,
@@ -10,6 +10,7 @@ BODIES: dict[str, str] = {
     **arithmetic.BODIES,
     **extremes.BODIES,
     **normalization.BODIES,
+    **attention.BODIES,
     **floating.BODIES,
 }
 """Operator -> inputs, outputs and nodes in ONNX's text format."""

@@ -14,7 +14,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from actc.ir.spec import arithmetic, codes, extremes, linear, normalization, standard
+from actc.ir.spec import arithmetic, attention, codes, extremes, linear, normalization, standard
 from actc.ir.spec.shared import Array
 
 SPECIFICATION: list[type[OpRun]] = [
@@ -23,6 +23,7 @@ SPECIFICATION: list[type[OpRun]] = [
     *arithmetic.SPECIFICATION,
     *extremes.SPECIFICATION,
     *normalization.SPECIFICATION,
+    *attention.SPECIFICATION,
     *standard.SPECIFICATION,
 ]
 
