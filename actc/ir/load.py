@@ -207,8 +207,9 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
             continue
         if values.dtype not in _FLOATS:
             continue
-        # A scalar infinity is a legal constant (the seed of a maximum); NaN never is.
-        bad = np.isnan(values) if values.ndim == 0 else ~np.isfinite(values)
+        # Infinity is a legal constant beside zeros alone (a mask); NaN never is.
+        infinite = np.isinf(values)
+        bad = np.isnan(values) if not values[~infinite].any() else ~np.isfinite(values)
         if bad.any():
             sink.add(
                 Diagnostic(
