@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from actc.ir.bodies import arithmetic, attention, codes, extremes, floating, linear, normalization
+from actc.ir.bodies import (
+    arithmetic,
+    attention,
+    codes,
+    extremes,
+    floating,
+    linear,
+    normalization,
+    recurrent,
+)
 
 BODIES: dict[str, str] = {
     **linear.BODIES,
@@ -11,6 +20,7 @@ BODIES: dict[str, str] = {
     **extremes.BODIES,
     **normalization.BODIES,
     **attention.BODIES,
+    **recurrent.BODIES,
     **floating.BODIES,
 }
 """Operator -> inputs, outputs and nodes in ONNX's text format."""

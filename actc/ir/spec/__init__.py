@@ -14,7 +14,16 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from actc.ir.spec import arithmetic, attention, codes, extremes, linear, normalization, standard
+from actc.ir.spec import (
+    arithmetic,
+    attention,
+    codes,
+    extremes,
+    linear,
+    normalization,
+    recurrent,
+    standard,
+)
 from actc.ir.spec.shared import Array
 
 SPECIFICATION: list[type[OpRun]] = [
@@ -24,6 +33,7 @@ SPECIFICATION: list[type[OpRun]] = [
     *extremes.SPECIFICATION,
     *normalization.SPECIFICATION,
     *attention.SPECIFICATION,
+    *recurrent.SPECIFICATION,
     *standard.SPECIFICATION,
 ]
 
