@@ -32,6 +32,7 @@ from actc.passes.quantize import Quantize
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
+from actc.passes.widths import check_policy
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
 from actc.targets.base import Target
@@ -49,6 +50,7 @@ class Options:
     approx: str
     calibration: str
     max_drop: float
+    activations: str
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ def compile(
     dump_ir: str | Path | None = None,
     dry_run: bool = False,
     calibration: str = "minmax",
+    activations: str = "8",
     progress: Progress | None = None,
 ) -> Artifact:
     """Compile a trained ONNX model for a target and measure what that cost.
@@ -99,6 +102,8 @@ def compile(
         dump_ir: directory for the model after each pass, as text.
         dry_run: plan only; nothing is written.
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
+        activations: bits of the integers that stand for tensors: a number, 2..16, or
+            "mixed": 8 bits into multipliers, 12 into tables, 16 elsewhere.
         progress: called with the name of each stage as it starts.
 
     Returns:
@@ -111,7 +116,7 @@ def compile(
         InternalError: a pass broke the model, or golden disagrees with its
             specification; nothing is written.
     """
-    options = Options(target, precision, approx, calibration, max_drop)
+    options = Options(target, precision, approx, calibration, max_drop, activations)
     say = progress or (lambda name: None)
     machine = _checked_target(options, dry_run)
     stages = Stages()
@@ -147,16 +152,20 @@ def compile(
     return Artifact(directory, report, machine, plan)
 
 
-def default_pipeline(precision: str, approx: str, calibration: str) -> Pipeline:
+def default_pipeline(
+    precision: str, approx: str, calibration: str, activations: str = "8"
+) -> Pipeline:
     """The passes of a compilation, in order."""
     common: tuple[ir.passes.PassBase, ...] = (
         Normalize(),
         Structure(),
         Recognize(),
         Calibrate(),
-        Approximate(form=approx, precision=precision, method=calibration),
+        Approximate(
+            form=approx, precision=precision, method=calibration, activations=activations
+        ),
     )
-    integers = (Quantize(method=calibration), Integerize())
+    integers = (Quantize(method=calibration, activations=activations), Integerize())
     return Pipeline(common + integers if precision == "int8" else common)
 
 
@@ -166,6 +175,7 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("precision", options.precision, capabilities.precisions)
     _one_of("approx", options.approx, FORMS)
     _one_of("calibration", options.calibration, METHODS)
+    check_policy(options.activations)
     if not 0 <= options.max_drop <= 1:
         raise UsageError(
             Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
@@ -191,14 +201,16 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 def _pipeline(
     passes: str | Pipeline | Sequence[ir.passes.PassBase] | None, options: Options
 ) -> Pipeline:
+    default = default_pipeline(
+        options.precision, options.approx, options.calibration, options.activations
+    )
     if passes is None:
-        return default_pipeline(options.precision, options.approx, options.calibration)
+        return default
     if isinstance(passes, str):
         pipeline = Pipeline.parse(passes)
     else:
         pipeline = passes if isinstance(passes, Pipeline) else Pipeline(tuple(passes))
     if options.precision == "int8" and "integerize" not in map(pass_name, pipeline.passes):
-        default = default_pipeline(options.precision, options.approx, options.calibration)
         raise UsageError(
             Diagnostic(
                 "ACT0225",

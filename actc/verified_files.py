@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,7 @@ class CompiledFiles:
         if table is None or table.op != ("ChannelTable" if kind == "channel-table" else "Table"):
             yield f"golden.onnx has no table of site {site}"
         elif kind == "table":
-            values = np.frombuffer(bytes.fromhex(certificate["values"]), np.uint8)
-            yield from _table_problems(table, certificate, values)
+            yield from _table_problems(table, certificate, [certificate["values"]])
         elif kind == "channel-table":
             yield from _channel_problems(table, certificate)
         else:
@@ -166,22 +165,23 @@ def _steps_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iterator
 
 
 def _channel_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iterator[str]:
-    rows = [bytes.fromhex(text) for text in certificate["tables"]]
-    values = np.frombuffer(b"".join(rows[k] for k in certificate["table"]), np.uint8)
-    offset = table.constants.get(2, np.zeros(0))
-    if not np.array_equal(offset.reshape(-1), 256 * np.arange(certificate["channels"])):
+    rows, offset = certificate["tables"], table.constants.get(2, np.zeros(0))
+    entries = _entries(certificate["input"].get("bits", 8))
+    if not np.array_equal(offset.reshape(-1), entries * np.arange(certificate["channels"])):
         yield "golden.onnx does not give every channel its own table"
-    yield from _table_problems(table, certificate, values)
+    yield from _table_problems(table, certificate, [rows[k] for k in certificate["table"]])
 
 
 def _table_problems(
-    table: _Emitted, certificate: Mapping[str, Any], values: Array
+    table: _Emitted, certificate: Mapping[str, Any], rows: Sequence[str]
 ) -> Iterator[str]:
     if certificate["output"] is None:
         yield "golden.onnx has a table of codes, the certificate one of real numbers"
         return
+    dtype = np.dtype("u1" if certificate["output"].get("bits", 8) <= 8 else "<u2")
+    values = np.frombuffer(b"".join(bytes.fromhex(row) for row in rows), dtype)
     emitted = table.constants.get(1, np.zeros(0, np.uint8))
-    if emitted.dtype != np.uint8 or emitted.shape != values.shape:
+    if emitted.dtype != dtype or emitted.shape != values.shape:
         yield f"the table in golden.onnx is {emitted.dtype} {list(emitted.shape)}"
     elif not np.array_equal(emitted, values):
         where = np.flatnonzero(emitted != values)
@@ -209,7 +209,7 @@ def _tabulated_problems(table: _Emitted, certificate: Mapping[str, Any]) -> Iter
     lines = _floats(certificate["slopes"])[which] * real + _floats(certificate["intercepts"])[which]
     least, most = (y["scale"] * (y[key] - y["zero_point"]) for key in ("low", "high"))
     emitted = table.constants.get(1, np.zeros(0, np.uint8))
-    if emitted.shape != (256,):
+    if emitted.shape != (_entries(x["bits"]),):
         yield f"the table in golden.onnx has shape {list(emitted.shape)}"
         return
     attained = y["scale"] * (emitted[codes].astype(np.float64) - y["zero_point"])
@@ -246,14 +246,21 @@ def _emitted(model: onnx.ModelProto, path: Path) -> dict[str, _Emitted]:
 def _annotated(facts: Mapping[str, str]) -> dict[str, float]:
     """A format as `actc.ir.formats` writes it; {} when it is absent or no format."""
     try:
-        return {key: float(facts[f"actc.{key}"]) for key in _FORMAT}
+        found = {key: float(facts[f"actc.{key}"]) for key in _FORMAT}
+        return {**found, "bits": float(facts.get("actc.bits", "8"))}
     except (KeyError, ValueError):
         return {}
 
 
+def _entries(bits: float) -> int:
+    """Entries of a table over codes of so many bits."""
+    return 1 << int(min(max(bits, 8), 16))
+
+
 def _format(claimed: Mapping[str, Any]) -> dict[str, float]:
     numbers = {key: float(claimed[key]) for key in ("zero_point", "low", "high")}
-    return {"scale": float.fromhex(claimed["scale"]), **numbers}
+    bits = float(claimed.get("bits", 8))
+    return {"scale": float.fromhex(claimed["scale"]), **numbers, "bits": bits}
 
 
 def _floats(texts: Any) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from actc.passes.embed import replace_rows, row_lookup
 from actc.passes.linear import linear_producer
 from actc.passes.ranges import clip_tails, is_clamp
 from actc.passes.snapshot import put_piecewise_linear
+from actc.passes.widths import choose_width
 
 Array = np.ndarray[Any, Any]
 
@@ -43,10 +45,10 @@ class Approximate(Pass):
     1. An activation of looked-up rows is applied to the rows ("rows").
     2. clip(x, a, b) behind an operator that saturates anyway is that saturation
        ("clamp"); exact.
-    3. int8: a 256-entry table of the function over the input's codes ("table"),
-       the input range cut where the function is flat; with form=pwl the table holds
-       the optimal piecewise-linear function. form=exact is a table in int8, since
-       256 entries are exact over all codes.
+    3. int8: a table of the function over the input's codes ("table"), the input range
+       cut where the function is flat; with form=pwl the table holds the optimal
+       piecewise-linear function. form=exact is a table in int8, since a table is exact
+       over all codes. `activations` says how many bits the codes have, as in `quantize`.
     4. float32: the optimal piecewise-linear function ("pwl") of `segments` pieces,
        or as many as `max_error` (in units of the output's range) needs; "exact"
        keeps the function, "table" is the table of least error over 256 codes, where
@@ -63,6 +65,7 @@ class Approximate(Pass):
     segments: int = 0
     max_error: float = 2.0**-12
     method: str = "minmax"
+    activations: str = "8"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Choose a form for every site."""
@@ -111,7 +114,8 @@ class Approximate(Pass):
         if source is not None and only_user(source) is node and not site.affine:
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]
-            annotate(source, _exact_ends(low, high))
+            width = choose_width([source], self.activations, context.facts.get("widths"))
+            annotate(source, _exact_ends(low, high, width.bits))
         if self.form == "pwl" and site.function.channels == 1 and not site.affine:
             self._fit(site, low, high)
 
@@ -167,11 +171,11 @@ def _left(model: ir.Model) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _exact_ends(low: float, high: float) -> QuantizationParameters:
+def _exact_ends(low: float, high: float, bits: int) -> QuantizationParameters:
     """The format of [low, high], its codes limited to that range (which may miss zero)."""
-    p = QuantizationParameters.from_range(low, high)
+    p = QuantizationParameters.from_range(low, high, bits=bits)
     first, last = int(p.quantize(low)), int(p.quantize(high))
-    return QuantizationParameters(p.scale, p.zero_point, first, max(first, last))
+    return dataclasses.replace(p, low=first, high=max(first, last))
 
 
 def _finite(value: float) -> float | None:

@@ -16,6 +16,7 @@ from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
 from actc.passes.integer import (
     arithmetic,
+    attention,
     elementwise,
     extremes,
     linear,
@@ -24,7 +25,8 @@ from actc.passes.integer import (
     pooling,
 )
 from actc.passes.integer.builder import Builder, NoIntegerForm
-from actc.passes.quantize import MOVEMENT
+from actc.passes.integer.plain import copy_plain
+from actc.passes.widths import MOVEMENT
 
 Handler = Callable[[Builder, ir.Node], None]
 
@@ -43,15 +45,16 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Pad"): pooling.pad,
     ("", "ReduceMin"): extremes.reduce_min,
     ("", "ReduceSum"): pooling.reduce_sum,
-    ("", "MatMul"): linear.matmul,
+    ("", "MatMul"): attention.matmul,
     ("", "MaxPool"): pooling.max_pool,
     ("", "Mul"): elementwise.multiply,
     ("", "ReduceMax"): extremes.reduce_max,
     ("", "ReduceMean"): pooling.reduce_mean,
     ("", "Softmax"): normalization.softmax,
     ("", "Sub"): elementwise.subtract,
-    (DOMAIN, "Activation"): elementwise.activation,
+    (DOMAIN, "Activation"): attention.activation,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
+    (DOMAIN, "MaskedSoftmax"): attention.masked_softmax,
     **{
         ("", op): movement.move
         for op in MOVEMENT
@@ -120,6 +123,8 @@ def _input(builder: Builder, value: ir.Value) -> ir.Value:
 def _lower(builder: Builder, node: ir.Node) -> None:
     handler = HANDLERS.get((node.domain, node.op_type))
     try:
+        if copy_plain(builder, node):
+            return
         if handler is None:
             raise NoIntegerForm("")
         handler(builder, node)
@@ -147,7 +152,11 @@ def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
     if plain is not None:
         return plain
     name, accumulator = f"{value.name}.out", builder.accumulator(value)
-    if accumulator is not None and accumulator.scale.ndim < 2:
+    if (
+        accumulator is not None
+        and accumulator.scale.ndim < 2
+        and accumulator.value.dtype == ir.DataType.INT32
+    ):
         per_channel = accumulator.scale.ndim == 1
         scale = builder.constant(f"{name}.scale", accumulator.scale.astype(np.float32))
         return builder.emit(

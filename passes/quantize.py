@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
-from actc.calibrate.histogram import METHODS, choose_range
+from actc.calibrate.histogram import METHODS, Histogram, choose_range
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.ir.context import Context, context_of
-from actc.ir.formats import annotate, parameters_of
+from actc.ir.formats import annotate, annotate_narrow, parameters_of
 from actc.ir.graph import is_op
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.ranges import Range
+from actc.passes.widths import (
+    MOVEMENT,
+    MULTIPLIER_BITS,
+    check_policy,
+    choose_width,
+    reads_narrow,
+)
 
-MOVEMENT = frozenset(
-    {
-        "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat",
-        "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Identity", "Expand", "Tile", "Pad",
-    }
-)  # fmt: skip
-"""Operators whose output codes are input codes: one format on both sides."""
+_MOST_SEARCHED = 10
+"""Bits up to which clipping can pay; histograms are too coarse to tell beyond."""
 
 QUANTIZED = frozenset(
     {
@@ -37,14 +40,17 @@ QUANTIZED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Quantize(Pass):
-    """Rules (uint8, one scale and zero point per tensor):
+    """Rules (unsigned codes, one scale and zero point per tensor):
 
     1. Values joined by operators that only move codes share a format.
     2. A clamp shares the format of what it clamps: the range behind the clamp.
     3. A format that an earlier pass chose for an activation's input stays, unless
        rule 1 joins it with other values.
     4. Every other format holds the range that `method` picks from the histogram
-       (minmax, percentile, mse, entropy); it always holds zero exactly.
+       (minmax, percentile, mse, entropy); it always holds zero exactly. Formats of
+       more than 10 bits hold everything seen.
+    5. `activations` is the number of bits, or "mixed" (see `actc.passes.widths`), where
+       a wide value that linear operators read gets a second, narrow format for them.
 
     A model that is quantized already is refused. Weights are quantized where they are
     used (`integerize`): int8, symmetric, one scale per output channel.
@@ -53,6 +59,7 @@ class Quantize(Pass):
     name: ClassVar[str] = "quantize"
 
     method: str = "minmax"
+    activations: str = "8"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Write formats on all float values."""
@@ -60,6 +67,7 @@ class Quantize(Pass):
             known = ", ".join(METHODS)
             message = f"unknown calibration method '{self.method}'"
             raise UsageError(Diagnostic("ACT0201", message, help=f"known methods: {known}"))
+        check_policy(self.activations)
         context = context_of(model)
         if not context.ranges:
             message = "pass 'quantize' needs the ranges that pass 'calibrate' finds"
@@ -78,17 +86,26 @@ class Quantize(Pass):
     ) -> None:
         if len(members) == 1 and parameters_of(members[0]) is not None:
             return
-        ranges = [
-            choose_range(context.ranges[str(value.name)], self.method)
+        seen = [
+            context.ranges[str(value.name)]
             for value in members
             if value not in clamped and str(value.name) in context.ranges
         ]
-        if not ranges:
+        if not seen:
             return
-        low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
-        parameters = QuantizationParameters.from_range(low, high)
+        width = choose_width(members, self.activations, context.facts.get("widths"))
+        parameters = self._parameters(seen, width.bits)
+        narrow = self._parameters(seen, MULTIPLIER_BITS) if width.narrow else None
         for value in members:
             annotate(value, _clamped(parameters, clamped.get(value)))
+            if narrow is not None and reads_narrow(value):
+                annotate_narrow(value, _clamped(narrow, clamped.get(value)))
+
+    def _parameters(self, seen: list[Histogram], bits: int) -> QuantizationParameters:
+        method = self.method if bits <= _MOST_SEARCHED else "minmax"
+        ranges = [choose_range(histogram, method, 2**bits) for histogram in seen]
+        low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+        return QuantizationParameters.from_range(low, high, bits=bits)
 
 
 def _require_unquantized(model: ir.Model, context: Context) -> None:
@@ -128,7 +145,7 @@ def _clamped(parameters: QuantizationParameters, ends: Range | None) -> Quantiza
     if ends is None:
         return parameters
     low, high = (int(parameters.quantize(np.float32(end))) for end in ends)
-    return QuantizationParameters(parameters.scale, parameters.zero_point, low, high)
+    return dataclasses.replace(parameters, low=low, high=high)
 
 
 class _Groups:

@@ -64,7 +64,7 @@ def _put_table(model: ir.Model, node: ir.Node, site: Site, low: float, high: flo
     values = np.where(np.isinf(exact), np.clip(exact, low, high), exact)
     arrays = (
         ("scale", np.array(parameters.scale, np.float32)),
-        ("zero", np.array(parameters.zero_point, np.uint8)),
+        ("zero", np.array(parameters.zero_point, parameters.dtype)),
         ("values", values.astype(np.float32)),
     )
     constants = [add_constant(model.graph, f"{name}_{what}", array) for what, array in arrays]

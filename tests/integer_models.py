@@ -20,9 +20,12 @@ _FLOAT_ALLOWED = {"QuantizeLinear", "DequantizeLinear", "IntSoftmax"}
 
 
 def golden_of(
-    model: onnx.ModelProto, data: Mapping[str, Array], method: str = "minmax"
+    model: onnx.ModelProto,
+    data: Mapping[str, Array],
+    method: str = "minmax",
+    activations: str = "8",
 ) -> onnx.ModelProto:
-    pipeline = default_pipeline("int8", "auto", method)
+    pipeline = default_pipeline("int8", "auto", method, activations)
     result = pipeline.run(prepared(model, data), [Verify()])
     return proto_of(result)
 
@@ -33,10 +36,11 @@ def compiled(
     *,
     noise: float = 0.03,
     method: str = "minmax",
+    activations: str = "8",
 ) -> onnx.ModelProto:
     """Golden of `model`: valid, exact, integer inside, and within `noise` (relative RMS)."""
     feeds = random_data(model, 32) if data is None else dict(data)
-    golden = golden_of(model, feeds, method)
+    golden = golden_of(model, feeds, method, activations)
     onnx.checker.check_model(golden, full_check=True)
     assert_integer(golden)
     exact, got, reference = spec.run(golden, feeds), run(golden, feeds), run(model, feeds)

@@ -87,8 +87,8 @@ def certify_table(function: str, fit: TableFit) -> dict[str, Any]:
         "kind": "table",
         "version": VERSION,
         "function": function,
-        "input": _format(fit.input),
-        "output": None if fit.output is None else _format(fit.output),
+        "input": format_claim(fit.input),
+        "output": None if fit.output is None else format_claim(fit.output),
         "values": values.astype(values.dtype.newbyteorder("<")).tobytes().hex(),
         "digest": table_digest(values),
         "max_error": fit.max_error.hex(),
@@ -209,10 +209,12 @@ def _hex(values: Iterable[float]) -> list[str]:
     return [float(value).hex() for value in values]
 
 
-def _format(parameters: QuantizationParameters) -> dict[str, Any]:
-    return {
+def format_claim(parameters: QuantizationParameters) -> dict[str, Any]:
+    """A format as certificates state it; its width only if that is not 8 bits."""
+    claim: dict[str, Any] = {
         "scale": parameters.scale.hex(),
         "zero_point": parameters.zero_point,
         "low": parameters.low,
         "high": parameters.high,
     }
+    return claim if parameters.bits == 8 else {**claim, "bits": parameters.bits}

@@ -6,22 +6,23 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from actc.approx.certificate import format_claim
 from actc.approx.function import Float64Array
 from actc.numerics import QuantizationParameters
+from actc.numerics.quantization import Codes
 
 VERSION = 1
 
 
-def fit_channel_table(exact: Float64Array, output: QuantizationParameters) -> npt.NDArray[np.uint8]:
+def fit_channel_table(exact: Float64Array, output: QuantizationParameters) -> Codes:
     """The codes nearest to a family's values, saturating.
 
     Args:
-        exact: float64 [256, channels], the functions at every input code.
+        exact: float64 [entries, channels], the functions at every input code.
 
     Returns:
-        uint8 [channels, 256].
+        the output's dtype, [channels, entries].
     """
     return np.ascontiguousarray(output.quantize(exact).T)
 
@@ -29,7 +30,7 @@ def fit_channel_table(exact: Float64Array, output: QuantizationParameters) -> np
 def certify_channel_table(
     function: str,
     exact: Float64Array,
-    table: npt.NDArray[np.uint8],
+    table: Codes,
     input: QuantizationParameters,
     output: QuantizationParameters,
 ) -> dict[str, Any]:
@@ -41,8 +42,8 @@ def certify_channel_table(
     format. ``digest`` is the SHA-256 of the channels' tables, one after the other.
 
     Args:
-        exact: float64 [256, channels], the functions at every input code.
-        table: uint8 [channels, 256].
+        exact: float64 [entries, channels], the functions at every input code.
+        table: codes [channels, entries].
     """
     used = slice(input.low, input.high + 1)
     codes = np.arange(output.low, output.high + 1)
@@ -57,8 +58,8 @@ def certify_channel_table(
         "kind": "channel-table",
         "version": VERSION,
         "function": function,
-        "input": _format(input),
-        "output": _format(output),
+        "input": format_claim(input),
+        "output": format_claim(output),
         "channels": len(table),
         "tables": tables,
         "table": which,
@@ -66,21 +67,16 @@ def certify_channel_table(
         "lower_bounds": [float(floor).hex() for floor in floors],
         "max_error": float(errors.max()).hex(),
         "lower_bound": float(floors.max()).hex(),
-        "digest": hashlib.sha256(np.ascontiguousarray(table).tobytes()).hexdigest(),
+        "digest": hashlib.sha256(_bytes(table)).hexdigest(),
     }
 
 
-def _different(table: npt.NDArray[np.uint8]) -> tuple[list[str], list[int]]:
+def _different(table: Codes) -> tuple[list[str], list[int]]:
     """The different rows in order of appearance, and which one each channel has."""
     numbers: dict[str, int] = {}
-    which = [numbers.setdefault(row.tobytes().hex(), len(numbers)) for row in table]
+    which = [numbers.setdefault(_bytes(row).hex(), len(numbers)) for row in table]
     return list(numbers), which
 
 
-def _format(parameters: QuantizationParameters) -> dict[str, Any]:
-    return {
-        "scale": parameters.scale.hex(),
-        "zero_point": parameters.zero_point,
-        "low": parameters.low,
-        "high": parameters.high,
-    }
+def _bytes(codes: Codes) -> bytes:
+    return codes.astype(codes.dtype.newbyteorder("<")).tobytes()

@@ -1,4 +1,4 @@
-"""Exact tables: one entry for each of the 256 input codes."""
+"""Exact tables: one entry for each input code."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ import numpy.typing as npt
 
 from actc.approx.function import Float64Array, ScalarFunction
 from actc.numerics import QuantizationParameters
+from actc.numerics.quantization import MAX_BITS, Codes
+
+_TYPES = (np.uint8, np.uint16, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A function as a table over uint8 codes.
+    """A function as a table over codes.
 
     Attributes:
-        values: [256]; uint8 output codes, or float32 real values.
+        values: [256] for codes of up to 8 bits, [2**bits] for wider ones; output codes
+            (uint8 or uint16), or float32 real values.
     """
 
     values: npt.NDArray[Any]
 
     def __post_init__(self) -> None:
-        if self.values.shape != (256,) or self.values.dtype not in (np.uint8, np.float32):
+        lengths = [(2**bits,) for bits in range(8, MAX_BITS + 1)]
+        if self.values.shape not in lengths or self.values.dtype not in _TYPES:
             raise ValueError(
-                f"a table is uint8 or float32 [256], not {self.values.dtype} {self.values.shape}"
+                "a table is uint8, uint16 or float32, [256] to [65536], not "
+                f"{self.values.dtype} {self.values.shape}"
             )
         own = self.values.copy()
         own.setflags(write=False)
         object.__setattr__(self, "values", own)
 
-    def evaluate(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Look up `codes` (uint8, any shape); the result has the dtype of `values`."""
+    def evaluate(self, codes: Codes) -> npt.NDArray[Any]:
+        """Look up `codes` (any shape); the result has the dtype of `values`."""
         entries: npt.NDArray[Any] = self.values[codes]
         return entries
 
@@ -70,7 +76,7 @@ def fit_table(
         ModelError: ACT0303, `f` is not a number at a code; ACT0304, `f` is infinite
             and there is no output format to saturate to.
     """
-    used = np.clip(np.arange(256), input.low, input.high)
+    used = np.clip(np.arange(input.entries), input.low, input.high)
     x = input.values()[used]
     if output is None:
         exact = f.finite(x)

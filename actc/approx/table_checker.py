@@ -1,4 +1,4 @@
-"""Independent verification of the certificates of tables over 8-bit codes.
+"""Independent verification of the certificates of tables over codes.
 
 Part of :mod:`actc.approx.checker`: it shares no code with the fitters.
 """
@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from actc.approx.check_numbers import SLACK, TIGHT, Array, Evaluate, number
 
@@ -27,7 +26,7 @@ class TableClaim:
         self.digest = str(certificate["digest"])
         self.input = _Format(certificate["input"])
         self.output = None if certificate["output"] is None else _Format(certificate["output"])
-        self.entries = np.frombuffer(self.data, "<f4" if self.output is None else "u1")
+        self.entries = np.frombuffer(self.data, "<f4" if self.output is None else self.output.dtype)
         self.max_error = float.fromhex(certificate["max_error"])
         self.lower_bound = float.fromhex(certificate["lower_bound"])
 
@@ -35,8 +34,8 @@ class TableClaim:
         """What is wrong; empty when everything holds."""
         if hashlib.sha256(self.data).hexdigest() != self.digest:
             return ["the digest is not that of the values"]
-        if len(self.entries) != 256:
-            return [f"{len(self.entries)} table entries instead of 256"]
+        if len(self.entries) != self.input.entries:
+            return [f"{len(self.entries)} table entries instead of {self.input.entries}"]
         codes = range(self.input.low, self.input.high + 1)
         x = np.array([float(self.input.real(code)) for code in codes])
         y = np.broadcast_to(evaluate(x), x.shape)
@@ -91,7 +90,7 @@ class ChannelTableClaim:
         if not 1 <= self.channels <= _MOST_CHANNELS:
             raise ValueError(f"the channels are not 1..{_MOST_CHANNELS}")
         self.digest = str(certificate["digest"])
-        self.rows = _rows(certificate, self.channels)
+        self.rows = _rows(certificate, self.channels, self.input.entries, self.output.dtype)
         self.max_errors, self.lower_bounds = (
             _claims(certificate, f"{key}s", key, self.channels)
             for key in ("max_error", "lower_bound")
@@ -113,7 +112,7 @@ class ChannelTableClaim:
             return ["the function is not a number at a code"]
         return self._claim_problems(y, self.rows[:, codes].T)
 
-    def _claim_problems(self, y: Array, entries: npt.NDArray[np.uint8]) -> list[str]:
+    def _claim_problems(self, y: Array, entries: Array) -> list[str]:
         low, high, zero = self.output.low, self.output.high, self.output.zero_point
         scale, tight = float(self.output.scale), float(TIGHT)
         slack = float(SLACK) * np.abs(np.where(np.isfinite(y), y, 0.0)).max(axis=0)
@@ -133,17 +132,20 @@ class ChannelTableClaim:
         ]
 
 
-def _rows(certificate: Mapping[str, Any], channels: int) -> npt.NDArray[np.uint8]:
-    """The table of each channel; uint8 [channels, 256]."""
+def _rows(certificate: Mapping[str, Any], channels: int, entries: int, dtype: str) -> Array:
+    """The table of each channel; codes [channels, entries]."""
     tables = [bytes.fromhex(text) for text in certificate["tables"][: channels + 1]]
     which = certificate["table"]
-    if not 1 <= len(tables) <= channels or any(len(table) != 256 for table in tables):
-        raise ValueError("there are not one to as many tables as channels, of 256 entries each")
+    size = entries * np.dtype(dtype).itemsize
+    if not 1 <= len(tables) <= channels or any(len(table) != size for table in tables):
+        raise ValueError(
+            f"there are not one to as many tables as channels, of {entries} entries each"
+        )
     if len(which) != channels or any(type(k) is not int for k in which):
         raise ValueError("not every channel has a table")
     if min(which) < 0 or max(which) >= len(tables):
         raise ValueError("a channel has a table that is not there")
-    held = np.frombuffer(b"".join(tables), np.uint8).reshape(-1, 256)
+    held = np.frombuffer(b"".join(tables), dtype).reshape(-1, entries)
     return np.ascontiguousarray(held[which])
 
 
@@ -164,8 +166,13 @@ class _Format:
         self.zero_point, self.low, self.high = (
             int(parameters[key]) for key in ("zero_point", "low", "high")
         )
-        if self.scale <= 0 or not 0 <= self.low <= self.high <= 255:
+        bits = int(parameters.get("bits", 8))
+        if not 2 <= bits <= 16:
+            raise ValueError("the width of a format is not 2..16 bits")
+        if self.scale <= 0 or not 0 <= self.low <= self.high < 2**bits:
             raise ValueError("a scale or a range of codes is impossible")
+        self.entries = 2 ** max(bits, 8)
+        self.dtype = "u1" if bits <= 8 else "<u2"
 
     def real(self, code: int) -> Fraction:
         return self.scale * (code - self.zero_point)

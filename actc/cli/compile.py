@@ -46,6 +46,13 @@ def run(
         str,
         typer.Option(metavar="minmax|percentile|mse|entropy", help="how ranges are chosen"),
     ] = "minmax",
+    activations: Annotated[
+        str,
+        typer.Option(
+            metavar="BITS|mixed",
+            help="bits of tensors, 2..16; mixed: 8 into multipliers, 12 into tables, 16 elsewhere",
+        ),
+    ] = "8",
     passes: Annotated[
         str | None,
         typer.Option(metavar="SPEC", help="passes to run, e.g. 'recognize,approximate{form=pwl}'"),
@@ -73,6 +80,7 @@ def run(
             dump_ir=dump_ir,
             dry_run=dry_run,
             calibration=calibration,
+            activations=activations,
             progress=show,
         )
     if artifact.path is None:  # a dry run

@@ -15,7 +15,7 @@ from actc.errors import ModelError
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
 MIN_BITS, MAX_BITS = 2, 16
-Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class QuantizationParameters:
     @property
     def entries(self) -> int:
         """Entries of a table indexed by the codes: 256, or 2**bits beyond 8 bits."""
-        return 2 ** max(self.bits, 8)
+        return 1 << max(self.bits, 8)
 
     def quantize(self, x: npt.ArrayLike) -> Codes:
         """Codes of real values, exactly as ONNX QuantizeLinear.

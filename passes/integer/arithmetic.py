@@ -7,8 +7,8 @@ import onnx_ir as ir
 
 from actc.ir.graph import constant
 from actc.numerics.quantization import QuantizationParameters
-from actc.passes.integer.builder import Accumulator, Builder, Codes, MissingInput, NoIntegerForm
-from actc.passes.integer.elementwise import operand
+from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm, code_type
+from actc.passes.integer.elementwise import operand, product
 
 
 def divide(builder: Builder, node: ir.Node) -> None:
@@ -21,25 +21,21 @@ def divide(builder: Builder, node: ir.Node) -> None:
             f"it divides by numbers from {low:g} to {high:g}, which can be 0",
             "keep the divisor away from 0, or compile with --precision float32",
         )
-    b = operand(builder, divisor)
-    parameters = QuantizationParameters.from_range(*sorted((1 / low, 1 / high)))
+    bits = builder.formats(output).bits
+    b = operand(builder, divisor, bits)
+    ends = sorted((1 / low, 1 / high))
+    parameters = QuantizationParameters.from_range(ends[0], ends[1], bits=bits)
     table = parameters.quantize(1 / np.clip(b.parameters.values(), low, high))
     reciprocal = builder.emit(
         "Table",
         [b.value, builder.constant(f"{name}.reciprocal", table)],
         b.value,
-        ir.DataType.UINT8,
+        code_type(parameters),
         name=f"{name}.divisor",
     )
-    inputs = [
-        a.value,
-        reciprocal,
-        builder.constant(f"{name}.a_zero", np.array(a.parameters.zero_point, np.uint8)),
-        builder.constant(f"{name}.b_zero", np.array(parameters.zero_point, np.uint8)),
-    ]
-    product = builder.emit("IntMul", inputs, output, ir.DataType.INT32, name=name)
-    scale = np.array(a.parameters.scale * parameters.scale)
-    builder.set_accumulator(output, Accumulator(product, scale, 1, 255 * 255))
+    builder.set_accumulator(
+        output, product(builder, a, Codes(reciprocal, parameters), output, name)
+    )
 
 
 def _divisor_range(builder: Builder, divisor: ir.Value | None) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
-from actc.ir.formats import annotate, parameters_of
+from actc.ir.formats import annotate, narrow_parameters_of, parameters_of
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.requantize import choose_multiplier
 from actc.passes.integer.hints import hint
@@ -27,15 +27,25 @@ MULTIPLIER_BITS = 24
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """A uint8 tensor of the golden graph that stands for a float one."""
+    """An integer tensor of the golden graph that stands for a float one.
+
+    Attributes:
+        value: the tensor, uint8 or (formats of more than 8 bits) uint16.
+        parameters: its format.
+    """
 
     value: ir.Value
     parameters: QuantizationParameters
 
+    @property
+    def wide(self) -> bool:
+        """Whether the codes have more than 8 bits."""
+        return self.parameters.bits > 8
+
 
 @dataclass(frozen=True, slots=True)
 class Accumulator:
-    """An int32 tensor: real = scale * integer.
+    """An int32 or int64 tensor: real = scale * integer.
 
     Attributes:
         value: the tensor.
@@ -79,6 +89,7 @@ class Builder:
         self.nodes: list[ir.Node] = []
         self.initializers: list[ir.Value] = []
         self._codes: dict[ir.Value, Codes] = {}
+        self._narrow: dict[ir.Value, Codes] = {}
         self._accumulators: dict[ir.Value, Accumulator] = {}
         self._plain: dict[ir.Value, ir.Value] = {}
         self._names: dict[str, int] = {}
@@ -140,9 +151,11 @@ class Builder:
 
     def set_accumulator(self, value: ir.Value, accumulator: Accumulator) -> None:
         """Say that `accumulator` stands for the float `value`; requantized on demand."""
-        if accumulator.bound >= 2**31:
+        bits = 51 if accumulator.value.dtype == ir.DataType.INT64 else 31
+        if accumulator.bound >= 2**bits:
             raise NoIntegerForm(
-                "its sums do not fit 32 bits", "the layer is too wide or its bias too large"
+                f"its sums do not fit {bits + 1} bits",
+                "the layer is too wide or its bias too large",
             )
         self._accumulators[value] = accumulator
 
@@ -159,46 +172,81 @@ class Builder:
         return self._plain.get(value)
 
     def codes(self, value: ir.Value | None) -> Codes:
-        """The uint8 tensor for a float value, requantizing or quantizing when needed.
+        """The integer tensor for a float value, requantizing or quantizing when needed.
 
         Raises:
             NoIntegerForm: nothing stands for the value.
         """
         if value is None:
             raise NoIntegerForm("a required input is absent")
-        if value in self._codes:
-            return self._codes[value]
+        if value not in self._codes:
+            if value.const_value is not None and parameters_of(value) is not None:
+                self._quantize_constant(value, 8)
+            else:
+                parameters = self._require_format(value)
+                self.set_codes(value, Codes(self._integers(value, parameters), parameters))
+        return self._codes[value]
+
+    def narrow_codes(self, value: ir.Value | None) -> Codes:
+        """The tensor for a float value with at most 8 bits: what multipliers take.
+
+        Raises:
+            NoIntegerForm: nothing stands for the value.
+        """
+        parameters = None if value is None else narrow_parameters_of(value)
+        if value is None or parameters is None:
+            return self.codes(value)
+        if value not in self._narrow:
+            source = self._codes.get(value)
+            if value in self._accumulators or value in self._plain or source is None:
+                narrow = self._integers(value, parameters)
+            else:
+                narrow = self.rescaled(source, parameters, f"{value.name}.narrow")
+            self._narrow[value] = Codes(narrow, parameters)
+            annotate(narrow, parameters)
+        return self._narrow[value]
+
+    def _require_format(self, value: ir.Value) -> QuantizationParameters:
         parameters = parameters_of(value)
         if parameters is None:
             raise MissingInput(value, _why_unquantized(value))
+        return parameters
+
+    def _integers(self, value: ir.Value, parameters: QuantizationParameters) -> ir.Value:
+        """New codes of a value that an accumulator or a float tensor stands for."""
         accumulator = self._accumulators.get(value)
         if accumulator is not None:
-            self.requantize(value, accumulator, parameters)
-        elif value in self._plain:
-            self._quantize(value, self._plain[value], parameters)
-        elif value.const_value is not None:
-            self._quantize_constant(value)
-        else:
-            on_shapes = value.producer() in self.on_shapes
-            raise MissingInput(
-                value, "depends on the batch size" if on_shapes else "has no integer form"
-            )
-        return self._codes[value]
+            return self.requantize(value, accumulator, parameters)
+        if value in self._plain:
+            return self._quantize(value, self._plain[value], parameters)
+        on_shapes = value.producer() in self.on_shapes
+        raise MissingInput(
+            value, "depends on the batch size" if on_shapes else "has no integer form"
+        )
+
+    def rescaled(self, x: Codes, wanted: QuantizationParameters, name: str) -> ir.Value:
+        """The codes of `x` in another format, through a table."""
+        table = self.constant(f"{name}.rescale", wanted.quantize(x.parameters.values()))
+        inputs = [x.value, table]
+        return self.emit("Table", inputs, x.value, code_type(wanted), name=f"{name}.rescaled")
 
     def requantize(
         self, value: ir.Value, accumulator: Accumulator, parameters: QuantizationParameters
-    ) -> None:
-        """Bring an accumulator to the codes of `parameters`."""
+    ) -> ir.Value:
+        """An accumulator in the codes of `parameters`."""
         factor = accumulator.scale / parameters.scale
         multiplier, shift = choose_multiplier(
-            factor, max_accumulator=accumulator.bound, bits=MULTIPLIER_BITS
+            factor,
+            max_accumulator=accumulator.bound,
+            bits=MULTIPLIER_BITS,
+            output_bits=parameters.bits,
         )
         rank = len(value.shape) if value.shape is not None else 0
         if multiplier.ndim == 1:
             shape = [1] * rank
             shape[accumulator.axis] = -1
             multiplier = multiplier.reshape(shape)
-        self._requantize(value, accumulator.value, multiplier, shift, parameters)
+        return self._requantize(value, accumulator.value, multiplier, shift, parameters)
 
     def _requantize(
         self,
@@ -207,52 +255,59 @@ class Builder:
         multiplier: Array,
         shift: int,
         parameters: QuantizationParameters,
-    ) -> None:
+    ) -> ir.Value:
         name = str(value.name)
         inputs = [
             accumulator,
             self.constant(f"{name}.multiplier", np.asarray(multiplier, np.int32)),
             self.constant(f"{name}.shift", np.array(shift, np.int32)),
-            self.constant(f"{name}.zero", np.array(parameters.zero_point, np.uint8)),
-            self.constant(f"{name}.low", np.array(parameters.low, np.uint8)),
-            self.constant(f"{name}.high", np.array(parameters.high, np.uint8)),
+            self.constant(f"{name}.zero", np.array(parameters.zero_point, parameters.dtype)),
+            self.constant(f"{name}.low", np.array(parameters.low, parameters.dtype)),
+            self.constant(f"{name}.high", np.array(parameters.high, parameters.dtype)),
         ]
-        output = self.emit("Requantize", inputs, value, ir.DataType.UINT8, name=name)
-        self.set_codes(value, Codes(output, parameters))
+        return self.emit("Requantize", inputs, value, code_type(parameters), name=name)
 
     def _quantize(
         self, value: ir.Value, golden: ir.Value, parameters: QuantizationParameters
-    ) -> None:
-        name = str(value.name)
+    ) -> ir.Value:
+        name, dtype = str(value.name), code_type(parameters)
         inputs = [golden, *self.parameter_constants(name, parameters)]
-        output = self.emit("QuantizeLinear", inputs, value, ir.DataType.UINT8, name=name, domain="")
-        self.set_codes(value, Codes(output, parameters))
+        codes = self.emit("QuantizeLinear", inputs, value, dtype, name=name, domain="")
+        if parameters.bits in (8, 16):
+            return codes
+        # QuantizeLinear saturates to its type, not to the codes
+        unit = np.array(2, np.int32)
+        at_zero = dataclasses.replace(parameters, zero_point=0)
+        return self._requantize(value, codes, unit, 1, at_zero)
 
-    def _quantize_constant(self, value: ir.Value) -> None:
+    def _quantize_constant(self, value: ir.Value, bits: int) -> None:
         assert value.const_value is not None
         array = value.const_value.numpy()
-        parameters = QuantizationParameters.from_range(float(array.min()), float(array.max()))
+        parameters = QuantizationParameters.from_range(
+            float(array.min()), float(array.max()), bits=bits
+        )
         codes = self.constant(f"{value.name}.q", parameters.quantize(array))
         self.set_codes(value, Codes(codes, parameters))
 
-    def constant_codes(self, value: ir.Value) -> Codes:
-        """A float constant as codes of its own format."""
-        if value not in self._codes:
-            self._quantize_constant(value)
+    def constant_codes(self, value: ir.Value, bits: int = 8) -> Codes:
+        """A float constant as codes of its own format, of at least `bits` bits."""
+        if value not in self._codes or self._codes[value].parameters.bits < bits:
+            self._quantize_constant(value, bits)
         return self._codes[value]
 
     def parameter_constants(
         self, name: str, parameters: QuantizationParameters
     ) -> tuple[ir.Value, ir.Value]:
-        """Scale (float32) and zero point (uint8) as initializers."""
+        """Scale (float32) and zero point (typed as the codes) as initializers."""
         return (
             self.constant(f"{name}.scale", np.array(parameters.scale, np.float32)),
-            self.constant(f"{name}.zero_point", np.array(parameters.zero_point, np.uint8)),
+            self.constant(f"{name}.zero_point", np.array(parameters.zero_point, parameters.dtype)),
         )
 
     def zero(self, codes: Codes, name: str) -> ir.Value:
         """The zero point of `codes` as an initializer."""
-        return self.constant(f"{name}.x_zero", np.array(codes.parameters.zero_point, np.uint8))
+        zero = np.array(codes.parameters.zero_point, codes.parameters.dtype)
+        return self.constant(f"{name}.x_zero", zero)
 
     def formats(self, value: ir.Value) -> QuantizationParameters:
         """The format that `quantize` chose for a float value.
@@ -322,4 +377,15 @@ def _why_unquantized(value: ir.Value) -> str:
     return f"is a tensor of {value.dtype.name.lower()}, not of float32 numbers"
 
 
-_SUFFIX = {ir.DataType.UINT8: "q", ir.DataType.INT32: "acc", ir.DataType.FLOAT: "f"}
+def code_type(parameters: QuantizationParameters) -> ir.DataType:
+    """Type of a tensor of codes."""
+    return ir.DataType.UINT8 if parameters.bits <= 8 else ir.DataType.UINT16
+
+
+_SUFFIX = {
+    ir.DataType.UINT8: "q",
+    ir.DataType.UINT16: "q",
+    ir.DataType.INT32: "acc",
+    ir.DataType.INT64: "acc",
+    ir.DataType.FLOAT: "f",
+}

@@ -13,14 +13,17 @@ from actc.approx.function import ScalarFunction
 from actc.approx.table import fit_table
 from actc.ir.graph import constant
 from actc.ir.sites import Site
-from actc.numerics.quantization import QuantizationParameters
-from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
+from actc.numerics.quantization import QuantizationParameters, largest_code
+from actc.numerics.requantize import max_shift
+from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm, code_type
 from actc.passes.integer.linear import biased_matmul
 
 Array = np.ndarray[Any, Any]
 
 _FRACTION_BITS = 20
 """Bits of the factors of a sum: 255 * 2^20 * 2 and the offset stay within int32."""
+_WIDE_FRACTION_BITS = 30
+"""Of a sum of wide codes, in int64."""
 
 
 def activation(builder: Builder, node: ir.Node) -> None:
@@ -35,7 +38,8 @@ def activation(builder: Builder, node: ir.Node) -> None:
     if site.function.channels == 1:
         table = _table(site, x.parameters, parameters)
         inputs = [x.value, builder.constant(f"{output.name}.table", table)]
-        result = builder.emit("Table", inputs, output, ir.DataType.UINT8, name=str(output.name))
+        dtype = code_type(parameters)
+        result = builder.emit("Table", inputs, output, dtype, name=str(output.name))
     else:
         result = _channel_table(builder, site, x, output, parameters)
     result.metadata_props["actc.site"] = site.id
@@ -79,13 +83,13 @@ def _channel_table(
         site.details["lower_bound"] = floor
     name, shape = str(output.name), [1] * site.function.rank
     shape[site.function.axis] = -1
-    offset = (256 * np.arange(site.function.channels, dtype=np.int32)).reshape(shape)
+    offset = (x.parameters.entries * np.arange(site.function.channels)).reshape(shape)
     inputs = [
         x.value,
         builder.constant(f"{name}.table", table.reshape(-1)),
-        builder.constant(f"{name}.offset", offset),
+        builder.constant(f"{name}.offset", offset.astype(np.int32)),
     ]
-    return builder.emit("ChannelTable", inputs, output, ir.DataType.UINT8, name=name)
+    return builder.emit("ChannelTable", inputs, output, code_type(y), name=name)
 
 
 def _shown(site: Site) -> list[int]:
@@ -104,47 +108,61 @@ def subtract(builder: Builder, node: ir.Node) -> None:
     _sum(builder, node, -1)
 
 
-def operand(builder: Builder, value: ir.Value | None) -> Codes:
-    """The codes of an operand, which may be a constant."""
+def operand(builder: Builder, value: ir.Value | None, bits: int = 8) -> Codes:
+    """The codes of an operand; those of a constant have at least `bits` bits."""
     if value is not None and constant(value) is not None:
-        return builder.constant_codes(value)
+        return builder.constant_codes(value, bits)
     return builder.codes(value)
 
 
 def _sum(builder: Builder, node: ir.Node, sign: int) -> None:
-    a, b = (operand(builder, value) for value in node.inputs[:2])
     output, name = node.outputs[0], str(node.outputs[0].name)
     parameters = builder.formats(output)
+    a, b = (operand(builder, value, parameters.bits) for value in node.inputs[:2])
+    wide = a.wide or b.wide or parameters.bits > 8
+    fraction, dtype = (_WIDE_FRACTION_BITS, np.int64) if wide else (_FRACTION_BITS, np.int32)
     ratios = np.array([a.parameters.scale, b.parameters.scale]) / parameters.scale
-    shift = int(np.clip(_FRACTION_BITS - np.ceil(np.log2(ratios.max())), 1, 43))
+    most = max_shift(parameters.bits)
+    shift = int(np.clip(fraction - np.ceil(np.log2(ratios.max())), 1, most))
     factors = np.rint(ratios * 2.0**shift).astype(np.int64) * np.array([1, sign])
-    if np.abs(factors).max() > 2**21:
+    if np.abs(factors).max() > 2 ** (fraction + 1):
         raise NoIntegerForm("the formats of its operands and its result are too far apart")
     zeros = np.array([a.parameters.zero_point, b.parameters.zero_point])
     offset = -int((factors * zeros).sum())
     inputs = [
         a.value,
         b.value,
-        builder.constant(f"{name}.a_mul", np.array(factors[0], np.int32)),
-        builder.constant(f"{name}.b_mul", np.array(factors[1], np.int32)),
-        builder.constant(f"{name}.offset", np.array(offset, np.int32)),
+        builder.constant(f"{name}.a_mul", np.array(factors[0], dtype)),
+        builder.constant(f"{name}.b_mul", np.array(factors[1], dtype)),
+        builder.constant(f"{name}.offset", np.array(offset, dtype)),
     ]
-    accumulator = builder.emit("IntAdd", inputs, output, ir.DataType.INT32, name=name)
-    bound = int(255 * np.abs(factors).sum())
+    kind = ir.DataType.from_numpy(np.dtype(dtype))
+    accumulator = builder.emit("IntAdd", inputs, output, kind, name=name)
+    reach = [largest_code(x.parameters.bits) for x in (a, b)]
+    bound = int((np.abs(factors) * reach).sum())
     scale = np.array(parameters.scale * 2.0**-shift)
     builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
 
 
 def multiply(builder: Builder, node: ir.Node) -> None:
     """Mul of two tensors -> actc::IntMul."""
-    a, b = (operand(builder, value) for value in node.inputs[:2])
     output, name = node.outputs[0], str(node.outputs[0].name)
+    a, b = (operand(builder, value) for value in node.inputs[:2])
+    builder.set_accumulator(output, product(builder, a, b, output, name))
+
+
+def product(builder: Builder, a: Codes, b: Codes, output: ir.Value, name: str) -> Accumulator:
+    """Two tensors multiplied: actc::IntMul, or WideMul where 32 bits are too few."""
+    p, q = a.parameters, b.parameters
     inputs = [
         a.value,
         b.value,
-        builder.constant(f"{name}.a_zero", np.array(a.parameters.zero_point, np.uint8)),
-        builder.constant(f"{name}.b_zero", np.array(b.parameters.zero_point, np.uint8)),
+        builder.constant(f"{name}.a_zero", np.array(p.zero_point, p.dtype)),
+        builder.constant(f"{name}.b_zero", np.array(q.zero_point, q.dtype)),
     ]
-    accumulator = builder.emit("IntMul", inputs, output, ir.DataType.INT32, name=name)
-    scale = np.array(a.parameters.scale * b.parameters.scale)
-    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, 255 * 255))
+    bound = largest_code(p.bits) * largest_code(q.bits)
+    wide = bound >= 2**31
+    operator = "WideMul" if wide else "IntMul"
+    dtype = ir.DataType.INT64 if wide else ir.DataType.INT32
+    accumulator = builder.emit(operator, inputs, output, dtype, name=name)
+    return Accumulator(accumulator, np.array(p.scale * q.scale), 1, bound)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from actc.ir.dialect import DOMAIN
 from actc.ir.graph import constant, dims
-from actc.passes.integer.builder import Builder, Codes, NoIntegerForm
+from actc.passes.integer.builder import Builder, Codes, NoIntegerForm, code_type
 from actc.passes.integer.movement import rescale
 from actc.passes.integer.pooling import reduction_axes, reduction_keeps
-
-_FLIP = np.arange(255, -1, -1, dtype=np.uint8)
 
 
 def global_max(builder: Builder, node: ir.Node) -> None:
@@ -42,11 +41,10 @@ def minimum(builder: Builder, node: ir.Node) -> None:
 def _along(
     builder: Builder, node: ir.Node, axes: list[int], keepdims: bool, mirrored: bool = False
 ) -> None:
-    x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
-    codes = _mirror(builder, x.value, name) if mirrored else x.value
-    result = _reduce(builder, codes, output, axes, keepdims)
-    result = _mirror(builder, result, name) if mirrored else result
-    builder.set_codes(output, Codes(result, x.parameters))
+    output, name = node.outputs[0], str(node.outputs[0].name)
+    x = builder.codes(node.inputs[0])
+    result = _reduce(builder, _mirror(builder, x, name) if mirrored else x, output, axes, keepdims)
+    builder.set_codes(output, _mirror(builder, result, name) if mirrored else result)
 
 
 def _between(builder: Builder, node: ir.Node, mirrored: bool) -> None:
@@ -56,56 +54,56 @@ def _between(builder: Builder, node: ir.Node, mirrored: bool) -> None:
     parameters, rank = builder.formats(output), len(dims(output) or ())
     sources = [builder.codes(value) for value in node.inputs]
     parts = []
-    for x in sources:
-        codes = rescale(builder, x, parameters, name)
-        codes = _mirror(builder, codes, name) if mirrored else codes
-        parts.append(_column(builder, codes, output, rank))
+    for source in sources:
+        x = Codes(rescale(builder, source, parameters, name), parameters)
+        x = _mirror(builder, x, name) if mirrored else x
+        parts.append(_column(builder, x, output, rank))
     shape = ir.Shape([*(output.shape or ()), len(parts)])
     stacked = builder.emit(
         "Concat",
         parts,
         output,
-        ir.DataType.UINT8,
+        code_type(parameters),
         name=name,
         attributes={"axis": rank},
         domain="",
         shape=shape,
     )
-    result = _reduce(builder, stacked, output, [rank], False)
-    result = _mirror(builder, result, name) if mirrored else result
-    builder.set_codes(output, Codes(result, parameters))
+    result = _reduce(builder, Codes(stacked, parameters), output, [rank], False)
+    builder.set_codes(output, _mirror(builder, result, name) if mirrored else result)
 
 
-def _column(builder: Builder, codes: ir.Value, output: ir.Value, rank: int) -> ir.Value:
+def _column(builder: Builder, x: Codes, output: ir.Value, rank: int) -> ir.Value:
     axes = builder.constant(f"{output.name}.axes", np.array([rank]))
     shape = ir.Shape([*(output.shape or ()), 1])
     return builder.emit(
         "Unsqueeze",
-        [codes, axes],
+        [x.value, axes],
         output,
-        ir.DataType.UINT8,
+        code_type(x.parameters),
         name=str(output.name),
         domain="",
         shape=shape,
     )
 
 
-def _reduce(
-    builder: Builder, codes: ir.Value, output: ir.Value, axes: list[int], keepdims: bool
-) -> ir.Value:
+def _reduce(builder: Builder, x: Codes, output: ir.Value, axes: list[int], keepdims: bool) -> Codes:
     name = str(output.name)
-    return builder.emit(
-        "ReduceMax",
-        [codes, builder.constant(f"{name}.axes", np.array(axes))],
+    result = builder.emit(
+        "WideReduceMax" if x.wide else "ReduceMax",
+        [x.value, builder.constant(f"{name}.axes", np.array(axes))],
         output,
-        ir.DataType.UINT8,
+        code_type(x.parameters),
         name=name,
         attributes={"keepdims": int(keepdims)},
-        domain="",
+        domain=DOMAIN if x.wide else "",
     )
+    return Codes(result, x.parameters)
 
 
-def _mirror(builder: Builder, codes: ir.Value, name: str) -> ir.Value:
-    """255 - code."""
-    table = builder.constant(f"{name}.mirror", _FLIP)
-    return builder.emit("Table", [codes, table], codes, ir.DataType.UINT8, name=f"{name}.mirrored")
+def _mirror(builder: Builder, x: Codes, name: str) -> Codes:
+    """The largest code of the type less each code."""
+    table = builder.constant(f"{name}.mirror", np.ascontiguousarray(x.parameters.codes()[::-1]))
+    inputs, dtype = [x.value, table], code_type(x.parameters)
+    result = builder.emit("Table", inputs, x.value, dtype, name=f"{name}.mirrored")
+    return Codes(result, x.parameters)

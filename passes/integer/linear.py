@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints, channel_vector, constant, dims, only_user
-from actc.numerics.quantization import accumulator_bound
+from actc.numerics.quantization import accumulator_bound, largest_code
 from actc.numerics.weights import quantize_weights
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
 from actc.passes.linear import linear_producer
@@ -35,7 +35,7 @@ def conv(builder: Builder, node: ir.Node) -> None:
         "group": node.attributes["group"].as_int() if "group" in node.attributes else 1,
         "kernel_shape": list(weights.shape[2:]),
     }
-    x, output = builder.codes(node.inputs[0]), node.outputs[0]
+    x, output = builder.narrow_codes(node.inputs[0]), node.outputs[0]
     offset = np.zeros(len(weights)) if bias is None else bias
     codes, bias_codes, scales = quantize_weights(weights, offset, x.parameters.scale)
     name = str(output.name)
@@ -45,9 +45,7 @@ def conv(builder: Builder, node: ir.Node) -> None:
         builder.constant(f"{name}.b", bias_codes.reshape(1, -1, *([1] * spatial))),
         builder.zero(x, name),
     ]
-    accumulator = builder.emit(
-        "IntConv", inputs, output, ir.DataType.INT32, name=name, attributes=attributes
-    )
+    accumulator = linear_operator(builder, "Conv", x, inputs, output, attributes)
     bound = _bound(codes, x, bias_codes)
     scale = scales * x.parameters.scale
     builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
@@ -92,7 +90,7 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
     matrix = constant(node.inputs[1])
     if matrix is None or matrix.ndim != 2:
         raise NoIntegerForm("it multiplies two tensors, or by more than one matrix")
-    x = builder.codes(node.inputs[0])
+    x = builder.narrow_codes(node.inputs[0])
     offset = np.zeros(matrix.shape[1]) if bias is None else bias
     codes, bias_codes, scales = quantize_weights(matrix.T, offset, x.parameters.scale)
     name = str(output.name)
@@ -102,13 +100,29 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
         builder.constant(f"{name}.b", bias_codes),
         builder.zero(x, name),
     ]
-    accumulator = builder.emit("IntMatMul", inputs, output, ir.DataType.INT32, name=name)
+    accumulator = linear_operator(builder, "MatMul", x, inputs, output)
     axis = len(output.shape) - 1 if output.shape is not None else 1
     scale = scales * x.parameters.scale
     bound = _bound(codes, x, bias_codes)
     builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))
 
 
+def linear_operator(
+    builder: Builder,
+    kind: str,
+    x: Codes,
+    inputs: list[ir.Value],
+    output: ir.Value,
+    attributes: dict[str, Any] | None = None,
+) -> ir.Value:
+    """The accumulator of actc::IntConv or IntMatMul; of their Wide forms for wide codes."""
+    operator = f"Wide{kind}" if x.wide else f"Int{kind}"
+    dtype = ir.DataType.INT64 if x.wide else ir.DataType.INT32
+    return builder.emit(
+        operator, inputs, output, dtype, name=str(output.name), attributes=attributes
+    )
+
+
 def _bound(weights: Array, x: Codes, bias: Array) -> int:
     p = x.parameters
-    return accumulator_bound(weights, 0, 255, p.zero_point, bias)
+    return accumulator_bound(weights, 0, largest_code(p.bits), p.zero_point, bias)

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from actc.ir.graph import constant
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.embed import row_lookup
-from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm
+from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm, code_type
 
 
 def move(builder: Builder, node: ir.Node) -> None:
@@ -23,7 +23,7 @@ def move(builder: Builder, node: ir.Node) -> None:
         node.op_type,
         [x.value, *extra],
         output,
-        ir.DataType.UINT8,
+        code_type(x.parameters),
         name=str(output.name),
         attributes=attributes,
         domain="",
@@ -49,7 +49,7 @@ def _split(builder: Builder, node: ir.Node) -> None:
         node.op_type,
         [x.value, *extra],
         node.outputs[0],
-        ir.DataType.UINT8,
+        code_type(x.parameters),
         name=name,
         attributes=attributes,
         domain="",
@@ -60,7 +60,7 @@ def _split(builder: Builder, node: ir.Node) -> None:
     for old, new in zip(node.outputs, golden.outputs, strict=True):
         if new is not first:
             new.name = builder.fresh(f"{old.name}.q")
-            new.type, new.shape = ir.TensorType(ir.DataType.UINT8), old.shape
+            new.type, new.shape = ir.TensorType(code_type(x.parameters)), old.shape
         builder.set_codes(old, Codes(new, x.parameters))
 
 
@@ -72,7 +72,7 @@ def concat(builder: Builder, node: ir.Node) -> None:
     for value in node.inputs:
         is_constant = value is not None and constant(value) is not None
         x = (
-            builder.constant_codes(value)
+            builder.constant_codes(value, parameters.bits)
             if is_constant and value is not None
             else builder.codes(value)
         )
@@ -81,7 +81,7 @@ def concat(builder: Builder, node: ir.Node) -> None:
         "Concat",
         parts,
         output,
-        ir.DataType.UINT8,
+        code_type(parameters),
         name=name,
         attributes={"axis": node.attributes["axis"].as_int()},
         domain="",
@@ -91,12 +91,14 @@ def concat(builder: Builder, node: ir.Node) -> None:
 
 def rescale(builder: Builder, x: Codes, wanted: QuantizationParameters, name: str) -> ir.Value:
     """The codes of `x` in another format."""
-    same = (x.parameters.scale, x.parameters.zero_point) == (wanted.scale, wanted.zero_point)
-    if same:
+    given = x.parameters
+    if (given.scale, given.zero_point, given.bits) == (
+        wanted.scale,
+        wanted.zero_point,
+        wanted.bits,
+    ):
         return x.value
-    table = wanted.quantize(x.parameters.values())
-    inputs = [x.value, builder.constant(f"{name}.rescale", table)]
-    return builder.emit("Table", inputs, x.value, ir.DataType.UINT8, name=f"{name}.rescaled")
+    return builder.rescaled(x, wanted, name)
 
 
 def gather(builder: Builder, node: ir.Node) -> None:
@@ -120,14 +122,14 @@ def gather(builder: Builder, node: ir.Node) -> None:
     if one_hot is None and _has_negative(builder, source):
         table = builder.constant(f"{name}.rows", parameters.quantize(rows))
         result = builder.emit(
-            "Gather", [table, golden], output, ir.DataType.UINT8, name=name, domain=""
+            "Gather", [table, golden], output, code_type(parameters), name=name, domain=""
         )
     else:
         if one_hot is None:
             rows = np.concatenate([rows, np.zeros_like(rows[:1])])
         table = builder.constant(f"{name}.rows", parameters.quantize(rows))
         index = _as_int32(builder, golden, source, name)
-        result = builder.emit("IntEmbed", [index, table], output, ir.DataType.UINT8, name=name)
+        result = builder.emit("IntEmbed", [index, table], output, code_type(parameters), name=name)
     builder.set_codes(output, Codes(result, parameters))
 
 

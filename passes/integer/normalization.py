@@ -20,7 +20,9 @@ def softmax(builder: Builder, node: ir.Node) -> None:
     if shape is None or (length := shape[axis]) is None:
         raise NoIntegerForm("the length of its axis is not known")
     one = 2.0 ** min(24, 30 - int(np.ceil(np.log2(max(length, 2)))))
-    table = np.rint(one * np.exp(-x.parameters.scale * np.arange(256))).astype(np.int32)
+    table = np.rint(one * np.exp(-x.parameters.scale * np.arange(x.parameters.entries))).astype(
+        np.int32
+    )
     result = builder.emit(
         "IntSoftmax",
         [x.value, builder.constant(f"{name}.exp", table)],
@@ -43,8 +45,9 @@ def layer_norm(builder: Builder, node: ir.Node) -> None:
     axis = node.attributes["axis"].as_int()
     if shape is None or (count := shape[axis]) is None or gamma is None or beta is None:
         raise NoIntegerForm("its shape or its parameters are not known")
-    if count > 2**14:
-        raise NoIntegerForm("it normalizes over more than 16384 values")
+    longest = min(2**14, int(2**26.5) >> x.parameters.bits)
+    if count > longest:
+        raise NoIntegerForm(f"it normalizes over more than {longest} values")
     gamma, beta = gamma.astype(np.float64), beta.astype(np.float64)
     # |normal| <= sqrt(count): keep normal * gamma + beta within 30 bits.
     reach = np.sqrt(count) * 2.0**_NORMAL_BITS

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.ir.dialect import DOMAIN
 from actc.ir.execute import run_nodes
 from actc.ir.graph import attribute_ints, constant, dims
+from actc.numerics.quantization import largest_code
 from actc.passes.decompose import pad_value, pad_widths
-from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
+from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm, code_type
+from actc.passes.integer.linear import linear_operator
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +76,9 @@ def _mean(
         attributes={"keepdims": int(keepdims)},
     )
     scale = np.array(x.parameters.scale / (count if divided else 1))
-    builder.set_accumulator(output, Accumulator(total, scale, 1, 255 * count))
+    builder.set_accumulator(
+        output, Accumulator(total, scale, 1, largest_code(x.parameters.bits) * count)
+    )
 
 
 def average_pool(builder: Builder, node: ir.Node) -> None:
@@ -97,7 +102,7 @@ def average_pool(builder: Builder, node: ir.Node) -> None:
     strides = attribute_ints(node, "strides", [1] * spatial)
     dilations = attribute_ints(node, "dilations", [1] * spatial)
     total, x = _window_sums(builder, node, kernel, strides, dilations, pads)
-    bound = 255 * int(np.prod(kernel))
+    bound = largest_code(x.parameters.bits) * int(np.prod(kernel))
     scale = x.parameters.scale * divisor
     builder.set_accumulator(node.outputs[0], Accumulator(total, scale, 1, bound))
 
@@ -162,10 +167,7 @@ def _window_sums(
         "group": channels,
         "kernel_shape": kernel,
     }
-    total = builder.emit(
-        "IntConv", inputs, output, ir.DataType.INT32, name=name, attributes=attributes
-    )
-    return total, x
+    return linear_operator(builder, "Conv", x, inputs, output, attributes), x
 
 
 def pad(builder: Builder, node: ir.Node) -> None:
@@ -183,7 +185,8 @@ def pad(builder: Builder, node: ir.Node) -> None:
     pads = [before for before, _ in widths[2:]] + [after for _, after in widths[2:]]
     total, x = _window_sums(builder, node, one, one, one, pads)
     scale = np.array(x.parameters.scale)
-    builder.set_accumulator(node.outputs[0], Accumulator(total, scale, 1, 255))
+    bound = largest_code(x.parameters.bits)
+    builder.set_accumulator(node.outputs[0], Accumulator(total, scale, 1, bound))
 
 
 def max_pool(builder: Builder, node: ir.Node) -> None:
@@ -195,13 +198,34 @@ def max_pool(builder: Builder, node: ir.Node) -> None:
         raise NoIntegerForm("it pads values whose smallest code is not 0")
     attributes = {k: a.value for k, a in node.attributes.items() if isinstance(a, ir.Attr)}
     attributes.pop("storage_order", None)
+    if x.wide:
+        attributes = _pool_attributes(node)
     result = builder.emit(
-        "MaxPool",
+        "WideMaxPool" if x.wide else "MaxPool",
         [x.value],
         output,
-        ir.DataType.UINT8,
+        code_type(x.parameters),
         name=str(output.name),
         attributes=attributes,
-        domain="",
+        domain=DOMAIN if x.wide else "",
     )
     builder.set_codes(output, Codes(result, x.parameters))
+
+
+def _pool_attributes(node: ir.Node) -> dict[str, Any]:
+    """All attributes of a MaxPool, as actc::WideMaxPool wants them.
+
+    Raises:
+        NoIntegerForm: auto_pad, with extents that are not known.
+    """
+    if "auto_pad" in node.attributes:
+        raise NoIntegerForm("its extents are not known, so auto_pad is not either")
+    kernel = attribute_ints(node, "kernel_shape", [])
+    spatial = len(kernel)
+    return {
+        "strides": attribute_ints(node, "strides", [1] * spatial),
+        "pads": attribute_ints(node, "pads", [0] * (2 * spatial)),
+        "dilations": attribute_ints(node, "dilations", [1] * spatial),
+        "ceil_mode": node.attributes["ceil_mode"].as_int() if "ceil_mode" in node.attributes else 0,
+        "kernel_shape": kernel,
+    }

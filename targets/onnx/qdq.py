@@ -52,7 +52,7 @@ def _pair(graph: ir.Graph, value: ir.Value) -> None:
         return
     name = str(value.name)
     scale = add_constant(graph, f"{name}_scale", np.array(parameters.scale, np.float32))
-    zero = add_constant(graph, f"{name}_zero_point", np.array(parameters.zero_point, np.uint8))
+    zero = add_constant(graph, f"{name}_zero_point", np.array(parameters.zero_point, parameters.dtype))
     quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{name}_q")
     quantize.outputs[0].name = f"{name}_q"
     dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], scale, zero], name=f"{name}_dq")

@@ -227,6 +227,11 @@ class Planner:
                     f"operator {node.op_type} has no kernel in this target",
                     "`--target onnx` runs every golden model; or leave this part out of the model",
                 )
+            if any(v is not None and v.dtype == ir.DataType.UINT16 for v in node.inputs):
+                raise Unsupported(
+                    "it takes codes of more than 8 bits",
+                    "`--activations 8` gives none; `--target onnx` runs every golden model",
+                )
             rule(self, node)
         except Unsupported as reason:
             self._report(reason, Place(node=node.name or "", op=node.op_type))

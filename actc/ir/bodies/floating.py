@@ -32,7 +32,11 @@ BODIES = {
 }""",
     "QuantizedTable": """(x, scale, zero, values) => (y) {
   code = QuantizeLinear (x, scale, zero)
-  index = Cast <to = 6> (code)
+  wide_index = Cast <to = 7> (code)
+  entries = Size (values)
+  one = Constant <value_int = 1> ()
+  last = Sub (entries, one)
+  index = Min (wide_index, last)
   y = Gather (values, index)
 }""",
 }

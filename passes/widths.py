@@ -1,0 +1,112 @@
+"""How many bits the integers have that stand for a float value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+from actc.ir.dialect import DOMAIN
+from actc.numerics.quantization import MAX_BITS, MIN_BITS
+
+MIXED = "mixed"
+MULTIPLIER_BITS, TABLE_BITS, WIDE_BITS = 8, 12, 16
+"""Of policy "mixed": what multipliers take, what tables are indexed by, everything else."""
+
+_LINEAR = frozenset(
+    {
+        "Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN",
+        "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum",
+    }
+)  # fmt: skip
+_TABLES = frozenset({"Activation", "Softmax", "LogSoftmax"})
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """Bits of a value.
+
+    Attributes:
+        bits: 2..16.
+        narrow: whether linear operators take it in a second format, of 8 bits.
+    """
+
+    bits: int
+    narrow: bool = False
+
+
+def check_policy(policy: str) -> None:
+    """Whether `policy` is "mixed" or a number of bits.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if policy == MIXED or (
+        policy.isascii() and policy.isdecimal() and MIN_BITS <= int(policy) <= MAX_BITS
+    ):
+        return
+    raise UsageError(
+        Diagnostic(
+            "ACT0224",
+            f"--activations cannot be '{policy}'",
+            help=f"give a number of bits, {MIN_BITS} to {MAX_BITS}, or '{MIXED}': {_MEANING}",
+        )
+    )
+
+
+_MEANING = (
+    f"{MULTIPLIER_BITS} bits into multipliers, {TABLE_BITS} into tables, {WIDE_BITS} elsewhere"
+)
+
+
+def choose_width(
+    members: Iterable[ir.Value], policy: str, chosen: Mapping[str, int] | None = None
+) -> Width:
+    """The bits of values that share a format.
+
+    Args:
+        members: all values of the format.
+        policy: a number of bits for every value, or "mixed": 8 bits for what only linear
+            operators read, 12 for what also activations read, 16 for everything else.
+        chosen: value name -> bits, above the policy.
+    """
+    values = list(members)
+    own = [(chosen or {}).get(str(value.name)) for value in values]
+    given = [bits for bits in own if bits is not None]
+    roles = {_role(user) for value in values for user in value.consumers()} - {"movement"}
+    linear = "linear" in roles
+    if given:
+        return Width(max(given), linear and max(given) > MULTIPLIER_BITS)
+    if policy != MIXED:
+        return Width(int(policy))
+    rest = roles - {"linear"}
+    if any(value.is_graph_output() for value in values):
+        rest.add("output")
+    if not rest:
+        return Width(MULTIPLIER_BITS)
+    return Width(TABLE_BITS if rest == {"table"} else WIDE_BITS, narrow=linear)
+
+
+def reads_narrow(value: ir.Value) -> bool:
+    """Whether a linear operator reads `value`."""
+    return any(_role(user) == "linear" for user in value.consumers())
+
+
+def _role(node: ir.Node) -> str:
+    if node.op_type in _LINEAR and node.domain == "":
+        return "linear"
+    if node.op_type in _TABLES and node.domain in ("", DOMAIN):
+        return "table"
+    return "movement" if node.domain == "" and node.op_type in MOVEMENT else "other"
+
+
+MOVEMENT = frozenset(
+    {
+        "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat",
+        "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Identity", "Expand", "Tile", "Pad",
+    }
+)  # fmt: skip
+"""Operators whose output codes are input codes: one format on both sides."""
