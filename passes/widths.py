@@ -22,7 +22,7 @@ _LINEAR = frozenset(
         "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum",
     }
 )  # fmt: skip
-_TABLES = frozenset({"Activation", "Softmax", "LogSoftmax"})
+_TABLES = frozenset({"Activation", "LogSoftmax", "MaskedSoftmax", "Softmax"})
 
 
 @dataclass(frozen=True, slots=True)
