@@ -12,6 +12,7 @@ import onnx
 from onnx import version_converter
 from onnxruntime.quantization import (
     CalibrationDataReader,
+    CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
@@ -24,13 +25,19 @@ LEAST_OPSET = 13
 OPSET = 17
 BATCH = 16
 
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
+
 
 class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
     """Gives the samples in batches."""
 
-    def __init__(self, data: Arrays) -> None:
+    def __init__(self, data: Arrays, batch: int = BATCH) -> None:
         samples = len(next(iter(data.values())))
-        parts = [slice(start, start + BATCH) for start in range(0, samples, BATCH)]
+        parts = [slice(start, start + batch) for start in range(0, samples, batch)]
         self._feeds = iter([{name: a[part] for name, a in data.items()} for part in parts])
 
     def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
@@ -39,13 +46,20 @@ class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
 
 
 def quantize(
-    path: Path, data: Arrays, folder: Path, operators: tuple[str, ...] | None = None
+    path: Path,
+    data: Arrays,
+    folder: Path,
+    operators: tuple[str, ...] | None = None,
+    method: str = "minmax",
+    batch: int = BATCH,
 ) -> Path:
-    """Quantize a model: QDQ, activations uint8, weights int8 per channel, MinMax.
+    """Quantize a model: QDQ, activations uint8, weights int8 per channel.
 
     Args:
         data: calibration samples per input.
         operators: operator types to quantize; None: all that onnxruntime can.
+        method: how ranges are chosen: one of METHODS.
+        batch: samples per calibration run.
 
     Returns:
         the quantized model, a file in `folder`.
@@ -65,11 +79,12 @@ def quantize(
         quantize_static(
             prepared,
             result,
-            Reader(data),
+            Reader(data, batch),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            calibrate_method=METHODS[method],
             op_types_to_quantize=None if operators is None else list(operators),
         )
     finally:

@@ -1,0 +1,239 @@
+"""One contestant of benchmarks/accuracy.py on one task, in a process of its own.
+
+    python benchmarks/contestants.py JOB.json
+
+JOB.json holds a `Job`; the result is written beside it as result.json. A failure that
+actc explains is a result; any other ends the process, and accuracy.py reports how.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from ort_int8 import quantize
+from tasks.base import DOWNLOADS, Arrays, NotFetched, Run, Task, split, take
+from tasks.every import TASKS
+
+import actc
+from actc.errors import ActcError
+from actc.ir import spec
+
+Array = npt.NDArray[Any]
+
+FLOAT, PEER, INT8, FOUR_BIT, TIME = "float", "onnxruntime", "actc", "actc 4-bit", "time"
+EXACT_SAMPLES = 2
+"""Samples on which golden is executed by its specification too."""
+TURNS = 15
+LEAST_SECONDS = 0.01
+PREDICTIONS = "predictions.npy"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does.
+
+    Attributes:
+        task: name of the task.
+        contestant: FLOAT, PEER, INT8, FOUR_BIT, or TIME.
+        method: calibration method; "" for FLOAT and TIME.
+        quick: fewer evaluation samples.
+        folder: to write to.
+        float_folder: the FLOAT job's folder.
+        models: models to time, by contestant; for TIME.
+    """
+
+    task: str
+    contestant: str
+    method: str
+    quick: bool
+    folder: str
+    float_folder: str
+    models: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job.
+
+    Attributes:
+        metrics: see `Task.metrics`.
+        reason: why there is none; "" when there is.
+        model: path of the model that was measured.
+        megabytes: its size.
+        seconds: that quantizing or compiling took.
+        peak_megabytes: most memory of the process, evaluation included.
+        distance: relative RMS distance to the float model's outputs on calibration data.
+        exact: golden in onnxruntime equals its specification on every bit.
+        milliseconds: per inference, by contestant; for TIME.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    model: str = ""
+    megabytes: float | None = None
+    seconds: float | None = None
+    peak_megabytes: float | None = None
+    distance: float | None = None
+    exact: bool | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+def session_run(path: Path) -> Run:
+    """A model in onnxruntime on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda feeds: dict(zip(names, map(np.asarray, session.run(None, feeds)), strict=True))
+
+
+def compile_model(task: Task, source: Path, data: Arrays, job: Job) -> Path:
+    """Compile with actc; golden.onnx."""
+    output = Path(job.folder) / "compiled"
+    options: dict[str, Any] = {"calibration": job.method}
+    if job.contestant == FOUR_BIT:
+        options["weights"] = "4"
+    actc.compile(source, target="onnx", data=data, precision="int8", output=output, **options)
+    return output / "golden.onnx"
+
+
+def make_model(task: Task, data: Arrays, job: Job) -> Path:
+    """Make the contestant's model."""
+    folder = Path(job.folder)
+    source = task.model(folder)
+    if job.contestant == PEER:
+        return quantize(source, data, folder, task.peer_operators, job.method, task.batch)
+    return source if job.contestant == FLOAT else compile_model(task, source, data, job)
+
+
+def relative_distance(run: Run, reference: Run, feeds: list[Arrays]) -> float:
+    """RMS distance of all outputs, each relative to the reference's deviation from its mean."""
+    difference: dict[str, list[Array]] = {}
+    wanted: dict[str, list[Array]] = {}
+    for part in feeds:
+        found = run(part)
+        for name, value in reference(part).items():
+            wanted.setdefault(name, []).append(value.ravel().astype(np.float64))
+            difference.setdefault(name, []).append(found[name].ravel() - wanted[name][-1])
+    ratios = [
+        float(np.mean(np.square(np.concatenate(parts))))
+        / max(float(np.concatenate(wanted[name]).var()), np.finfo(np.float64).tiny)
+        for name, parts in difference.items()
+    ]
+    return float(np.sqrt(np.mean(ratios)))
+
+
+def is_exact(path: Path, feeds: Arrays, fixed_batch: bool) -> bool:
+    """Do onnxruntime and the specification agree on every bit of every output?"""
+    feeds = feeds if fixed_batch else take(feeds, EXACT_SAMPLES)
+    model = onnx.load(path)
+    found, specified = session_run(path)(feeds), spec.run(model, feeds)
+    return all(found[name].tobytes() == value.tobytes() for name, value in specified.items())
+
+
+def has_fixed_batch(path: Path) -> bool:
+    """Does the model take only one batch size?"""
+    graph = onnx.load(path, load_external_data=False).graph
+    return graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value")
+
+
+def compete(job: Job) -> Result:
+    """Make the contestant's model and measure it.
+
+    Raises:
+        ActcError, NotFetched: the reason why there is none.
+    """
+    task = TASKS[job.task]
+    data = task.calibration(task.samples)
+    start = time.perf_counter()
+    path = make_model(task, data, job)
+    seconds = time.perf_counter() - start
+    run = session_run(path)
+    evaluation = task.evaluation(job.quick)
+    predictions = task.predict(run, evaluation.feeds)
+    distance, exact, reference = None, None, predictions
+    if job.contestant == FLOAT:
+        np.save(Path(job.folder) / PREDICTIONS, predictions)
+    else:
+        reference = np.load(Path(job.float_folder) / PREDICTIONS, allow_pickle=False)
+        source = session_run(task.model(Path(job.folder)))
+        distance = relative_distance(run, source, split(data, task.batch))
+    if job.contestant in (INT8, FOUR_BIT):
+        exact = is_exact(path, evaluation.feeds[0], has_fixed_batch(path))
+    return Result(
+        metrics=task.metrics(predictions, reference, evaluation.truth),
+        model=str(path),
+        megabytes=path.stat().st_size / 1e6,
+        seconds=seconds,
+        peak_megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        distance=distance,
+        exact=exact,
+    )
+
+
+def time_models(job: Job) -> Result:
+    """Median milliseconds per inference on the first evaluation batch; the models take turns."""
+    task = TASKS[job.task]
+    feeds = task.evaluation(True).feeds[0]
+    runs = {name: session_run(Path(path)) for name, path in job.models.items()}
+    calls, turns = {}, {name: list[float]() for name in runs}
+    for name, run in runs.items():
+        run(feeds)
+        start = time.perf_counter()
+        run(feeds)
+        calls[name] = max(1, round(LEAST_SECONDS / (time.perf_counter() - start)))
+    for _ in range(TURNS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            for _ in range(calls[name]):
+                run(feeds)
+            turns[name].append((time.perf_counter() - start) / calls[name])
+    return Result(milliseconds={name: 1e3 * median(times) for name, times in turns.items()})
+
+
+def explained(error: ActcError) -> str:
+    """The first diagnostic on one line."""
+    first = error.diagnostics[0]
+    place = f" ({first.place.node or first.place.op})" if str(first.place) else ""
+    more = len(error.diagnostics) - 1
+    return f"{first.code}: {first.message}{place}" + (f", and {more} more" if more else "")
+
+
+def attempt(job: Job) -> Result:
+    """Do a job; a failure that has an explanation is a result."""
+    if job.contestant == FOUR_BIT and "weights" not in inspect.signature(actc.compile).parameters:
+        return Result(reason="not there: actc.compile has no option `weights`")
+    try:
+        return time_models(job) if job.contestant == TIME else compete(job)
+    except ActcError as error:
+        return Result(reason=explained(error))
+    except NotFetched as error:
+        return Result(reason=str(error))
+
+
+def main() -> None:
+    """Do the job in the file that the command line names."""
+    sys.path.append(str(DOWNLOADS / "packages"))
+    source = Path(sys.argv[1])
+    job = Job(**json.loads(source.read_text(encoding="utf-8")))
+    text = json.dumps(asdict(attempt(job)))
+    source.with_name("result.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Real and trained networks with data: what benchmarks/accuracy.py measures on."""
