@@ -70,6 +70,7 @@ def test_compile_signature() -> None:
         "dump_ir": None,
         "dry_run": False,
         "calibration": "minmax",
+        "activations": "8",
         "progress": None,
     }
     assert parameters["target"].default == "cpu"
