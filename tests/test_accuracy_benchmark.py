@@ -1,0 +1,241 @@
+"""benchmarks/accuracy.py: its encoder, metrics, choices and tables; slow: its data and a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+from scipy.special import erf, softmax
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+import accuracy
+from accuracy_table import Entry, render
+from contestants import FLOAT, FOUR_BIT, INT8, PEER, TIME, Job, Result, relative_distance
+from tasks.base import DOWNLOADS, NotFetched, area_under_curve, cosine
+from tasks.bert import make_encoder
+from tasks.every import TASKS
+
+Array = npt.NDArray[Any]
+
+SCRIPT = Path(accuracy.__file__)
+CONFIG = {
+    "hidden_size": 12,
+    "num_attention_heads": 3,
+    "num_hidden_layers": 2,
+    "max_position_embeddings": 9,
+    "layer_norm_eps": 1e-12,
+}
+HIDDEN, HEADS, INNER, VOCABULARY = 12, 3, 20, 31
+
+
+def random_bert() -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.word_embeddings.weight": (VOCABULARY, HIDDEN),
+        "embeddings.position_embeddings.weight": (9, HIDDEN),
+        "embeddings.token_type_embeddings.weight": (2, HIDDEN),
+        "embeddings.LayerNorm.weight": (HIDDEN,),
+        "embeddings.LayerNorm.bias": (HIDDEN,),
+    }
+    for layer in range(2):
+        place = f"encoder.layer.{layer}."
+        sizes = {"intermediate.dense": (INNER, HIDDEN), "output.dense": (HIDDEN, INNER)}
+        square = ("self.query", "self.key", "self.value", "output.dense")
+        sizes |= {f"attention.{name}": (HIDDEN, HIDDEN) for name in square}
+        for name, shape in sizes.items():
+            shapes |= {f"{place}{name}.weight": shape, f"{place}{name}.bias": shape[:1]}
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes |= {f"{place}{name}.weight": (HIDDEN,), f"{place}{name}.bias": (HIDDEN,)}
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def norm(x: Array, tensors: dict[str, Array], name: str) -> Array:
+    x = x - x.mean(axis=-1, keepdims=True)
+    x = x / np.sqrt((x**2).mean(axis=-1, keepdims=True))
+    result: Array = x * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+    return result
+
+
+def bert(tensors: dict[str, Array], ids: Array) -> Array:
+    """One text without padding, in float64: Devlin et al., 2018, with post-normalization."""
+
+    def linear(x: Array, name: str) -> Array:
+        result: Array = x @ tensors[f"{name}.weight"].T.astype(np.float64)
+        return result + tensors[f"{name}.bias"]
+
+    x: Array = tensors["embeddings.word_embeddings.weight"][ids].astype(np.float64)
+    x = x + tensors["embeddings.position_embeddings.weight"][: len(ids)]
+    x = norm(
+        x + tensors["embeddings.token_type_embeddings.weight"][0], tensors, "embeddings.LayerNorm"
+    )
+    for layer in range(2):
+        place = f"encoder.layer.{layer}."
+        parts = []
+        q, k, v = (linear(x, f"{place}attention.self.{n}") for n in ("query", "key", "value"))
+        for head in range(HEADS):
+            part = slice(head * 4, head * 4 + 4)
+            weights = softmax(q[:, part] @ k[:, part].T / math.sqrt(4), axis=-1)
+            parts.append(weights @ v[:, part])
+        mixed = linear(np.concatenate(parts, axis=-1), f"{place}attention.output.dense")
+        x = norm(x + mixed, tensors, f"{place}attention.output.LayerNorm")
+        up = linear(x, f"{place}intermediate.dense")
+        gelu = up * (1 + erf(up / math.sqrt(2))) / 2
+        x = norm(x + linear(gelu, f"{place}output.dense"), tensors, f"{place}output.LayerNorm")
+    return x
+
+
+def test_encoder_is_bert_and_padding_changes_nothing() -> None:
+    tensors = random_bert()
+    model = make_encoder(tensors, CONFIG)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    ids = np.array([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0]])
+    mask = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
+    (found,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
+    assert np.asarray(found).shape == (2, 6, HIDDEN)
+    np.testing.assert_allclose(found[0], bert(tensors, ids[0]), atol=1e-4)
+    np.testing.assert_allclose(found[1][:3], bert(tensors, ids[1][:3]), atol=1e-4)
+
+
+def test_area_under_curve_counts_ties_half() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    scores, positive = rng.integers(0, 6, 80) / 5.0, rng.random(80) < 0.4
+    assert area_under_curve(scores, positive) == pytest.approx(
+        metrics.roc_auc_score(positive, scores)
+    )
+
+
+def test_cosine_ignores_length() -> None:
+    a = np.array([[1.0, 0.0], [1.0, 1.0]])
+    b = np.array([[5.0, 0.0], [0.0, 2.0]])
+    assert cosine(a, b) == pytest.approx((1 + math.sqrt(0.5)) / 2)
+
+
+def test_distance_is_relative_to_each_output() -> None:
+    x = np.linspace(-1, 1, 101)
+    feeds = [{"x": x[:50]}, {"x": x[50:]}]
+    distance = relative_distance(
+        lambda part: {"small": 1.1e-6 * part["x"], "large": 1.1e6 * part["x"]},
+        lambda part: {"small": 1e-6 * part["x"], "large": 1e6 * part["x"]},
+        feeds,
+    )
+    assert distance == pytest.approx(0.1)
+
+
+def entry(contestant: str, method: str = "", chosen: bool = True, **result: Any) -> Entry:
+    return Entry("digits-mlp", contestant, method, Result(**result), chosen)
+
+
+def test_best_is_taken_among_those_that_ran() -> None:
+    failed = entry(INT8, "minmax", reason="refused")
+    near, far = entry(INT8, "mse", distance=0.1), entry(INT8, "entropy", distance=0.2)
+    assert accuracy.best([failed, far, near], accuracy.nearness) is near
+    assert accuracy.best([failed], accuracy.nearness) is failed
+
+
+ENTRIES = [
+    entry(FLOAT, metrics={"accuracy": 0.9}, megabytes=4.0),
+    entry(PEER, "entropy", metrics={"accuracy": 0.8}, megabytes=1.0),
+    entry(PEER, "minmax", chosen=False, metrics={"accuracy": 0.1}),
+    entry(INT8, "mse", metrics={"accuracy": 0.875}, exact=True, seconds=2.5),
+    entry(FOUR_BIT, "mse", reason="ACT0103: a | b"),
+    entry(TIME, chosen=False, milliseconds={FLOAT: 1.5, PEER: 2.5, INT8: 3.5}),
+]
+
+
+def test_table_shows_the_chosen_and_the_reasons() -> None:
+    text = render(ENTRIES, TASKS)
+    row = next(line for line in text.splitlines() if "accuracy *" in line)
+    assert row.split()[-7:] == ["*", "0.9000", "0.8000", "0.8750", "-", "75%", "entropy/mse/"]
+    cost = next(line for line in text.splitlines() if line.startswith("digits-mlp  4.00"))
+    assert cost.split()[3:] == ["-", "-", "1.50", "2.50", "3.50", "2.50", "-", "yes/-"]
+    assert text.splitlines()[-1].split(maxsplit=4)[-1] == "ACT0103: a | b"
+
+
+def test_markdown_has_as_many_cells_in_every_row() -> None:
+    for table in render(ENTRIES, TASKS, markdown=True).strip().split("\n\n"):
+        rows = table.replace("\\|", "/").splitlines()
+        assert len({row.count("|") for row in rows}) == 1
+
+
+def test_json_holds_what_is_known() -> None:
+    assert ENTRIES[1].to_json() == {
+        "task": "digits-mlp",
+        "contestant": PEER,
+        "method": "entropy",
+        "chosen": True,
+        "metrics": {"accuracy": 0.8},
+        "megabytes": 1.0,
+    }
+
+
+def job(folder: Path, contestant: str, method: str) -> Job:
+    return Job("digits-mlp", contestant, method, True, str(folder / "job"), str(folder))
+
+
+@pytest.mark.slow
+def test_a_crash_and_a_late_process_are_results(tmp_path: Path) -> None:
+    limits = accuracy.Limits(seconds=300, gigabytes=12, search=0)
+    crashed = accuracy.run_job(job(tmp_path / "a", PEER, "no such method"), limits)
+    assert "KeyError: 'no such method'" in crashed.reason
+    late = accuracy.run_job(
+        job(tmp_path / "b", FLOAT, ""), accuracy.Limits(seconds=0.01, gigabytes=12, search=0)
+    )
+    assert late.reason == "longer than 0 s"
+    starved = accuracy.run_job(
+        job(tmp_path / "c", FLOAT, ""), accuracy.Limits(seconds=300, gigabytes=0.05, search=0)
+    )
+    assert starved.reason.startswith("process ended with")
+
+
+@pytest.mark.slow
+def test_digits_from_end_to_end(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--models", "digits-mlp"]
+    options = ["--quick", "--search", "0", "--json", str(tmp_path / "found.jsonl")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    assert "digits MLP, GELU" in done.stdout
+    lines = (tmp_path / "found.jsonl").read_text().splitlines()
+    found = {(e["contestant"], e["method"]): e for e in map(json.loads, lines)}
+    before, after = found[FLOAT, ""], found[INT8, "minmax"]
+    assert before["metrics"]["accuracy"] >= 0.975
+    assert after["metrics"]["accuracy"] >= before["metrics"]["accuracy"] - 0.01
+    assert after["exact"] is True
+    assert set(found[TIME, ""]["milliseconds"]) >= {FLOAT, PEER, INT8}
+
+
+def samples_of(name: str, array: Array) -> list[Array]:
+    """Samples as rows, without padding; a sample of silero is a clip of 64 rows."""
+    rows = array.reshape(-1, 64 * 576) if name == "silero" else array.reshape(len(array), -1)
+    return [np.trim_zeros(row, "b") for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_calibration_and_evaluation_share_no_sample(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOWNLOADS / "packages"))
+    task = TASKS[name]
+    try:
+        path = task.model(tmp_path)
+        data, evaluation = task.calibration(task.samples), task.evaluation(True)
+    except NotFetched as error:
+        pytest.skip(str(error))
+    assert path.is_file()
+    first = next(iter(data))
+    seen = {sample.tobytes() for sample in samples_of(name, data[first])}
+    assert len(seen) > 1
+    for feeds in evaluation.feeds:
+        assert list(feeds) == list(data)
+        assert not any(sample.tobytes() in seen for sample in samples_of(name, feeds[first]))
+    assert all(len(array) == len(data[first]) for array in data.values())
