@@ -23,9 +23,12 @@ from actc.passes.integer import (
     movement,
     normalization,
     pooling,
+    recurrent,
+    states,
 )
 from actc.passes.integer.builder import Builder, NoIntegerForm
 from actc.passes.integer.plain import copy_plain
+from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
 
 Handler = Callable[[Builder, ir.Node], None]
@@ -52,6 +55,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "ReduceMean"): pooling.reduce_mean,
     ("", "Softmax"): normalization.softmax,
     ("", "Sub"): elementwise.subtract,
+    **{("", op): recurrent.recurrent for op in GATES},
     (DOMAIN, "Activation"): attention.activation,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
     (DOMAIN, "MaskedSoftmax"): attention.masked_softmax,
@@ -128,6 +132,7 @@ def _lower(builder: Builder, node: ir.Node) -> None:
         if handler is None:
             raise NoIntegerForm("")
         handler(builder, node)
+        states.follow(builder, node)
     except NoIntegerForm as problem:
         builder.refuse(node, problem)
     except ModelError as problem:

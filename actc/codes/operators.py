@@ -32,4 +32,17 @@ CODES: dict[str, CodeInfo] = {
         "The model holds operators on integers (QuantizeLinear, QLinearConv...), so somebody has "
         "quantized it before. actc chooses formats itself and starts from the float model.",
     ),
+    "ACT0108": CodeInfo(
+        "a recurrent layer of a kind that has no integer form",
+        "actc computes LSTM, GRU and plain recurrent layers with sigmoid and tanh on integers, in "
+        "one or both directions, with or without initial states. Sequences of different length in "
+        "one batch, peepholes, clipped or coupled gates, other activations and the layout with the "
+        "batch first are not among them.",
+    ),
+    "ACT0109": CodeInfo(
+        "the cell of an LSTM grows too large",
+        "The cell state is kept as a fixed-point number with at least 15 fraction bits, which "
+        "holds magnitudes below 512. On the data it comes too close to that. Trained cells stay "
+        "far smaller: check the checkpoint and the scale of the data.",
+    ),
 }

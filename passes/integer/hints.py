@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 GENERAL = "compile with --precision float32, or replace the operator"
-_RECURRENT = "recurrent layers have no integer form yet; use convolutions, or --precision float32"
 _CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
 _POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
 _SCORES = "export the network without it: the scores before it give the same class"
 _ATTENTION = "products of two activations, as in attention, have no integer form yet; " + GENERAL
 
 _BY_OPERATOR = {
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
     **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
     **dict.fromkeys(("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "TopK", "Unique"), _POST),
     "Attention": _ATTENTION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,15 @@ def uniform(*shape: int) -> Draw:
 
 def integers(high: int, dtype: Any, *shape: int) -> Draw:
     return lambda rng: rng.integers(0, high, (SAMPLES, *shape)).astype(dtype)
+
+
+def prefixes(length: int) -> Draw:
+    """Masks of 1 up to some position, and 0 behind it."""
+
+    def draw(rng: np.random.Generator) -> Array:
+        return (np.arange(length) < rng.integers(1, length + 1, (SAMPLES, 1))).astype(np.int64)
+
+    return draw
 
 
 def on(shape: tuple[int, ...], *makes: tuple[str, Make]) -> dict[str, Network]:
@@ -92,6 +102,8 @@ NETWORKS: dict[str, Network] = {
         ("head-view", lambda: images.ReshapeHead("view")),
         ("head-permute", lambda: images.ReshapeHead("unflat")),
         ("mixer", sequences.Mixer),
+        ("vit", sequences.ViT),
+        ("vision-transformer", sequences.VisionTransformer),
     ),
     **on(
         (12,),
@@ -122,21 +134,35 @@ NETWORKS: dict[str, Network] = {
     **on((6, 8), ("attention-pooling", sequences.AttentionPooling)),
     **on((6, 4), ("graph-convolution", sequences.GraphConvolution)),
     **on((5, 6), ("scores-and-features", sequences.ScoresAndFeatures)),
+    **on((5, 16), ("transformer", sequences.TransformerLayer)),
+    **on((6, 8), ("window-attention", sequences.WindowAttention)),
+    "gru": Network(lambda: sequences.Recurrent(nn.GRU), {"x": normal(6, 4)}),
+    "lstm": Network(lambda: sequences.Recurrent(nn.LSTM), {"x": normal(6, 4)}),
+    "rnn": Network(lambda: sequences.Recurrent(nn.RNN), {"x": normal(6, 4)}),
     "two-inputs": Network(dense.TwoInputs, {"image": normal(1, 16, 16), "meta": normal(5)}),
     "normalised": Network(images.Normalised, {"x": uniform(*SMALL)}),
     "uint8-image": Network(images.Uint8Image, {"x": integers(256, np.uint8, 16, 16, 3)}),
     "integer-features": Network(dense.IntFeatures, {"x": integers(50, np.int32, 6)}),
     "tokens-convolution": Network(sequences.EmbedConv, {"i": integers(30, np.int64, 12)}),
+    "attention-padded": Network(
+        lambda: sequences.MultiheadAttention(False), {"i": integers(30, np.int64, 12)}
+    ),
+    "attention-causal": Network(
+        lambda: sequences.MultiheadAttention(True), {"i": integers(30, np.int64, 12)}
+    ),
+    **{
+        f"bert-{kind}": Network(
+            functools.partial(sequences.Encoder, kind),
+            {"input_ids": integers(30, np.int64, 12), "attention_mask": prefixes(12)},
+        )
+        for kind in ("add", "old", "fill", "sdpa")
+    },
     "tokens-mean": Network(sequences.EmbedBag, {"i": integers(30, np.int64, 12)}),
     "tokens-positions": Network(sequences.EmbedPos, {"i": integers(30, np.int64, 12)}),
 }
 """Networks that compile."""
 
 REFUSED: dict[str, tuple[Network, list[str]]] = {
-    "vit": (Network(sequences.ViT, {"x": normal(*SMALL)}), ["MatMul", "MatMul"]),
-    "transformer": (Network(sequences.TransformerLayer, {"x": normal(5, 16)}), ["MatMul"] * 2),
-    "gru": (Network(lambda: sequences.Recurrent(nn.GRU), {"x": normal(6, 4)}), ["GRU"]),
-    "lstm": (Network(lambda: sequences.Recurrent(nn.LSTM), {"x": normal(6, 4)}), ["LSTM"]),
     "log-softmax": (Network(lambda: dense.SoftmaxHead(True), {"x": normal(12)}), ["LogSoftmax"]),
     "kan-spline": (Network(dense.SplineKan, {"x": normal(6)}), ["And"]),
 }

@@ -156,7 +156,7 @@ def _scaled(sums: Array, multiplier: Array) -> Array:
 
 def _shifted(values: Array, bits: int) -> Array:
     """values / 2^bits, rounded; ties towards plus infinity."""
-    return (values + ((1 << bits) >> 1)) >> bits
+    return np.asarray((values + ((1 << bits) >> 1)) >> bits)
 
 
 def _interpolate(table: Array, p: Array, step_bits: int) -> Array:
