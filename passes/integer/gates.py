@@ -73,7 +73,7 @@ def cell_bits(reach: float) -> int:
 
 def cell_shift(bits: int) -> int:
     """From a cell with `bits` fraction bits to the steps of `cell_table`."""
-    return bits + round(np.log2(CELL_STEP))
+    return bits + int(np.rint(np.log2(CELL_STEP)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -165,7 +165,8 @@ def _interpolate(table: Array, p: Array, step_bits: int) -> Array:
     u = np.clip(p + steps // 2, 0, steps - 1)
     entry, part = u >> step_bits, u & ((1 << step_bits) - 1)
     values = table.astype(np.int64)
-    return values[entry] + _shifted((values[entry + 1] - values[entry]) * part, step_bits)
+    rise = values[entry + 1] - values[entry]
+    return np.asarray(values[entry] + _shifted(rise * part, step_bits))
 
 
 def _recurrent(name: str, function: Any, attributes: tuple[str, ...]) -> type[OpRun]:
