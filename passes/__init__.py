@@ -18,6 +18,7 @@ PASSES = Registry(
         "calibrate": "actc.passes.calibrate:Calibrate",
         "approximate": "actc.passes.approximate:Approximate",
         "quantize": "actc.passes.quantize:Quantize",
+        "weights": "actc.passes.weights:QuantizeWeights",
         "integerize": "actc.passes.integerize:Integerize",
     },
 )

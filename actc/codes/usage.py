@@ -60,6 +60,28 @@ CODES: dict[str, CodeInfo] = {
         "'approximate' and 'quantize' before it. Give the whole list with --passes, or compile "
         "with --precision float32.",
     ),
+    "ACT0226": CodeInfo(
+        "weights have no such format",
+        "Weights are integers of 2 to 8 bits, or ternary (-1, 0, 1). Two bits hold the codes "
+        "-3, -1, 1 and 3; the others are symmetric about zero, which is one of them.",
+    ),
+    "ACT0227": CodeInfo(
+        "no linear layer has this name",
+        "The option `layers` of the pass `weights` gives single layers their own number of "
+        "bits, as NODE=BITS;NODE=BITS. A layer is a Conv, or a MatMul (Gemm) by a constant; its "
+        "name is that of the node in the model, and report.json lists them all.",
+    ),
+    "ACT0228": CodeInfo(
+        "a layer reads too many values for optimal rounding",
+        "Optimal rounding factors a matrix with a row and a column for each value that goes "
+        "into one output; beyond 6144 of them it takes too long. The layer's weights are rounded "
+        "to nearest instead, which costs accuracy below 8 bits.",
+    ),
+    "ACT0229": CodeInfo(
+        "weights stay float at this precision",
+        "Fewer bits for weights and their rounding have a meaning only where weights become "
+        "integers: with --precision int8.",
+    ),
     "ACT0230": CodeInfo(
         "calibrated on synthetic data",
         "Without --data actc makes up random samples. Ranges measured on them fit random "

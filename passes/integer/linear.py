@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints, channel_vector, constant, dims, only_user
 from actc.numerics.quantization import accumulator_bound, largest_code
-from actc.numerics.weights import quantize_weights
+from actc.numerics.weights import bias_codes, quantize_weights
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
 from actc.passes.linear import linear_producer
 
@@ -37,16 +37,16 @@ def conv(builder: Builder, node: ir.Node) -> None:
     }
     x, output = builder.narrow_codes(node.inputs[0]), node.outputs[0]
     offset = np.zeros(len(weights)) if bias is None else bias
-    codes, bias_codes, scales = quantize_weights(weights, offset, x.parameters.scale)
+    codes, biases, scales = layer_weights(builder, node, weights, offset, x)
     name = str(output.name)
     inputs = [
         x.value,
         builder.constant(f"{name}.w", codes),
-        builder.constant(f"{name}.b", bias_codes.reshape(1, -1, *([1] * spatial))),
+        builder.constant(f"{name}.b", biases.reshape(1, -1, *([1] * spatial))),
         builder.zero(x, name),
     ]
     accumulator = linear_operator(builder, "Conv", x, inputs, output, attributes)
-    bound = _bound(codes, x, bias_codes)
+    bound = _bound(codes, x, biases)
     scale = scales * x.parameters.scale
     builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
 
@@ -92,19 +92,36 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
         raise NoIntegerForm("it multiplies two tensors, or by more than one matrix")
     x = builder.narrow_codes(node.inputs[0])
     offset = np.zeros(matrix.shape[1]) if bias is None else bias
-    codes, bias_codes, scales = quantize_weights(matrix.T, offset, x.parameters.scale)
+    codes, biases, scales = layer_weights(builder, node, matrix.T, offset, x)
     name = str(output.name)
     inputs = [
         x.value,
         builder.constant(f"{name}.w", np.ascontiguousarray(codes.T)),
-        builder.constant(f"{name}.b", bias_codes),
+        builder.constant(f"{name}.b", biases),
         builder.zero(x, name),
     ]
     accumulator = linear_operator(builder, "MatMul", x, inputs, output)
     axis = len(output.shape) - 1 if output.shape is not None else 1
     scale = scales * x.parameters.scale
-    bound = _bound(codes, x, bias_codes)
+    bound = _bound(codes, x, biases)
     builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))
+
+
+def layer_weights(
+    builder: Builder, node: ir.Node, rows: Array, bias: Array, x: Codes
+) -> tuple[Array, Array, Array]:
+    """Codes, int32 bias and scales of a layer: those that pass `weights` chose, if it ran.
+
+    Args:
+        rows: its float weights [O, ...].
+        bias: [O].
+        x: what it reads.
+    """
+    chosen = builder.context.facts.get("weights", {}).get(str(node.name))
+    if chosen is None:
+        return quantize_weights(rows, bias, x.parameters.scale)
+    offset = bias_codes(bias + chosen.correction, chosen.scales, x.parameters.scale)
+    return chosen.codes, offset, chosen.scales
 
 
 def linear_operator(

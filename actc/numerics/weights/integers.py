@@ -1,4 +1,4 @@
-"""Integer weights of linear operators."""
+"""Eight-bit weights by their largest values, and the bias of the accumulator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+SMALLEST_SCALE = 1e-30
+"""Scale of a channel of zeros."""
+_BIAS_LIMIT = 2.0**28
 
 
 def quantize_weights(weights: Array, bias: Array, x_scale: float) -> tuple[Array, Array, Array]:
@@ -23,8 +27,17 @@ def quantize_weights(weights: Array, bias: Array, x_scale: float) -> tuple[Array
     """
     flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
     largest = flat.max(axis=1, initial=0.0)
-    for_bias = np.abs(bias.astype(np.float64)) / (x_scale * 2.0**28)
-    scales = np.maximum(np.maximum(largest / 127, for_bias), 1e-30)
+    scales = np.maximum(np.maximum(largest / 127, bias_floor(bias, x_scale)), SMALLEST_SCALE)
     shape = (-1, *([1] * (weights.ndim - 1)))
     codes = np.clip(np.rint(weights / scales.reshape(shape)), -127, 127).astype(np.int8)
-    return codes, np.rint(bias / (scales * x_scale)).astype(np.int32), scales
+    return codes, bias_codes(bias, scales, x_scale), scales
+
+
+def bias_floor(bias: Array, x_scale: float) -> Array:
+    """The smallest weight scales, float64 [O], at which a bias [O] fits 28 bits."""
+    return np.asarray(np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_LIMIT))
+
+
+def bias_codes(bias: Array, scales: Array, x_scale: float) -> Array:
+    """The bias [O] in steps of the accumulator, ``scales * x_scale``: int32 [O]."""
+    return np.rint(bias / (scales * x_scale)).astype(np.int32)

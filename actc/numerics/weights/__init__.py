@@ -1,0 +1,30 @@
+"""Weights of linear operators as integers: formats, scales, rounding, bias correction."""
+
+from actc.numerics.weights.format import GRANULARITIES, SPELLINGS, Granularity, WeightFormat
+from actc.numerics.weights.integers import bias_codes, bias_floor, quantize_weights
+from actc.numerics.weights.layer import (
+    QuantizedWeights,
+    largest_weights,
+    nearest_weights,
+    optimal_weights,
+    output_error,
+    weight_error,
+)
+from actc.numerics.weights.objective import Moments
+
+__all__ = [
+    "GRANULARITIES",
+    "SPELLINGS",
+    "Granularity",
+    "Moments",
+    "QuantizedWeights",
+    "WeightFormat",
+    "bias_codes",
+    "bias_floor",
+    "largest_weights",
+    "nearest_weights",
+    "optimal_weights",
+    "output_error",
+    "quantize_weights",
+    "weight_error",
+]

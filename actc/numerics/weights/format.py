@@ -1,0 +1,106 @@
+"""Integer formats of weights: which codes there are, and how scales are shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+
+Array = np.ndarray[Any, Any]
+Granularity = Literal["channel", "tensor"]
+
+GRANULARITIES: tuple[Granularity, ...] = ("channel", "tensor")
+SPELLINGS = ("8", "7", "6", "5", "4", "3", "2", "ternary")
+_TRITS_PER_BYTE = 5  # 3**5 = 243 of 256
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """Codes of weights: real = scale * code, code an int8 of few values.
+
+    The codes are symmetric, so that no zero point is needed: ``-(2**(bits-1)-1) ..
+    2**(bits-1)-1`` from 3 to 8 bits, -1..1 when ternary. Two bits hold the four odd
+    codes -3, -1, 1, 3: the symmetric codes with zero would be ternary and leave one
+    of the four unused, and four levels halve the error of three on bell-shaped
+    weights. (The uniform quantizers of Max, "Quantizing for minimum distortion", 1960.)
+
+    Attributes:
+        bits: 2..8; 2 when ternary.
+        ternary: the codes are -1, 0, 1.
+        granularity: one scale per output "channel" or per "tensor".
+        power_of_two: scales are powers of two.
+    """
+
+    bits: int = 8
+    ternary: bool = False
+    granularity: Granularity = "channel"
+    power_of_two: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 8:
+            raise ValueError(f"weights have 2 to 8 bits, not {self.bits}")
+        if self.ternary and self.bits != 2:
+            raise ValueError("ternary weights have 2 bits")
+        if self.granularity not in GRANULARITIES:
+            raise ValueError(f"unknown granularity '{self.granularity}'")
+
+    @classmethod
+    def parse(
+        cls, text: str, granularity: Granularity = "channel", power_of_two: bool = False
+    ) -> WeightFormat:
+        """The format spelled "8", ..., "2" or "ternary".
+
+        Raises:
+            UsageError: ACT0226, no such format.
+        """
+        if text not in SPELLINGS:
+            help_text = f"choose one of: {', '.join(SPELLINGS)}"
+            message = f"weights cannot have the format '{text}'"
+            raise UsageError(Diagnostic("ACT0226", message, help=help_text))
+        ternary = text == "ternary"
+        return cls(2 if ternary else int(text), ternary, granularity, power_of_two)
+
+    def __str__(self) -> str:
+        return "ternary" if self.ternary else str(self.bits)
+
+    @property
+    def magnitudes(self) -> Array:
+        """The non-negative codes, increasing; float64."""
+        if self.bits == 2 and not self.ternary:
+            return np.array([1.0, 3.0])
+        return np.arange(float(self.largest) + 1)
+
+    @property
+    def largest(self) -> int:
+        """The largest code."""
+        if self.bits == 2:
+            return 1 if self.ternary else 3
+        return int(2 ** (self.bits - 1)) - 1
+
+    @property
+    def step(self) -> int:
+        """Distance of neighbouring codes."""
+        return 2 if self.bits == 2 and not self.ternary else 1
+
+    def nearest(self, steps: Array) -> Array:
+        """The codes nearest to real numbers; ties go to the even code, or away from zero.
+
+        Args:
+            steps: float64, any shape: weights divided by their scale.
+
+        Returns:
+            float64 of the same shape, integers.
+        """
+        if self.step == 1:
+            return np.clip(np.rint(steps), -self.largest, self.largest)
+        return np.where(np.abs(steps) < 2, 1.0, 3.0) * np.where(steps < 0, -1.0, 1.0)
+
+    def packed_bytes(self, count: int) -> int:
+        """Bytes that `count` codes take when packed: five to a byte when ternary."""
+        if self.ternary:
+            return -(-count // _TRITS_PER_BYTE)
+        return -(-count * self.bits // 8)

@@ -1,0 +1,199 @@
+"""The weights of one linear layer, quantized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actc.numerics.weights.format import WeightFormat
+from actc.numerics.weights.objective import Moments, damped, quadratic
+from actc.numerics.weights.rounding import descend, sequential_codes
+from actc.numerics.weights.scales import (
+    bounded_scales,
+    fitted_scales,
+    largest_scales,
+    output_error_scales,
+    square_error_scales,
+)
+
+Array = np.ndarray[Any, Any]
+
+DAMPING = 0.01
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class QuantizedWeights:
+    """Integer weights of a linear layer: real = scale * code.
+
+    Attributes:
+        codes: int8, the shape of the weights [O, ...].
+        scales: float64 [O], positive.
+        correction: float64 [O], to be added to the bias.
+        form: the format of the codes.
+    """
+
+    codes: Array
+    scales: Array
+    correction: Array
+    form: WeightFormat
+
+    def real(self) -> Array:
+        """The weights that the codes stand for, float64 of their shape."""
+        return np.asarray(self.codes * self.scales.reshape(-1, *([1] * (self.codes.ndim - 1))))
+
+
+def largest_weights(
+    weights: Array, form: WeightFormat, floor: Array | None = None
+) -> QuantizedWeights:
+    """Scales at which the largest weight has the largest code, and the nearest codes.
+
+    In 8 bits per channel these are the codes and scales of `quantize_weights`.
+
+    Args:
+        weights: float [O, ...].
+        floor: float64 [O], the smallest scales allowed (see `bias_floor`).
+    """
+    rows = weights.reshape(len(weights), -1).astype(np.float64)
+    return _nearest(weights, largest_scales(rows, form, floor), form)
+
+
+def nearest_weights(
+    weights: Array, form: WeightFormat, floor: Array | None = None
+) -> QuantizedWeights:
+    """Scales of least square error per channel (or tensor) and the nearest codes.
+
+    Args:
+        weights: float [O, ...].
+        floor: float64 [O], the smallest scales allowed (see `bias_floor`).
+    """
+    rows = weights.reshape(len(weights), -1).astype(np.float64)
+    return _nearest(weights, square_error_scales(rows, form, floor), form)
+
+
+def optimal_weights(
+    weights: Array,
+    moments: Moments,
+    form: WeightFormat,
+    floor: Array | None = None,
+    *,
+    damping: float = DAMPING,
+    correct_bias: bool = True,
+) -> QuantizedWeights:
+    """Codes and scales of least error in the layer's output on the data.
+
+    Starts from the nearest codes and from sequential rounding, keeps the better per row
+    behind coordinate descent, and then alternates the best scale for the codes with
+    descent over the codes. Each step lowers ``e^T H e`` or leaves it, so that the
+    result is never worse than the nearest codes at the scales of least square error.
+
+    With `correct_bias` the mean error goes to the bias (it is exact: ``E[y] = W E[x]``),
+    and H is the covariance of the inputs, as the error's variance is what remains.
+
+    Args:
+        weights: float [O, ...]; output channels in `G` groups of the same size.
+        moments: of what the layer reads, its vectors as long as a row of the weights.
+        floor: float64 [O], the smallest scales allowed.
+        damping: share of the mean diagonal of H that is added to its diagonal.
+        correct_bias: whether the bias takes up the mean error.
+    """
+    groups, size = moments.mean.shape
+    rows = weights.reshape(groups, -1, size).astype(np.float64)
+    hessian = damped(moments.covariance() if correct_bias else moments.second, damping)
+    codes, scales = _start(rows, hessian, form, floor)
+    codes, scales = _alternate(rows, hessian, codes, scales, form, floor)
+    residual = rows - scales * codes
+    shift = (residual @ moments.mean[:, :, None]).reshape(-1)
+    correction = shift if correct_bias else np.zeros_like(shift)
+    return _result(weights, codes, scales.reshape(-1), correction, form)
+
+
+def output_error(weights: Array, quantized: QuantizedWeights, moments: Moments) -> float:
+    """RMS error of a layer's output on the data, over the RMS of the output without bias."""
+    groups, size = moments.mean.shape
+    rows = weights.reshape(groups, -1, size).astype(np.float64)
+    residual = rows - quantized.real().reshape(rows.shape)
+    shift = (residual @ moments.mean[:, :, None])[:, :, 0]
+    left = shift - quantized.correction.reshape(shift.shape)
+    noise = quadratic(residual, moments.second) - shift**2 + left**2
+    signal = float(quadratic(rows, moments.second).sum())
+    return float(np.sqrt(max(float(noise.sum()), 0.0) / signal)) if signal > 0 else 0.0
+
+
+def weight_error(weights: Array, quantized: QuantizedWeights) -> float:
+    """RMS error of the weights over their RMS."""
+    signal = float((weights.astype(np.float64) ** 2).sum())
+    noise = float(((weights - quantized.real()) ** 2).sum())
+    return float(np.sqrt(noise / signal)) if signal > 0 else 0.0
+
+
+def _nearest(weights: Array, scales: Array, form: WeightFormat) -> QuantizedWeights:
+    codes = form.nearest(weights.reshape(len(weights), -1) / scales[:, None])
+    return _result(weights, codes, scales, np.zeros(len(scales)), form)
+
+
+def _start(
+    rows: Array, hessian: Array, form: WeightFormat, floor: Array | None
+) -> tuple[Array, Array]:
+    """The best of several local optima: per row, or for all rows under a single scale.
+
+    Descent from the nearest codes and from sequential codes ends in different ones,
+    neither of which is better throughout.
+    """
+    square = square_error_scales(rows.reshape(-1, rows.shape[2]), form, floor)
+    output = output_error_scales(rows, hessian, form, floor)
+    square, output = (flat.reshape(*rows.shape[:2], 1) for flat in (square, output))
+    plain = form.nearest(rows / square)
+    best = (plain, square, quadratic(rows - square * plain, hessian))
+    for first in (form.nearest(rows / output), sequential_codes(rows, output, hessian, form)):
+        codes = descend(rows, output, first, hessian, form)
+        best = _better(best, (codes, output, quadratic(rows - output * codes, hessian)), form)
+    return best[0], best[1]
+
+
+def _better(
+    a: tuple[Array, Array, Array], b: tuple[Array, Array, Array], form: WeightFormat
+) -> tuple[Array, Array, Array]:
+    if form.granularity == "tensor":
+        return b if b[2].sum() < a[2].sum() else a
+    won = b[2] < a[2]
+    wide = won[:, :, None]
+    return np.where(wide, b[0], a[0]), np.where(wide, b[1], a[1]), np.where(won, b[2], a[2])
+
+
+def _alternate(
+    rows: Array,
+    hessian: Array,
+    codes: Array,
+    scales: Array,
+    form: WeightFormat,
+    floor: Array | None,
+) -> tuple[Array, Array]:
+    for _ in range(0 if form.power_of_two else _ROUNDS):
+        scales = _refitted(rows, hessian, codes, scales, form, floor)
+        codes = descend(rows, scales, codes, hessian, form)
+    # The row whose nearest codes were best may not have been descended from yet.
+    return descend(rows, scales, codes, hessian, form), scales
+
+
+def _refitted(
+    rows: Array,
+    hessian: Array,
+    codes: Array,
+    scales: Array,
+    form: WeightFormat,
+    floor: Array | None,
+) -> Array:
+    """The best scales allowed for the codes: the error is a parabola in each."""
+    fitted = fitted_scales(rows, codes, hessian, form)
+    kept = np.where(fitted > 0, fitted, scales.reshape(-1))
+    return np.asarray(bounded_scales(kept, form, floor).reshape(scales.shape))
+
+
+def _result(
+    weights: Array, codes: Array, scales: Array, correction: Array, form: WeightFormat
+) -> QuantizedWeights:
+    shaped = codes.reshape(weights.shape).astype(np.int8)
+    return QuantizedWeights(shaped, scales, correction, form)

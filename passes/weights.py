@@ -1,0 +1,212 @@
+"""Choose the integer weights of every linear layer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import onnx_ir as ir
+
+from actc.calibrate.moments import collect_moments
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.ir.context import Context, context_of
+from actc.ir.dialect import add_bodies
+from actc.numerics.weights import (
+    GRANULARITIES,
+    Moments,
+    QuantizedWeights,
+    WeightFormat,
+    bias_floor,
+    largest_weights,
+    nearest_weights,
+    optimal_weights,
+    output_error,
+    weight_error,
+)
+from actc.passes.base import Pass
+from actc.passes.linear_layers import LinearLayer, first_and_last, linear_layers
+
+ROUNDINGS = ("auto", "nearest", "optimal")
+WIDEST = 6144
+"""Longest vector whose matrix of second moments is factored: 300 MB."""
+
+Result = tuple[QuantizedWeights, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeWeights(Pass):
+    """Rules:
+
+    1. Weights get `bits` ("8" ... "2", "ternary"), symmetric, one scale per output
+       channel (or tensor; powers of two on demand).
+    2. The first and last layers keep at least `edges` bits (0: no exception).
+       `layers` overrides single ones: "NODE=BITS;NODE=BITS".
+    3. "nearest" rounding: at 8 bits the largest weight of a channel has the largest
+       code; below, the scale has the least square error.
+    4. "optimal" rounding (what "auto" means below 8 bits): codes, scales and bias have
+       the least error in the layer's output on the data, see `optimal_weights`. A layer
+       that reads more than 6144 values per output is rounded to nearest.
+
+    The results stay in the context, by node: ``facts["weights"]`` for `integerize`,
+    ``facts["layers"]`` for the report.
+    """
+
+    name: ClassVar[str] = "weights"
+
+    bits: str = "8"
+    rounding: str = "auto"
+    granularity: str = "channel"
+    power_of_two: bool = False
+    edges: int = 8
+    layers: str = ""
+    correct_bias: bool = True
+    damping: float = 0.01
+    samples: int = 512
+    batch: int = 16
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fill the context's weights; the model stays as it is.
+
+        Raises:
+            UsageError: ACT0224 or ACT0226, an option has no such value; ACT0227, an
+                override names no layer; ACT0222, optimal rounding without data.
+        """
+        context = context_of(model)
+        found = linear_layers(model)
+        formats = self._formats(model, found)
+        optimal = [layer for layer in found if self._is_optimal(layer, formats, context)]
+        results: dict[str, Result] = {}
+        for layer in found:
+            if layer not in optimal:
+                results[layer.name] = self._nearest(layer, formats[layer.name])
+        for layer, moments in self._moments(model, optimal, context):
+            results[layer.name] = self._optimal(layer, formats[layer.name], moments)
+        names = [layer.name for layer in found]
+        context.facts["weights"] = {name: results[name][0] for name in names}
+        context.facts["layers"] = {name: results[name][1] for name in names}
+        return ir.passes.PassResult(model, modified=False)
+
+    def _formats(self, model: ir.Model, layers: list[LinearLayer]) -> dict[str, WeightFormat]:
+        """The format of each layer, by name."""
+        _one_of("rounding", self.rounding, ROUNDINGS)
+        _one_of("granularity", self.granularity, GRANULARITIES)
+        given = self._parse(self.bits)
+        formats = {layer.name: given for layer in layers}
+        if self.edges > given.bits:
+            widest = self._parse(str(self.edges))
+            formats.update(dict.fromkeys(first_and_last(model, layers), widest))
+        for name, bits in _overrides(self.layers):
+            if name not in formats:
+                raise _no_such_layer(name, list(formats))
+            formats[name] = self._parse(bits)
+        return formats
+
+    def _parse(self, bits: str) -> WeightFormat:
+        granularity = "tensor" if self.granularity == "tensor" else "channel"
+        return WeightFormat.parse(bits, granularity, self.power_of_two)  # type: ignore[arg-type]
+
+    def _is_optimal(
+        self, layer: LinearLayer, formats: dict[str, WeightFormat], context: Context
+    ) -> bool:
+        wanted = self.rounding == "optimal"
+        if self.rounding == "auto":
+            wanted = formats[layer.name].bits < 8
+        if wanted and layer.reading.size > WIDEST:
+            message = f"{layer.reading.size} values per output are too many for optimal rounding"
+            context.sink.add(
+                Diagnostic(
+                    "ACT0228",
+                    f"{message}: the layer's weights are rounded to nearest",
+                    severity="warning",
+                    place=Place(context.file, layer.name, layer.node.op_type),
+                    help="give this layer more bits, with weights{layers=NODE=8}",
+                )
+            )
+            return False
+        return wanted
+
+    def _nearest(self, layer: LinearLayer, form: WeightFormat) -> Result:
+        floor = bias_floor(layer.bias, layer.x_scale)
+        rounded = largest_weights if form.bits == 8 else nearest_weights
+        quantized = rounded(layer.rows, form, floor)
+        return quantized, _row(layer, quantized, "nearest")
+
+    def _optimal(self, layer: LinearLayer, form: WeightFormat, moments: Moments) -> Result:
+        floor = bias_floor(layer.bias, layer.x_scale)
+        quantized = optimal_weights(
+            layer.rows,
+            moments,
+            form,
+            floor,
+            damping=self.damping,
+            correct_bias=self.correct_bias,
+        )
+        nearest, _ = self._nearest(layer, form)
+        row = _row(layer, quantized, "optimal")
+        row["output_error"] = output_error(layer.rows, quantized, moments)
+        row["output_error_nearest"] = output_error(layer.rows, nearest, moments)
+        return quantized, row
+
+    def _moments(
+        self, model: ir.Model, layers: list[LinearLayer], context: Context
+    ) -> Iterator[tuple[LinearLayer, Moments]]:
+        if not layers:
+            return
+        dataset = context.dataset
+        if dataset is None:
+            message = "optimal rounding of weights needs data"
+            raise UsageError(Diagnostic("ACT0222", message, help="pass --data DATA.npz"))
+        if self.samples:
+            dataset = dataset.take(self.samples)
+        add_bodies(model)
+        readings = [layer.reading for layer in layers]
+        for reading, moments in collect_moments(ir.to_proto(model), readings, dataset, self.batch):
+            for layer in layers:
+                if layer.reading == reading:
+                    yield layer, moments
+
+
+def _row(layer: LinearLayer, quantized: QuantizedWeights, rounding: str) -> dict[str, Any]:
+    """What the report says of a layer; errors are relative RMS, None where not measured."""
+    count = int(quantized.codes.size)
+    return {
+        "node": layer.name,
+        "op": layer.node.op_type,
+        "bits": str(quantized.form),
+        "rounding": rounding,
+        "weights": count,
+        "bytes": quantized.form.packed_bytes(count),
+        "weight_error": weight_error(layer.rows, quantized),
+        "output_error": None,
+        "output_error_nearest": None,
+    }
+
+
+def _overrides(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of "NODE=BITS;NODE=BITS"; a node's name may hold "="."""
+    for item in filter(None, (part.strip() for part in text.split(";"))):
+        name, _, bits = item.rpartition("=")
+        yield name.strip(), bits.strip()
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        help_text = f"choose one of: {', '.join(known)}"
+        message = f"option '{option}' of pass 'weights' cannot be '{value}'"
+        raise UsageError(Diagnostic("ACT0224", message, help=help_text))
+
+
+def _no_such_layer(name: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    return UsageError(
+        Diagnostic(
+            "ACT0227",
+            f"no linear layer is called '{name}'",
+            help=f"{hint}the layers: {shown or 'none'}",
+        )
+    )
