@@ -22,6 +22,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
 from actc.ir.load import ModelLike
+from actc.numerics.weights import SPELLINGS
 from actc.outcome import Measured, build_report, write_documents
 from actc.output import staged
 from actc.passes.approximate import FORMS, Approximate
@@ -32,6 +33,7 @@ from actc.passes.quantize import Quantize
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
+from actc.passes.weights import ROUNDINGS, QuantizeWeights
 from actc.passes.widths import check_policy
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
@@ -51,6 +53,8 @@ class Options:
     calibration: str
     max_drop: float
     activations: str
+    weights: str
+    rounding: str
 
 
 @dataclass(slots=True)
@@ -84,6 +88,8 @@ def compile(
     dry_run: bool = False,
     calibration: str = "minmax",
     activations: str = "8",
+    weights: str = "8",
+    rounding: str = "auto",
     progress: Progress | None = None,
 ) -> Artifact:
     """Compile a trained ONNX model for a target and measure what that cost.
@@ -104,6 +110,10 @@ def compile(
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
         activations: bits of the integers that stand for tensors: a number, 2..16, or
             "mixed": 8 bits into multipliers, 12 into tables, 16 elsewhere.
+        weights: bits of the integers that stand for weights, "8" ... "2", or "ternary";
+            the first and last layers keep 8.
+        rounding: how weights become integers: "nearest", "optimal" (least error in each
+            layer's output on the data), or "auto": optimal below 8 bits.
         progress: called with the name of each stage as it starts.
 
     Returns:
@@ -116,7 +126,9 @@ def compile(
         InternalError: a pass broke the model, or golden disagrees with its
             specification; nothing is written.
     """
-    options = Options(target, precision, approx, calibration, max_drop, activations)
+    options = Options(
+        target, precision, approx, calibration, max_drop, activations, weights, rounding
+    )
     say = progress or (lambda name: None)
     machine = _checked_target(options, dry_run)
     stages = Stages()
@@ -153,7 +165,12 @@ def compile(
 
 
 def default_pipeline(
-    precision: str, approx: str, calibration: str, activations: str = "8"
+    precision: str,
+    approx: str,
+    calibration: str,
+    activations: str = "8",
+    weights: str = "8",
+    rounding: str = "auto",
 ) -> Pipeline:
     """The passes of a compilation, in order."""
     common: tuple[ir.passes.PassBase, ...] = (
@@ -161,11 +178,13 @@ def default_pipeline(
         Structure(),
         Recognize(),
         Calibrate(),
-        Approximate(
-            form=approx, precision=precision, method=calibration, activations=activations
-        ),
+        Approximate(form=approx, precision=precision, method=calibration, activations=activations),
     )
-    integers = (Quantize(method=calibration, activations=activations), Integerize())
+    integers: tuple[ir.passes.PassBase, ...] = (
+        Quantize(method=calibration, activations=activations),
+        QuantizeWeights(bits=weights, rounding=rounding),
+        Integerize(),
+    )
     return Pipeline(common + integers if precision == "int8" else common)
 
 
@@ -176,6 +195,9 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("approx", options.approx, FORMS)
     _one_of("calibration", options.calibration, METHODS)
     check_policy(options.activations)
+    _one_of("weights", options.weights, SPELLINGS)
+    _one_of("rounding", options.rounding, ROUNDINGS)
+    _require_integers(options)
     if not 0 <= options.max_drop <= 1:
         raise UsageError(
             Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
@@ -187,6 +209,15 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
             else:
                 toolchain.require_package(tool.probe, tool.how)
     return machine
+
+
+def _require_integers(options: Options) -> None:
+    """Options of integer weights say nothing in float32."""
+    if options.precision != "int8" and (options.weights, options.rounding) != ("8", "auto"):
+        given = "weights" if options.weights != "8" else "rounding"
+        message = f"--{given} has no meaning with --precision {options.precision}"
+        help_text = f"leave --{given} out, or compile with --precision int8"
+        raise UsageError(Diagnostic("ACT0229", message, help=help_text))
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -202,7 +233,12 @@ def _pipeline(
     passes: str | Pipeline | Sequence[ir.passes.PassBase] | None, options: Options
 ) -> Pipeline:
     default = default_pipeline(
-        options.precision, options.approx, options.calibration, options.activations
+        options.precision,
+        options.approx,
+        options.calibration,
+        options.activations,
+        options.weights,
+        options.rounding,
     )
     if passes is None:
         return default

@@ -124,6 +124,8 @@ def build_report(
             {"node": node, "op": op, "reason": reason}
             for node, (op, reason) in context.left.items()
         ],
+        "weights": _weights(context),
+        "layers": list(context.facts.get("layers", {}).values()),
         "bytes": sizes["artifact"],
         "seconds": None,
         "diagnostics": [d.to_json() for d in context.sink.items],
@@ -188,6 +190,15 @@ def _structures(model: ir.Model) -> list[dict[str, str]]:
             function, form = _STRUCTURES[node.op_type]
             rows.append({"node": str(node.name), "function": function, "form": form})
     return rows
+
+
+def _weights(context: Context) -> dict[str, Any] | None:
+    """The formats of integer weights, and the bytes that the codes take when packed."""
+    layers = context.facts.get("layers", {}).values()
+    if not layers:
+        return None
+    formats = list(dict.fromkeys(layer["bits"] for layer in layers))
+    return {"bits": formats, "bytes": sum(layer["bytes"] for layer in layers)}
 
 
 def _sizes(

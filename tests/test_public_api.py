@@ -71,6 +71,8 @@ def test_compile_signature() -> None:
         "dry_run": False,
         "calibration": "minmax",
         "activations": "8",
+        "weights": "8",
+        "rounding": "auto",
         "progress": None,
     }
     assert parameters["target"].default == "cpu"

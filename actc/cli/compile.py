@@ -53,6 +53,14 @@ def run(
             help="bits of tensors, 2..16; mixed: 8 into multipliers, 12 into tables, 16 elsewhere",
         ),
     ] = "8",
+    weights: Annotated[
+        str,
+        typer.Option(metavar="8..2|ternary", help="bits of weights; first and last layers: 8"),
+    ] = "8",
+    rounding: Annotated[
+        str,
+        typer.Option(metavar="auto|nearest|optimal", help="of weights; auto: optimal below 8 bits"),
+    ] = "auto",
     passes: Annotated[
         str | None,
         typer.Option(metavar="SPEC", help="passes to run, e.g. 'recognize,approximate{form=pwl}'"),
@@ -81,6 +89,8 @@ def run(
             dry_run=dry_run,
             calibration=calibration,
             activations=activations,
+            weights=weights,
+            rounding=rounding,
             progress=show,
         )
     if artifact.path is None:  # a dry run
