@@ -20,6 +20,7 @@ from actc.passes.integer import (
     elementwise,
     extremes,
     linear,
+    magnitude,
     movement,
     normalization,
     pooling,
@@ -57,6 +58,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Sub"): elementwise.subtract,
     **{("", op): recurrent.recurrent for op in GATES},
     (DOMAIN, "Activation"): attention.activation,
+    (DOMAIN, "Hypot"): magnitude.hypot,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
     (DOMAIN, "MaskedSoftmax"): attention.masked_softmax,
     **{

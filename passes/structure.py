@@ -17,6 +17,7 @@ from actc.ir.elementwise import is_elementwise
 from actc.ir.execute import run_nodes
 from actc.ir.graph import add_constant, constant, dims, is_op, remove_dead
 from actc.passes.base import Pass
+from actc.passes.magnitude import magnitudes
 from actc.passes.masks import mask_softmaxes
 from actc.passes.norms import flatten_normalizations, split_norms
 
@@ -48,7 +49,8 @@ class Structure(Pass):
        axis becomes actc::LayerNorm; so do LayerNormalization, GroupNormalization and
        InstanceNormalization, with the axes that they normalize made one.
     3. ReduceL1, ReduceL2 and ReduceSumSquare are split around their sum.
-    4. Softmax of masked scores becomes actc::MaskedSoftmax of the scores and a mask.
+    4. sqrt(a^2 + b^2) becomes actc::Hypot.
+    5. Softmax of masked scores becomes actc::MaskedSoftmax of the scores and a mask.
     """
 
     name: ClassVar[str] = "structure"
@@ -64,6 +66,7 @@ class Structure(Pass):
             if any(_try_source(model, source) for source in _sources(node)):
                 remove_dead(model.graph)
         split_norms(model)
+        magnitudes(model)
         mask_softmaxes(model)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)

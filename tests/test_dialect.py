@@ -163,6 +163,16 @@ CASES = {
         ],
     ),
     "WideMatMul": ("int64[a,b,c]", "", [_u16(3, 4, 700), _i8(700, 9), _i32(9), _w(7_777)]),
+    "IntHypot": (
+        "int32[a,b]",
+        "",
+        [_u16(50, 40), _u16(50, 40), _w(32_768), _w(40_000), np.array(0.3)],
+    ),
+    "IntHypot-zero": (
+        "int32[a]",
+        "",
+        [_u8(300), _u8(300) // 200 + 7, _u(0), _u(7), np.array(0.0)],
+    ),
     "WideMul": ("int64[a,b,c,d]", "", [_u16(2, 3, 4, 4), _u16(2, 3, 1, 1), _w(65535), _w(9)]),
     "WideMaxPool": (
         "uint16[a,b,c,d]",
@@ -290,7 +300,7 @@ def test_every_operator_has_a_case() -> None:
     integer = {
         name
         for name in dialect.OPERATORS
-        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm", "MaskedSoftmax"}
+        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm", "Hypot", "MaskedSoftmax"}
     }
     recurrent = set(RECURRENT) | {"FixedPoint"}  # tests/test_recurrent_dialect.py
     assert integer - recurrent == {name.split("-")[0] for name in CASES}

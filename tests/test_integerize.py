@@ -136,6 +136,20 @@ HANDLER_CASES: dict[str, tuple[str, str, dict[str, Array], list[str]]] = {
         {"g": normal(8), "b": normal(8, seed=1)},
         ["IntLayerNorm"],
     ),
+    "Hypot": (
+        IMAGE,
+        "a, b = Split <axis = 1, num_outputs = 2> (h)\n c = Mul (a, a)\n d = Mul (b, b)\n"
+        "e = Add (c, d)\n y = Sqrt (e)",
+        {},
+        ["Split", "IntHypot"],
+    ),
+    "Hypot-other-formats": (
+        IMAGE,
+        "a = Tanh (h)\n c = Mul (a, a)\n d = Pow (h, two)\n e = Add (d, c)\n"
+        "f = Add (tiny, e)\n y = Sqrt (f)",
+        {"two": np.float32(2), "tiny": np.float32(0.1)},
+        [],
+    ),
     "LayerNorm-instance": (
         IMAGE,
         "y = InstanceNormalization (h, g, b)",

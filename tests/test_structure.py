@@ -250,3 +250,36 @@ def test_two_in_a_row() -> None:
     weights = {"a": np.array([-1]), "eps": np.array(1e-5, np.float32), "gamma": normal(8)}
     left, _ = structured(network("float[N,8] x => float[N,8] y", body, weights))
     assert left == ["LayerNorm", "Tanh", "LayerNorm", "Relu"]
+
+
+@pytest.mark.parametrize(
+    "squares",
+    [
+        "c = Mul (a, a)\n d = Mul (b, b)\n e = Add (c, d)\n y = Sqrt (e)",
+        "c = Pow (a, two)\n d = Mul (b, b)\n e = Add (d, c)\n y = Sqrt (e)",
+        "c = Mul (a, a)\n d = Mul (b, b)\n e = Add (c, d)\n f = Add (tiny, e)\n y = Sqrt (f)",
+    ],
+)
+def test_magnitude(squares: str) -> None:
+    body = f"a, b = Split <axis = 1, num_outputs = 2> (x)\n {squares}"
+    weights = {"two": np.array(2, np.float32), "tiny": np.array(1e-3, np.float32)}
+    found, proto = structured(network("float[N,6] x => float[N,3] y", body, weights))
+    assert found == ["Split", "Hypot"]
+    epsilon = 1e-3 if "tiny" in squares else 0.0
+    assert attributes(proto, "Hypot")["epsilon"] == pytest.approx(epsilon)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "c = Mul (a, b)\n d = Mul (b, b)\n e = Add (c, d)\n f = Abs (e)\n y = Sqrt (f)",
+        "c = Mul (a, a)\n d = Mul (a, a)\n e = Add (c, d)\n y = Sqrt (e)",
+        "c = Mul (a, a)\n d = Pow (b, three)\n e = Add (c, d)\n f = Abs (e)\n y = Sqrt (f)",
+        "c = Mul (a, a)\n d = Mul (b, b)\n e = Add (c, d)\n s = Sqrt (e)\n y = Add (s, c)",
+    ],
+)
+def test_no_magnitude(others: str) -> None:
+    body = f"a, b = Split <axis = 1, num_outputs = 2> (x)\n {others}"
+    weights = {"three": np.array(3, np.float32)}
+    found, _ = structured(network("float[N,6] x => float[N,3] y", body, weights))
+    assert "Hypot" not in found

@@ -9,6 +9,7 @@ from actc.ir.bodies import (
     extremes,
     floating,
     linear,
+    magnitude,
     normalization,
     recurrent,
 )
@@ -18,6 +19,7 @@ BODIES: dict[str, str] = {
     **codes.BODIES,
     **arithmetic.BODIES,
     **extremes.BODIES,
+    **magnitude.BODIES,
     **normalization.BODIES,
     **attention.BODIES,
     **recurrent.BODIES,
