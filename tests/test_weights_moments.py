@@ -55,7 +55,7 @@ def reading_of(signature: str, body: str, shape: tuple[int, ...], x: Array) -> t
 
 def input_of(signature: str, samples: int) -> Array:
     shape = [int(d) for d in signature.split("]")[0].split(",")[1:]]
-    return normal(samples, *shape) + np.float32(0.3)
+    return np.asarray(normal(samples, *shape) + np.float32(0.3))
 
 
 @pytest.mark.parametrize("name", CASES)

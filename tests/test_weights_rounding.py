@@ -29,7 +29,7 @@ FORMATS = [WeightFormat.parse(text) for text in ("8", "4", "3", "2", "ternary")]
 def inputs(count: int, size: int, seed: int = 0) -> Array:
     """Correlated vectors with a mean, as behind a ReLU."""
     mixed = normal(count, size, seed=seed) @ normal(size, size, seed=seed + 1)
-    return np.maximum(mixed, 0).astype(np.float64)
+    return np.asarray(np.maximum(mixed, 0).astype(np.float64))
 
 
 def moments(*groups: Array) -> Moments:
