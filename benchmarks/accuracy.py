@@ -3,8 +3,9 @@
     python benchmarks/accuracy.py [--models silero minilm] [--quick] [--json FILE]
 
 For each task: the float model, onnxruntime's int8 (the best of its calibrations that run,
-judged on the evaluation samples, in its favour), actc's int8 and actc's with 4-bit
-weights (the calibration that is nearest to the float model on the calibration samples).
+judged on the evaluation samples, in its favour), actc's int8, also with wider tables and
+sums ("mixed"), and actc's with 4-bit weights (of its calibrations the one that is nearest to
+the float model on the calibration samples).
 Both get the same calibration samples. Every contestant runs in its own process with a
 limit of time and memory; what fails is in the table with its reason.
 """
@@ -25,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from accuracy_table import Entry, render
-from contestants import FLOAT, FOUR_BIT, INT8, PEER, TIME, Job, Result
+from contestants import FLOAT, OPTIONS, PEER, TIME, Job, Result
 from tasks.base import Task
 from tasks.every import TASKS
 
@@ -142,8 +143,7 @@ def measure(runner: Runner) -> list[Entry]:
     entries, chosen = [float_entry], [float_entry]
     for contestant, methods, rank in (
         (PEER, PEER_METHODS, lambda result: result.metrics[task.decisive]),
-        (INT8, ACTC_METHODS, nearness),
-        (FOUR_BIT, ACTC_METHODS, nearness),
+        *((name, ACTC_METHODS, nearness) for name in OPTIONS),
     ):
         tried = list(runner.methods(contestant, methods))
         winner = best(tried, rank)

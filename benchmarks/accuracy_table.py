@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contestants import FLOAT, FOUR_BIT, INT8, PEER, TIME, Result
+from contestants import FLOAT, INT8, OPTIONS, PEER, TIME, Result
 from tasks.base import Task
 
-CONTESTANTS = (FLOAT, PEER, INT8, FOUR_BIT)
+CONTESTANTS = (FLOAT, PEER, *OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def _accuracies(names: list[str], chosen: Chosen, tasks: Mapping[str, Task]) -> 
             methods = [e.method if e and e.result.metrics else "" for e in entries[1:]]
             mark = " *" if metric == tasks[name].decisive else ""
             cells = [_cell(value, ".4f") for value in values]
-            closed = _closed(values[0], values[1], values[2])
-            rows.append([tasks[name].title, metric + mark, *cells, closed, "/".join(methods)])
+            closed = [_closed(values[0], values[1], ours) for ours in values[2:]]
+            ends = ["/".join(closed), "/".join(method[:4] for method in methods)]
+            rows.append([tasks[name].title, metric + mark, *cells, *ends])
     return ["network", "metric", *CONTESTANTS, "loss closed", "calibration"], rows
 
 
@@ -94,10 +95,8 @@ def _costs(names: list[str], chosen: Chosen, times: Mapping[str, Mapping[str, fl
         milliseconds = [_cell(timed.get(c), ".2f") for c in (FLOAT, PEER, INT8)]
         seconds = figure(name, INT8, lambda result: result.seconds)
         memory = figure(name, INT8, lambda result: result.peak_megabytes)
-        exact = [
-            _yes_or_no(None if e is None else e.result.exact)
-            for e in (chosen.get((name, INT8)), chosen.get((name, FOUR_BIT)))
-        ]
+        ours = [chosen.get((name, contestant)) for contestant in OPTIONS]
+        exact = [_yes_or_no(None if e is None else e.result.exact) for e in ours]
         rows.append([name, *sizes, *milliseconds, seconds, memory, "/".join(exact)])
     head = ["network", *(f"{c} MB" for c in CONTESTANTS), "float ms", "peer ms", "golden ms"]
     return [*head, "compile s", "peak MB", "bits equal"], rows

@@ -35,7 +35,15 @@ from actc.ir import spec
 
 Array = npt.NDArray[Any]
 
-FLOAT, PEER, INT8, FOUR_BIT, TIME = "float", "onnxruntime", "actc", "actc 4-bit", "time"
+FLOAT, PEER, TIME = "float", "onnxruntime", "time"
+INT8, MIXED, FOUR_BIT = "actc", "actc mixed", "actc 4-bit"
+OPTIONS: dict[str, dict[str, str]] = {
+    INT8: {},
+    MIXED: {"activations": "mixed"},
+    FOUR_BIT: {"weights": "4"},
+}
+"""actc's contestants, and what they give `actc.compile` beside the calibration method."""
+
 EXACT_SAMPLES = 2
 """Samples on which golden is executed by its specification too."""
 TURNS = 15
@@ -49,7 +57,7 @@ class Job:
 
     Attributes:
         task: name of the task.
-        contestant: FLOAT, PEER, INT8, FOUR_BIT, or TIME.
+        contestant: FLOAT, PEER, TIME, or a key of OPTIONS.
         method: calibration method; "" for FLOAT and TIME.
         quick: fewer evaluation samples.
         folder: to write to.
@@ -105,9 +113,7 @@ def session_run(path: Path) -> Run:
 def compile_model(task: Task, source: Path, data: Arrays, job: Job) -> Path:
     """Compile with actc; golden.onnx."""
     output = Path(job.folder) / "compiled"
-    options: dict[str, Any] = {"calibration": job.method}
-    if job.contestant == FOUR_BIT:
-        options["weights"] = "4"
+    options: dict[str, Any] = {"calibration": job.method, **OPTIONS[job.contestant]}
     actc.compile(source, target="onnx", data=data, precision="int8", output=output, **options)
     return output / "golden.onnx"
 
@@ -173,7 +179,7 @@ def compete(job: Job) -> Result:
         reference = np.load(Path(job.float_folder) / PREDICTIONS, allow_pickle=False)
         source = session_run(task.model(Path(job.folder)))
         distance = relative_distance(run, source, split(data, task.batch))
-    if job.contestant in (INT8, FOUR_BIT):
+    if job.contestant in OPTIONS:
         exact = is_exact(path, evaluation.feeds[0], has_fixed_batch(path))
     return Result(
         metrics=task.metrics(predictions, reference, evaluation.truth),
@@ -216,8 +222,9 @@ def explained(error: ActcError) -> str:
 
 def attempt(job: Job) -> Result:
     """Do a job; a failure that has an explanation is a result."""
-    if job.contestant == FOUR_BIT and "weights" not in inspect.signature(actc.compile).parameters:
-        return Result(reason="not there: actc.compile has no option `weights`")
+    absent = OPTIONS.get(job.contestant, {}).keys() - inspect.signature(actc.compile).parameters
+    if absent:
+        return Result(reason=f"not there: actc.compile has no option {', '.join(sorted(absent))}")
     try:
         return time_models(job) if job.contestant == TIME else compete(job)
     except ActcError as error:

@@ -18,7 +18,7 @@ from scipy.special import erf, softmax
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import accuracy
 from accuracy_table import Entry, render
-from contestants import FLOAT, FOUR_BIT, INT8, PEER, TIME, Job, Result, relative_distance
+from contestants import FLOAT, FOUR_BIT, INT8, MIXED, PEER, TIME, Job, Result, relative_distance
 from tasks.base import DOWNLOADS, NotFetched, area_under_curve, cosine
 from tasks.bert import make_encoder
 from tasks.every import TASKS
@@ -148,6 +148,7 @@ ENTRIES = [
     entry(PEER, "entropy", metrics={"accuracy": 0.8}, megabytes=1.0),
     entry(PEER, "minmax", chosen=False, metrics={"accuracy": 0.1}),
     entry(INT8, "mse", metrics={"accuracy": 0.875}, exact=True, seconds=2.5),
+    entry(MIXED, "mse", metrics={"accuracy": 0.9}, exact=False),
     entry(FOUR_BIT, "mse", reason="ACT0103: a | b"),
     entry(TIME, chosen=False, milliseconds={FLOAT: 1.5, PEER: 2.5, INT8: 3.5}),
 ]
@@ -156,9 +157,10 @@ ENTRIES = [
 def test_table_shows_the_chosen_and_the_reasons() -> None:
     text = render(ENTRIES, TASKS)
     row = next(line for line in text.splitlines() if "accuracy *" in line)
-    assert row.split()[-7:] == ["*", "0.9000", "0.8000", "0.8750", "-", "75%", "entropy/mse/"]
+    figures = ["0.9000", "0.8000", "0.8750", "0.9000", "-"]
+    assert row.split()[-8:] == ["*", *figures, "75%/100%/-", "entr/mse/mse/"]
     cost = next(line for line in text.splitlines() if line.startswith("digits-mlp  4.00"))
-    assert cost.split()[3:] == ["-", "-", "1.50", "2.50", "3.50", "2.50", "-", "yes/-"]
+    assert cost.split()[3:] == ["-", "-", "-", "1.50", "2.50", "3.50", "2.50", "-", "yes/NO/-"]
     assert text.splitlines()[-1].split(maxsplit=4)[-1] == "ACT0103: a | b"
 
 
