@@ -54,7 +54,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Mul"): elementwise.multiply,
     ("", "ReduceMax"): extremes.reduce_max,
     ("", "ReduceMean"): pooling.reduce_mean,
-    ("", "Softmax"): normalization.softmax,
+    ("", "Softmax"): attention.softmax,
     ("", "Sub"): elementwise.subtract,
     **{("", op): recurrent.recurrent for op in GATES},
     (DOMAIN, "Activation"): attention.activation,

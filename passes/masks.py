@@ -327,7 +327,7 @@ def _origin(value: ir.Value) -> tuple[ir.Value, tuple[ir.Node, ...]]:
 
 def _is_variable(value: ir.Value) -> bool:
     array = constant(value)
-    if array is not None and array.size != 1:
+    if array is not None and (array.size == 0 or np.any(array != array.flat[0])):
         raise _NoMask
     return array is None
 
@@ -343,7 +343,7 @@ def _evaluate(value: ir.Value, origin: ir.Value, ends: Array) -> Array:
         return ends
     array = constant(value)
     if array is not None:
-        number = array.reshape(-1)
+        number = array.reshape(-1)[:1]
         return number if number.dtype == np.bool_ else number.astype(np.float64)
     node = value.producer()
     assert node is not None

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from actc.ir.execute import ExecutionError, Session
 from actc.ir.graph import add_constant, constant, dims, has_graphs, is_op
+from actc.passes.repeated import one_row, put_row
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -35,7 +36,8 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
     depends on the input shapes alone, so it is read off by running the model at
     three batch sizes: one that stays is a constant. In the target of a Reshape or
     Expand an entry that is a multiple of the batch becomes -1 (Reshape) or 1 (Expand
-    along an existing axis). Values that are not of this kind stay as they are.
+    along an existing axis). A value that repeats one row over the batch becomes that row,
+    where broadcasting does the same. Values that are not of this kind stay as they are.
     """
     uses = _computed_uses(model.graph)
     if not uses:
@@ -53,6 +55,10 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
             assert value is not None
             fixed = add_constant(model.graph, f"{value.name}_fixed", frozen)
             node.replace_input_with(position, fixed)
+        elif not _is_target((node, position)):
+            row = one_row(series)
+            if row is not None:
+                put_row(model, node, position, row)
 
 
 def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:

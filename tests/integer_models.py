@@ -16,7 +16,7 @@ from actc.pipeline import Verify
 
 Array = np.ndarray[Any, Any]
 
-_FLOAT_ALLOWED = {"QuantizeLinear", "DequantizeLinear", "IntSoftmax"}
+_FLOAT_ALLOWED = {"QuantizeLinear", "DequantizeLinear", "IntMaskedSoftmax", "IntSoftmax"}
 
 
 def golden_of(

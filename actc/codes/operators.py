@@ -32,6 +32,14 @@ CODES: dict[str, CodeInfo] = {
         "The model holds operators on integers (QuantizeLinear, QLinearConv...), so somebody has "
         "quantized it before. actc chooses formats itself and starts from the float model.",
     ),
+    "ACT0106": CodeInfo(
+        "a mask cannot be kept apart from the scores",
+        "Softmax reads scores that a mask lowers by thousands, which leaves no integers for the "
+        "scores themselves. actc takes such a mask out where it is a constant, or computed from "
+        "one integer or boolean input of zeros and ones: added (0, or -100 and below), or put in "
+        "the scores' place by Where. This mask is of another kind, or its data holds other "
+        "numbers.",
+    ),
     "ACT0108": CodeInfo(
         "a recurrent layer of a kind that has no integer form",
         "actc computes LSTM, GRU and plain recurrent layers with sigmoid and tanh on integers, in "

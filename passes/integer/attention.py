@@ -8,14 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError
 from actc.ir.graph import constant, dims
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.passes.affine import affine_coefficients
-from actc.passes.integer import elementwise, linear
+from actc.passes.integer import elementwise, linear, normalization
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
 
 LONGEST_SEQUENCE = 4096
 """Positions that accumulators and softmax have room for where an axis is of open length."""
+
+_LARGEST_SCORE = 1000.0
+"""No score of a network is as far from 0 as this; only what hides others is."""
 
 
 def matmul(builder: Builder, node: ir.Node) -> None:
@@ -125,3 +130,19 @@ def masked_softmax(builder: Builder, node: ir.Node) -> None:
         attributes={"axis": axis, "empty": node.attributes["empty"].as_int()},
     )
     builder.set_plain(output, result)
+
+
+def softmax(builder: Builder, node: ir.Node) -> None:
+    """Softmax -> actc::IntSoftmax, unless a mask ruins the range of its scores."""
+    seen = builder.context.ranges.get(str(node.inputs[0].name)) if node.inputs[0] else None
+    if seen is not None and max(-seen.low, seen.high) > _LARGEST_SCORE:
+        raise ModelError(
+            Diagnostic(
+                "ACT0106",
+                f"softmax reads scores from {seen.low:g} to {seen.high:g}: a mask that actc "
+                "cannot keep apart",
+                help="let the mask be computed from an integer or boolean input of zeros and "
+                "ones, or from constants; or compile with --precision float32",
+            )
+        )
+    normalization.softmax(builder, node)

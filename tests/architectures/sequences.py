@@ -100,6 +100,94 @@ class TransformerLayer(nn.Module):
         return self.h(self.l(x)[:, 0])
 
 
+class VisionTransformer(nn.Module):
+    """A class token, learned positions, one projection for queries, keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p = nn.Conv2d(3, 24, 4, 4)
+        self.cls = nn.Parameter(torch.randn(1, 1, 24) * 0.2)
+        self.pos = nn.Parameter(torch.randn(1, 17, 24) * 0.2)
+        self.n1, self.n2 = nn.LayerNorm(24), nn.LayerNorm(24)
+        self.qkv, self.o = nn.Linear(24, 72), nn.Linear(24, 24)
+        self.f = nn.Sequential(nn.Linear(24, 48), nn.GELU(), nn.Linear(48, 24))
+        self.h = nn.Linear(24, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.p(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], 1) + self.pos
+        q, k, v = self.qkv(self.n1(x)).reshape(-1, 17, 3, 4, 6).permute(2, 0, 3, 1, 4).unbind(0)
+        a = F.scaled_dot_product_attention(q, k, v)
+        x = x + self.o(a.transpose(1, 2).reshape(-1, 17, 24))
+        return self.h((x + self.f(self.n2(x)))[:, 0])
+
+
+class WindowAttention(nn.Module):
+    """A learned bias per pair of positions, and a constant mask of -100, as in Swin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+        self.bias = nn.Parameter(torch.randn(2, 6, 6) * 0.5)
+        mask = torch.zeros(6, 6)
+        mask[:3, 3:] = mask[3:, :3] = -100.0
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: Tensor) -> Any:
+        q, k, v = (p(x).view(-1, 6, 2, 4).transpose(1, 2) for p in (self.q, self.k, self.v))
+        a = torch.softmax(q * 0.5 @ k.transpose(-1, -2) + self.bias + self.mask, -1)
+        return self.o((a @ v).transpose(1, 2).reshape(-1, 6, 8))
+
+
+class MultiheadAttention(nn.Module):
+    """torch's own module, with padding hidden where a token is 0, and the causal mask."""
+
+    def __init__(self, causal: bool) -> None:
+        super().__init__()
+        self.e = nn.Embedding(30, 16)
+        self.a = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.h = nn.Linear(16, 4)
+        mask = torch.triu(torch.full((12, 12), float("-inf")), 1) if causal else None
+        self.register_buffer("mask", mask)
+
+    def forward(self, i: Tensor) -> Any:
+        x = self.e(i)
+        if self.mask is not None:
+            return self.h(self.a(x, x, x, attn_mask=self.mask)[0])
+        return self.h(self.a(x, x, x, key_padding_mask=i == 0, need_weights=False)[0])
+
+
+class Encoder(nn.Module):
+    """BERT: three embeddings, padding masked by a large negative number."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.words, self.positions, self.types = (nn.Embedding(n, 16) for n in (30, 32, 2))
+        self.register_buffer("ids", torch.arange(32)[None])
+        self.n0, self.n1, self.n2 = nn.LayerNorm(16, 1e-12), nn.LayerNorm(16), nn.LayerNorm(16)
+        self.q, self.k, self.v, self.o = (nn.Linear(16, 16) for _ in range(4))
+        self.f = nn.Sequential(nn.Linear(16, 48), nn.GELU(), nn.Linear(48, 16))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        x = self.words(input_ids) + self.types(torch.zeros_like(input_ids))
+        x = self.n0(x + self.positions(self.ids[:, : input_ids.shape[1]]))
+        q, k, v = (p(x).view(*x.shape[:2], 4, 4).transpose(1, 2) for p in (self.q, self.k, self.v))
+        y = self.attend(q, k, v, attention_mask[:, None, None, :])
+        x = self.n1(x + self.o(y.transpose(1, 2).reshape(x.shape)))
+        return self.n2(x + self.f(x))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Any:
+        if self.kind == "sdpa":
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask.bool())
+        scores = q @ k.transpose(-1, -2) / math.sqrt(4)
+        if self.kind == "fill":
+            hidden = (mask == 0).expand_as(scores)
+            return torch.softmax(scores.masked_fill(hidden, float("-inf")), -1) @ v
+        lowest = {"add": torch.finfo(torch.float32).min, "old": -10000.0}[self.kind]
+        return torch.softmax(scores + (1.0 - mask.float()) * lowest, -1) @ v
+
+
 class Recurrent(nn.Module):
     def __init__(self, kind: Any) -> None:
         super().__init__()
