@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from actc.calibrate.histogram import METHODS, Histogram, choose_range
+from actc.calibrate.histogram import METHODS, Histogram, choose_range, signal_to_noise
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.ir.context import Context, context_of
@@ -19,6 +19,8 @@ from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.ranges import Range
 from actc.passes.widths import (
+    LEAST_DECIBELS,
+    LEAST_INPUT_DECIBELS,
     MOVEMENT,
     MULTIPLIER_BITS,
     check_policy,
@@ -75,14 +77,17 @@ class Quantize(Pass):
         _require_unquantized(model, context)
         groups = _Groups()
         clamped: dict[ir.Value, Range] = {}
-        for node in model.graph:
-            _join(node, context, groups, clamped)
+        clamps = {node for node in model.graph if _join(node, context, groups, clamped)}
         for members in groups.of(_float_values(model)):
-            self._format(members, context, clamped)
+            self._format(members, context, clamped, clamps)
         return ir.passes.PassResult(model, modified=True)
 
     def _format(
-        self, members: list[ir.Value], context: Context, clamped: dict[ir.Value, Range]
+        self,
+        members: list[ir.Value],
+        context: Context,
+        clamped: dict[ir.Value, Range],
+        clamps: set[ir.Node],
     ) -> None:
         if len(members) == 1 and parameters_of(members[0]) is not None:
             return
@@ -93,7 +98,13 @@ class Quantize(Pass):
         ]
         if not seen:
             return
-        width = choose_width(members, self.activations, context.facts.get("widths"))
+        width = choose_width(
+            members,
+            self.activations,
+            context.facts.get("widths"),
+            clamps=clamps,
+            noisy=self._noisy(members, seen),
+        )
         parameters = self._parameters(seen, width.bits)
         narrow = self._parameters(seen, MULTIPLIER_BITS) if width.narrow else None
         for value in members:
@@ -101,11 +112,28 @@ class Quantize(Pass):
             if narrow is not None and reads_narrow(value):
                 annotate_narrow(value, _clamped(narrow, clamped.get(value)))
 
+    def _noisy(self, members: list[ir.Value], seen: list[Histogram]) -> bool:
+        """Whether multipliers' 8 bits lose too much of a value."""
+        inputs = any(value.is_graph_input() for value in members)
+        least = LEAST_INPUT_DECIBELS if inputs else LEAST_DECIBELS
+        levels = 2**MULTIPLIER_BITS
+        ends = [choose_range(histogram, self.method, levels) for histogram in seen]
+        joint = min(end[0] for end in ends), max(end[1] for end in ends)
+        return any(signal_to_noise(histogram, joint, levels) < least for histogram in seen)
+
     def _parameters(self, seen: list[Histogram], bits: int) -> QuantizationParameters:
         method = self.method if bits <= _MOST_SEARCHED else "minmax"
         ranges = [choose_range(histogram, method, 2**bits) for histogram in seen]
         low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
         return QuantizationParameters.from_range(low, high, bits=bits)
+
+
+def shared_formats(model: ir.Model, context: Context) -> list[list[ir.Value]]:
+    """The float values of the main graph, grouped by what must share a format (rule 1)."""
+    groups = _Groups()
+    for node in model.graph:
+        _join(node, context, groups, {})
+    return groups.of(_float_values(model))
 
 
 def _require_unquantized(model: ir.Model, context: Context) -> None:
@@ -128,7 +156,8 @@ def _float_values(model: ir.Model) -> list[ir.Value]:
     return [value for value in values if value.dtype == ir.DataType.FLOAT]
 
 
-def _join(node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Value, Range]) -> None:
+def _join(node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Value, Range]) -> bool:
+    """Join the values that share a format on both sides of `node`; whether it is a clamp."""
     data = [v for v in node.inputs if v is not None and v.dtype == ir.DataType.FLOAT]
     if node.domain == "" and node.op_type in MOVEMENT:
         for value in [*data[1:], *node.outputs] if data else []:
@@ -139,6 +168,8 @@ def _join(node: ir.Node, context: Context, groups: _Groups, clamped: dict[ir.Val
         low, high = site.details["clamp"]
         clamped[data[0]] = (-np.inf if low is None else low, np.inf if high is None else high)
         groups.join(data[0], node.outputs[0])
+        return True
+    return False
 
 
 def _clamped(parameters: QuantizationParameters, ends: Range | None) -> QuantizationParameters:

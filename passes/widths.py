@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -15,6 +15,10 @@ from actc.numerics.quantization import MAX_BITS, MIN_BITS
 MIXED = "mixed"
 MULTIPLIER_BITS, TABLE_BITS, WIDE_BITS = 8, 12, 16
 """Of policy "mixed": what multipliers take, what tables are indexed by, everything else."""
+
+LEAST_DECIBELS, LEAST_INPUT_DECIBELS = 30.0, 40.0
+"""Signal-to-noise ratio that multipliers' 8 bits must leave, inside and at the network's
+inputs, whose noise no layer has seen in training; below, they take 16 bits."""
 
 _LINEAR = frozenset(
     {
@@ -63,7 +67,12 @@ _MEANING = (
 
 
 def choose_width(
-    members: Iterable[ir.Value], policy: str, chosen: Mapping[str, int] | None = None
+    members: Iterable[ir.Value],
+    policy: str,
+    chosen: Mapping[str, int] | None = None,
+    *,
+    clamps: Container[ir.Node] = (),
+    noisy: bool = False,
 ) -> Width:
     """The bits of values that share a format.
 
@@ -72,11 +81,14 @@ def choose_width(
         policy: a number of bits for every value, or "mixed": 8 bits for what only linear
             operators read, 12 for what also activations read, 16 for everything else.
         chosen: value name -> bits, above the policy.
+        clamps: activations that only saturate: they pass codes on.
+        noisy: 8 bits lose more than multipliers may be given ("mixed" only).
     """
     values = list(members)
     own = [(chosen or {}).get(str(value.name)) for value in values]
     given = [bits for bits in own if bits is not None]
-    roles = {_role(user) for value in values for user in value.consumers()} - {"movement"}
+    users = [user for value in values for user in value.consumers() if user not in clamps]
+    roles = {_role(user) for user in users} - {"movement"}
     linear = "linear" in roles
     if given:
         return Width(max(given), linear and max(given) > MULTIPLIER_BITS)
@@ -85,6 +97,8 @@ def choose_width(
     rest = roles - {"linear"}
     if any(value.is_graph_output() for value in values):
         rest.add("output")
+    if linear and noisy:
+        return Width(WIDE_BITS)
     if not rest:
         return Width(MULTIPLIER_BITS)
     return Width(TABLE_BITS if rest == {"table"} else WIDE_BITS, narrow=linear)

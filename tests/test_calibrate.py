@@ -13,7 +13,7 @@ from models import network, normal, run, transformed
 
 from actc.calibrate import collect as collect_module
 from actc.calibrate.collect import collect
-from actc.calibrate.histogram import BINS, METHODS, Histogram, choose_range
+from actc.calibrate.histogram import BINS, METHODS, Histogram, choose_range, signal_to_noise
 from actc.data import Dataset
 from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
@@ -278,3 +278,17 @@ def test_more_levels_take_a_wider_range() -> None:
 def test_an_unknown_method() -> None:
     with pytest.raises(ValueError, match="unknown calibration method"):
         choose_range(histogram_of(samples("normal")), "magic")
+
+
+def test_signal_to_noise() -> None:
+    """Of uniform values over the whole range: 20 log10(levels), about."""
+    values = np.random.default_rng(0).uniform(-1, 1, 200_000)
+    counts, _ = np.histogram(values, bins=BINS, range=(-1, 1))
+    histogram = Histogram(-1.0, 1.0, counts)
+    for levels in (16, 256):
+        step = 2 / (levels - 1)
+        rounded = np.rint(values / step) * step
+        exact = 10 * np.log10(np.mean(values**2) / np.mean((rounded - values) ** 2))
+        assert signal_to_noise(histogram, (-1.0, 1.0), levels) == pytest.approx(exact, abs=0.3)
+    assert signal_to_noise(histogram, (-0.5, 0.5), 256) < 10
+    assert signal_to_noise(Histogram(0.0, 0.0, counts), (0.0, 0.0), 256) == np.inf

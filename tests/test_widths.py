@@ -165,3 +165,27 @@ def test_wide_operators_are_used_only_for_wide_codes() -> None:
     assert [op for op in ops(compiled(model)) if op.startswith("Wide")] == []
     wide = ops(compiled(model, activations="16"))
     assert [op for op in wide if op.startswith(("Wide", "IntConv"))] == ["WideConv", "WideConv"]
+
+
+def test_multipliers_take_more_bits_where_eight_lose_too_much() -> None:
+    """One value in a thousand is a thousand times as large: 8 bits leave nothing of the rest."""
+    model = network("float[N,4] x => float[N,3] y", "y = MatMul (x, w)", {"w": normal(4, 3)})
+    plain = random_data(model, 512)["x"]
+    rare = plain.copy()
+    rare[::500] *= 1000
+    for data, expected in ((plain, "IntMatMul"), (rare, "WideMatMul")):
+        golden = golden_of(model, {"x": data}, activations="mixed")
+        assert expected in ops(golden)
+        assert "IntMatMul" in ops(golden_of(model, {"x": data}))
+
+
+def test_a_relu_passes_codes_on() -> None:
+    body = "a = MatMul (x, w)\n b = Relu (a)\n y = MatMul (b, v)"
+    model = network(
+        "float[N,8] x => float[N,3] y", body, {"w": normal(8, 6), "v": normal(6, 3, seed=1)}
+    )
+    assert ops(golden_of(model, random_data(model, 64), activations="mixed")) == [
+        "IntMatMul",
+        "Requantize",
+        "IntMatMul",
+    ]

@@ -72,6 +72,24 @@ def choose_range(histogram: Histogram, method: str, levels: int = 256) -> Range:
     raise ValueError(f"unknown calibration method '{method}'")
 
 
+def signal_to_noise(histogram: Histogram, ends: Range, levels: int) -> float:
+    """Power of the values over that of their quantization error, in decibels.
+
+    Args:
+        histogram: values seen in calibration.
+        ends: the range that is quantized; values beyond it saturate.
+        levels: number of integer levels.
+
+    Returns:
+        decibels; infinite where nothing is lost.
+    """
+    power = float((histogram.counts * histogram.centres() ** 2).sum())
+    noise = _mse(histogram, *ends, levels) if ends[0] < ends[1] else 0.0
+    if noise == 0 or power == 0:
+        return np.inf
+    return float(10 * np.log10(power / noise))
+
+
 def _search(histogram: Histogram, cost: Any) -> Range:
     """Coordinate descent over shrunken ends; each end takes 1/64 .. 64/64 of its reach."""
     full_low, full_high = min(0.0, histogram.low), max(0.0, histogram.high)
