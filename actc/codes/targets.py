@@ -46,8 +46,17 @@ CODES: dict[str, CodeInfo] = {
         "An array has another name, element type or shape than the compiled model's input. The "
         "batch is the first axis.",
     ),
+    "ACT0410": CodeInfo(
+        "integers are slower than float in onnxruntime",
+        "onnxruntime's integer kernels lose on convolutions of few channels, depthwise "
+        "convolutions and pooling, and each change between integers and float takes a pass over "
+        "the tensor. The times come from a model of onnxruntime on one core (docs/onnx-target.md), "
+        "not from this machine; `benchmarks/qdq.py` measures. `--target onnx` writes "
+        "model.qdq.onnx so that only what gains runs on integers.",
+    ),
     "ACT0450": CodeInfo(
-        "the target has no options",
-        "This target takes nothing behind its name.",
+        "the target has no such option",
+        "`onnx` takes one option behind a colon, `full`: `--target onnx:full` quantizes every "
+        "tensor of model.qdq.onnx, as accelerators without float arithmetic need it.",
     ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import onnx
@@ -10,33 +10,38 @@ import onnx_ir as ir
 from onnx import inliner
 
 from actc.ir.dialect import DOMAIN, add_bodies
-from actc.ir.formats import parameters_of
-from actc.ir.graph import add_constant, constant, is_op, remove_dead
-from actc.numerics.weights import quantize_weights
+from actc.ir.formats import annotate, annotate_narrow, narrow_parameters_of, parameters_of
+from actc.ir.graph import add_constant, constant, is_op, remove_dead, replace_node
+from actc.numerics.quantization import QuantizationParameters
+from actc.targets.onnx.barrier import keep_apart
+from actc.targets.onnx.capability import CLAMPS, byte_format, can_run_on_codes, hard_swish_codes
+from actc.targets.onnx.gemm import join_bias
+from actc.targets.onnx.placement import Placement, place
+from actc.targets.onnx.spelling import expand_silu, respell
+from actc.targets.onnx.weights import Chosen, write_weights
 
-Array = np.ndarray[Any, Any]
+IR_VERSION = 10
 
 
-def quantize_dequantize(model: ir.Model) -> onnx.ModelProto:
-    """The QDQ variant of a quantized model.
+def quantize_dequantize(
+    model: ir.Model, chosen: Chosen | None = None, everywhere: bool = False
+) -> onnx.ModelProto:
+    """The QDQ variant of a quantized model, of standard operators only.
 
     Args:
         model: the float model with formats on its values (behind pass `quantize`);
             not changed.
+        chosen: weights that pass `weights` chose, by node.
+        everywhere: quantize every tensor that has a format. Otherwise an operator runs
+            on integers only where onnxruntime is faster so; the others stay float, with
+            int8 weights.
 
-    Returns:
-        a model of standard operators: each value with a format passes a
-        QuantizeLinear and a DequantizeLinear, weights of Conv and MatMul are int8
-        behind a DequantizeLinear per channel. Functions are inlined.
+    Functions are inlined.
     """
-    result = ir.from_proto(ir.to_proto(model))
-    graph = result.graph
-    for node in list(graph):
-        if is_op(node, "Conv", "MatMul"):
-            _weights(graph, node)
-    for value in [*graph.inputs, *(v for node in list(graph) for v in node.outputs)]:
-        _pair(graph, value)
-    remove_dead(graph)
+    result, able = _prepared(model)
+    codes = able if everywhere else place(result, able).codes
+    _Writer(result.graph, codes, everywhere).write(chosen or {})
+    remove_dead(result.graph)
     add_bodies(result)
     proto = inliner.inline_local_functions(ir.to_proto(result))
     keep = [entry for entry in proto.opset_import if entry.domain != DOMAIN]
@@ -45,38 +50,145 @@ def quantize_dequantize(model: ir.Model) -> onnx.ModelProto:
     return proto
 
 
-def _pair(graph: ir.Graph, value: ir.Value) -> None:
-    parameters = parameters_of(value)
-    users = [use for use in value.uses() if use.node.op_type != "DequantizeLinear"]
-    if parameters is None or not users:
-        return
-    name = str(value.name)
-    scale = add_constant(graph, f"{name}_scale", np.array(parameters.scale, np.float32))
-    zero = add_constant(graph, f"{name}_zero_point", np.array(parameters.zero_point, parameters.dtype))
-    quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{name}_q")
-    quantize.outputs[0].name = f"{name}_q"
-    dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], scale, zero], name=f"{name}_dq")
-    dequantize.outputs[0].name = f"{name}_dq"
-    producer = value.producer()
-    if producer is None:
-        graph.insert_before(graph[0], [quantize, dequantize])
-    else:
-        graph.insert_after(producer, [quantize, dequantize])
-    for use in users:
-        use.node.replace_input_with(use.idx, dequantize.outputs[0])
+def placement_of(model: ir.Model) -> Placement:
+    """What :func:`quantize_dequantize` chooses for a model, and the modelled times."""
+    return place(*_prepared(model))
 
 
-def _weights(graph: ir.Graph, node: ir.Node) -> None:
-    weight = constant(node.inputs[1])
-    if weight is None or (node.op_type == "MatMul" and weight.ndim != 2):
-        return
-    axis = 0 if node.op_type == "Conv" else 1
-    rows = np.moveaxis(weight, axis, 0)
-    codes, _, scales = quantize_weights(rows, np.zeros(len(rows)), 1.0)
-    name = str(node.name or node.outputs[0].name)
-    held = add_constant(graph, f"{name}_w_int8", np.ascontiguousarray(np.moveaxis(codes, 0, axis)))
-    scale = add_constant(graph, f"{name}_w_scale", scales.astype(np.float32))
-    dequantize = ir.node("DequantizeLinear", [held, scale], {"axis": axis}, name=f"{name}_w_dq")
-    dequantize.outputs[0].name = f"{name}_w_dq"
-    graph.insert_before(node, dequantize)
-    node.replace_input_with(1, dequantize.outputs[0])
+def _prepared(model: ir.Model) -> tuple[ir.Model, frozenset[ir.Node]]:
+    """A copy in onnxruntime's favourite spelling, and the operators that can run on codes."""
+    result = ir.from_proto(ir.to_proto(model))
+    result.ir_version = IR_VERSION
+    join_bias(result.graph)
+    respell(result)
+    return result, frozenset(node for node in result.graph if can_run_on_codes(node))
+
+
+class _Writer:
+    """Puts the conversions around the operators that run on codes."""
+
+    def __init__(self, graph: ir.Graph, codes: Collection[ir.Node], everywhere: bool) -> None:
+        self._graph, self._everywhere = graph, everywhere
+        self._codes = set(codes)
+        self._saturated: set[ir.Value] = set()
+        self._quantized: dict[ir.Value, ir.Value] = {}
+
+    def write(self, chosen: Chosen) -> None:
+        """Rewrite the graph, with the weights that pass `weights` chose."""
+        swishes = [node for node in self._graph if is_op(node, "HardSwish") and node in self._codes]
+        for node in swishes:
+            found, source = hard_swish_codes(node), node.inputs[0]
+            assert found is not None
+            assert source is not None
+            wide = narrow_parameters_of(source) is None
+            (annotate if wide else annotate_narrow)(source, found[0])
+        for node in list(self._graph):
+            if node.op_type in CLAMPS and node in self._codes:
+                self._drop_clamp(node)
+        for node in list(self._graph):
+            if is_op(node, "Conv", "MatMul", "Gemm"):
+                write_weights(self._graph, node, node in self._codes, chosen)
+        for value in [*self._graph.inputs, *(v for n in list(self._graph) for v in n.outputs)]:
+            self._pair(value)
+        for node in swishes:
+            self._hard_swish(node)
+        expand_silu(self._graph, set(self._quantized))
+        keep_apart(self._graph)
+
+    def _drop_clamp(self, node: ir.Node) -> None:
+        """Leave a clamp to the quantizer in front, which saturates where it does."""
+        source, output = node.inputs[0], node.outputs[0]
+        assert source is not None
+        name = output.name
+        ir.convenience.replace_all_uses_with(output, source, replace_graph_outputs=True)
+        source.metadata_props.update(output.metadata_props)
+        self._graph.remove(node, safe=True)
+        output.name = None
+        source.name = name
+        self._saturated.add(source)
+
+    def _pair(self, value: ir.Value) -> None:
+        """Quantize and dequantize a value for those that read its codes."""
+        narrow, wide = byte_format(value), parameters_of(value)
+        users = [(use.node, use.idx) for use in value.uses()]
+        takers = [use for use in users if use[0] in self._codes]
+        others = [use for use in users if use[0] not in self._codes]
+        if wide is None or constant(value) is not None:
+            return
+        if value in self._saturated or self._gives_codes(value, bool(takers)):
+            self._insert(value, wide, users, value.is_graph_output())
+        elif narrow is not None and takers and (narrow == wide or not self._everywhere):
+            self._insert(value, narrow, users if self._everywhere else takers)
+        elif self._everywhere:
+            if narrow is not None and takers:
+                self._insert(value, narrow, takers, suffix="_narrow")
+            self._insert(value, wide, others)
+
+    def _gives_codes(self, value: ir.Value, taken: bool) -> bool:
+        """Whether the producer's own result is codes.
+
+        A matrix product's is only where something takes codes: else its accumulator
+        becomes float directly, without rounding to a byte.
+        """
+        producer = value.producer()
+        return producer in self._codes and (taken or not is_op(producer, "MatMul", "Gemm"))
+
+    def _insert(
+        self,
+        value: ir.Value,
+        parameters: QuantizationParameters,
+        takers: list[tuple[ir.Node, int]],
+        output: bool = False,
+        suffix: str = "",
+    ) -> None:
+        if not takers and not output:
+            return
+        name = f"{value.name}{suffix}"
+        zero_point = np.array(parameters.zero_point, parameters.dtype)
+        scale = add_constant(self._graph, f"{name}_scale", np.array(parameters.scale, np.float32))
+        zero = add_constant(self._graph, f"{name}_zero_point", zero_point)
+        quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{name}_q")
+        codes = quantize.outputs[0]
+        dequantize = ir.node("DequantizeLinear", [codes, scale, zero], name=f"{name}_dq")
+        result = dequantize.outputs[0]
+        codes.name, result.name = f"{name}_q", f"{name}_dq"
+        producer = value.producer()
+        if producer is None:
+            self._graph.insert_before(self._graph[0], [quantize, dequantize])
+        else:
+            self._graph.insert_after(producer, [quantize, dequantize])
+        for node, index in takers:
+            node.replace_input_with(index, result)
+        if output:
+            self._graph.outputs[list(self._graph.outputs).index(value)] = result
+            result.type, result.shape = value.type, value.shape
+            value.name, result.name = f"{name}_real", name
+        self._quantized[result] = codes
+
+    def _hard_swish(self, node: ir.Node) -> None:
+        """x * clip(x + 3, 0, 6) / 6 on codes: a Clip of bytes and one product."""
+        source, name = node.inputs[0], str(node.name)
+        assert source is not None
+        dequantize = source.producer()
+        assert dequantize is not None
+        scale, zero = (constant(value) for value in dequantize.inputs[1:])
+        assert scale is not None
+        assert zero is not None
+        steps = round(3 / float(scale))
+        kink = int(zero) - steps
+        arrays = (
+            ("first", np.array(kink, np.uint8)),
+            ("last", np.array(min(kink + 2 * steps, 255), np.uint8)),
+            ("scale", np.array(1 / (2 * steps), np.float32)),
+        )
+        first, last, gate_scale = (
+            add_constant(self._graph, f"{name}_{what}", array) for what, array in arrays
+        )
+        clip = ir.node("Clip", [self._quantized[source], first, last], name=f"{name}_clip")
+        gate = ir.node(
+            "DequantizeLinear", [clip.outputs[0], gate_scale, first], name=f"{name}_gate"
+        )
+        product = ir.node("Mul", [source, gate.outputs[0]], name=f"{name}_mul")
+        for part in (clip, gate, product):
+            part.outputs[0].name = part.name
+        replace_node(node, [clip, gate, product], product.outputs[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,16 @@ from actc.errors import UsageError
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
-from actc.targets.onnx.qdq import quantize_dequantize
+from actc.targets.onnx.placement import Placement
+from actc.targets.onnx.qdq import placement_of, quantize_dequantize
+from actc.targets.onnx.times import BATCH
 
 Array = np.ndarray[Any, Any]
 
 GOLDEN = "golden.onnx"
 FLOAT = "approximated.onnx"
 QDQ = "model.qdq.onnx"
+FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class OnnxTarget(Target):
     """Any ONNX runtime.
 
     Required tools: onnxruntime (or onnxruntime-gpu).
-    Options: none.
+    Options: `full` (``onnx:full``) quantizes every tensor in model.qdq.onnx; without it
+    operators run on integers only where onnxruntime is faster so.
     Build products: golden.onnx (integers, exact; written by the compiler) and
     model.qdq.onnx (QuantizeLinear/DequantizeLinear around float operators, for
     runtimes that fuse them; not bit-exact).
@@ -38,22 +43,27 @@ class OnnxTarget(Target):
 
     name: ClassVar[str] = "onnx"
 
+    full: bool = False
+
     @classmethod
     def parse(cls, option: str) -> OnnxTarget:
-        """`onnx` takes no option.
+        """`onnx` or `onnx:full`.
 
         Raises:
-            UsageError: an option is given.
+            UsageError: ACT0450, another option.
         """
-        if option:
-            message = f"target 'onnx' takes no option, not ':{option}'"
-            raise UsageError(Diagnostic("ACT0450", message, help="write --target onnx"))
-        return cls()
+        if option not in ("", FULL):
+            near = difflib.get_close_matches(option, [FULL], n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            message = f"target 'onnx' has no option '{option}'"
+            help_text = f"{hint}write --target onnx, or --target onnx:{FULL}"
+            raise UsageError(Diagnostic("ACT0450", message, help=help_text))
+        return cls(full=option == FULL)
 
     @property
     def spec(self) -> str:
-        """Always "onnx"."""
-        return self.name
+        """ "onnx" or "onnx:full"."""
+        return f"{self.name}:{FULL}" if self.full else self.name
 
     def capabilities(self) -> Capabilities:
         """Everything that the dialect can say."""
@@ -67,15 +77,24 @@ class OnnxTarget(Target):
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
-        """Nothing to object: golden is what this target delivers."""
-        return []
+        """Nothing to object: golden is what this target delivers.
+
+        Says so if the QDQ variant will be slower than float in onnxruntime (only
+        ``onnx:full`` can be).
+        """
+        quantized = _quantized(model)
+        if precision != "int8" or quantized is None or not self.full:
+            return []
+        placement = placement_of(quantized)
+        return [_slower(placement)] if placement.all_codes > placement.all_float else []
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """One file, the QDQ variant (int8 only)."""
-        if precision != "int8":
+        quantized = _quantized(model)
+        if precision != "int8" or quantized is None:
             return BuildPlan(self.spec, {})
-        quantized = context_of(model).facts["quantized"]["model"]
-        proto = quantize_dequantize(quantized)
+        weights = context_of(model).facts.get("weights", {})
+        proto = quantize_dequantize(quantized, weights, everywhere=self.full)
         return BuildPlan(self.spec, {QDQ: proto.SerializeToString(deterministic=True)})
 
     def build(self, plan: BuildPlan, directory: Path) -> None:
@@ -103,6 +122,29 @@ class OnnxTarget(Target):
                     place=Place(path.name),
                 )
             ) from error
+
+
+def _quantized(model: ir.Model) -> ir.Model | None:
+    """The float model with formats; None if no pass `quantize` ran."""
+    found = context_of(model).facts.get("quantized", {}).get("model")
+    return found if isinstance(found, ir.Model) else None
+
+
+def _slower(placement: Placement) -> Diagnostic:
+    written, real, best = (
+        f"{time / 1e3:.3g} us"
+        for time in (placement.all_codes, placement.all_float, placement.nanoseconds)
+    )
+    ratio = placement.all_codes / placement.all_float
+    count = f"{len(placement.codes)} of {placement.operators} operators"
+    return Diagnostic(
+        "ACT0410",
+        f"{QDQ} will be {ratio:.2g} times slower than float in onnxruntime",
+        severity="note",
+        place=Place(QDQ),
+        notes=(f"modelled time of a call, batch {BATCH}: {written}; in float {real}",),
+        help=f"--target onnx runs {count} on integers, modelled {best}",
+    )
 
 
 _SESSIONS: dict[int, tuple[bytes, Session]] = {}
