@@ -6,7 +6,7 @@ GENERAL = "compile with --precision float32, or replace the operator"
 _CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
 _POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
 _SCORES = "export the network without it: the scores before it give the same class"
-_ATTENTION = "products of two activations, as in attention, have no integer form yet; " + GENERAL
+_ATTENTION = "export attention as its parts, MatMul and Softmax; or use --precision float32"
 
 _BY_OPERATOR = {
     **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
@@ -14,7 +14,6 @@ _BY_OPERATOR = {
     "Attention": _ATTENTION,
     "Einsum": _ATTENTION,
     "LogSoftmax": _SCORES,
-    "MatMul": _ATTENTION,
 }
 
 
