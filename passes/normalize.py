@@ -14,6 +14,7 @@ from actc.passes.decompose import decompose
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
+from actc.passes.moves import merge_moves
 from actc.passes.padding import resolve_auto_pad
 from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
 from actc.passes.tidy import drop_no_ops
@@ -29,7 +30,8 @@ class Normalize(Pass):
     3. Shapes are inferred; arithmetic on shapes becomes constants.
     4. Operators that do nothing are removed (Identity, Dropout, full Slice...).
     5. Padding, and what moves elements in a fixed way, is written out as slices,
-       concatenations and transpositions; Gemm becomes MatMul and Add.
+       concatenations and transpositions; chains of Reshape and Transpose that permute
+       axes become one Transpose; Gemm becomes MatMul and Add.
     6. BatchNormalization is folded into the Conv or MatMul before it, or
        becomes Mul and Add per channel.
     7. Additions and factors per channel behind a Conv or MatMul (also behind a
@@ -58,6 +60,7 @@ class Normalize(Pass):
         resolve_auto_pad(model)
         decompose(model)
         infer_shapes(model)
+        merge_moves(model)
         gemm_to_matmul(model)
         fold_batch_norm(model)
         lift_over_squeeze(model)
