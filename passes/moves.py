@@ -6,6 +6,7 @@ batch with the heads; a target that keeps the batch apart could not follow them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,11 @@ def _permutation(source: ir.Value | None, chain: list[ir.Node]) -> list[int] | N
         return None
     orders = []
     for batch in (shape[0],) if shape[0] is not None else _PROBES:
-        extents = [batch, *shape[1:]]
-        if np.prod(extents) > _LARGEST:
+        extents = [extent or 0 for extent in (batch, *shape[1:])]
+        if math.prod(extents) > _LARGEST:
             return None
-        found = _follow(np.arange(np.prod(extents)).reshape(extents), chain)
-        order = None if found is None else _order(found, [int(e or 0) for e in extents])
+        found = _follow(np.arange(math.prod(extents)).reshape(extents), chain)
+        order = None if found is None or not found.size else _order(found, extents)
         if order is None:
             return None
         orders.append(order)
@@ -87,7 +88,7 @@ def _order(x: Array, extents: list[int]) -> list[int] | None:
     """The permutation of a row-major array of `extents` that gives `x`, None if there is none."""
     if x.ndim != len(extents):
         return None
-    steps = [int(np.prod(extents[axis + 1 :])) for axis in range(len(extents))]
+    steps = [math.prod(extents[axis + 1 :]) for axis in range(len(extents))]
     first = x.reshape(-1)[0]
     order: list[int] = []
     for axis, extent in enumerate(x.shape):
