@@ -14,6 +14,7 @@ PASSES = Registry(
     {
         "normalize": "actc.passes.normalize:Normalize",
         "structure": "actc.passes.structure:Structure",
+        "equalize": "actc.passes.equalize:Equalize",
         "recognize": "actc.passes.recognize:Recognize",
         "calibrate": "actc.passes.calibrate:Calibrate",
         "approximate": "actc.passes.approximate:Approximate",

@@ -119,7 +119,8 @@ def test_samples_of_varying_length() -> None:
 
 
 def test_positions_are_few_and_spread_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "VECTORS", 50)
+    monkeypatch.setattr(module, "FEWEST_VECTORS", 50)
+    monkeypatch.setattr(module, "VECTORS_PER_ENTRY", 1)
     window = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
     reading = Reading("x", 2, 1, window)
     model = network("float[N,2,6,5] x => float[N,2,6,5] y", "y = Relu (x)", {})

@@ -25,8 +25,8 @@ Array = np.ndarray[Any, Any]
 
 MEMORY = 2**29
 """Bytes of the matrices held at a time, 512 MiB; a larger one is held alone."""
-VECTORS = 2**16
-"""Vectors taken per layer, about: of each sample the same share."""
+VECTORS_PER_ENTRY, FEWEST_VECTORS = 32, 2**13
+"""Vectors taken per layer: about 32 times their length, of each sample the same share."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -113,7 +113,8 @@ class _Sums:
 
     def __init__(self, reading: Reading, samples: int) -> None:
         self._reading = reading
-        self._per_sample = max(1, VECTORS // max(1, samples))
+        wanted = max(FEWEST_VECTORS, VECTORS_PER_ENTRY * reading.size)
+        self._per_sample = max(1, wanted // max(1, samples))
         self._second = np.zeros((reading.groups, reading.size, reading.size))
         self._first = np.zeros((reading.groups, reading.size))
         self._count = 0
