@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contestants import FLOAT, INT8, OPTIONS, PEER, TIME, Result
+from contestants import FLOAT, FOUR_BIT, INT8, OPTIONS, PEER, TIME, Result
 from tasks.base import Task
 
 CONTESTANTS = (FLOAT, PEER, *OPTIONS)
@@ -29,7 +29,7 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """As JSON-ready values, without paths and empty fields."""
         values = {key: value for key, value in asdict(self.result).items() if key != "model"}
-        filled = {key: value for key, value in values.items() if value not in (None, "", {})}
+        filled = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
         names = {"task": self.task, "contestant": self.contestant, "method": self.method}
         return {**names, "chosen": self.chosen, **filled}
 
@@ -90,16 +90,18 @@ def _costs(names: list[str], chosen: Chosen, times: Mapping[str, Mapping[str, fl
 
     rows = []
     for name in names:
-        sizes = [figure(name, c, lambda result: result.megabytes) for c in CONTESTANTS]
+        sizes = [figure(name, c, lambda result: result.megabytes) for c in (FLOAT, PEER, INT8)]
+        packed = figure(name, FOUR_BIT, lambda result: result.weight_megabytes)
         timed = times.get(name, {})
         milliseconds = [_cell(timed.get(c), ".2f") for c in (FLOAT, PEER, INT8)]
         seconds = figure(name, INT8, lambda result: result.seconds)
         memory = figure(name, INT8, lambda result: result.peak_megabytes)
         ours = [chosen.get((name, contestant)) for contestant in OPTIONS]
         exact = [_yes_or_no(None if e is None else e.result.exact) for e in ours]
-        rows.append([name, *sizes, *milliseconds, seconds, memory, "/".join(exact)])
-    head = ["network", *(f"{c} MB" for c in CONTESTANTS), "float ms", "peer ms", "golden ms"]
-    return [*head, "compile s", "peak MB", "bits equal"], rows
+        rows.append([name, *sizes, packed, *milliseconds, seconds, memory, "/".join(exact)])
+    sizes = ["float MB", "peer MB", "golden MB", "4-bit weights MB"]
+    times_of = ["float ms", "peer ms", "golden ms"]
+    return ["network", *sizes, *times_of, "compile s", "peak MB", "bits equal"], rows
 
 
 def _failures(entries: list[Entry]) -> list[list[str]]:

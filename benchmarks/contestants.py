@@ -83,6 +83,8 @@ class Result:
         reason: why there is none; "" when there is.
         model: path of the model that was measured.
         megabytes: its size.
+        weight_megabytes: of its integer weights when packed, a 4-bit one in half a byte.
+        weight_bits: the formats of its integer weights.
         seconds: that quantizing or compiling took.
         peak_megabytes: most memory of the process, evaluation included.
         distance: relative RMS distance to the float model's outputs on calibration data.
@@ -94,6 +96,8 @@ class Result:
     reason: str = ""
     model: str = ""
     megabytes: float | None = None
+    weight_megabytes: float | None = None
+    weight_bits: list[str] = field(default_factory=list)
     seconds: float | None = None
     peak_megabytes: float | None = None
     distance: float | None = None
@@ -110,21 +114,23 @@ def session_run(path: Path) -> Run:
     return lambda feeds: dict(zip(names, map(np.asarray, session.run(None, feeds)), strict=True))
 
 
-def compile_model(task: Task, source: Path, data: Arrays, job: Job) -> Path:
-    """Compile with actc; golden.onnx."""
+def compile_model(source: Path, data: Arrays, job: Job) -> tuple[Path, dict[str, Any]]:
+    """Compile with actc; golden.onnx, and what the report says of its weights."""
     output = Path(job.folder) / "compiled"
     options: dict[str, Any] = {"calibration": job.method, **OPTIONS[job.contestant]}
-    actc.compile(source, target="onnx", data=data, precision="int8", output=output, **options)
-    return output / "golden.onnx"
+    artifact = actc.compile(
+        source, target="onnx", data=data, precision="int8", output=output, **options
+    )
+    return output / "golden.onnx", artifact.report.get("weights") or {}
 
 
-def make_model(task: Task, data: Arrays, job: Job) -> Path:
-    """Make the contestant's model."""
+def make_model(task: Task, data: Arrays, job: Job) -> tuple[Path, dict[str, Any]]:
+    """Make the contestant's model, and say what is known of its weights."""
     folder = Path(job.folder)
     source = task.model(folder)
     if job.contestant == PEER:
-        return quantize(source, data, folder, task.peer_operators, job.method, task.batch)
-    return source if job.contestant == FLOAT else compile_model(task, source, data, job)
+        return quantize(source, data, folder, task.peer_operators, job.method, task.batch), {}
+    return (source, {}) if job.contestant == FLOAT else compile_model(source, data, job)
 
 
 def relative_distance(run: Run, reference: Run, feeds: list[Arrays]) -> float:
@@ -167,7 +173,7 @@ def compete(job: Job) -> Result:
     task = TASKS[job.task]
     data = task.calibration(task.samples)
     start = time.perf_counter()
-    path = make_model(task, data, job)
+    path, weights = make_model(task, data, job)
     seconds = time.perf_counter() - start
     run = session_run(path)
     evaluation = task.evaluation(job.quick)
@@ -185,6 +191,8 @@ def compete(job: Job) -> Result:
         metrics=task.metrics(predictions, reference, evaluation.truth),
         model=str(path),
         megabytes=path.stat().st_size / 1e6,
+        weight_megabytes=weights["bytes"] / 1e6 if weights else None,
+        weight_bits=[str(bits) for bits in weights.get("bits", [])],
         seconds=seconds,
         peak_megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         distance=distance,

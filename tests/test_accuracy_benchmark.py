@@ -160,7 +160,7 @@ def test_table_shows_the_chosen_and_the_reasons() -> None:
     figures = ["0.9000", "0.8000", "0.8750", "0.9000", "-"]
     assert row.split()[-8:] == ["*", *figures, "75%/100%/-", "entr/mse/mse/"]
     cost = next(line for line in text.splitlines() if line.startswith("digits-mlp  4.00"))
-    assert cost.split()[3:] == ["-", "-", "-", "1.50", "2.50", "3.50", "2.50", "-", "yes/NO/-"]
+    assert cost.split()[3:] == ["-", "-", "1.50", "2.50", "3.50", "2.50", "-", "yes/NO/-"]
     assert text.splitlines()[-1].split(maxsplit=4)[-1] == "ACT0103: a | b"
 
 
