@@ -130,8 +130,11 @@ class _Writer:
         A matrix product's is only where something takes codes: else its accumulator
         becomes float directly, without rounding to a byte.
         """
-        producer = value.producer()
-        return producer in self._codes and (taken or not is_op(producer, "MatMul", "Gemm"))
+        producer, parameters = value.producer(), parameters_of(value)
+        if not is_op(producer, "MatMul", "Gemm"):
+            return producer in self._codes
+        narrow = parameters is not None and parameters.bits <= 8
+        return producer in self._codes and taken and narrow
 
     def _insert(
         self,
