@@ -13,6 +13,11 @@ import tvm
 from tvm import relax, tirx
 
 from actc.targets.tvm.host import Cpu
+from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
+from actc.targets.tvm.kernels.batch_matmul import (
+    batch_matmul_prim_func,
+    masked_softmax_prim_func,
+)
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
 from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
 from actc.targets.tvm.kernels.float_ops import float_conv_prim_func, pack_float_weight
@@ -73,6 +78,8 @@ _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     MaxPool: max_pool_prim_func,
     LayerNorm: layer_norm_prim_func,
     Softmax: softmax_prim_func,
+    BatchMatMul: batch_matmul_prim_func,
+    MaskedSoftmax: masked_softmax_prim_func,
     Embed: embed_prim_func,
     FloatConv: _float_conv,
     FloatReduce: float_reduce_prim_func,
@@ -127,7 +134,8 @@ class ModuleBuilder:
             if name in self.plan.buffers:
                 arguments.append(self._activation(name, len(shape), shape))
             else:
-                arguments.append(relax.const(arrays.get(name, self.plan.constants.get(name))))
+                array = arrays[name] if name in arrays else self.plan.constants[name]
+                arguments.append(relax.const(array, str(array.dtype)))  # else int64 shrinks
         return relax.call_tir(symbol, arguments, self._type(self.plan.buffers[call.output]))
 
     def _arrays(self, call: Call) -> Mapping[str, Array]:

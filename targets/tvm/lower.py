@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
+from actc.targets.tvm import rules_attention as attention
 from actc.targets.tvm import rules_conv as convs
 from actc.targets.tvm import rules_elementwise as pointwise
 from actc.targets.tvm import rules_float as floats
@@ -30,15 +31,22 @@ _MOVES: dict[str, Rule] = {
 
 INT8_RULES: dict[str, Rule] = {
     **_MOVES,
+    "::And": attention.junction,
+    "::Cast": attention.cast,
     "::DequantizeLinear": pointwise.dequantize_linear,
+    "::Equal": attention.equal,
     "::MaxPool": shapes.max_pool,
+    "::Not": attention.negation,
+    "::Or": attention.junction,
     "::QuantizeLinear": pointwise.quantize_linear,
     "::ReduceMax": reductions.reduce_max,
     "actc::ChannelTable": pointwise.channel_table,
     "actc::IntAdd": pointwise.int_add,
+    "actc::IntBatchMatMul": attention.int_batch_matmul,
     "actc::IntConv": convs.int_conv,
     "actc::IntEmbed": reductions.int_embed,
     "actc::IntLayerNorm": reductions.int_layer_norm,
+    "actc::IntMaskedSoftmax": attention.int_masked_softmax,
     "actc::IntMatMul": convs.int_matmul,
     "actc::IntMul": pointwise.int_mul,
     "actc::IntReduceSum": reductions.int_reduce_sum,

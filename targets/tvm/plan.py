@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.float_spec import (
     FloatConv,
     FloatLayerNorm,
@@ -28,7 +29,10 @@ from actc.targets.tvm.kernels.strided import (
 )
 
 Array = np.ndarray[Any, Any]
-IntKernel = ConvSpec | Elementwise | Concat | Reduce | MaxPool | LayerNorm | Softmax | Embed
+Normalizations = LayerNorm | Softmax | MaskedSoftmax
+IntKernel = (
+    ConvSpec | BatchMatMul | Elementwise | Concat | Reduce | MaxPool | Normalizations | Embed
+)
 FloatKernel = FloatConv | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
 Kernel = IntKernel | FloatKernel
 

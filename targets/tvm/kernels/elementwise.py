@@ -11,7 +11,9 @@ from tvm import tirx
 from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
+from actc.targets.tvm.kernels.attention_spec import Logic
 from actc.targets.tvm.kernels.float_spec import Apply, FloatTable
+from actc.targets.tvm.kernels.logic import apply_logic
 from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import Epilogue
@@ -125,6 +127,8 @@ def apply(operation: Operation, values: Sequence[Any], features: frozenset[str])
             return tir.cast("float32", moved) * values[1]
         case Apply(function):
             return apply_function(function, values, features)
+        case Logic():
+            return apply_logic(operation, values)
     raise AssertionError(operation)
 
 

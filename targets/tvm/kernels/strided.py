@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from actc.targets.tvm.kernels.attention_spec import Logic
 from actc.targets.tvm.kernels.float_spec import Apply, FloatTable
 from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.spec import Epilogue
@@ -49,7 +50,7 @@ class Dequantize:
     zero: int
 
 
-Operation = Copy | Add | Mul | Quantize | Dequantize | Apply | FloatTable
+Operation = Copy | Add | Mul | Quantize | Dequantize | Apply | FloatTable | Logic
 
 
 @dataclass(frozen=True, slots=True)
