@@ -333,15 +333,16 @@ def test_the_cell_has_room(reach: float, bits: int) -> None:
 
 def test_tables_are_within_their_bound_at_every_step() -> None:
     """A line between two entries errs by piece^2 / 8 * max |f''|; all else is rounding."""
-    half = 2 ** (gates.TABLE_BITS + gates.STEP_BITS - 1)
+    tables = gates.TABLES
+    half = 2 ** (tables.table_bits + tables.step_bits - 1)
     steps, unit = np.arange(-half, half), 2.0**-gates.STATE_BITS
     for table, reach, function, curvature, top in (
-        (gates.gate_table(), gates.GATE_REACH, lambda x: 1 / (1 + np.exp(-x)), 0.0963, 0),
-        (gates.cell_table(), gates.CELL_REACH, np.tanh, 0.7699, unit / 2),
+        (tables.gates(), gates.GATE_REACH, lambda x: 1 / (1 + np.exp(-x)), 0.0963, 0),
+        (tables.cells(), gates.CELL_REACH, np.tanh, 0.7699, unit / 2),
     ):
         # The specification's own look-up, which the bodies are tested against.
-        got = spec.recurrent._interpolate(table, steps, gates.STEP_BITS) * unit
-        piece = 2 * reach / 2**gates.TABLE_BITS
+        got = spec.recurrent._interpolate(table, steps, tables.step_bits) * unit
+        piece = 2 * reach / 2**tables.table_bits
         error = np.abs(got - function(steps * (reach / half)))
         assert error.max() <= piece**2 / 8 * curvature + unit + top
         assert np.all(np.diff(got) >= 0)

@@ -1,7 +1,7 @@
 """Numbers of a recurrent layer in fixed point: tables, multipliers, the cell's format.
 
-The sizes are measured (docs/decisions/0006-recurrent.md): tables of 1024 pieces with
-straight lines between their entries give the accuracy of tables of 65536 entries.
+The sizes are measured (benchmarks/recurrent.py): tables of 1024 pieces with straight
+lines between their entries give the accuracy of tables of 65536 entries.
 """
 
 from __future__ import annotations
@@ -18,16 +18,12 @@ from actc.numerics.requantize import EXACT_LIMIT, MAX_SHIFT
 
 Array = np.ndarray[Any, Any]
 
-TABLE_BITS = 10
-STEP_BITS = 6
 STATE_BITS = 15
 """Fraction bits of the states of LSTM and RNN, and of what a matrix reads."""
 FINE_BITS = 23
 """Fraction bits of the state of a GRU, which is its memory."""
 GATE_REACH, CELL_REACH = 16, 8
 """A sigmoid differs from 0 or 1 by 2^-23 at +-16, tanh from +-1 by 2^-22 at +-8."""
-GATE_STEP = 2.0 * GATE_REACH / 2 ** (TABLE_BITS + STEP_BITS)
-CELL_STEP = 2.0 * CELL_REACH / 2 ** (TABLE_BITS + STEP_BITS)
 CELL_WIDTH = 24
 """The cell is less than 2^24 in magnitude: float32 holds it exactly between two calls."""
 _MOST_CELL_BITS, _LEAST_CELL_BITS = 19, 15
@@ -35,22 +31,47 @@ _SMALLEST_SHIFT = STATE_BITS
 _LARGEST_MULTIPLIER = 2**31 - 1
 
 
-def gate_table() -> Array:
-    """Sigmoid over [-16, 16], rounded to fractions of 2^15: uint16 [1025]."""
-    return _table(lambda x: (1 + np.tanh(x / 2)) / 2, GATE_REACH, 2**STATE_BITS, np.uint16)
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Sigmoid and tanh: 2^table_bits pieces, 2^step_bits steps in each.
+
+    Attributes:
+        table_bits: of the number of pieces.
+        step_bits: of the steps between two entries, which a straight line serves.
+    """
+
+    table_bits: int = 10
+    step_bits: int = 6
+
+    @property
+    def gate_step(self) -> float:
+        """Step of a pre-activation that a sigmoid follows."""
+        return float(np.ldexp(2.0 * GATE_REACH, -self.table_bits - self.step_bits))
+
+    @property
+    def cell_step(self) -> float:
+        """Step of a pre-activation, or of a cell, that tanh follows."""
+        return float(np.ldexp(2.0 * CELL_REACH, -self.table_bits - self.step_bits))
+
+    def gates(self) -> Array:
+        """Sigmoid over [-16, 16], rounded to fractions of 2^15: uint16 [2^table_bits + 1]."""
+        return self._table(lambda x: (1 + np.tanh(x / 2)) / 2, GATE_REACH, 0).astype(np.uint16)
+
+    def cells(self) -> Array:
+        """Tanh over [-8, 8], rounded to fractions of 2^15: int16 [2^table_bits + 1]."""
+        return self._table(np.tanh, CELL_REACH, 1).astype(np.int16)
+
+    def cell_shift(self, bits: int) -> int:
+        """From a cell with `bits` fraction bits to steps."""
+        return bits + int(np.rint(np.log2(self.cell_step)))
+
+    def _table(self, function: Callable[[Array], Array], reach: int, below: int) -> Array:
+        x = np.linspace(-reach, reach, 2**self.table_bits + 1)
+        largest = 2**STATE_BITS - below
+        return np.asarray(np.clip(np.rint(function(x) * 2**STATE_BITS), -largest, largest))
 
 
-def cell_table() -> Array:
-    """Tanh over [-8, 8], rounded to fractions of 2^15 within int16: int16 [1025]."""
-    return _table(np.tanh, CELL_REACH, 2**STATE_BITS - 1, np.int16)
-
-
-def _table(
-    function: Callable[[Array], Array], reach: int, largest: int, dtype: type[np.integer[Any]]
-) -> Array:
-    x = np.linspace(-reach, reach, 2**TABLE_BITS + 1)
-    rounded = np.rint(function(x) * 2**STATE_BITS)
-    return np.asarray(np.clip(rounded, -largest, largest)).astype(dtype)
+TABLES = Tables()
 
 
 def cell_bits(reach: float) -> int:
@@ -69,11 +90,6 @@ def cell_bits(reach: float) -> int:
             )
         )
     return int(np.clip(room, _LEAST_CELL_BITS, _MOST_CELL_BITS))
-
-
-def cell_shift(bits: int) -> int:
-    """From a cell with `bits` fraction bits to the steps of `cell_table`."""
-    return bits + int(np.rint(np.log2(CELL_STEP)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -86,8 +86,8 @@ def _direction(scan: _Scan, direction: Direction, index: int) -> list[ir.Value]:
     r, h_bias_codes, r_scale = quantize_weights(direction.r, h_bias, 2.0**-gates.STATE_BITS)
     h_bound = np.abs(r.astype(np.int64)).sum(axis=1) * 2**gates.STATE_BITS
     h_bound += np.abs(h_bias_codes.astype(np.int64))
-    steps = np.full(GATES[layer.kind] * layer.hidden, gates.CELL_STEP)
-    steps[: _SIGMOIDS[layer.kind] * layer.hidden] = gates.GATE_STEP
+    steps = np.full(GATES[layer.kind] * layer.hidden, gates.TABLES.cell_step)
+    steps[: _SIGMOIDS[layer.kind] * layer.hidden] = gates.TABLES.gate_step
     h_factor = r_scale * 2.0**-gates.STATE_BITS / steps
     scaled = gates.scaling(x_scale / steps, h_factor, x_bound, h_bound)
     inputs = [acc, *_initial(scan, index, name), builder.constant(f"{name}.r", _transposed(r))]
@@ -176,12 +176,12 @@ def _constants(scan: _Scan, scaled: gates.Scaling, name: str) -> list[ir.Value]:
         "shift": np.array(scaled.shift, np.int32),
     }
     if scan.layer.kind != "RNN":
-        arrays["gates"] = gates.gate_table()
-    arrays["cells"] = gates.cell_table()
-    arrays["step_bits"] = np.array(gates.STEP_BITS, np.int32)
+        arrays["gates"] = gates.TABLES.gates()
+    arrays["cells"] = gates.TABLES.cells()
+    arrays["step_bits"] = np.array(gates.TABLES.step_bits, np.int32)
     if scan.layer.kind == "LSTM":
         arrays["cell_bits"] = np.array(scan.bits[1], np.int32)
-        arrays["cell_shift"] = np.array(gates.cell_shift(scan.bits[1]), np.int32)
+        arrays["cell_shift"] = np.array(gates.TABLES.cell_shift(scan.bits[1]), np.int32)
     return [scan.builder.constant(f"{name}.{key}", array) for key, array in arrays.items()]
 
 
