@@ -6,7 +6,7 @@ import difflib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -34,7 +34,7 @@ from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
 from actc.passes.weights import ROUNDINGS, QuantizeWeights
-from actc.passes.widths import check_policy
+from actc.passes.widths import AUTO, check_policy
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
 from actc.targets.base import Target
@@ -87,7 +87,7 @@ def compile(
     dump_ir: str | Path | None = None,
     dry_run: bool = False,
     calibration: str = "minmax",
-    activations: str = "8",
+    activations: str = AUTO,
     weights: str = "8",
     rounding: str = "auto",
     progress: Progress | None = None,
@@ -108,7 +108,8 @@ def compile(
         dump_ir: directory for the model after each pass, as text.
         dry_run: plan only; nothing is written.
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
-        activations: bits of the integers that stand for tensors: a number, 2..16, or
+        activations: bits of the integers that stand for tensors: a number, 2..16, "auto"
+            (what is best for the target), or
             "mixed": 8 bits into multipliers, 12 into tables, 16 elsewhere.
         weights: bits of the integers that stand for weights, "8" ... "2", or "ternary";
             the first and last layers keep 8.
@@ -131,6 +132,8 @@ def compile(
     )
     say = progress or (lambda name: None)
     machine = _checked_target(options, dry_run)
+    if activations == AUTO:
+        options = replace(options, activations=machine.capabilities().activations)
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data)
@@ -194,7 +197,8 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("precision", options.precision, capabilities.precisions)
     _one_of("approx", options.approx, FORMS)
     _one_of("calibration", options.calibration, METHODS)
-    check_policy(options.activations)
+    if options.activations != AUTO:
+        check_policy(options.activations)
     _one_of("weights", options.weights, SPELLINGS)
     _one_of("rounding", options.rounding, ROUNDINGS)
     _require_integers(options)
@@ -212,9 +216,14 @@ def _checked_target(options: Options, dry_run: bool) -> Target:
 
 
 def _require_integers(options: Options) -> None:
-    """Options of integer weights say nothing in float32."""
-    if options.precision != "int8" and (options.weights, options.rounding) != ("8", "auto"):
-        given = "weights" if options.weights != "8" else "rounding"
+    """Options of integers say nothing in float32."""
+    chosen = {
+        "activations": options.activations != AUTO,
+        "weights": options.weights != "8",
+        "rounding": options.rounding != "auto",
+    }
+    if options.precision != "int8" and any(chosen.values()):
+        given = next(name for name, differs in chosen.items() if differs)
         message = f"--{given} has no meaning with --precision {options.precision}"
         help_text = f"leave --{given} out, or compile with --precision int8"
         raise UsageError(Diagnostic("ACT0229", message, help=help_text))

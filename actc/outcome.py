@@ -177,8 +177,14 @@ def _activation(site: Site) -> dict[str, Any]:
 
 
 _STRUCTURES = {
-    "IntSoftmax": ("Softmax", "exponentials from a table of 256, one exact division"),
+    "IntSoftmax": ("Softmax", "exponentials from a table, one exact division"),
+    "IntMaskedSoftmax": ("Softmax with a mask", "exponentials from a table, one exact division"),
     "IntLayerNorm": ("LayerNorm", "integer sums, one square root and one division"),
+    "IntHypot": ("magnitude", "an exact sum of squares, one square root"),
+    "IntLstm": ("LSTM", "integer gates from tables, a fixed-point cell"),
+    "IntGru": ("GRU", "integer gates from tables"),
+    "IntGruResetBefore": ("GRU", "integer gates from tables"),
+    "IntRnn": ("RNN", "an integer state from a table"),
 }
 
 

@@ -12,7 +12,7 @@ from actc.errors import UsageError
 from actc.ir.dialect import DOMAIN
 from actc.numerics.quantization import MAX_BITS, MIN_BITS
 
-MIXED = "mixed"
+MIXED, AUTO = "mixed", "auto"
 MULTIPLIER_BITS, TABLE_BITS, WIDE_BITS = 8, 12, 16
 """Of policy "mixed": what multipliers take, what tables are indexed by, everything else."""
 
@@ -56,7 +56,8 @@ def check_policy(policy: str) -> None:
         Diagnostic(
             "ACT0224",
             f"--activations cannot be '{policy}'",
-            help=f"give a number of bits, {MIN_BITS} to {MAX_BITS}, or '{MIXED}': {_MEANING}",
+            help=f"give a number of bits, {MIN_BITS} to {MAX_BITS}, '{MIXED}': {_MEANING}, "
+            f"or '{AUTO}'",
         )
     )
 

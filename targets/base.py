@@ -49,6 +49,7 @@ class Capabilities:
         tools: what must be installed to build and run.
         summary: one line for `actc targets`.
         products: file name -> what it is.
+        activations: bits of tensors that `--activations auto` stands for.
     """
 
     precisions: tuple[str, ...]
@@ -57,6 +58,7 @@ class Capabilities:
     tools: tuple[Tool, ...]
     summary: str
     products: Mapping[str, str] = field(default_factory=dict)
+    activations: str = "8"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_compile_signature() -> None:
         "dump_ir": None,
         "dry_run": False,
         "calibration": "minmax",
-        "activations": "8",
+        "activations": "auto",
         "weights": "8",
         "rounding": "auto",
         "progress": None,

@@ -209,7 +209,7 @@ FAMILY: dict[str, tuple[Callable[[Document], object], str]] = {
     "channels swapped": (lambda c: c["table"].reverse(), "digest"),
     "channel left out": (lambda c: c["table"].pop(), "not every channel has a table"),
     "table left out": (lambda c: c["tables"].pop(), "a table that is not there"),
-    "table cut": (lambda c: c["tables"].__setitem__(0, c["tables"][0][2:]), "256 entries"),
+    "table cut": (lambda c: c["tables"].__setitem__(0, c["tables"][0][2:]), "entries each"),
     "table of the wrong type": (lambda c: c["tables"].__setitem__(0, 3), "malformed"),
     "fewer channels": (lambda c: c.update(channels=2), "as many tables as channels"),
     "many channels": (lambda c: c.update(channels=10**9), "channels are not"),

@@ -49,10 +49,11 @@ def run(
     activations: Annotated[
         str,
         typer.Option(
-            metavar="BITS|mixed",
-            help="bits of tensors, 2..16; mixed: 8 into multipliers, 12 into tables, 16 elsewhere",
+            metavar="auto|BITS|mixed",
+            help="bits of tensors, 2..16; mixed: 8 into multipliers, 12 into tables, 16 elsewhere;"
+            " auto: best for the target",
         ),
-    ] = "8",
+    ] = "auto",
     weights: Annotated[
         str,
         typer.Option(metavar="8..2|ternary", help="bits of weights; first and last layers: 8"),
