@@ -75,7 +75,7 @@ def _shared_length(node: ir.Node) -> int:
 def activation(builder: Builder, node: ir.Node) -> None:
     """A site that only multiplies by a positive number changes no integer, but its scale."""
     site = builder.context.sites[node.metadata_props["actc.site"]]
-    factor = _positive_factor(site.function.body) if site.affine else None
+    factor = positive_factor(site.function.body) if site.affine else None
     source, output = node.inputs[0], node.outputs[0]
     if factor is None or source is None or site.form != "table":
         elementwise.activation(builder, node)
@@ -90,7 +90,8 @@ def activation(builder: Builder, node: ir.Node) -> None:
     builder.set_codes(output, Codes(x.value, parameters))
 
 
-def _positive_factor(body: ir.Function) -> float | None:
+def positive_factor(body: ir.Function) -> float | None:
+    """The number that an affine site multiplies by, None unless it is positive and all there is."""
     found = affine_coefficients(body)
     if found is None:
         return None
