@@ -12,7 +12,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.ir.execute import Session
-from actc.ir.graph import constant
+from actc.ir.graph import constant, dims
 
 Array = np.ndarray[Any, Any]
 
@@ -24,8 +24,8 @@ _ACTIVATIONS = {
     "RNN": ["tanh"],
 }
 _DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
-_SAMPLES, _BATCH = 32, 8
-"""Of the calibration data, for the reach of the cells."""
+_SAMPLES, _BATCH = 64, 32
+"""Of the calibration data, for the reach of the cells; at least four fixed batches."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,9 +103,9 @@ def layer_of(node: ir.Node) -> Layer:
 def _problems(node: ir.Node) -> list[str]:
     """What actc's integer layers do not compute."""
     found = []
-    if len(node.inputs) > 4 and node.inputs[4] is not None:
+    if not _whole_sequences(node):
         found.append("it takes the length of each sequence (sequence_lens)")
-    if len(node.inputs) > 7 and node.inputs[7] is not None:
+    if _read(node, 7) is not None:
         found.append("it has peepholes")
     if "clip" in node.attributes:
         found.append("it clips its gates")
@@ -120,6 +120,15 @@ def _problems(node: ir.Node) -> list[str]:
     if unusual:
         found.append(f"its activations are not {', '.join(expected)} ({', '.join(unusual)})")
     return found
+
+
+def _whole_sequences(node: ir.Node) -> bool:
+    """Whether every sequence is as long as the input."""
+    given, shape = _read(node, 4), dims(node.inputs[0])
+    lengths = constant(given)
+    if given is None:
+        return True
+    return lengths is not None and shape is not None and bool(np.all(lengths == shape[0]))
 
 
 def _integer(node: ir.Node, name: str) -> int:
@@ -151,7 +160,8 @@ def _reaches(model: ir.Model, context: Context) -> dict[str, float]:
     wanted = sorted({str(v.name) for v in read if v is not None and not v.is_graph_input()})
     session = Session(ir.to_proto(model), wanted) if wanted else None
     reaches = dict.fromkeys(layers, 0.0)
-    for feeds, _ in context.dataset.take(_SAMPLES).batches(_BATCH):
+    dataset = context.dataset
+    for feeds, _ in dataset.take(max(_SAMPLES, 4 * (dataset.batch or 0))).batches(_BATCH):
         found = {**feeds, **(session.run(feeds) if session is not None else {})}
         for node in nodes:
             x, h, c = (_array(_read(node, position), found) for position in (0, 5, 6))

@@ -282,7 +282,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusals(name: str) -> None:
     inputs, given, reason = REFUSED[name]
-    extra = {"lens": np.full(4, STEPS, np.int32), "p": normal(1, 3 * HIDDEN)}
+    extra = {"lens": np.array([STEPS, 3, STEPS, 1], np.int32), "p": normal(1, 3 * HIDDEN)}
     model = layer("LSTM", 1, inputs, extra, **given)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     for value, axis in zip(model.graph.output, (2, 1), strict=True):
@@ -294,6 +294,13 @@ def test_refusals(name: str) -> None:
     assert (found.code, found.place.node, found.place.op) == ("ACT0108", "/cell", "LSTM")
     assert reason in found.message
     assert found.help
+
+
+def test_lengths_that_are_the_whole_sequence() -> None:
+    model = layer("GRU", 1, "w, r, b, lens", {"lens": np.full(32, STEPS, np.int32)})
+    for value, axis in zip((*model.graph.input, *model.graph.output), (0, 2, 1), strict=True):
+        value.type.tensor_type.shape.dim[axis].dim_value = 32
+    compiled(model, data(), noise=NOISE)
 
 
 def test_weights_that_are_computed_are_refused() -> None:
