@@ -23,23 +23,36 @@ _GENERAL = frozenset({"Concat", "GlobalAveragePool", "AveragePool", "LeakyRelu",
 _LAST = 255
 
 
-def byte_format(value: ir.Value | None) -> QuantizationParameters | None:
-    """The format in which integer kernels take a value: of at most 8 bits; None if none."""
-    if value is None:
-        return None
-    parameters = narrow_parameters_of(value) or parameters_of(value)
-    return parameters if parameters is not None and parameters.bits <= 8 else None
+def byte_format(value: ir.Value | None, exact: bool = False) -> QuantizationParameters | None:
+    """The format in which integer kernels take a value: of at most 8 bits; None if none.
+
+    Args:
+        exact: only a format that the value has; else one of more bits is replaced by one
+            of 8 bits for the same range, since the integer kernels take bytes only.
+    """
+    own = None if value is None else parameters_of(value)
+    if value is None or own is None or own.bits <= 8:
+        return own
+    narrow = narrow_parameters_of(value)
+    if narrow is not None or exact:
+        return narrow
+    ends = [own.scale * (code - own.zero_point) for code in (own.low, own.high)]
+    return QuantizationParameters.from_range(min(ends), max(ends))
 
 
-def can_run_on_codes(node: ir.Node) -> bool:
-    """Whether onnxruntime has an integer kernel for this use of an operator."""
+def can_run_on_codes(node: ir.Node, exact: bool = False) -> bool:
+    """Whether onnxruntime has an integer kernel for this use of an operator.
+
+    Args:
+        exact: with the formats that the values have, see :func:`byte_format`.
+    """
     if node.domain != "":
         return False
-    inputs = [byte_format(v) for v in node.inputs if v is not None and constant(v) is None]
-    outputs = [parameters_of(value) for value in node.outputs]
-    if is_op(node, "MatMul", "Gemm"):  # gives float, if nothing takes its codes
-        outputs = []
-    formats = [*inputs, *outputs]
+    variable = [v for v in node.inputs if v is not None and constant(v) is None]
+    formats = [byte_format(value, exact) for value in variable]
+    if not is_op(node, "MatMul", "Gemm"):  # these give float, if nothing takes their codes
+        own = [parameters_of(value) for value in node.outputs]
+        formats += own if exact else [byte_format(value) for value in node.outputs]
     if any(p is None or p.bits > 8 for p in formats):
         return False
     if is_op(node, "Conv"):
@@ -60,7 +73,7 @@ def can_run_on_codes(node: ir.Node) -> bool:
 
 def _saturates(node: ir.Node) -> bool:
     """Whether the quantizer behind a clamp saturates where the clamp does, or earlier."""
-    source, parameters = node.inputs[0], parameters_of(node.outputs[0])
+    source, parameters = node.inputs[0], byte_format(node.outputs[0])
     if parameters is None or only_user(source) is not node:
         return False
     low, high = (0.0, np.inf) if is_op(node, "Relu") else _ends(node)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from onnx import inliner
 
 from actc.ir.dialect import DOMAIN, add_bodies
-from actc.ir.formats import annotate, annotate_narrow, narrow_parameters_of, parameters_of
+from actc.ir.formats import annotate, annotate_narrow, parameters_of
 from actc.ir.graph import add_constant, constant, is_op, remove_dead, replace_node
 from actc.numerics.quantization import QuantizationParameters
 from actc.targets.onnx.barrier import keep_apart
@@ -38,7 +38,7 @@ def quantize_dequantize(
 
     Functions are inlined.
     """
-    result, able = _prepared(model)
+    result, able = _prepared(model, everywhere)
     codes = able if everywhere else place(result, able).codes
     _Writer(result.graph, codes, everywhere).write(chosen or {})
     remove_dead(result.graph)
@@ -52,16 +52,16 @@ def quantize_dequantize(
 
 def placement_of(model: ir.Model) -> Placement:
     """What :func:`quantize_dequantize` chooses for a model, and the modelled times."""
-    return place(*_prepared(model))
+    return place(*_prepared(model, False))
 
 
-def _prepared(model: ir.Model) -> tuple[ir.Model, frozenset[ir.Node]]:
+def _prepared(model: ir.Model, exact: bool) -> tuple[ir.Model, frozenset[ir.Node]]:
     """A copy in onnxruntime's favourite spelling, and the operators that can run on codes."""
     result = ir.from_proto(ir.to_proto(model))
     result.ir_version = IR_VERSION
     join_bias(result.graph)
     respell(result)
-    return result, frozenset(node for node in result.graph if can_run_on_codes(node))
+    return result, frozenset(node for node in result.graph if can_run_on_codes(node, exact))
 
 
 class _Writer:
@@ -80,8 +80,9 @@ class _Writer:
             found, source = hard_swish_codes(node), node.inputs[0]
             assert found is not None
             assert source is not None
-            wide = narrow_parameters_of(source) is None
-            (annotate if wide else annotate_narrow)(source, found[0])
+            own = parameters_of(source)
+            wide = own is not None and own.bits > 8
+            (annotate_narrow if wide else annotate)(source, found[0])
         for node in list(self._graph):
             if node.op_type in CLAMPS and node in self._codes:
                 self._drop_clamp(node)
@@ -109,32 +110,35 @@ class _Writer:
 
     def _pair(self, value: ir.Value) -> None:
         """Quantize and dequantize a value for those that read its codes."""
-        narrow, wide = byte_format(value), parameters_of(value)
+        own, byte = parameters_of(value), byte_format(value, exact=self._everywhere)
         users = [(use.node, use.idx) for use in value.uses()]
         takers = [use for use in users if use[0] in self._codes]
         others = [use for use in users if use[0] not in self._codes]
-        if wide is None or constant(value) is not None:
+        if own is None or constant(value) is not None:
             return
-        if value in self._saturated or self._gives_codes(value, bool(takers)):
-            self._insert(value, wide, users, value.is_graph_output())
-        elif narrow is not None and takers and (narrow == wide or not self._everywhere):
-            self._insert(value, narrow, users if self._everywhere else takers)
-        elif self._everywhere:
-            if narrow is not None and takers:
-                self._insert(value, narrow, takers, suffix="_narrow")
-            self._insert(value, wide, others)
+        if byte is not None and self._gives_codes(value, byte == own, bool(takers)):
+            self._insert(value, byte, users, value.is_graph_output())
+        elif not self._everywhere:
+            if byte is not None:
+                self._insert(value, byte, takers)
+        elif byte is None or byte == own:
+            self._insert(value, own, users)
+        else:
+            self._insert(value, byte, takers, suffix="_narrow")
+            self._insert(value, own, others)
 
-    def _gives_codes(self, value: ir.Value, taken: bool) -> bool:
-        """Whether the producer's own result is codes.
+    def _gives_codes(self, value: ir.Value, narrow: bool, taken: bool) -> bool:
+        """Whether the producer's own result is codes of bytes.
 
         A matrix product's is only where something takes codes: else its accumulator
         becomes float directly, without rounding to a byte.
         """
-        producer, parameters = value.producer(), parameters_of(value)
+        producer = value.producer()
+        if value in self._saturated:
+            return True
         if not is_op(producer, "MatMul", "Gemm"):
             return producer in self._codes
-        narrow = parameters is not None and parameters.bits <= 8
-        return producer in self._codes and taken and narrow
+        return producer in self._codes and taken and (narrow or not self._everywhere)
 
     def _insert(
         self,

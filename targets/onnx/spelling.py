@@ -18,7 +18,7 @@ from scipy import special
 
 from actc.ir.dialect import DOMAIN
 from actc.ir.elementwise import evaluate
-from actc.ir.graph import add_constant, is_op, replace_node
+from actc.ir.graph import add_constant, constant, is_op, replace_node
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +65,9 @@ def respell(model: ir.Model) -> None:
 
 def spelling_of(body: ir.Function) -> Spelling | None:
     """The operator that computes the same as `body` on [-1000, 1000], None if none does."""
+    held = (constant(value) for node in body for value in node.inputs)
+    if any(array is not None and array.size > 1 for array in held):
+        return None  # a function per channel
 
     def function(x: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -74,7 +74,7 @@ class OnnxTarget(Target):
             tools=(Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'"),),
             summary="integer-exact ONNX for any runtime, and a QDQ variant",
             products={QDQ: "QDQ variant for runtimes that fuse it (not bit-exact)"},
-            activations="mixed",
+            activations="8" if self.full else "mixed",
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:

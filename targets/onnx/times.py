@@ -2,8 +2,8 @@
 
 A model of onnxruntime 1.31 on one core of a server processor with AVX-512 and VNNI
 (2026), good to a factor of about 1.5, which is enough to choose: the two ways of a
-convolution differ by factors of 0.1 to 4. `benchmarks/qdq.py --fit` measures the same
-operators again and prints measured over modelled times.
+convolution differ by factors of 0.1 to 4. `benchmarks/qdq_times.py` measures the same
+operators and prints measured over modelled times.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _conv(node: ir.Node) -> Times:
     if groups > 1:
         if inputs == 1 and groups == outputs:
             real = 3.0 + 0.03 * outputs * taps
-            codes = taps * (1.6 + 0.045 * outputs)
+            codes = taps * (1.0 + 0.032 * outputs)
         else:  # group by group
             real = 0.019 * outputs * inputs * taps
             codes = 0.031 * outputs * inputs * taps
@@ -136,8 +136,8 @@ def _conv(node: ir.Node) -> Times:
         real = 2.0 + 0.018 * (-(-outputs // 16) * 16) * inputs * taps
         # The window of each pixel is copied tap by tap, which has a price of its own for
         # few channels.
-        copied = 0.0 if taps == 1 else (20.0 + 1.4 * taps if inputs < 8 else 6.0 + 1.0 * taps)
-        codes = 4.0 + copied + 0.0048 * outputs * inputs * taps + 0.12 * outputs
+        copied = 0.0 if taps == 1 else (10.0 + 0.85 * taps if inputs < 8 else 0.5 * taps)
+        codes = 3.0 + copied + 0.0045 * outputs * inputs * taps + 0.06 * outputs
     return Times(OPERATOR + pixels * real, 2 * OPERATOR + pixels * codes)
 
 
@@ -150,8 +150,8 @@ def _product(node: ir.Node) -> Times:
     # Weights are read once, whatever the number of rows; codes are a quarter of the bytes.
     read = depth * wide * (0.04 if rows < 4 else 0.0)
     real = count * depth * 0.018 + read
-    codes = count * depth * 0.005 + count * 0.1 + read / 3
-    return Times(OPERATOR + real, 2 * OPERATOR + codes)
+    codes = count * depth * 0.005 + count * 0.1 + read / 2
+    return Times(OPERATOR + real, 3 * OPERATOR + codes)
 
 
 def _pool(node: ir.Node, channels_last: bool) -> Times:

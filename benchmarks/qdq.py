@@ -1,0 +1,247 @@
+"""Time QDQ models in onnxruntime on one thread: float, onnxruntime's int8 and actc's.
+
+    python benchmarks/qdq.py [--models mnist-cnn-silu ppocr-cls] [--repeat 60] [--json FILE]
+
+For each network of benchmarks/tasks: the float model, onnxruntime's static int8 (MinMax), and
+model.qdq.onnx of `actc compile --target onnx` and `--target onnx:full`, with the same
+calibration samples. All contestants take turns in one process. The least time over the turns
+is the one to compare: on a machine with other work the median is theirs as much as ours.
+The table goes to stdout, progress to stderr. What fails is in the table with its reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from ort_int8 import quantize
+from tasks.base import Arrays, Evaluation, NotFetched, Run, Task
+from tasks.every import TASKS
+
+import actc
+from actc.errors import ActcError
+
+Array = npt.NDArray[Any]
+
+FLOAT, PEER = "ort float", "ort int8"
+TARGETS = {"actc": "onnx", "actc full": "onnx:full"}
+CONTESTANTS = (FLOAT, PEER, *TARGETS)
+QDQ = "model.qdq.onnx"
+BATCHES = (1, 64)
+LEAST_SECONDS = 0.004
+"""A turn repeats short calls until it lasts so long, well above the timer's noise."""
+MOST_SECONDS = 60.0
+"""Turns of one row end after this."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network at one batch: least and median milliseconds of a call, by contestant."""
+
+    model: str
+    batch: int
+    turns: int
+    least: dict[str, float]
+    medians: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What each contestant computes.
+
+    Attributes:
+        metric: its name.
+        values: of each contestant on the same evaluation samples.
+        distance: largest difference to the float model's outputs over their largest size.
+        reasons: why a contestant is missing.
+    """
+
+    metric: str
+    values: dict[str, float] = field(default_factory=dict)
+    distance: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def log(text: str) -> None:
+    """Print progress to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def session_run(model: bytes | str) -> Run:
+    """A model in onnxruntime on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def make_runs(task: Task, folder: Path) -> tuple[dict[str, Run], dict[str, str]]:
+    """All contestants that can be made, and why the others cannot."""
+    source, data = task.model(folder), task.calibration(task.samples)
+    runs, reasons = {FLOAT: session_run(str(source))}, {}
+    try:
+        peer = quantize(source, data, folder, task.peer_operators, "minmax", task.batch)
+        runs[PEER] = session_run(str(peer))
+    except Exception as error:  # the peer's own failures of any kind are results
+        reasons[PEER] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+    for name, target in TARGETS.items():
+        log(f"{task.name}: compiling for {target}")
+        try:
+            plan = actc.compile(source, target, data=data, dry_run=True).plan
+        except ActcError as error:
+            reasons[name] = str(error).splitlines()[0][:160]
+            continue
+        assert plan is not None
+        runs[name] = session_run(plan.files[QDQ])
+    return runs, reasons
+
+
+def quality(
+    task: Task, runs: dict[str, Run], reasons: dict[str, str], evaluation: Evaluation
+) -> Quality:
+    """The task's metric of every contestant, and the largest difference to float."""
+    reference = task.predict(runs[FLOAT], evaluation.feeds)
+    values, distance = {}, {}
+    for name, run in runs.items():
+        found = task.predict(run, evaluation.feeds)
+        values[name] = task.metrics(found, reference, evaluation.truth)[task.decisive]
+        distance[name] = float(np.abs(found - reference).max() / np.abs(reference).max())
+    return Quality(task.decisive, values, distance, reasons)
+
+
+def time_in_turns(
+    runs: dict[str, Run], feeds: Arrays, repeat: int
+) -> tuple[int, dict[str, float], dict[str, float]]:
+    """Turns, and the least and median milliseconds of a call, by contestant."""
+    calls = {name: calls_per_turn(run, feeds) for name, run in runs.items()}
+    turns: dict[str, list[float]] = {name: [] for name in runs}
+    begin, count = time.perf_counter(), 0
+    while count < repeat and (count < 3 or time.perf_counter() - begin < MOST_SECONDS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            for _ in range(calls[name]):
+                run(feeds)
+            turns[name].append(1e3 * (time.perf_counter() - start) / calls[name])
+        count += 1
+    least = {name: min(times) for name, times in turns.items()}
+    return count, least, {name: median(times) for name, times in turns.items()}
+
+
+def calls_per_turn(run: Run, feeds: Arrays) -> int:
+    """Warm up and find how many calls last LEAST_SECONDS."""
+    for _ in range(3):
+        run(feeds)
+    start = time.perf_counter()
+    run(feeds)
+    return max(1, round(LEAST_SECONDS / (time.perf_counter() - start)))
+
+
+def sized(data: Arrays, batch: int) -> Arrays:
+    """The first `batch` samples, repeated if there are fewer."""
+    count = len(next(iter(data.values())))
+    rows = np.arange(batch) % count
+    return {name: array[rows] for name, array in data.items()}
+
+
+def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
+    """Make, judge and time one network."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs, reasons = make_runs(task, Path(folder))
+    evaluation = task.evaluation(True)
+    judged = quality(task, runs, reasons, evaluation)
+    rows = []
+    data = evaluation.feeds[0]
+    own = len(next(iter(data.values())))
+    fixed = task.batch == 1  # its first axis is no batch
+    for batch in (own,) if fixed else BATCHES:
+        log(f"{task.name}: timing batch {batch}")
+        feeds = data if fixed else sized(data, batch)
+        rows.append(Row(task.name, batch, *time_in_turns(runs, feeds, repeat)))
+    return rows, judged
+
+
+def cell(value: float | None, form: str) -> str:
+    """A number, or a dash."""
+    return "-" if value is None else format(value, form)
+
+
+def over(row: Row, name: str, other: str) -> float | None:
+    """Least time of one contestant over that of another."""
+    a, b = row.least.get(name), row.least.get(other)
+    return None if a is None or b is None else a / b
+
+
+def render(rows: list[Row], judged: dict[str, Quality]) -> str:
+    """Times, then what is computed, then what failed."""
+    times = [["ms: least (median)", "batch", *CONTESTANTS, "actc/int8", "actc/float", "full/int8"]]
+    for row in rows:
+        shown = [
+            f"{row.least[name]:.3f} ({row.medians[name]:.3f})" if name in row.least else "-"
+            for name in CONTESTANTS
+        ]
+        pairs = (("actc", PEER), ("actc", FLOAT), ("actc full", PEER))
+        ratios = [cell(over(row, a, b), ".2f") for a, b in pairs]
+        times.append([row.model, str(row.batch), *shown, *ratios])
+    values = [["", "metric", *CONTESTANTS], *(
+        [name, q.metric, *(cell(q.values.get(c), ".4f") for c in CONTESTANTS)]
+        for name, q in judged.items()
+    )]  # fmt: skip
+    worst = [["largest difference", "", *CONTESTANTS], *(
+        [name, "", *(cell(q.distance.get(c), ".4f") for c in CONTESTANTS)]
+        for name, q in judged.items()
+    )]  # fmt: skip
+    failed = [f"{m}: {c}: {r}" for m, q in judged.items() for c, r in q.reasons.items()]
+    return "\n\n".join([align(times), align(values), align(worst), *failed])
+
+
+def align(cells: list[list[str]]) -> str:
+    """Pad columns; the first to the left, the others to the right."""
+    widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in cells
+    )
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description="time QDQ models in onnxruntime, one thread")
+    parser.add_argument("--models", nargs="+", choices=list(TASKS), default=list(TASKS),
+                        metavar="MODEL", help=f"which: {', '.join(TASKS)}")  # fmt: skip
+    parser.add_argument("--repeat", type=int, default=60, help="turns of every contestant")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    judged: dict[str, Quality] = {}
+    for name in options.models:
+        try:
+            found, judged[name] = measure(TASKS[name], options.repeat)
+        except NotFetched as error:
+            log(f"{name}: skipped: {error}")
+            continue
+        rows += found
+    print(render(rows, judged))
+    if options.json is not None:
+        figures = {
+            "times": [asdict(row) for row in rows],
+            "quality": {name: asdict(found) for name, found in judged.items()},
+        }
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
