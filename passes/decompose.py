@@ -14,8 +14,10 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints, constant, dims, is_op, only_user
+from actc.passes.einsum import einsum
 from actc.passes.resize import resize
 from actc.passes.rewriter import Rewriter, runs, take
+from actc.passes.spelled_out import add_up, lp_normalization, mean_variance_normalization
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[ir.Model, ir.Node], None]
@@ -268,12 +270,17 @@ def _matmul_right(model: ir.Model, node: ir.Node, array: Array) -> None:
 RULES: dict[str, Rule] = {
     "Cast": _cast,
     "DepthToSpace": _depth_to_space,
+    "Einsum": einsum,
     "Expand": _expand,
     "Gather": _gather,
+    "LpNormalization": lp_normalization,
     "MatMul": _matmul,
+    "Mean": add_up,
+    "MeanVarianceNormalization": mean_variance_normalization,
     "Pad": _pad,
     "Resize": resize,
     "SpaceToDepth": _space_to_depth,
+    "Sum": add_up,
     "Tile": _tile,
 }
 """Operator -> the rule that writes it out where it can."""
