@@ -23,6 +23,7 @@ from actc.passes.integer import (
     magnitude,
     movement,
     normalization,
+    order,
     pooling,
     recurrent,
     states,
@@ -36,6 +37,8 @@ Handler = Callable[[Builder, ir.Node], None]
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Add"): elementwise.add,
+    ("", "ArgMax"): order.arg_max,
+    ("", "ArgMin"): order.arg_max,
     ("", "AveragePool"): pooling.average_pool,
     ("", "Concat"): movement.concat,
     ("", "Conv"): linear.conv,
@@ -56,6 +59,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "ReduceMean"): pooling.reduce_mean,
     ("", "Softmax"): attention.softmax,
     ("", "Sub"): elementwise.subtract,
+    ("", "TopK"): order.top_k,
     **{("", op): recurrent.recurrent for op in GATES},
     (DOMAIN, "Activation"): attention.activation,
     (DOMAIN, "Hypot"): magnitude.hypot,

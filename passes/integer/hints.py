@@ -10,9 +10,8 @@ _ATTENTION = "export attention as its parts, MatMul and Softmax; or use --precis
 
 _BY_OPERATOR = {
     **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
-    **dict.fromkeys(("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "TopK", "Unique"), _POST),
+    **dict.fromkeys(("NonMaxSuppression", "NonZero", "Unique"), _POST),
     "Attention": _ATTENTION,
-    "Einsum": _ATTENTION,
     "LogSoftmax": _SCORES,
 }
 

@@ -38,6 +38,14 @@ def max_pool(
     return np.asarray(found.max(axis=tuple(range(2 + spatial, 2 + 2 * spatial))))
 
 
+def top_k(x: Array, k: Array, *, axis: int, largest: int) -> tuple[Array, Array]:
+    """TopK, sorted; of equal values the first one first (onnx's reference leaves it open)."""
+    keys = x.astype(np.int64) * (-1 if largest else 1)
+    where = np.argsort(keys, axis=axis, kind="stable")
+    first = np.take(where, np.arange(int(k[0])), axis=axis)
+    return np.take_along_axis(x, first, axis), first.astype(np.int64)
+
+
 def quantize_linear(x: Array, scale: Array, zero: Array) -> Array:
     """QuantizeLinear to unsigned codes (onnx's reference saturates after converting)."""
     steps = np.rint(x / scale) + np.float32(zero)
@@ -60,8 +68,13 @@ def _run_max_pool(self: OpRun, x: Array, **given: Any) -> tuple[Array]:
     )
 
 
+def _run_top_k(self: OpRun, x: Array, k: Array, **given: Any) -> tuple[Array, Array]:
+    return top_k(x, k, axis=given.get("axis", -1), largest=given.get("largest", 1))
+
+
 SPECIFICATION = [
     operator("QuantizeLinear", quantize_linear, domain=""),
+    type("TopK", (OpRun,), {"op_domain": "", "_run": _run_top_k}),
     type("MaxPool", (OpRun,), {"op_domain": "", "_run": _run_max_pool}),
 ]
 """Implementations for onnx's reference evaluator."""
