@@ -102,11 +102,12 @@ class Runner:
         )
 
     def run(self, job: Job) -> Result:
-        """Run a job and say so."""
+        """Run a job, and say so and what came of it."""
         log(f"{self.task.name}: {job.contestant} {job.method}".rstrip())
         result = run_job(job, self.limits)
-        if result.reason:
-            log(f"  {result.reason}")
+        found = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+        if result.reason or found:
+            log(f"  {result.reason or found}")
         return result
 
     def methods(self, contestant: str, methods: tuple[str, ...]) -> Iterator[Entry]:
