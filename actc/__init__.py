@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actc.artifact import Artifact
     from actc.artifact import open_artifact as load
+    from actc.bisection import bisect
     from actc.compiler import compile
     from actc.errors import ActcError
     from actc.fit_result import FitResult
@@ -31,6 +32,7 @@ __all__ = [
     "FitResult",
     "Pipeline",
     "Target",
+    "bisect",
     "check",
     "compile",
     "fit",
@@ -45,6 +47,7 @@ _HOMES = {
     "FitResult": ("actc.fit_result", "FitResult"),
     "Pipeline": ("actc.pipeline", "Pipeline"),
     "Target": ("actc.targets.base", "Target"),
+    "bisect": ("actc.bisection", "bisect"),
     "check": ("actc.recheck", "check"),
     "compile": ("actc.compiler", "compile"),
     "fit": ("actc.fitting", "fit"),

@@ -24,7 +24,7 @@ from actc.ir.context import context_of
 from actc.ir.load import ModelLike
 from actc.numerics.weights import SPELLINGS
 from actc.outcome import Measured, build_report, write_documents
-from actc.output import staged
+from actc.output import staged, write_json
 from actc.passes.approximate import FORMS, Approximate
 from actc.passes.calibrate import Calibrate
 from actc.passes.integerize import Integerize
@@ -37,6 +37,7 @@ from actc.passes.weights import ROUNDINGS, QuantizeWeights
 from actc.passes.widths import AUTO, check_policy
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
+from actc.sensitivity.record import FORMATS, record
 from actc.targets.base import Target
 
 PRECISIONS = ("int8", "float32")
@@ -313,6 +314,10 @@ def _write_models(
     for name, proto in files.items():
         if proto is not None:
             (stage / name).write_bytes(proto.SerializeToString(deterministic=True))
+    context = context_of(model)
+    if "quantized" in context.facts and files.get("golden.onnx") is not None:
+        quantized = context.facts["quantized"]["model"]
+        write_json(stage / FORMATS, record(quantized, context, files["golden.onnx"]))
 
 
 def _measure(

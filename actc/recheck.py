@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,35 @@ from actc.checks.compare import agreement, errors, identical, top1
 from actc.checks.stages import run_model, run_over
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
+from actc.ranking import rank_sites
 
 _FILES = {"float": "float.onnx", "approximated": "approximated.onnx", "golden": "golden.onnx"}
 
 
-def check(directory: str | Path, data: DataLike) -> dict[str, Any]:
+def check(
+    directory: str | Path,
+    data: DataLike,
+    *,
+    sites: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
     """Run every stage of a compiled model on data and compare them.
 
     Args:
         directory: what `actc.compile` wrote.
         data: as for `actc.compile`.
+        sites: also rank what each rounding contributes to the error, see
+            `actc.ranking.rank_sites`.
+        progress: called with a line per site.
 
     Returns:
         JSON-ready: target, precision, accuracy, bit_exact, samples, outputs,
-        diagnostics (ACT0601 accuracy budget missed, ACT0602 artefact differs).
+        diagnostics (ACT0601 accuracy budget missed, ACT0602 artefact differs); with
+        `sites` also ranking, what `rank_sites` returns.
 
     Raises:
-        UsageError: no such directory, or the data does not fit.
+        UsageError: no such directory, the data does not fit, or `sites` of a model
+            that cannot be rebuilt.
     """
     artifact = open_artifact(directory)
     assert artifact.path is not None
@@ -83,6 +96,7 @@ def check(directory: str | Path, data: DataLike) -> dict[str, Any]:
             for name, array in found.items()
         ],
         "diagnostics": [d.to_json() for d in diagnostics],
+        **({"ranking": rank_sites(directory, data, progress=progress)} if sites else {}),
     }
 
 

@@ -90,7 +90,7 @@ class Approximate(Pass):
         assert source is not None
         gather = row_lookup(source)
         if gather is not None and only_user(source) is node:
-            _apply_to_rows(model, node, gather, site)
+            apply_to_rows(model, node, gather, site)
             return
         seen = context.ranges[str(source.name)]
         low, high = choose_range(seen, self.method)
@@ -204,7 +204,8 @@ def _useful_range(site: Site, low: float, high: float) -> tuple[float, float]:
     return min(end[0] for end in ends), max(end[1] for end in ends)
 
 
-def _apply_to_rows(model: ir.Model, node: ir.Node, gather: ir.Node, site: Site) -> None:
+def apply_to_rows(model: ir.Model, node: ir.Node, gather: ir.Node, site: Site) -> None:
+    """Apply an activation behind a lookup to the table's rows, and drop it."""
     rows = gather.inputs[0]
     assert rows is not None
     assert rows.const_value is not None

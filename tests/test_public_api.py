@@ -25,6 +25,7 @@ def test_names() -> None:
         "FitResult",
         "Pipeline",
         "Target",
+        "bisect",
         "check",
         "compile",
         "fit",

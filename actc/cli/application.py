@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from actc.cli import (
+    bisect,
     check,
     compile,
     doctor,
@@ -55,6 +56,7 @@ def _with_stdout_reserved(command: Callable[..., Outcome]) -> Callable[..., Outc
 COMMANDS: dict[str, Callable[..., Outcome]] = {
     "compile": compile.run,
     "check": check.run,
+    "bisect": bisect.run,
     "inspect": inspect.run,
     "fit": fit.run,
     "verify": verify.run,

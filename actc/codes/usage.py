@@ -88,6 +88,30 @@ CODES: dict[str, CodeInfo] = {
         "inputs, not yours, and the accuracy is not known. Pass samples of what the network "
         "will see.",
     ),
+    "ACT0231": CodeInfo(
+        "a budget cannot be read",
+        "--budget takes one of three forms: rms=0.02 (relative RMS error of the outputs, at "
+        "the fewest bytes), size=200KB (bytes of the weights, at the least error), drop=0.01 "
+        "(accuracy on labelled data, at the fewest bytes). It chooses the bits of tensors and "
+        "weights, so it excludes --weights, --activations and --passes.",
+    ),
+    "ACT0232": CodeInfo(
+        "a budget cannot be met",
+        "No choice of bits meets the budget. The note says what is reachable: the least "
+        "error with all tensors at 16 bits and all weights at 8, or the fewest bytes.",
+    ),
+    "ACT0233": CodeInfo(
+        "errors of single sites cannot be measured",
+        "`actc check --sites` and `actc bisect` rebuild the quantized model from the directory "
+        "that `actc compile` wrote, which needs its formats.json, int8 and actc's own passes; "
+        "and they compare float outputs, which a network that ends in ArgMax does not have.",
+    ),
+    "ACT0234": CodeInfo(
+        "the configuration cannot be used",
+        "actc.toml holds options of `actc compile` by their names, and the tables [activations] "
+        "(value = bits) and [weights] (node = bits). Every entry that is unknown or of a wrong "
+        "type is reported, with the nearest name there is.",
+    ),
     "ACT0240": CodeInfo(
         "the output directory is not actc's to replace",
         "actc replaces a directory only if actc wrote it (it holds manifest.json) or if it is "
