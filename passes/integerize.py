@@ -14,6 +14,7 @@ from actc.ir.context import context_of
 from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
+from actc.passes.embed import row_lookup
 from actc.passes.integer import (
     arithmetic,
     attention,
@@ -101,7 +102,9 @@ class Integerize(Pass):
         for value in model.graph.outputs:
             builder.fresh(str(value.name))  # nothing else may take it
         for node in model.graph:
-            if node not in builder.on_shapes:  # what needs their results says so
+            if node in builder.on_shapes:
+                _lower_shapes(builder, node)
+            else:
                 _lower(builder, node)
         made = {value: _output(builder, value) for value in model.graph.outputs}
         outputs = [made[value] for value in model.graph.outputs]
@@ -128,6 +131,15 @@ def _input(builder: Builder, value: ir.Value) -> ir.Value:
     golden = ir.Value(name=builder.fresh(str(value.name)), type=value.type, shape=value.shape)
     builder.set_plain(value, golden)
     return golden
+
+
+def _lower_shapes(builder: Builder, node: ir.Node) -> None:
+    """Arithmetic on shapes where it has an integer form; else what needs its results says so."""
+    try:
+        if not copy_plain(builder, node) and row_lookup(node.outputs[0]) is not None:
+            movement.gather(builder, node)
+    except NoIntegerForm:
+        return
 
 
 def _lower(builder: Builder, node: ir.Node) -> None:

@@ -16,8 +16,9 @@ Int64Array = npt.NDArray[np.int64]
 
 _TARGETS = {"Reshape": 1, "Expand": 1}
 """Operators with an input that is the shape of their output, and its position."""
-_PROBES = (2, 3, 5)
-"""Batch sizes at which shapes are read off; three tell an affine law from a constant."""
+_PROBES = ((2, 6), (3, 10), (5, 14))
+"""Batch sizes, and lengths of all other open axes, at which shapes are read off; three tell a
+law from a coincidence."""
 
 Array = np.ndarray[Any, Any]
 Use = tuple[ir.Node, int]
@@ -34,20 +35,26 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
     Exporters compute the targets of Reshape and Expand, the bounds of Slice, the
     halves of a chunk and whole ranges of positions from Shape nodes. Such a value
     depends on the input shapes alone, so it is read off by running the model at
-    three batch sizes: one that stays is a constant. In the target of a Reshape or
-    Expand an entry that is a multiple of the batch becomes -1 (Reshape) or 1 (Expand
-    along an existing axis). A value that repeats one row over the batch becomes that row,
-    where broadcasting does the same. Values that are not of this kind stay as they are.
+    three batch sizes and lengths: one that stays is a constant. In the target of a
+    Reshape an entry that varies becomes -1 or, where there are several, 0 (as in the
+    input); in that of an Expand along an existing axis 1. A value that repeats one
+    row over the batch becomes that row, where broadcasting does the same. Values that
+    are not of this kind stay as they are.
     """
     uses = _computed_uses(model.graph)
     if not uses:
         return
-    readings = _read_at_batches(model, [_reading(use) for use in uses])
+    values = [_reading(use) for use in uses]
+    sources = [_moved(use) or value for use, value in zip(uses, values, strict=True)]
+    readings = _read_at_batches(model, values + sources)
     if readings is None:
         return
-    for (node, position), series in zip(uses, readings, strict=True):
+    rows = zip(uses, readings[: len(uses)], readings[len(uses) :], strict=True)
+    for (node, position), series, given in rows:
         if _is_target((node, position)):
-            frozen = _law(node, [np.array(array.shape, np.int64) for array in series])
+            frozen = _law(node, _shapes(series), _shapes(given))
+            if frozen is not None and 0 in frozen:
+                node.attributes.pop("allowzero", None)
         else:
             frozen = series[0] if all(np.array_equal(series[0], a) for a in series) else None
         if frozen is not None:
@@ -99,63 +106,70 @@ def _reading(use: Use) -> ir.Value:
     return value
 
 
+def _moved(use: Use) -> ir.Value | None:
+    """What a Reshape or Expand moves; None for a constant and for other uses."""
+    value = use[0].inputs[0] if _is_target(use) else None
+    return None if value is None or constant(value) is not None else value
+
+
+def _shapes(series: list[Array]) -> list[Int64Array]:
+    return [np.array(array.shape, np.int64) for array in series]
+
+
 def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array]] | None:
     shapes = [dims(value) for value in model.graph.inputs]
-    if any(shape is None or None in shape[1:] for shape in shapes):
+    if any(shape is None for shape in shapes):
         return None
-    names = list(dict.fromkeys(str(value.name) for value in values))
-    series: dict[str, list[Array]] = {name: [] for name in names}
+    inputs = set(model.graph.inputs)
+    names = list(dict.fromkeys(str(value.name) for value in values if value not in inputs))
+    series: dict[str, list[Array]] = {str(value.name): [] for value in values}
     try:
         session = Session(ir.to_proto(model), names)
-        for batch in _PROBES:
-            found = session.run(_zeros(model, batch))
-            for name in names:
-                series[name].append(found[name])
+        for batch, length in _PROBES:
+            feeds = _zeros(model, batch, length)
+            found = {**feeds, **session.run(feeds)}
+            for name, arrays in series.items():
+                arrays.append(found[name])
     except ExecutionError:  # the network fixes its batch size, so nothing is to be learnt
         return None
     return [series[str(value.name)] for value in values]
 
 
-def _zeros(model: ir.Model, batch: int) -> dict[str, Array]:
-    """Feeds of zeros; only the first axis of an input may be dynamic."""
+def _zeros(model: ir.Model, batch: int, length: int) -> dict[str, Array]:
+    """Feeds of zeros, the open axes behind the first of one length."""
     feeds: dict[str, Array] = {}
     for value in model.graph.inputs:
         shape = dims(value)
         assert shape is not None
         assert value.dtype is not None
-        concrete = [batch if size is None else size for size in shape]
+        rest = [length if size is None else size for size in shape[1:]]
+        concrete = [batch if shape[0] is None else shape[0], *rest]
         feeds[str(value.name)] = np.zeros(concrete, value.dtype.numpy())
     return feeds
 
 
-def _law(node: ir.Node, series: list[Int64Array]) -> Int64Array | None:
-    """The constant target that gives the output shapes `series`, None when there is none."""
+def _law(node: ir.Node, series: list[Int64Array], sources: list[Int64Array]) -> Int64Array | None:
+    """The constant target that gives the output shapes `series` for inputs of shapes `sources`.
+
+    None when there is none.
+    """
     if len({array.shape for array in series}) > 1 or any(0 in array for array in series):
         return None
-    table = np.stack(series)
+    table, given = np.stack(series), np.stack(sources)
     varying = [i for i in range(table.shape[1]) if len(set(table[:, i].tolist())) > 1]
-    for i in varying:
-        per_batch = table[:, i] / np.array(_PROBES)
-        if len(set(per_batch.tolist())) > 1:
-            return None
+    copied = [i for i in varying if i < given.shape[1] and np.array_equal(table[:, i], given[:, i])]
     frozen: Int64Array = series[0].copy()
-    if node.op_type == "Reshape":
-        if len(varying) > 1:
-            return None
-        frozen[varying] = -1
-        return frozen
-    if varying and not _expands_along(dims(node.inputs[0]), varying, frozen.size):
+    if node.op_type == "Expand":
+        frozen[varying] = 1
+        aligned = given.shape[1] == frozen.size and copied == varying
+        return frozen if aligned or not varying else None
+    if len(varying) > 1:  # Reshape takes an entry 0 from its input
+        frozen[copied] = 0
+        varying = [i for i in varying if i not in copied]
+    if len(varying) > 1:
         return None
-    frozen[varying] = 1
+    frozen[varying] = -1
     return frozen
-
-
-def _expands_along(
-    source: tuple[int | None, ...] | None, varying: list[int], target_rank: int
-) -> bool:
-    """Whether the axes `varying` of an Expand's target are dynamic axes of its source."""
-    aligned = source is not None and len(source) == target_rank
-    return aligned and source is not None and all(source[i] is None for i in varying)
 
 
 def name_batch_axis(model: ir.Model) -> None:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.ir.graph import constant, dims
-from actc.numerics.quantization import QuantizationParameters, largest_code
+from actc.numerics.quantization import largest_code
 from actc.passes.affine import affine_coefficients
 from actc.passes.integer import elementwise, linear, normalization
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
-
-LONGEST_SEQUENCE = 4096
-"""Positions that accumulators and softmax have room for where an axis is of open length."""
 
 _LARGEST_SCORE = 1000.0
 """No score of a network is as far from 0 as this; only what hides others is."""
@@ -69,7 +65,7 @@ def _shared_length(node: ir.Node) -> int:
     if left is None or right is None:
         raise NoIntegerForm("the shapes of its operands are not known")
     known = [left[-1], right[-2] if len(right) > 1 else right[-1]]
-    return next((extent for extent in known if extent is not None), LONGEST_SEQUENCE)
+    return next((extent for extent in known if extent is not None), normalization.LONGEST_SEQUENCE)
 
 
 def activation(builder: Builder, node: ir.Node) -> None:
@@ -101,15 +97,6 @@ def positive_factor(body: ir.Function) -> float | None:
     return float(factor.item())
 
 
-def exponentials(x: QuantizationParameters, length: int) -> npt.NDArray[np.int32]:
-    """exp(-scale * distance) for every distance of codes; sums of `length` fit 31 bits."""
-    one = 2.0 ** min(24, 30 - int(np.ceil(np.log2(max(length, 2)))))
-    table: npt.NDArray[np.int32] = np.rint(one * np.exp(-x.scale * np.arange(x.entries))).astype(
-        np.int32
-    )
-    return table
-
-
 def masked_softmax(builder: Builder, node: ir.Node) -> None:
     """actc::MaskedSoftmax -> actc::IntMaskedSoftmax; the mask is made of integers already."""
     x, hidden = builder.codes(node.inputs[0]), node.inputs[1]
@@ -121,7 +108,7 @@ def masked_softmax(builder: Builder, node: ir.Node) -> None:
     flags = builder.plain(hidden) if array is None else builder.constant(f"{name}.hidden", array)
     if flags is None:
         raise NoIntegerForm("its mask is not computed from integers alone")
-    table = exponentials(x.parameters, shape[axis] or LONGEST_SEQUENCE)
+    table = normalization.exponentials(x.parameters, shape[axis])
     result = builder.emit(
         "IntMaskedSoftmax",
         [x.value, flags, builder.constant(f"{name}.exp", table)],

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import constant, dims
+from actc.numerics.quantization import QuantizationParameters
 from actc.passes.integer.builder import Accumulator, Builder, NoIntegerForm
+
+Array = np.ndarray[Any, Any]
+
+LONGEST_SEQUENCE = 4096
+"""Positions that sums have room for along an axis of open length."""
 
 _NORMAL_BITS = 12
 """Fraction bits of the normalized value inside actc::IntLayerNorm."""
@@ -17,12 +25,9 @@ def softmax(builder: Builder, node: ir.Node) -> None:
     x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
     shape = dims(output)
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
-    if shape is None or (length := shape[axis]) is None:
-        raise NoIntegerForm("the length of its axis is not known")
-    one = 2.0 ** min(24, 30 - int(np.ceil(np.log2(max(length, 2)))))
-    table = np.rint(one * np.exp(-x.parameters.scale * np.arange(x.parameters.entries))).astype(
-        np.int32
-    )
+    if shape is None:
+        raise NoIntegerForm("its shape is not known")
+    table = exponentials(x.parameters, shape[axis])
     result = builder.emit(
         "IntSoftmax",
         [x.value, builder.constant(f"{name}.exp", table)],
@@ -32,6 +37,13 @@ def softmax(builder: Builder, node: ir.Node) -> None:
         attributes={"axis": axis % len(shape)},
     )
     builder.set_plain(output, result)
+
+
+def exponentials(x: QuantizationParameters, length: int | None) -> Array:
+    """exp(-scale * distance) for every distance of codes, int32; sums of `length` fit 31 bits."""
+    terms = max(LONGEST_SEQUENCE if length is None else length, 2)
+    one = 2.0 ** min(24, 30 - int(np.ceil(np.log2(terms))))
+    return np.asarray(np.rint(one * np.exp(-x.scale * np.arange(x.entries))), np.int32)
 
 
 def layer_norm(builder: Builder, node: ir.Node) -> None:
