@@ -138,7 +138,6 @@ NETWORKS: dict[str, Network] = {
     **on((6, 8), ("window-attention", sequences.WindowAttention)),
     "gru": Network(lambda: sequences.Recurrent(nn.GRU), {"x": normal(6, 4)}),
     "lstm": Network(lambda: sequences.Recurrent(nn.LSTM), {"x": normal(6, 4)}),
-    "rnn": Network(lambda: sequences.Recurrent(nn.RNN), {"x": normal(6, 4)}),
     "two-inputs": Network(dense.TwoInputs, {"image": normal(1, 16, 16), "meta": normal(5)}),
     "normalised": Network(images.Normalised, {"x": uniform(*SMALL)}),
     "uint8-image": Network(images.Uint8Image, {"x": integers(256, np.uint8, 16, 16, 3)}),
