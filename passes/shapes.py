@@ -50,6 +50,7 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
     if readings is None:
         return
     rows = zip(uses, readings[: len(uses)], readings[len(uses) :], strict=True)
+    repeated: list[tuple[ir.Node, int, Array | None]] = []
     for (node, position), series, given in rows:
         if _is_target((node, position)):
             frozen = _law(node, _shapes(series), _shapes(given))
@@ -63,9 +64,11 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
             fixed = add_constant(model.graph, f"{value.name}_fixed", frozen)
             node.replace_input_with(position, fixed)
         elif not _is_target((node, position)):
-            row = one_row(series)
-            if row is not None:
-                put_row(model, node, position, row)
+            repeated.append((node, position, one_row(series)))
+    infer_shapes(model)  # rows are put where the shapes around them fit
+    for node, position, row in repeated:
+        if row is not None:
+            put_row(model, node, position, row)
 
 
 def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:
