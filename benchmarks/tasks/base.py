@@ -58,7 +58,7 @@ class Task:
         samples: how many to calibrate with.
         decisive: the metric to compare by.
         batch: samples per inference of calibration, in both contestants where they can choose.
-        peer_operators: operator types that onnxruntime can quantize without failing; None: all.
+        peer_operators: operator types that onnxruntime quantizes; None: all that it can.
     """
 
     name: str

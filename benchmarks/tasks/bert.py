@@ -116,6 +116,8 @@ def make_encoder(tensors: Mapping[str, Array], config: Mapping[str, Any]) -> onn
         f"encoder ({signature.split(' => ')[0]}) => ({signature.split(' => ')[1]})"
         f" {{\n{text}\n}}"
     )
+    for node in model.graph.node:
+        node.name = node.output[0]
     arrays = _constants(config) | _embedding_parameters(tensors)
     for index in range(layers):
         arrays |= _layer_parameters(tensors, index)
