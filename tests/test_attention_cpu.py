@@ -94,3 +94,19 @@ def test_a_batch_merged_with_the_heads_is_named(tmp_path: Path) -> None:
         actc.compile(model, "cpu", data={"x": normal(9, 2, 5, 4)}, output=tmp_path / "out")
     (found,) = caught.value.diagnostics
     assert (found.code, found.place.op) == ("ACT0401", "Reshape")
+
+
+def test_constant_mask_in_float32(tmp_path: Path) -> None:
+    body = SCORES + "a = Add (s, biased)\np = Softmax (a)\ny = MatMul (p, q)"
+    model = network("float[N,5,6] x => float[N,5,a] y", body, WEIGHTS)
+    report = actc.compile(
+        model,
+        "cpu",
+        data={"x": normal(9, 5, 6)},
+        output=tmp_path / "out",
+        precision="float32",
+        approx="exact",
+    ).report
+    rows = [row for row in report["outputs"] if row["stage"] == "artifact"]
+    assert rows
+    assert all(row["max"] <= 1e-4 * row["reference_rms"] for row in rows)

@@ -72,6 +72,7 @@ FLOAT32_RULES: dict[str, Rule] = {
     "::ReduceSum": floats.reduce,
     "::Softmax": floats.softmax,
     "actc::Activation": functions.elementwise,
+    "actc::MaskedSoftmax": attention.masked_softmax,
     "actc::PiecewiseLinear": functions.elementwise,
     "actc::QuantizedTable": functions.quantized_table,
 }

@@ -16,11 +16,13 @@ from actc.targets.tvm.rules_common import (
     accumulator_tail,
     broadcast,
     emit_nest,
+    nest,
     operand_of,
     out_dtype,
     output_operand,
     with_constants,
 )
+from actc.targets.tvm.rules_float import softmax_of
 
 _TRUTH = "uint8"
 """How truth values lie in memory: 0 or 1."""
@@ -78,6 +80,25 @@ def int_masked_softmax(planner: Planner, node: ir.Node) -> None:
     )  # fmt: skip
     names = [x.name, mask_name, planner.add_constant(f"{value.name}.powers", codes)]
     planner.emit(kernel, names, out, value)
+
+
+def masked_softmax(planner: Planner, node: ir.Node) -> None:
+    """MaskedSoftmax in float32: hidden scores become the lowest number first."""
+    x, hidden = planner.tensor(node, 0), _source(planner, node.inputs[1])
+    axis, empty = (node.attributes[name].as_int() for name in ("axis", "empty"))
+    mask = planner.constant(node.inputs[1])
+    rank = len(x.shape)
+    back = axis % rank - rank
+    covers = mask is None or mask.ndim < -back or bool(mask.all(axis=back).any())
+    if empty and covers:
+        raise Unsupported("a mask that may hide whole rows, which float32 kernels make uniform")
+    shown = like(x, planner.temporary(x.name), "float32", x.shape)
+    kernel, names = nest(planner, shown, [Source(x.name, x), hidden], Logic("hide"), _NO_TAIL)
+    planner.emit(kernel, names, shown, None)
+    softmax_of(planner, node, shown)
+
+
+_NO_TAIL = Tail(ir.Value(name=""))
 
 
 def cast(planner: Planner, node: ir.Node) -> None:

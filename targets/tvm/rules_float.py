@@ -241,7 +241,11 @@ def reduce(planner: Planner, node: ir.Node) -> None:
 
 def softmax(planner: Planner, node: ir.Node) -> None:
     """Softmax or LogSoftmax along one axis."""
-    x = planner.tensor(node, 0)
+    softmax_of(planner, node, planner.tensor(node, 0))
+
+
+def softmax_of(planner: Planner, node: ir.Node, x: Tensor) -> None:
+    """The softmax `node`, of `x` instead of its own input."""
     order = _axis_last(x, _int(node, "axis", -1))
     value = node.outputs[0]
     out = like(x, str(value.name), "float32", x.shape)

@@ -8,7 +8,7 @@ from typing import Literal
 from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.spec import Epilogue
 
-LogicKind = Literal["equal", "or", "and", "not", "convert"]
+LogicKind = Literal["equal", "or", "and", "not", "convert", "hide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Logic:
     """One step of arithmetic on integers and truth values; these are uint8, 0 or 1.
 
     "equal" compares two operands, "or" and "and" join two, "not" takes one; "convert" is
-    ONNX's Cast to `dtype`, or to a truth value where `dtype` is "bool".
+    ONNX's Cast to `dtype`, or to a truth value where `dtype` is "bool". "hide" gives a
+    float32 number, or the lowest one where the second operand is not 0.
     """
 
     kind: LogicKind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from tvm import tirx
 
 from actc.targets.tvm.kernels import tir
@@ -16,6 +17,9 @@ def apply_logic(operation: Logic, values: Sequence[Any]) -> Any:
     a = values[0]
     if operation.kind == "convert":
         return _convert(a, operation.dtype)
+    if operation.kind == "hide":
+        shown = values[1] == tir.const(0, "uint8", a)
+        return tirx.Select(shown, a, tir.const(float(np.finfo(np.float32).min), "float32", a))
     if operation.kind == "not":
         return tir.const(1, "uint8", a) - a
     if operation.kind == "equal":
