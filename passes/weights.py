@@ -15,6 +15,7 @@ from actc.errors import UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import add_bodies
 from actc.numerics.weights import (
+    DAMPING,
     GRANULARITIES,
     Moments,
     QuantizedWeights,
@@ -42,13 +43,17 @@ class QuantizeWeights(Pass):
 
     1. Weights get `bits` ("8" ... "2", "ternary"), symmetric, one scale per output
        channel (or tensor; powers of two on demand).
-    2. The first and last layers keep at least `edges` bits (0: no exception).
-       `layers` overrides single ones: "NODE=BITS;NODE=BITS".
+    2. The first and last layers keep at least `edges` bits (0: no exception), unless
+       they hold more than half of all weights.
+       `layers` overrides single ones: "NODE=BITS;NODE=BITS"; so does
+       ``facts["weight_bits"]`` of the context, by node.
     3. "nearest" rounding: at 8 bits the largest weight of a channel has the largest
        code; below, the scale has the least square error.
     4. "optimal" rounding (what "auto" means below 8 bits): codes, scales and bias have
        the least error in the layer's output on the data, see `optimal_weights`. A layer
        that reads more than 6144 values per output is rounded to nearest.
+
+    5. Weights that the model gives as integers (``facts["given"]``) stay as they are.
 
     The results stay in the context, by node: ``facts["weights"]`` for `integerize`,
     ``facts["layers"]`` for the report.
@@ -63,7 +68,7 @@ class QuantizeWeights(Pass):
     edges: int = 8
     layers: str = ""
     correct_bias: bool = True
-    damping: float = 0.01
+    damping: float = DAMPING
     samples: int = 512
     batch: int = 16
 
@@ -77,10 +82,14 @@ class QuantizeWeights(Pass):
         context = context_of(model)
         found = linear_layers(model)
         formats = self._formats(model, found)
-        optimal = [layer for layer in found if self._is_optimal(layer, formats, context)]
+        given = context.facts.get("given", {})
+        chosen = [layer for layer in found if layer.name not in given]
+        optimal = [layer for layer in chosen if self._is_optimal(layer, formats, context)]
         results: dict[str, Result] = {}
         for layer in found:
-            if layer not in optimal:
+            if layer.name in given:
+                results[layer.name] = given[layer.name], _row(layer, given[layer.name], "given")
+            elif layer not in optimal:
                 results[layer.name] = self._nearest(layer, formats[layer.name])
         for layer, moments in self._moments(model, optimal, context):
             results[layer.name] = self._optimal(layer, formats[layer.name], moments)
@@ -97,8 +106,12 @@ class QuantizeWeights(Pass):
         formats = {layer.name: given for layer in layers}
         if self.edges > given.bits:
             widest = self._parse(str(self.edges))
-            formats.update(dict.fromkeys(first_and_last(model, layers), widest))
-        for name, bits in _overrides(self.layers):
+            edges = set(first_and_last(model, layers))
+            held = sum(layer.rows.size for layer in layers if layer.name in edges)
+            if 2 * held <= sum(layer.rows.size for layer in layers):
+                formats.update(dict.fromkeys(sorted(edges), widest))
+        chosen = context_of(model).facts.get("weight_bits", {})
+        for name, bits in [*_overrides(self.layers), *chosen.items()]:
             if name not in formats:
                 raise _no_such_layer(name, list(formats))
             formats[name] = self._parse(bits)

@@ -117,12 +117,32 @@ def test_first_and_last_are_what_no_layer_stands_before_or_behind() -> None:
         "float[N,4] a, int64[N,3] i => float[N,2] y, float[N,3,2] z",
         "p = MatMul (a, v)\n q = Relu (p)\n y = MatMul (q, w)\n"
         "e = Gather (t, i)\n k = MatMul (e, u)\n l = Relu (k)\n z = MatMul (l, s)",
-        {"v": normal(4, 6), "w": normal(6, 2), "t": normal(9, 5), "u": normal(5, 4),
+        {"v": normal(4, 6), "w": normal(6, 2), "t": normal(9, 50), "u": normal(50, 4),
          "s": normal(4, 2)},
     )  # fmt: skip
     _, context = quantized(model, QuantizeWeights(bits="4", rounding="nearest"))
     found = {name: row["bits"] for name, row in context.facts["layers"].items()}
     assert found == {"p": "8", "y": "8", "k": "4", "z": "8"}
+
+
+@pytest.mark.parametrize(("inner", "expected"), [(7, ["4"] * 3), (8, ["8", "4", "8"])])
+def test_first_and_last_layers_are_no_exception_where_they_are_most_of_it(
+    inner: int, expected: list[str]
+) -> None:
+    """First and last hold 32 weights each, the one between them 56 or 64."""
+    model = network(
+        "float[N,4] x => float[N,32] y",
+        "a = MatMul (x, u)\n b = Relu (a)\n c = MatMul (b, v)\n d = Relu (c)\n"
+        " e = ReduceSum <keepdims = 0> (d, axes)\n f = Unsqueeze (e, axes)\n y = MatMul (f, w)",
+        {
+            "u": normal(4, 8),
+            "v": normal(8, inner),
+            "axes": np.array([1]),
+            "w": normal(1, 32),
+        },
+    )
+    _, context = quantized(model, QuantizeWeights(bits="4", rounding="nearest"))
+    assert [row["bits"] for row in context.facts["layers"].values()] == expected
 
 
 def test_the_spelling_of_overrides_survives_a_pipeline() -> None:

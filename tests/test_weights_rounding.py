@@ -10,6 +10,7 @@ import pytest
 from models import normal
 
 from actc.numerics.weights import (
+    DAMPING,
     SPELLINGS,
     Moments,
     WeightFormat,
@@ -39,7 +40,7 @@ def moments(*groups: Array) -> Moments:
 
 def case(rows: int, size: int, form: WeightFormat, seed: int) -> tuple[Array, Array, Array]:
     weights = normal(1, rows, size, seed=seed).astype(np.float64)
-    hessian = damped(moments(inputs(200, size, seed)).covariance(), 0.01)
+    hessian = damped(moments(inputs(200, size, seed)).covariance(), DAMPING)
     scales = np.abs(weights).max(axis=2, keepdims=True) / (form.largest + 0.5)
     return weights, hessian, scales
 
@@ -75,7 +76,7 @@ def test_against_exhaustive_search(text: str, size: int, seed: int) -> None:
     plain = quadratic(weights - scales * nearest, hessian)[0]
     assert (found >= least * (1 - 1e-9)).all()
     assert np.mean(found <= least * (1 + 1e-9)) >= 0.75
-    assert found.sum() - least.sum() <= 0.15 * (plain.sum() - least.sum())
+    assert found.sum() - least.sum() <= 0.2 * (plain.sum() - least.sum())
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=str)
@@ -125,7 +126,7 @@ def test_never_worse_than_nearest(
     seen = moments(inputs(300, 36), inputs(300, 36, seed=5))
     found = optimal_weights(weights, seen, form, correct_bias=correct_bias)
     plain = nearest_weights(weights, form)
-    hessian = damped(seen.covariance() if correct_bias else seen.second, 0.01)
+    hessian = damped(seen.covariance() if correct_bias else seen.second, DAMPING)
 
     def error(real: Array) -> Array:
         return quadratic((weights - real).reshape(2, 3, 36).astype(np.float64), hessian)

@@ -3,6 +3,7 @@
 from actc.numerics.weights.format import GRANULARITIES, SPELLINGS, Granularity, WeightFormat
 from actc.numerics.weights.integers import bias_codes, bias_floor, quantize_weights
 from actc.numerics.weights.layer import (
+    DAMPING,
     QuantizedWeights,
     largest_weights,
     nearest_weights,
@@ -13,6 +14,7 @@ from actc.numerics.weights.layer import (
 from actc.numerics.weights.objective import Moments
 
 __all__ = [
+    "DAMPING",
     "GRANULARITIES",
     "SPELLINGS",
     "Granularity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,10 @@ class QuantizedWeights:
     scales: Array
     correction: Array
     form: WeightFormat
+
+    def scaled(self, factors: Array) -> QuantizedWeights:
+        """The weights times a positive number per channel, float64 [O]; the codes stay."""
+        return dataclasses.replace(self, scales=self.scales * factors)
 
     def real(self) -> Array:
         """The weights that the codes stand for, float64 of their shape."""
