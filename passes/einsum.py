@@ -56,7 +56,7 @@ def einsum(model: ir.Model, node: ir.Node) -> None:
     if len(terms) == 1 and not set(output) - set(terms[0]):
         _one(rewriter, node, terms[0], output)
     elif len(terms) == 2:
-        labels = _Labels.of(*terms, output)
+        labels = _Labels.of(terms[0], terms[1], output)
         if labels is not None and labels.summed:
             _two(rewriter, values, terms, output, labels, extents)
 
