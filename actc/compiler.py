@@ -30,6 +30,7 @@ from actc.passes.calibrate import Calibrate
 from actc.passes.integerize import Integerize
 from actc.passes.normalize import Normalize
 from actc.passes.quantize import Quantize
+from actc.passes.read_quantized import Quantizers, ReadQuantized
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
@@ -177,8 +178,9 @@ def default_pipeline(
     rounding: str = "auto",
 ) -> Pipeline:
     """The passes of a compilation, in order."""
+    int8 = precision == "int8"
     common: tuple[ir.passes.PassBase, ...] = (
-        Normalize(),
+        *((ReadQuantized(), Normalize(), Quantizers()) if int8 else (Normalize(),)),
         Structure(),
         Recognize(),
         Calibrate(),

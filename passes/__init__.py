@@ -15,6 +15,8 @@ PASSES = Registry(
         "normalize": "actc.passes.normalize:Normalize",
         "structure": "actc.passes.structure:Structure",
         "equalize": "actc.passes.equalize:Equalize",
+        "read_quantized": "actc.passes.read_quantized:ReadQuantized",
+        "quantizers": "actc.passes.read_quantized:Quantizers",
         "recognize": "actc.passes.recognize:Recognize",
         "calibrate": "actc.passes.calibrate:Calibrate",
         "approximate": "actc.passes.approximate:Approximate",

@@ -13,14 +13,19 @@ Array = np.ndarray[Any, Any]
 Affine = tuple[Array, Array]
 
 
-def affine_coefficients(body: ir.Function) -> Affine | None:
+def affine_coefficients(body: ir.Function, output: ir.Value | None = None) -> Affine | None:
     """Return (a, b) with f(x) = a*x + b (numbers or per-channel arrays), else None.
+
+    `output` is what f gives; None: the output of `body`.
 
     Decided on the structure (sums of x with constants, products with constants),
     so a function that is only nearly linear is not taken for one.
     """
+    output = body.outputs[0] if output is None else output
     known: dict[ir.Value, Affine] = {body.inputs[0]: (np.array(1.0), np.array(0.0))}
     for node in body:
+        if output in known:
+            break
         if node.op_type == "Constant":
             array = constant(node.outputs[0])
             if array is None or array.dtype == np.bool_:
@@ -33,7 +38,7 @@ def affine_coefficients(body: ir.Function) -> Affine | None:
         if result is None:
             return None
         known[node.outputs[0]] = result
-    return known[body.outputs[0]]
+    return known.get(output)
 
 
 def _step(node: ir.Node, terms: list[Affine]) -> Affine | None:

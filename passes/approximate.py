@@ -19,7 +19,7 @@ from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, add_bodies
 from actc.ir.elementwise import is_elementwise
 from actc.ir.formats import annotate
-from actc.ir.graph import add_constant, constant, is_op, only_user, replace_node
+from actc.ir.graph import add_constant, constant, is_given, is_op, only_user, replace_node
 from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
@@ -111,7 +111,9 @@ class Approximate(Pass):
         self, context: Context, node: ir.Node, site: Site, low: float, high: float
     ) -> None:
         site.form, source = "table", node.inputs[0]
-        if source is not None and only_user(source) is node and not site.affine:
+        if source is None or is_given(source):
+            pass  # its codes are the model's own
+        elif only_user(source) is node and not site.affine:
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]
             width = choose_width([source], self.activations, context.facts.get("widths"))

@@ -31,13 +31,14 @@ from actc.passes.integer import (
 )
 from actc.passes.integer.builder import Builder, NoIntegerForm
 from actc.passes.integer.plain import copy_plain
+from actc.passes.quantized import lowering as quantized
 from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
 
 Handler = Callable[[Builder, ir.Node], None]
 
 HANDLERS: dict[tuple[str, str], Handler] = {
-    ("", "Add"): elementwise.add,
+    ("", "Add"): quantized.add,
     ("", "ArgMax"): order.arg_max,
     ("", "ArgMin"): order.arg_max,
     ("", "AveragePool"): pooling.average_pool,
@@ -59,10 +60,11 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "ReduceMax"): extremes.reduce_max,
     ("", "ReduceMean"): pooling.reduce_mean,
     ("", "Softmax"): attention.softmax,
-    ("", "Sub"): elementwise.subtract,
+    ("", "Sub"): quantized.subtract,
     ("", "TopK"): order.top_k,
     **{("", op): recurrent.recurrent for op in GATES},
-    (DOMAIN, "Activation"): attention.activation,
+    (DOMAIN, "Activation"): quantized.activation,
+    (DOMAIN, "FakeQuantize"): quantized.fake_quantize,
     (DOMAIN, "Hypot"): magnitude.hypot,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
     (DOMAIN, "MaskedSoftmax"): attention.masked_softmax,

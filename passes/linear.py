@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.ir.context import context_of
+from actc.ir.elementwise import is_elementwise
 from actc.ir.graph import (
     add_constant,
     channel_vector,
@@ -212,39 +214,43 @@ def fold_affine(model: ir.Model) -> None:
     Scalars stay: they are part of an activation's formula (the 3 of a decomposed
     hard sigmoid) more often than of the linear operator. Afterwards a MatMul has
     at most one bias Add behind it, a Conv none.
+
+    A layer whose integers the model gives (``facts["given"]``) keeps them: nothing is
+    folded into it when a quantizer follows; else its scales change (scalars too).
     """
-    graph = model.graph
+    graph, given = model.graph, context_of(model).facts.get("given", {})
     changed = True
     while changed:
         changed = False
         for node in list(graph):
             if is_op(node, "Add", "Sub", "Mul", "Div") and node.graph is not None:
-                changed |= _fold_into_linear(graph, node)
+                changed |= _fold_into_linear(graph, node, given)
 
 
-def _fold_into_linear(graph: ir.Graph, node: ir.Node) -> bool:
+def _fold_into_linear(graph: ir.Graph, node: ir.Node, given: dict[str, Any]) -> bool:
     data, factor = _operands(node)
     if data is None or factor is None or only_user(data) is not node:
         return False
     linear, bias_add = _linear_behind(data)
     if linear is None:
         return False
-    axis = channel_axis(linear)
-    shape, value_rank = dims(linear.outputs[0]), rank(linear.outputs[0])
-    if shape is None or value_rank is None:
-        return False
-    vector = channel_vector(factor, value_rank, axis, shape[axis])
-    if vector is None:
-        return False
-    if node.op_type == "Div" and not np.all(vector):
+    own = given.get(str(linear.name))
+    vector = _along_channels(linear, factor, own is not None)
+    if vector is None or (node.op_type == "Div" and not np.all(vector)):
         return False
     scale, offset = _scale_and_offset(node, vector.astype(np.float64), data)
+    if own is not None and (leads_to_quantizer(node.outputs[0]) or np.any(scale <= 0)):
+        return False
     if linear.op_type == "MatMul" and bias_add is None and node.op_type in ("Add", "Sub"):
         # An Add is the one bias that a MatMul keeps behind it; a Sub becomes one.
         if node.op_type == "Sub":
             _apply(graph, linear, None, scale, np.zeros_like(offset))
+        if node.op_type == "Sub" or factor.size != len(offset):
             _put_bias(graph, node, data, offset)
-        return node.op_type == "Sub"
+            return True
+        return False
+    if own is not None:
+        given[str(linear.name)] = own.scaled(scale)
     _apply(graph, linear, bias_add, scale, offset)
     ir.convenience.replace_all_uses_with(node.outputs[0], data, replace_graph_outputs=True)
     name = node.outputs[0].name
@@ -252,6 +258,25 @@ def _fold_into_linear(graph: ir.Graph, node: ir.Node) -> bool:
     node.outputs[0].name = None
     data.name = name
     return True
+
+
+def _along_channels(linear: ir.Node, factor: Array, scalars: bool) -> Array | None:
+    """`factor` as a vector over the output channels; a number only with `scalars`."""
+    axis, shape = channel_axis(linear), dims(linear.outputs[0])
+    extent = None if shape is None else shape[axis]
+    if shape is None:
+        return None
+    if scalars and factor.size == 1 and extent is not None:
+        return np.repeat(factor.reshape(-1), extent)
+    return channel_vector(factor, len(shape), axis, extent)
+
+
+def leads_to_quantizer(value: ir.Value) -> bool:
+    """Whether the one thing that becomes of `value`, elementwise, is codes that the model chose."""
+    user = only_user(value)
+    while user is not None and is_elementwise(user):
+        user = only_user(user.outputs[0])
+    return is_op(user, "QuantizeLinear")
 
 
 def _put_bias(graph: ir.Graph, node: ir.Node, data: ir.Value, bias: Array) -> None:

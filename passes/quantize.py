@@ -14,7 +14,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.ir.context import Context, context_of
 from actc.ir.formats import annotate, annotate_narrow, parameters_of
-from actc.ir.graph import is_op
+from actc.ir.graph import is_given, is_op, only_user
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.ranges import Range
@@ -47,14 +47,16 @@ class Quantize(Pass):
     1. Values joined by operators that only move codes share a format.
     2. A clamp shares the format of what it clamps: the range behind the clamp.
     3. A format that an earlier pass chose for an activation's input stays, unless
-       rule 1 joins it with other values.
+       rule 1 joins it with other values. One that the model itself gives always stays,
+       and holds for what rule 1 joins with it.
     4. Every other format holds the range that `method` picks from the histogram
        (minmax, percentile, mse, entropy); it always holds zero exactly. Formats of
        more than 10 bits hold everything seen.
     5. `activations` is the number of bits, or "mixed" (see `actc.passes.widths`), where
        a wide value that linear operators read gets a second, narrow format for them.
 
-    A model that is quantized already is refused. Weights are quantized where they are
+    A model that is quantized already must have gone through `read_quantized` and
+    `quantizers`. Weights are quantized where they are
     used (`integerize`): int8, symmetric, one scale per output channel.
     """
 
@@ -91,6 +93,8 @@ class Quantize(Pass):
     ) -> None:
         if len(members) == 1 and parameters_of(members[0]) is not None:
             return
+        if any(is_given(value) for value in members):
+            members = _without_format(members)
         seen = [
             context.ranges[str(value.name)]
             for value in members
@@ -128,6 +132,22 @@ class Quantize(Pass):
         return QuantizationParameters.from_range(low, high, bits=bits)
 
 
+def _without_format(members: list[ir.Value]) -> list[ir.Value]:
+    """Give the values joined with given formats theirs; returns those that none fits."""
+    given = {parameters_of(value): value for value in members if is_given(value)}
+    rest = []
+    for value in (v for v in members if not is_given(v)):
+        user = only_user(value)
+        behind = user.outputs[0] if user is not None and is_given(user.outputs[0]) else None
+        source = next(iter(given.values())) if len(given) == 1 else behind
+        parameters = None if source is None else parameters_of(source)
+        if parameters is None:
+            rest.append(value)
+        else:
+            annotate(value, parameters)
+    return rest
+
+
 def shared_formats(model: ir.Model, context: Context) -> list[list[ir.Value]]:
     """The float values of the main graph, grouped by what must share a format (rule 1)."""
     groups = _Groups()
@@ -146,7 +166,8 @@ def _require_unquantized(model: ir.Model, context: Context) -> None:
             "ACT0105",
             f"the model is quantized already: operator {first.op_type}{more}",
             place=Place(context.file, str(first.name), first.op_type),
-            help="give actc the float model that this one was made from",
+            help="use the default passes, or put 'read_quantized' before and 'quantizers' "
+            "behind 'normalize'",
         )
     )
 

@@ -97,8 +97,9 @@ def without_outputs() -> onnx.ModelProto:
 
 
 def quantized() -> onnx.ModelProto:
-    body = "q = QuantizeLinear (x, s, z)\nd = DequantizeLinear (q, s, z)\ny = MatMul (d, w)"
-    return dense(body, s=np.float32(0.02), z=np.uint8(128))
+    body = "q = QuantizeLinear (x, s, z)\ni = MatMulInteger (q, k)\nc = Cast <to = 1> (i)\n"
+    constants = {"s": np.float32(0.02), "z": np.uint8(0), "k": np.eye(6, 4, dtype=np.int8)}
+    return dense(body + "y = Mul (c, s)", **constants)
 
 
 def conditional() -> onnx.ModelProto:
@@ -125,7 +126,7 @@ ODD_MODELS: dict[str, tuple[onnx.ModelProto, str, str]] = {
     ),
     "opset of the future": (with_opset(99), "ACT0008", ""),
     "no outputs": (without_outputs(), "ACT0007", ""),
-    "quantized already": (quantized(), "ACT0105", "q"),
+    "computes on integers": (quantized(), "ACT0110", "i"),
     "conditional": (conditional(), "ACT0103", "c"),
     "constant output": (
         dense(SMALL + "\nc = Identity (w)", "float[N,6] x => float[N,4] y, float[6,4] c"),

@@ -125,6 +125,26 @@ CASES = {
         "",
         [_u8(2, 3, 50), _u8(768), np.array([[[0], [256], [512]]], np.int32)],
     ),
+    "Steps": (
+        "uint8[a,b,c]",
+        "",
+        [
+            _i32(2, 3, 500),
+            np.sort(_i32(3, 256), axis=1).reshape(-1),
+            _u8(768),
+            np.array([[[0], [256], [512]]], np.int32),
+        ],
+    ),
+    "Steps-wide": (
+        "uint8[a,b]",
+        "",
+        [
+            _i32(2, 600).astype(np.int64) << 40,
+            np.sort(_i32(256)).astype(np.int64) << 40,
+            _u8(256),
+            np.array([[0]], np.int32),
+        ],
+    ),
     "IntAdd": ("int32[a,b,c]", "", [_u8(2, 3, 4), _u8(3, 1), _i(1 << 21), _i(-77), _i(-12345)]),
     "IntMul": ("int32[a,b,c,d]", "", [_u8(2, 3, 4, 4), _u8(2, 3, 1, 1), _u(255), _u(9)]),
     "IntReduceSum": (
@@ -300,7 +320,23 @@ def test_every_operator_has_a_case() -> None:
     integer = {
         name
         for name in dialect.OPERATORS
-        if name not in {"PiecewiseLinear", "QuantizedTable", "LayerNorm", "Hypot", "MaskedSoftmax"}
+        if name
+        not in {
+            "FakeQuantize",
+            "Hypot",
+            "LayerNorm",
+            "MaskedSoftmax",
+            "PiecewiseLinear",
+            "QuantizedTable",
+        }
+        not in {
+            "PiecewiseLinear",
+            "QuantizedTable",
+            "LayerNorm",
+            "Hypot",
+            "MaskedSoftmax",
+            "FakeQuantize",
+        }
     }
     recurrent = set(RECURRENT) | {"FixedPoint"}  # tests/test_recurrent_dialect.py
     assert integer - recurrent == {name.split("-")[0] for name in CASES}

@@ -28,9 +28,10 @@ CODES: dict[str, CodeInfo] = {
         "it. Leave it out of the model.",
     ),
     "ACT0105": CodeInfo(
-        "the model is quantized already",
-        "The model holds operators on integers (QuantizeLinear, QLinearConv...), so somebody has "
-        "quantized it before. actc chooses formats itself and starts from the float model.",
+        "the model is quantized already, and was not read so",
+        "The model holds QuantizeLinear and DequantizeLinear, or operators on integers. The "
+        "default passes read such a model as it is; passes of your own must hold "
+        "'read_quantized' before and 'quantizers' behind 'normalize'.",
     ),
     "ACT0106": CodeInfo(
         "a mask cannot be kept apart from the scores",
@@ -52,5 +53,36 @@ CODES: dict[str, CodeInfo] = {
         "The cell state is kept as a fixed-point number with at least 15 fraction bits, which "
         "holds magnitudes below 512. On the data it comes too close to that. Trained cells stay "
         "far smaller: check the checkpoint and the scale of the data.",
+    ),
+    "ACT0110": CodeInfo(
+        "an operator that computes on integers",
+        "QLinearConv, ConvInteger, DynamicQuantizeLinear and their like hold integers and "
+        "arithmetic in one operator. actc reads quantized models in the QDQ format, in which "
+        "QuantizeLinear and DequantizeLinear stand around float operators; onnxruntime's and "
+        "other exporters write it on demand.",
+    ),
+    "ACT0111": CodeInfo(
+        "a quantizer of a kind that is not read",
+        "actc reads static quantizers: activations with one scale and zero point per tensor and "
+        "codes of 2 to 16 bits, zero among them; weights of up to 8 bits with one scale per "
+        "tensor or output channel, symmetric around their zero point. The message says what "
+        "is different here.",
+    ),
+    "ACT0112": CodeInfo(
+        "a QONNX operator that is not read",
+        "Of QONNX (and the Brevitas and FINN domains) actc reads Quant, IntQuant, BipolarQuant "
+        "and Trunc with constant scale, zero point and bit width, and Conv and MaxPool with the "
+        "channels last. The message says what is different here.",
+    ),
+    "ACT0113": CodeInfo(
+        "a quantizer of the model is not met exactly",
+        "Golden gives the codes that the model's own quantizers give, but for the places that "
+        "this warning names: there a result may be one code away from the model's now and then. "
+        "docs/quantized-models.md says when that is so.",
+    ),
+    "ACT0114": CodeInfo(
+        "a value without a quantizer in a quantized model",
+        "The model is quantized, but not here. This value gets a format from the calibration "
+        "data, as in a float model, so the result depends on the data.",
     ),
 }

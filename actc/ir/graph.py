@@ -30,6 +30,11 @@ def is_op(node: ir.Node | None, *op_types: str, domain: str = "") -> bool:
     return node is not None and node.domain == domain and node.op_type in op_types
 
 
+def is_given(value: ir.Value) -> bool:
+    """Whether the model itself says which integers stand for `value`."""
+    return is_op(value.producer(), "FakeQuantize", domain="actc")
+
+
 def name_nodes(graph: ir.Graph) -> None:
     """Call a node without a name after what it gives, so that a user finds it."""
     for node in graph:

@@ -78,7 +78,10 @@ def activation(builder: Builder, node: ir.Node) -> None:
         return
     accumulator = builder.accumulator(source)
     if accumulator is not None:
-        scaled = dataclasses.replace(accumulator, scale=accumulator.scale * factor)
+        residual = None if accumulator.residual is None else accumulator.residual * factor
+        scaled = dataclasses.replace(
+            accumulator, scale=accumulator.scale * factor, residual=residual
+        )
         builder.set_accumulator(output, scaled)
         return
     x = builder.codes(source)

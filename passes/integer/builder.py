@@ -52,12 +52,16 @@ class Accumulator:
         scale: float64, a number, one per channel along `axis`, or broadcast-ready.
         axis: axis of the channels.
         bound: largest magnitude it can take.
+        residual: float64 per channel, the part of a given bias that is no whole number
+            of `scale`: real = scale * integer + residual. Below scale / 2; only
+            quantizers that are exact take it in. None: nothing.
     """
 
     value: ir.Value
     scale: Array
     axis: int
     bound: int
+    residual: Array | None = None
 
 
 class NoIntegerForm(Exception):
@@ -218,7 +222,7 @@ class Builder:
         if accumulator is not None:
             return self.requantize(value, accumulator, parameters)
         if value in self._plain:
-            return self._quantize(value, self._plain[value], parameters)
+            return self.quantize(value, self._plain[value], parameters)
         on_shapes = value.producer() in self.on_shapes
         raise MissingInput(
             value, "depends on the batch size" if on_shapes else "has no integer form"
@@ -246,9 +250,9 @@ class Builder:
             shape = [1] * rank
             shape[accumulator.axis] = -1
             multiplier = multiplier.reshape(shape)
-        return self._requantize(value, accumulator.value, multiplier, shift, parameters)
+        return self.scale_and_round(value, accumulator.value, multiplier, shift, parameters)
 
-    def _requantize(
+    def scale_and_round(
         self,
         value: ir.Value,
         accumulator: ir.Value,
@@ -256,6 +260,7 @@ class Builder:
         shift: int,
         parameters: QuantizationParameters,
     ) -> ir.Value:
+        """actc::Requantize of `accumulator`, which stands for `value`."""
         name = str(value.name)
         inputs = [
             accumulator,
@@ -267,9 +272,10 @@ class Builder:
         ]
         return self.emit("Requantize", inputs, value, code_type(parameters), name=name)
 
-    def _quantize(
+    def quantize(
         self, value: ir.Value, golden: ir.Value, parameters: QuantizationParameters
     ) -> ir.Value:
+        """The float tensor `golden` of the golden graph in the codes of `parameters`."""
         name, dtype = str(value.name), code_type(parameters)
         inputs = [golden, *self.parameter_constants(name, parameters)]
         codes = self.emit("QuantizeLinear", inputs, value, dtype, name=name, domain="")
@@ -278,7 +284,7 @@ class Builder:
         # QuantizeLinear saturates to its type, not to the codes
         unit = np.array(2, np.int32)
         at_zero = dataclasses.replace(parameters, zero_point=0)
-        return self._requantize(value, codes, unit, 1, at_zero)
+        return self.scale_and_round(value, codes, unit, 1, at_zero)
 
     def _quantize_constant(self, value: ir.Value, bits: int) -> None:
         assert value.const_value is not None

@@ -15,6 +15,9 @@ from actc.passes.linear import linear_producer
 
 Array = np.ndarray[Any, Any]
 
+_FLOAT32_ROUNDING = 2.0**-22
+"""Of a product of two scales, and of that times an integer."""
+
 
 def conv(builder: Builder, node: ir.Node) -> None:
     """Conv -> actc::IntConv."""
@@ -38,6 +41,7 @@ def conv(builder: Builder, node: ir.Node) -> None:
     x, output = builder.narrow_codes(node.inputs[0]), node.outputs[0]
     offset = np.zeros(len(weights)) if bias is None else bias
     codes, biases, scales = layer_weights(builder, node, weights, offset, x)
+    residual = _residual(builder, node, offset, biases, scales * x.parameters.scale)
     name = str(output.name)
     inputs = [
         x.value,
@@ -48,7 +52,7 @@ def conv(builder: Builder, node: ir.Node) -> None:
     accumulator = linear_operator(builder, "Conv", x, inputs, output, attributes)
     bound = _bound(codes, x, biases)
     scale = scales * x.parameters.scale
-    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound))
+    builder.set_accumulator(output, Accumulator(accumulator, scale, 1, bound, residual))
 
 
 def matmul(builder: Builder, node: ir.Node) -> None:
@@ -93,6 +97,7 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
     x = builder.narrow_codes(node.inputs[0])
     offset = np.zeros(matrix.shape[1]) if bias is None else bias
     codes, biases, scales = layer_weights(builder, node, matrix.T, offset, x)
+    residual = _residual(builder, node, offset, biases, scales * x.parameters.scale)
     name = str(output.name)
     inputs = [
         x.value,
@@ -104,7 +109,7 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
     axis = len(output.shape) - 1 if output.shape is not None else 1
     scale = scales * x.parameters.scale
     bound = _bound(codes, x, biases)
-    builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))
+    builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound, residual))
 
 
 def layer_weights(
@@ -122,6 +127,23 @@ def layer_weights(
         return quantize_weights(rows, bias, x.parameters.scale)
     offset = bias_codes(bias + chosen.correction, chosen.scales, x.parameters.scale)
     return chosen.codes, offset, chosen.scales
+
+
+def _residual(
+    builder: Builder, node: ir.Node, bias: Array, codes: Array, scales: Array
+) -> Array | None:
+    """What the integer bias leaves out of a layer whose integers the model gives.
+
+    A bias that is a whole number of steps, but for the rounding of float32, is that number.
+    """
+    if str(node.name) not in builder.context.facts.get("given", {}):
+        return None
+    exact = bias.astype(np.float64)
+    left = exact - codes.astype(np.float64) * scales
+    if np.any(np.abs(left) > scales):
+        raise NoIntegerForm("its bias is too large for the scale that the model gives")
+    left = np.where(np.abs(left) <= _FLOAT32_ROUNDING * np.abs(exact), 0.0, left)
+    return left if np.any(left) else None
 
 
 def linear_operator(

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+_HALVES = (128, 64, 32, 16, 8, 4, 2, 1)
+"""Strides of a binary search among 255 breakpoints."""
+
+
+def _halve(stride: int, index: str) -> str:
+    """One step of the search: on by `stride` where the breakpoint before there is passed."""
+    return f"""
+  ahead{stride} = Constant <value = int32 {{{stride - 1}}}> ()
+  stride{stride} = Constant <value = int32 {{{stride}}}> ()
+  probe{stride} = Add ({index}, ahead{stride})
+  point{stride} = Gather (breakpoints, probe{stride})
+  passed{stride} = GreaterOrEqual (acc, point{stride})
+  one{stride} = Cast <to = 6> (passed{stride})
+  step{stride} = Mul (one{stride}, stride{stride})
+  index{stride} = Add ({index}, step{stride})"""
+
+
+def _search() -> str:
+    before = ("offset", *(f"index{stride}" for stride in _HALVES))
+    return "".join(_halve(s, index) for s, index in zip(_HALVES, before, strict=False))
+
+
 BODIES = {
     "Requantize": """(acc, multiplier, shift, zero, low, high) => (y) {
   one = Constant <value = uint64 {1}> ()
@@ -31,6 +53,9 @@ BODIES = {
   index = Add (code, offset)
   y = Gather (table, index)
 }""",
+    "Steps": f"""(acc, breakpoints, values, offset) => (y) {{{_search()}
+  y = Gather (values, index1)
+}}""",
     "IntEmbed": """(i, table) => (y) {
   rows = Shape <start = 0, end = 1> (table)
   rows32 = Cast <to = 6> (rows)

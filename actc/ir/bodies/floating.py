@@ -5,6 +5,12 @@ from __future__ import annotations
 from actc.ir.bodies.shared import AXES
 
 BODIES = {
+    "FakeQuantize": """(x, scale, low, high) => (y) {
+  steps = Div (x, scale)
+  rounded = Round (steps)
+  bounded = Clip (rounded, low, high)
+  y = Mul (bounded, scale)
+}""",
     "LayerNorm": "<axis, epsilon> (x, gamma, beta) => (y) {"
     + AXES
     + """

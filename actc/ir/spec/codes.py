@@ -28,6 +28,18 @@ def channel_table(x: Array, table: Array, offset: Array) -> Array:
     return table[x.astype(np.int32) + offset]
 
 
+def steps(acc: Array, breakpoints: Array, values: Array, offset: Array) -> Array:
+    """values[offset + number of the 255 breakpoints behind `offset` that are <= acc]."""
+    rows = np.broadcast_to(offset, np.broadcast_shapes(offset.shape, acc.shape))
+    y = np.empty(rows.shape, values.dtype)
+    full = np.broadcast_to(acc, rows.shape)
+    for start in np.unique(offset):
+        inside, first = rows == start, int(start)
+        points = breakpoints[first : first + 255]
+        y[inside] = values[first + np.searchsorted(points, full[inside], side="right")]
+    return y
+
+
 def int_embed(i: Array, table: Array) -> Array:
     """Row i of the table, the last row where i is out of range."""
     last = table.shape[0] - 1
@@ -38,6 +50,7 @@ SPECIFICATION = [
     operator("Requantize", requantize),
     operator("Table", table),
     operator("ChannelTable", channel_table),
+    operator("Steps", steps),
     operator("IntEmbed", int_embed),
 ]
 """Implementations for onnx's reference evaluator."""

@@ -1,0 +1,1 @@
+"""Models that came quantized: their quantizers as formats, their integers as they are."""
