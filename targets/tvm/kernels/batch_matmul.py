@@ -81,7 +81,7 @@ def _across_columns(
 
 
 def _blocks(rows: int, block: Any) -> None:
-    """Emit `block(first, height)`: single rows where the lanes of `sweep` would be rows."""
+    """Emit `block(first, height)` over all rows, `ROWS` at a time."""
     full = rows // ROWS
     if full:
         with T.serial(tirx.const(0, "int64"), tirx.const(full, "int64")) as index:
