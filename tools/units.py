@@ -50,7 +50,7 @@ AT_16_BITS = tuple(
         r"\w+",
         """
         GELU SiLU Mish GoLU ELU SELU Softplus HardSwish ReLU Snake Sine Tanh Sigmoid Erf
-        Softsign Arctan LogSigmoid Gaussian Exp Log Sqrt Rsqrt Reciprocal SmeLU xATLU
+        LogSigmoid Gaussian Exp Sqrt SmeLU xATLU
         """,
     )
 )

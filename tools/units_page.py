@@ -43,9 +43,9 @@ was found, its largest error over all inputs, and what it takes on two families 
   compressed and bipartite tables, thresholds, piecewise lines and power-of-two segment trees
   with slopes of 1, 2 or 3 signed digits or free slopes. Not tried are polynomials,
   though those of degree 2 can be smaller from 12 bits on, and at 16 bits plain and compressed
-  tables and thresholds. Those that the cost model likes best ({most}) are synthesized for
-  iCE40, and the one with the fewest logic cells is listed. So another form may be smaller on
-  another family, and no form is proven to be the smallest.
+  tables and thresholds. Those that the cost model liked best when the unit was made ({most})
+  were synthesized for iCE40, and the one with the fewest logic cells is listed. So another form
+  may be smaller on another family, and no form is proven to be the smallest.
 - **Costs.** {tools}, `synth_ice40` and `synth_xilinx -family xc7`, no hard
   multipliers, no block memories; look-up tables of any size and carry cells are counted as yosys
   counts them (an iCE40 carry cell stands for one bit, an xc7 CARRY4 for four), depth is the
