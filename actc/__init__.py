@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actc.artifact import open_artifact as load
     from actc.bisection import bisect
     from actc.compiler import compile
+    from actc.config import Config, find_config, read_config
     from actc.errors import ActcError
     from actc.fit_result import FitResult
     from actc.fitting import fit
@@ -24,35 +25,44 @@ if TYPE_CHECKING:
     from actc.pipeline import Pipeline
     from actc.recheck import check
     from actc.targets.base import Target
+    from actc.torch_export import export
     from actc.verifying import verify
 
 __all__ = [
     "ActcError",
     "Artifact",
+    "Config",
     "FitResult",
     "Pipeline",
     "Target",
     "bisect",
     "check",
     "compile",
+    "export",
+    "find_config",
     "fit",
     "inspect",
     "load",
+    "read_config",
     "verify",
 ]
 
 _HOMES = {
     "ActcError": ("actc.errors", "ActcError"),
     "Artifact": ("actc.artifact", "Artifact"),
+    "Config": ("actc.config", "Config"),
     "FitResult": ("actc.fit_result", "FitResult"),
     "Pipeline": ("actc.pipeline", "Pipeline"),
     "Target": ("actc.targets.base", "Target"),
     "bisect": ("actc.bisection", "bisect"),
     "check": ("actc.recheck", "check"),
     "compile": ("actc.compiler", "compile"),
+    "find_config": ("actc.config", "find_config"),
+    "export": ("actc.torch_export", "export"),
     "fit": ("actc.fitting", "fit"),
     "inspect": ("actc.inspection", "inspect"),
     "load": ("actc.artifact", "open_artifact"),
+    "read_config": ("actc.config", "read_config"),
     "verify": ("actc.verifying", "verify"),
 }
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
 
 from actc import toolchain
+from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact, make_target
 from actc.calibrate.histogram import METHODS
 from actc.checks.equivalence import FunctionKept, check_specification
@@ -25,6 +27,7 @@ from actc.ir.load import ModelLike
 from actc.numerics.weights import SPELLINGS
 from actc.outcome import Measured, build_report, write_documents
 from actc.output import staged, write_json
+from actc.overrides import KnownNames, Overrides, checked, put, require_free
 from actc.passes.approximate import FORMS, Approximate
 from actc.passes.calibrate import Calibrate
 from actc.passes.integerize import Integerize
@@ -57,6 +60,8 @@ class Options:
     activations: str
     weights: str
     rounding: str
+    budget: str | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -92,6 +97,8 @@ def compile(
     activations: str = AUTO,
     weights: str = "8",
     rounding: str = "auto",
+    budget: str | None = None,
+    overrides: Overrides | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
     """Compile a trained ONNX model for a target and measure what that cost.
@@ -114,9 +121,14 @@ def compile(
             (what is best for the target), or
             "mixed": 8 bits into multipliers, 12 into tables, 16 elsewhere.
         weights: bits of the integers that stand for weights, "8" ... "2", or "ternary";
-            the first and last layers keep 8.
+            the first and last layers keep 8, unless they hold most weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each
             layer's output on the data), or "auto": optimal below 8 bits.
+        budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
+            of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
+            fewest bytes, or "size=200KB" (bytes of the weights) at the least error.
+        overrides: bits of single tensors and layers, above every other choice:
+            ``{"activations": {value: bits}, "weights": {node: bits}}``.
         progress: called with the name of each stage as it starts.
 
     Returns:
@@ -130,17 +142,31 @@ def compile(
             specification; nothing is written.
     """
     options = Options(
-        target, precision, approx, calibration, max_drop, activations, weights, rounding
+        target,
+        precision,
+        approx,
+        calibration,
+        max_drop,
+        activations,
+        weights,
+        rounding,
+        None if budget is None else str(parse_budget(budget)),
+        checked(overrides),
     )
     say = progress or (lambda name: None)
     machine = _checked_target(options, dry_run)
+    require_free(options, passes)
     if activations == AUTO:
         options = replace(options, activations=machine.capabilities().activations)
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data)
     pipeline = _pipeline(passes, options)
-    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir)
+    put(prepared.model, options.overrides)
+    if budget is not None:
+        with stages.timed("allocate", say):
+            _allocate(prepare(model, data), pipeline, options, prepared, say)
+    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, options.overrides)
     _require_valid(machine, compiled, precision)
     with stages.timed("plan", say):
         plan = machine.plan(compiled, precision)
@@ -167,6 +193,24 @@ def compile(
             "seconds": sum(stages.seconds.values()),
         }
     return Artifact(directory, report, machine, plan)
+
+
+def _allocate(
+    again: Prepared, pipeline: Pipeline, options: Options, prepared: Prepared, say: Progress
+) -> None:
+    """Choose bits on a copy of the model, for the passes that will run on `prepared`."""
+    assert options.budget is not None
+    given = options.overrides
+    known = KnownNames(given, prepared.source.name)
+    found = allocate(again, pipeline, parse_budget(options.budget), given, say, [known])
+    put(
+        prepared.model,
+        {
+            "activations": {**found.widths, **given["activations"]},
+            "weights": {**found.weight_bits, **given["weights"]},
+        },
+    )
+    prepared.context.facts["allocation"] = dict(found.document)
 
 
 def default_pipeline(
@@ -275,6 +319,7 @@ def _run_passes(
     stages: Stages,
     say: Progress,
     dump_ir: str | Path | None,
+    overrides: Overrides,
 ) -> ir.Model:
     def keep(name: str, model: ir.Model) -> None:
         if name == "recognize":
@@ -289,6 +334,7 @@ def _run_passes(
         Timing(say, stages.seconds),
         Verify(),
         FunctionKept(prepared.dataset),
+        KnownNames(overrides, prepared.source.name),
         Snapshot(("recognize", "approximate", "quantize"), keep),
     ]
     if dump_ir is not None:
@@ -312,14 +358,14 @@ def _write_models(
     # The model as it came in: a pass of the user's may change what the later stages compute.
     files = {"float.onnx": prepared.source.proto, "approximated.onnx": stages.approximated}
     if precision == "int8":
-        files["golden.onnx"] = ir.to_proto(model)
+        files["golden.onnx"] = golden = ir.to_proto(model)
+        context = context_of(model)
+        if "quantized" in context.facts:  # a pipeline of the user's may have no such pass
+            quantized = context.facts["quantized"]["model"]
+            write_json(stage / FORMATS, record(quantized, context, golden))
     for name, proto in files.items():
         if proto is not None:
             (stage / name).write_bytes(proto.SerializeToString(deterministic=True))
-    context = context_of(model)
-    if "quantized" in context.facts and files.get("golden.onnx") is not None:
-        quantized = context.facts["quantized"]["model"]
-        write_json(stage / FORMATS, record(quantized, context, files["golden.onnx"]))
 
 
 def _measure(

@@ -126,6 +126,7 @@ def build_report(
         ],
         "weights": _weights(context),
         "layers": list(context.facts.get("layers", {}).values()),
+        "allocation": context.facts.get("allocation"),
         "bytes": sizes["artifact"],
         "seconds": None,
         "diagnostics": [d.to_json() for d in context.sink.items],

@@ -20,6 +20,7 @@ COMMANDS = (
     *(
         "compile",
         "check",
+        "bisect",
         "inspect",
         "fit",
         "verify",

@@ -22,15 +22,18 @@ def test_names() -> None:
     expected = {
         "ActcError",
         "Artifact",
+        "Config",
         "FitResult",
         "Pipeline",
         "Target",
         "bisect",
         "check",
         "compile",
+        "find_config",
         "fit",
         "inspect",
         "load",
+        "read_config",
         "verify",
     }
     assert expected <= set(actc.__all__)
@@ -74,6 +77,8 @@ def test_compile_signature() -> None:
         "activations": "auto",
         "weights": "8",
         "rounding": "auto",
+        "budget": None,
+        "overrides": None,
         "progress": None,
     }
     assert parameters["target"].default == "cpu"

@@ -19,6 +19,7 @@ from actc.errors import ExitStatus
 
 
 def run(
+    context: typer.Context,
     model: Model,
     target: Annotated[
         str, typer.Option("--target", "-t", metavar="T", help="what to compile for: `actc targets`")
@@ -62,6 +63,20 @@ def run(
         str,
         typer.Option(metavar="auto|nearest|optimal", help="of weights; auto: optimal below 8 bits"),
     ] = "auto",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="rms=E|size=BYTES|drop=F",
+            help="choose bits of tensors and weights: relative RMS error of the outputs, bytes "
+            "of the weights (200KB), or accuracy lost",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="options and bits of tensors and layers; default: actc.toml there"
+        ),
+    ] = None,
     passes: Annotated[
         str | None,
         typer.Option(metavar="SPEC", help="passes to run, e.g. 'recognize,approximate{form=pwl}'"),
@@ -76,30 +91,46 @@ def run(
     debug: Debug = False,
 ) -> Outcome:
     """Compile a trained model and measure what it cost."""
+    given: dict[str, Any] = {
+        "target": target,
+        "data": data,
+        "output": output,
+        "precision": precision,
+        "approx": approx,
+        "max_drop": max_drop,
+        "calibration": calibration,
+        "activations": activations,
+        "weights": weights,
+        "rounding": rounding,
+        "budget": budget,
+        "passes": passes,
+    }
+    found = _config(model, config)
+    if found is not None:
+        given.update({k: v for k, v in found.options.items() if _is_default(context, k)})
+        given["overrides"] = found.overrides
     with progress() as show:
-        artifact = actc.compile(
-            model,
-            target,
-            data=data,
-            output=output,
-            precision=precision,
-            approx=approx,
-            max_drop=max_drop,
-            passes=passes,
-            dump_ir=dump_ir,
-            dry_run=dry_run,
-            calibration=calibration,
-            activations=activations,
-            weights=weights,
-            rounding=rounding,
-            progress=show,
-        )
+        if found is not None:
+            show(f"options of {found.path}")
+        artifact = actc.compile(model, dump_ir=dump_ir, dry_run=dry_run, progress=show, **given)
     if artifact.path is None:  # a dry run
         plan = _plan(artifact.plan)
         document = {**artifact.report, "plan": plan}
         return judged(document, _plan_view(plan), ExitStatus.BUDGET_MISSED)
     view = summary(artifact.report, artifact.path)
     return judged(artifact.report, view, ExitStatus.BUDGET_MISSED)
+
+
+def _config(model: Path, given: Path | None) -> actc.Config | None:
+    """The configuration file that is named, or that stands beside the model."""
+    path = given if given is not None else actc.find_config(model)
+    return None if path is None else actc.read_config(path)
+
+
+def _is_default(context: typer.Context, option: str) -> bool:
+    """Whether an option is not on the command line, which is above the configuration."""
+    source = context.get_parameter_source(option)
+    return source is None or source.name != "COMMANDLINE"
 
 
 def _plan(plan: Any) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""actc.toml: options of a compilation, and bits of single tensors and layers.
+
+[compile]
+target = "cpu"
+weights = 4
+
+[activations]
+"/encoder/Add_3_output_0" = 16
+
+[weights]
+"/head/MatMul" = 8
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+from actc.errors import UsageError
+from actc.numerics.quantization import MAX_BITS, MIN_BITS
+from actc.numerics.weights import SPELLINGS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIG = "actc.toml"
+_TABLES = ("activations", "compile", "weights")
+_TEXTS = ("approx", "budget", "calibration", "passes", "precision", "rounding", "target")
+_PATHS = ("data", "output")
+_BITS = ("activations", "weights")
+OPTIONS = tuple(sorted((*_TEXTS, *_PATHS, *_BITS, "max_drop")))
+"""Keys of the table [compile]: options of `actc.compile`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The contents of a configuration file.
+
+    Attributes:
+        path: the file.
+        options: of `actc.compile`, by name; paths are relative to the file's directory.
+        activations: value name -> bits, 2..16.
+        weights: node name -> bits, "2" ... "8" or "ternary".
+    """
+
+    path: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    activations: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """What `actc.compile` takes as `overrides`."""
+        return {"activations": dict(self.activations), "weights": dict(self.weights)}
+
+
+def find_config(model: str | Path) -> Path | None:
+    """The actc.toml beside a model, None when there is none."""
+    path = Path(model).parent / CONFIG
+    return path if path.is_file() else None
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a configuration file.
+
+    Raises:
+        UsageError: ACT0234, the file cannot be read, or with every entry that is
+            unknown or of a wrong type. Names of values and nodes are checked when a
+            model is compiled.
+    """
+    path = Path(path)
+    found = _load(path)
+    sink = DiagnosticSink()
+    for name in found:
+        if name not in _TABLES:
+            where = "a table" if isinstance(found[name], dict) else "an entry"
+            sink.add(_unknown(path, f"{where} called '{name}'", name, _TABLES, "its tables are"))
+    tables = {name: found.get(name, {}) for name in _TABLES}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            sink.add(_wrong(path, name, table, "a table", f"write it as [{name}]"))
+            tables[name] = {}
+    options = _options(path, tables["compile"], sink)
+    activations = {k: v for k, v in tables["activations"].items() if _is_width(path, k, v, sink)}
+    weights = {k: str(v) for k, v in tables["weights"].items() if _is_format(path, k, v, sink)}
+    if sink.errors:
+        raise UsageError(sink.items)
+    return Config(path, options, activations, weights)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            found: dict[str, Any] = tomllib.load(stream)
+            return found
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"cannot read the configuration: {reason}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"the configuration is not TOML: {error}"
+    raise UsageError(Diagnostic("ACT0234", message, place=Place(str(path))))
+
+
+def _options(path: Path, table: Mapping[str, Any], sink: DiagnosticSink) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in OPTIONS:
+            sink.add(_unknown(path, f"an option '{name}'", name, OPTIONS, "the options are"))
+        elif name == "max_drop":
+            if _is_a(value, (int, float)):
+                options[name] = float(value)
+            else:
+                sink.add(_wrong(path, name, value, "a number", "a fraction in 0..1"))
+        elif name in _BITS and _is_a(value, (int,)):
+            options[name] = str(value)
+        elif not isinstance(value, str):
+            sink.add(_wrong(path, name, value, "a string", f'write it as {name} = "..."'))
+        else:
+            options[name] = str(path.parent / value) if name in _PATHS else value
+    return options
+
+
+def _is_width(path: Path, name: str, value: Any, sink: DiagnosticSink) -> bool:
+    good = _is_a(value, (int,)) and MIN_BITS <= value <= MAX_BITS
+    if not good:
+        what = f"bits, {MIN_BITS} to {MAX_BITS}"
+        sink.add(_wrong(path, name, value, what, f'write it as "{name}" = 8'))
+    return good
+
+
+def _is_format(path: Path, name: str, value: Any, sink: DiagnosticSink) -> bool:
+    good = (_is_a(value, (int,)) or isinstance(value, str)) and str(value) in SPELLINGS
+    if not good:
+        formats = ", ".join(SPELLINGS)
+        sink.add(_wrong(path, name, value, "a format of weights", f"choose one of: {formats}"))
+    return good
+
+
+def _is_a(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _wrong(path: Path, name: str, value: Any, wanted: str, help_text: str) -> Diagnostic:
+    message = f"'{name}' is {value!r}, not {wanted}"
+    return Diagnostic("ACT0234", message, place=Place(str(path), name), help=help_text)
+
+
+def _unknown(path: Path, what: str, name: str, known: Iterable[str], intro: str) -> Diagnostic:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return Diagnostic(
+        "ACT0234",
+        f"there is no place for {what}",
+        place=Place(str(path), name),
+        help=f"{hint}{intro}: {', '.join(known)}",
+    )

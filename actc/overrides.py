@@ -1,0 +1,133 @@
+"""Bits of single tensors and layers, given by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.ir.context import context_of
+from actc.ir.graph import constant, is_op
+from actc.numerics.quantization import MAX_BITS, MIN_BITS
+from actc.numerics.weights import WeightFormat
+from actc.passes.widths import AUTO
+from actc.pipeline import Instrument, pass_name
+
+Overrides = Mapping[str, Mapping[str, Any]]
+_TABLES = ("activations", "weights")
+_MOST_SHOWN = 10
+
+
+def checked(overrides: Overrides | None) -> dict[str, dict[str, Any]]:
+    """`overrides` with all its tables, the bits of weights as text.
+
+    Raises:
+        UsageError: ACT0234, a table or a number of bits that does not exist;
+            ACT0226, such a format of weights.
+    """
+    given = overrides or {}
+    for name in given:
+        if name not in _TABLES:
+            message = f"overrides have the tables {' and '.join(_TABLES)}, not '{name}'"
+            raise UsageError(Diagnostic("ACT0234", message))
+    widths = dict(given.get("activations", {}))
+    for name, bits in widths.items():
+        if isinstance(bits, bool) or not isinstance(bits, int) or not MIN_BITS <= bits <= MAX_BITS:
+            message = f"'{name}' cannot have {bits!r} bits"
+            help_text = f"give {MIN_BITS} to {MAX_BITS}"
+            raise UsageError(Diagnostic("ACT0234", message, help=help_text))
+    formats = {name: str(bits) for name, bits in given.get("weights", {}).items()}
+    for bits in formats.values():
+        WeightFormat.parse(bits)
+    return {"activations": widths, "weights": formats}
+
+
+def put(model: ir.Model, overrides: Overrides) -> None:
+    """Hand `overrides` to the passes that choose formats."""
+    facts = context_of(model).facts
+    facts["widths"] = dict(overrides["activations"])
+    facts["weight_bits"] = dict(overrides["weights"])
+
+
+def require_free(options: Any, passes: object) -> None:
+    """A budget and overrides choose what other options would; both need integers.
+
+    Args:
+        options: `actc.compiler.Options`, as the user gave them.
+        passes: a pipeline of the user's, or None.
+
+    Raises:
+        UsageError: ACT0229, the precision has no integers; ACT0231, an option clashes
+            with the budget.
+    """
+    overridden = any(options.overrides.values())
+    if options.precision != "int8" and (options.budget is not None or overridden):
+        given = "a budget" if options.budget is not None else "bits of single tensors or layers"
+        message = f"{given} has no meaning with --precision {options.precision}"
+        raise UsageError(Diagnostic("ACT0229", message, help="compile with --precision int8"))
+    if options.budget is None:
+        return
+    taken = {
+        "passes": passes is not None,
+        "weights": options.weights != "8",
+        "activations": options.activations != AUTO and not options.budget.startswith("size"),
+    }
+    clash = [f"--{name}" for name, given in taken.items() if given]
+    if clash:
+        raise UsageError(
+            Diagnostic(
+                "ACT0231",
+                f"--budget {options.budget} chooses what {' and '.join(clash)} would",
+                help="leave one of them out; single bits can be given in actc.toml",
+            )
+        )
+
+
+class KnownNames(Instrument):
+    """Checks, behind calibration, that the names of overrides are in the model."""
+
+    def __init__(self, overrides: Overrides, file: str) -> None:
+        self._overrides, self._file = overrides, file
+
+    def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
+        """Check the names.
+
+        Raises:
+            UsageError: ACT0234, with every name that is not in the model.
+        """
+        if pass_name(step) != "calibrate":
+            return
+        layers = [
+            str(node.name)
+            for node in model.graph
+            if is_op(node, "Conv", "MatMul") and constant(node.inputs[1]) is not None
+        ]
+        known: dict[str, Collection[str]] = {
+            "activations": list(context_of(model).ranges),
+            "weights": layers,
+        }
+        unknown = [
+            self._unknown(name, table, known[table])
+            for table in _TABLES
+            for name in self._overrides[table]
+            if name not in known[table]
+        ]
+        if unknown:
+            raise UsageError(unknown)
+
+    def _unknown(self, name: str, table: str, known: Collection[str]) -> Diagnostic:
+        what = "float value" if table == "activations" else "layer with constant weights"
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+        shown = ", ".join(list(known)[:_MOST_SHOWN])
+        more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
+        return Diagnostic(
+            "ACT0234",
+            f"[{table}] names '{name}', but the model has no {what} of that name",
+            place=Place(self._file, name),
+            help=hint or f"it has: {shown}{more}",
+        )
