@@ -84,16 +84,16 @@ CODES: dict[str, CodeInfo] = {
         "An axis has length 0, so there is nothing to compute or to measure. Check the shapes of "
         "the network and of the data.",
     ),
+    "ACT0016": CodeInfo(
+        "reals that are not float32",
+        "actc starts from a network in float32 and chooses smaller numbers. Export models of "
+        "double, float16 or bfloat16 numbers again in float32.",
+    ),
     "ACT0017": CodeInfo(
         "torch cannot export the module",
         "Torch has two exporters to ONNX, and actc.export() tries both: from torch.export and "
         "from a trace. Neither gave a model that does what the module does, on the example and "
         "on one sample more. The notes say what each ran into; usual causes are control flow "
         "that depends on values, and batch sizes that are fixed inside the network.",
-    ),
-    "ACT0016": CodeInfo(
-        "reals that are not float32",
-        "actc starts from a network in float32 and chooses smaller numbers. Export models of "
-        "double, float16 or bfloat16 numbers again in float32.",
     ),
 }
