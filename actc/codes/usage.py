@@ -122,14 +122,14 @@ CODES: dict[str, CodeInfo] = {
         "The system refused to create the output directory or its parents: no permission, no "
         "space, or a file stands in the way.",
     ),
-    "ACT0243": CodeInfo(
-        "the inputs of an export do not fit",
-        "actc.export() takes one tensor or a sequence of tensors, the batch first, one name for "
-        "each, and as dynamic axes only axes that these tensors have.",
-    ),
     "ACT0242": CodeInfo(
         "a dry run has no artefact",
         "With --dry-run (dry_run=True) only the plan is made. Compile without it to get "
         "something that runs.",
+    ),
+    "ACT0243": CodeInfo(
+        "the inputs of an export do not fit",
+        "actc.export() takes one tensor or a sequence of tensors, the batch first, one name for "
+        "each, and as dynamic axes only axes that these tensors have.",
     ),
 }
