@@ -3,9 +3,9 @@
     python benchmarks/accuracy.py [--models silero minilm] [--quick] [--json FILE]
 
 For each task: the float model, onnxruntime's int8 (the best of its calibrations that run,
-judged on the evaluation samples, in its favour), actc's int8, also with wider tables and
-sums ("mixed"), and actc's with 4-bit weights (of its calibrations the one that is nearest to
-the float model on the calibration samples).
+judged on the evaluation samples, in its favour), actc's int8, also with 8 bits for every
+tensor, and with 4-bit weights (of its calibrations the one that is nearest to the float
+model on the calibration samples).
 Both get the same calibration samples. Every contestant runs in its own process with a
 limit of time and memory; what fails is in the table with its reason.
 """

@@ -35,10 +35,10 @@ from actc.ir import spec
 Array = npt.NDArray[Any]
 
 FLOAT, PEER, TIME = "float", "onnxruntime", "time"
-INT8, MIXED, FOUR_BIT = "actc", "actc mixed", "actc 4-bit"
+INT8, NARROW, FOUR_BIT = "actc", "actc all 8-bit", "actc 4-bit"
 OPTIONS: dict[str, dict[str, str]] = {
     INT8: {},
-    MIXED: {"activations": "mixed"},
+    NARROW: {"activations": "8"},
     FOUR_BIT: {"weights": "4"},
 }
 """actc's contestants, and what they give `actc.compile` beside the calibration method."""

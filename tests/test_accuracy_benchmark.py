@@ -18,7 +18,7 @@ from scipy.special import erf, softmax
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import accuracy
 from accuracy_table import Entry, render
-from contestants import FLOAT, FOUR_BIT, INT8, MIXED, PEER, TIME, Job, Result, relative_distance
+from contestants import FLOAT, FOUR_BIT, INT8, NARROW, PEER, TIME, Job, Result, relative_distance
 from tasks.base import DOWNLOADS, NotFetched, area_under_curve, cosine
 from tasks.bert import make_encoder
 from tasks.every import TASKS
@@ -148,7 +148,7 @@ ENTRIES = [
     entry(PEER, "entropy", metrics={"accuracy": 0.8}, megabytes=1.0),
     entry(PEER, "minmax", chosen=False, metrics={"accuracy": 0.1}),
     entry(INT8, "mse", metrics={"accuracy": 0.875}, exact=True, seconds=2.5),
-    entry(MIXED, "mse", metrics={"accuracy": 0.9}, exact=False),
+    entry(NARROW, "mse", metrics={"accuracy": 0.9}, exact=False),
     entry(FOUR_BIT, "mse", reason="ACT0103: a | b"),
     entry(TIME, chosen=False, milliseconds={FLOAT: 1.5, PEER: 2.5, INT8: 3.5}),
 ]
