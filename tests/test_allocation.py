@@ -200,3 +200,6 @@ def test_on_the_command_line(actc_cli: CommandLine, tmp_path: Path) -> None:
     assert (done.status, "ACT0232" in done.stderr) == (2, True)
     done = actc_cli(*common, "-o", tmp_path / "out", "--budget", "rms")
     assert (done.status, "ACT0231" in done.stderr) == (2, True)
+    done = actc_cli(*common, "-o", tmp_path / "out", "--budget", "size=1KB")
+    assert done.status == 0
+    assert "bits for size=1000: " in done.stdout

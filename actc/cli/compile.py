@@ -14,6 +14,7 @@ import actc
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
+from actc.cli.ranking import allocation_text
 from actc.cli.summary import summary
 from actc.errors import ExitStatus
 
@@ -118,6 +119,8 @@ def run(
         document = {**artifact.report, "plan": plan}
         return judged(document, _plan_view(plan), ExitStatus.BUDGET_MISSED)
     view = summary(artifact.report, artifact.path)
+    if artifact.report["allocation"] is not None:
+        view.append("\n\n").append(allocation_text(artifact.report["allocation"]))
     return judged(artifact.report, view, ExitStatus.BUDGET_MISSED)
 
 

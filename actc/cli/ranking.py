@@ -36,6 +36,30 @@ def ranking_text(ranking: Mapping[str, Any]) -> Text:
     return Text("\n".join(visible(line) for text in lines for line in text.split("\n")))
 
 
+def allocation_text(allocation: Mapping[str, Any]) -> Text:
+    """What `actc compile --budget` prints below its summary."""
+    rows: Sequence[Row] = [row for row in allocation["sites"] if row["chosen"]]
+    cells = [
+        (
+            str(row["bits"]),
+            str(row["bytes"]),
+            f"{row['contribution']:.2e}",
+            row["kind"],
+            row["name"],
+        )
+        for row in rows[:_SHOWN]
+    ]
+    lines = [
+        f"bits for {allocation['budget']}: {allocation['weights_bytes']} bytes of weights, "
+        f"{allocation['tensors_bytes']} of tensors (one sample)",
+        f"  relative RMS of the outputs: predicted {allocation['predicted']:.4g}, "
+        f"simulated {allocation['measured']:.4g}",
+        *_table(("bits", "bytes", "rms", "kind", "site"), cells),
+        *_more(len(rows) - _SHOWN),
+    ]
+    return Text("\n".join(visible(line) for line in lines))
+
+
 def site_rows(rows: Sequence[Row]) -> list[str]:
     """A table of sites: share of the error, bits, kind, name."""
     cells = [
@@ -48,6 +72,11 @@ def site_rows(rows: Sequence[Row]) -> list[str]:
 def _site(row: Row) -> tuple[str, ...]:
     share, rms = f"{100 * row['share']:.1f}%", f"{row['rms']:.2e}"
     return share, rms, str(row["bits"] or "-"), row["kind"], row["name"]
+
+
+def _choice(row: Row) -> tuple[str, ...]:
+    rms = f"{row['contribution']:.2e}"
+    return str(row["bits"]), str(row["bytes"]), rms, row["kind"], row["name"]
 
 
 def _layer(row: Row) -> tuple[str, ...]:
