@@ -73,6 +73,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
         for op in MOVEMENT
         - {"Concat", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Pad", "Expand", "Tile"}
     },
+    ("", "Transpose"): quantized.transpose,
     **{("", op): movement.index_step for op in ("GreaterOrEqual", "Less", "And", "Where")},
 }
 """Integer form of each float operator that has one."""
@@ -177,6 +178,8 @@ def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
     if plain is not None:
         return plain
     name, accumulator = f"{value.name}.out", builder.accumulator(value)
+    if accumulator is not None and accumulator.residual is not None:
+        accumulator = quantized.with_residual(builder, value, accumulator)
     if (
         accumulator is not None
         and accumulator.scale.ndim < 2

@@ -25,6 +25,7 @@ from actc.passes.quantized.integers import (
     quantizer_constants,
 )
 from actc.passes.quantized.pairs import given_format
+from actc.passes.quantized.transposes import sink_transposes
 
 PAIRS = ("QuantizeLinear", "DequantizeLinear")
 COMPUTING = frozenset(
@@ -52,7 +53,8 @@ class ReadQuantized(Pass):
     2. DequantizeLinear of an integer input becomes arithmetic.
     3. QuantizeLinear and DequantizeLinear, perhaps with Clip between, are left to
        `quantizers`, which makes formats of them.
-    4. Whatever else is quantized is refused, all nodes at once: operators that compute
+    4. A Transpose between a layer and its quantizer goes behind the quantizer.
+    5. Whatever else is quantized is refused, all nodes at once: operators that compute
        on integers (ACT0110), and pairs of a kind that is not read (ACT0111).
 
     A float model stays as it is.
@@ -72,6 +74,7 @@ class ReadQuantized(Pass):
         if model.functions:
             common.InlinePass()(model)
         context = context_of(model)
+        common.RemoveInitializersFromInputsPass()(model)
         name_nodes(model.graph)
         common.NameFixPass()(model)
         problems = list(_problems(model, context))
@@ -84,6 +87,7 @@ class ReadQuantized(Pass):
         for node in list(model.graph):
             if is_op(node, "DequantizeLinear") and node.inputs[0] in set(model.graph.inputs):
                 _spell_out(model.graph, node)
+        sink_transposes(model.graph)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 

@@ -18,7 +18,7 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import external, screen
+from actc.ir import external, qonnx, screen
 from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
@@ -72,14 +72,26 @@ def load(model: ModelLike) -> LoadedModel:
         name, proto = "<model>", _in_memory(model, sink)
         content = proto.SerializeToString(deterministic=True)
     _raise_if_broken(sink)
+    proto = _with_domains(proto)
     opset = _opset(proto, name, sink)
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
     screen.screen(proto, opset, name, sink)
+    qonnx.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)
     converted = _to_opset(proto, opset, name)
     return LoadedModel(converted, name, hashlib.sha256(content).hexdigest(), len(content), opset)
+
+
+def _with_domains(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, with the domains of QONNX imported where it uses them."""
+    if not any(map(qonnx.is_qonnx, proto.graph.node)):
+        return proto
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    qonnx.import_domains(result)
+    return result
 
 
 def _raise_if_broken(sink: DiagnosticSink) -> None:
@@ -147,6 +159,8 @@ def _check_operators(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) ->
         for node in _all_nodes(nodes):
             if (node.domain, node.op_type) in functions or _is_known(node, versions):
                 continue
+            if qonnx.is_qonnx(node):
+                continue  # `qonnx.check` says which are read
             sink.add(
                 Diagnostic(
                     "ACT0101",
@@ -254,6 +268,7 @@ def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
                     help=f"export the model with opset {MINIMUM_OPSET}",
                 )
             ) from error
+    qonnx.to_standard(result)
     screen.number_equal_names(result.graph)
     result.ir_version = IR_VERSION
     return result

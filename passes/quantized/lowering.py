@@ -16,7 +16,7 @@ from actc.ir.graph import constant, is_op, only_user
 from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.numerics.requantize import choose_multiplier
-from actc.passes.integer import attention, elementwise
+from actc.passes.integer import attention, elementwise, movement
 from actc.passes.integer.builder import Accumulator, Builder, Codes, code_type
 from actc.passes.quantized.functions import composed, split_clamp
 from actc.passes.quantized.monotone import is_monotone
@@ -28,6 +28,7 @@ from actc.passes.quantized.rounding import (
     quantize,
     staircase,
 )
+from actc.passes.quantized.transposes import permutation
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +36,8 @@ FAKE_QUANTIZE = "FakeQuantize"
 _MOST_SUMS = 2**24
 """Sums over which a function is tabulated that is not monotone."""
 _MULTIPLIER_BITS = (24, 31)
+_FINER_BITS = 12
+"""How much finer an output's steps may become for the sake of its bias."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,30 @@ def subtract(builder: Builder, node: ir.Node) -> None:
         elementwise.subtract(builder, node)
 
 
+def transpose(builder: Builder, node: ir.Node) -> None:
+    """Transpose of codes; at an output, of the sums of a layer whose integers are given."""
+    source, output = node.inputs[0], node.outputs[0]
+    accumulator = None if source is None else builder.accumulator(source)
+    given = bool(builder.context.facts.get("given")) and "perm" in node.attributes
+    last = output.is_graph_output() and not output.uses()
+    if accumulator is None or accumulator.scale.ndim > 1 or not (given and last):
+        movement.move(builder, node)
+        return
+    kind, axes = accumulator.value.dtype, permutation(node)
+    assert kind is not None
+    moved = builder.emit(
+        "Transpose",
+        [accumulator.value],
+        output,
+        kind,
+        name=str(output.name),
+        attributes={"perm": axes},
+        domain="",
+    )
+    axis = axes.index(accumulator.axis % len(axes))
+    builder.set_accumulator(output, dataclasses.replace(accumulator, value=moved, axis=axis))
+
+
 def fake_quantize(builder: Builder, node: ir.Node) -> None:
     """actc::FakeQuantize -> Requantize, Steps, Table or QuantizeLinear, exactly."""
     quantizer = _quantizer(builder, node)
@@ -100,6 +127,30 @@ def fake_quantize(builder: Builder, node: ir.Node) -> None:
         site.certificate = None
         result.metadata_props["actc.site"] = site.id
     builder.set_codes(quantizer.output, Codes(result, quantizer.parameters))
+
+
+def with_residual(builder: Builder, value: ir.Value, accumulator: Accumulator) -> Accumulator:
+    """An accumulator in smaller steps, which takes in what the integer bias left out.
+
+    Args:
+        value: the output of the model that it stands for.
+    """
+    assert accumulator.residual is not None
+    kind = accumulator.value.dtype
+    limit = 30 if kind == ir.DataType.INT32 else 50
+    finer = 2 ** max(min(limit - accumulator.bound.bit_length(), _FINER_BITS), 0)
+    scale = accumulator.scale / finer
+    extra = np.rint(accumulator.residual / scale)
+    shape = [1] * len(value.shape or ())
+    shape[accumulator.axis] = -1
+    dtype = np.int32 if kind == ir.DataType.INT32 else np.int64
+    name, result = f"{value.name}.fine", accumulator.value
+    for op, array in (("Mul", np.array(finer)), ("Add", extra.reshape(shape))):
+        term = builder.constant(f"{name}.{op.lower()}", array.astype(dtype))
+        assert kind is not None
+        result = builder.emit(op, [result, term], value, kind, name=name, domain="")
+    bound = accumulator.bound * finer + int(np.abs(extra).max(initial=0))
+    return Accumulator(result, scale, accumulator.axis, bound)
 
 
 def _is_quantizer(node: ir.Node | None) -> bool:

@@ -1,0 +1,375 @@
+"""QONNX models in standard operators, so that any runtime runs them.
+
+Quant becomes QuantizeLinear, Clip where its codes are fewer than the type's, and
+DequantizeLinear; constants become integers behind DequantizeLinear. BipolarQuant and
+Trunc are spelled out in front of such a pair. The operators are those of
+Pappalardo et al., "QONNX: Representing Arbitrary-Precision Quantized Neural Networks",
+2022; https://github.com/fastmachinelearning/qonnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+
+Array = np.ndarray[Any, Any]
+
+_DOMAINS = ("qonnx", "onnx.brevitas", "finn")
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
+_ROUNDING: dict[str, Callable[[Array], Array]] = {
+    "ROUND": np.rint,
+    "HALF_EVEN": np.rint,
+    "FLOOR": np.floor,
+    "CEIL": np.ceil,
+}
+_IN_FRONT = {"FLOOR": "Floor", "CEIL": "Ceil"}
+_INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
+
+
+class _NotRead(Exception):
+    """Why an operator is not read."""
+
+
+def is_qonnx(node: onnx.NodeProto) -> bool:
+    """Whether `node` belongs to QONNX, Brevitas or FINN."""
+    return any(node.domain == d or node.domain.startswith(f"{d}.") for d in _DOMAINS)
+
+
+def import_domains(proto: onnx.ModelProto) -> None:
+    """Import the domains that a file uses without saying so, as many QONNX files do."""
+    imported = {entry.domain for entry in proto.opset_import}
+    used = {node.domain for node in proto.graph.node if is_qonnx(node)}
+    for domain in sorted(used - imported):
+        proto.opset_import.add(domain=domain, version=1)
+
+
+def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
+    """Report every QONNX operator of a model that is not read (ACT0112)."""
+    writer = _Writer(proto.graph)
+    for node in filter(is_qonnx, proto.graph.node):
+        try:
+            list(writer.written(node))
+        except _NotRead as problem:
+            sink.add(
+                Diagnostic(
+                    "ACT0112",
+                    f"operator {node.op_type} of {node.domain} is not read: {problem}",
+                    place=Place(name, node.name or node.output[0], node.op_type),
+                    help="export with constant, integer quantizers (Quant, BipolarQuant, Trunc), "
+                    "or in the QDQ format",
+                )
+            )
+
+
+def to_standard(proto: onnx.ModelProto) -> None:
+    """Replace every QONNX operator, in place.
+
+    Args:
+        proto: a model at opset 21 or later in which `check` found nothing.
+    """
+    if not any(map(is_qonnx, proto.graph.node)):
+        return
+    writer = _Writer(proto.graph)
+    nodes = [
+        new
+        for node in proto.graph.node
+        for new in (writer.written(node) if is_qonnx(node) else [node])
+    ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.initializer.extend(writer.made)
+    keep = [e for e in proto.opset_import if not is_qonnx(onnx.NodeProto(domain=e.domain))]
+    del proto.opset_import[:]
+    proto.opset_import.extend(keep)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Codes:
+    """What a quantizer rounds to: scale * (q - zero) for low <= q <= high."""
+
+    scale: Array
+    zero: int
+    low: int
+    high: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest type of integers that holds the codes."""
+        for kind in _INTEGERS:
+            limits = np.iinfo(kind)
+            if limits.min <= min(self.low, self.zero) and max(self.high, self.zero) <= limits.max:
+                return np.dtype(kind)
+        raise _NotRead("its codes have more than 16 bits")
+
+    @property
+    def full(self) -> bool:
+        """Whether the codes are all of the type."""
+        limits = np.iinfo(self.dtype)
+        return (self.low, self.high) == (limits.min, limits.max)
+
+
+class _Writer:
+    """Standard operators for QONNX ones, and the constants that they need."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._constants: dict[str, Array] = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
+        }
+        for node in graph.node:
+            if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+                self._constants[node.output[0]] = _value(node)
+        self._names = set(self._constants) | {value.name for value in graph.input}
+        self._names |= {name for node in graph.node for name in node.output}
+        self.made: list[onnx.TensorProto] = []
+
+    def written(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """The standard operators that compute `node`.
+
+        Raises:
+            _NotRead: there are none, or none that actc reads.
+        """
+        handlers = {
+            "Quant": self._quant,
+            "IntQuant": self._quant,
+            "BipolarQuant": self._bipolar,
+            "Trunc": self._trunc,
+        }
+        if node.domain == CHANNELS_LAST and node.op_type in ("Conv", "MaxPool"):
+            return self._channels_last(node)
+        if node.op_type not in handlers:
+            raise _NotRead("actc knows no meaning of it")
+        return handlers[node.op_type](node)
+
+    def _quant(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        attributes = _attributes(node)
+        bits = self._number(node, 3, "bit width")
+        signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
+        mode = _rounding(attributes)
+        codes = _Codes(
+            self._scale(node, 1),
+            _whole(self._number(node, 2, "zero point"), "zero point"),
+            *_ends(_whole(bits, "bit width"), signed, narrow),
+        )
+        if (bits, signed) == (1, True):
+            yield from self._bipolar(node)
+            return
+        real = self._constants.get(node.input[0])
+        if real is not None:
+            steps = _ROUNDING[mode](real / codes.scale + np.float32(codes.zero))
+            yield self._held(node, np.clip(steps, codes.low, codes.high), codes)
+            return
+        source = node.input[0]
+        if mode in _IN_FRONT:
+            if codes.zero:
+                raise _NotRead(f"it rounds by {mode} and has a zero point")
+            source = yield from self._rounded(node, source, codes.scale, mode)
+        yield from self._pair(node, source, codes)
+
+    def _bipolar(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        codes = _Codes(self._scale(node, 1), 0, -1, 1)
+        real = self._constants.get(node.input[0])
+        if real is not None:
+            yield self._held(node, np.where(real >= 0, 1, -1), codes)
+            return
+        zero, two = self._hold(node, "zero", np.float32(0)), self._hold(node, "two", np.float32(2))
+        one = self._hold(node, "one", np.float32(1))
+        value = yield from self._step(node, "GreaterOrEqual", [node.input[0], zero])
+        value = yield from self._step(node, "Cast", [value], to=onnx.TensorProto.FLOAT)
+        value = yield from self._step(node, "Mul", [value, two])
+        value = yield from self._step(node, "Sub", [value, one])
+        scale = self._hold(node, "unit", codes.scale)
+        value = yield from self._step(node, "Mul", [value, scale])
+        yield from self._pair(node, value, codes)
+
+    def _trunc(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        attributes, scale = _attributes(node), self._scale(node, 1)
+        mode = _rounding(attributes, "FLOOR")
+        if self._number(node, 2, "zero point"):
+            raise _NotRead("it has a zero point")
+        wide = _whole(self._number(node, 3, "bit width"), "bit width")
+        if len(node.input) > 5:  # since QONNX 1.0: with a scale of the output
+            bits = _whole(self._number(node, 6, "bit width"), "bit width")
+            out = self._scale(node, 4)
+            if self._number(node, 5, "zero point"):
+                raise _NotRead("it has a zero point")
+            dropped = np.rint(np.log2(out / scale)).astype(np.float32)
+            signed, narrow = attributes.get("signed", 1), attributes.get("narrow", 0)
+            low, high = _ends(bits, bool(signed), bool(narrow))
+        else:
+            bits, out = _whole(self._number(node, 4, "bit width"), "bit width"), scale
+            dropped = np.float32(wide - bits)
+            low, high = _ends(bits, True, False)[0], _ends(bits, False, False)[1]
+        codes = _Codes(out, 0, low, high)
+        unit = self._hold(node, "step", np.float32(2) ** dropped)
+        value = yield from self._step(node, "Div", [node.input[0], self._hold(node, "in", scale)])
+        value = yield from self._step(node, "Round", [value])
+        value = yield from self._step(node, "Div", [value, unit])
+        value = yield from self._step(node, _IN_FRONT.get(mode, "Round"), [value])
+        value = yield from self._step(node, "Mul", [value, self._hold(node, "out", out)])
+        yield from self._pair(node, value, codes)
+
+    def _channels_last(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """Conv and MaxPool of [N, ..., C]: transposed there and back."""
+        spatial = len(_attributes(node).get("kernel_shape", ()))
+        if not spatial:
+            raise _NotRead("it has no kernel_shape")
+        first = [0, spatial + 1, *range(1, spatial + 1)]
+        last = [0, *range(2, spatial + 2), 1]
+        inputs = list(node.input)
+        inputs[0] = yield from self._step(node, "Transpose", [inputs[0]], perm=first)
+        if node.op_type == "Conv":
+            inputs[1] = yield from self._step(node, "Transpose", [inputs[1]], perm=first)
+        inner = onnx.NodeProto()
+        inner.CopyFrom(node)
+        inner.domain = ""
+        result = self._fresh(f"{node.output[0]}_first")
+        del inner.input[:], inner.output[:]
+        inner.input.extend(inputs)
+        inner.output.append(result)
+        yield inner
+        yield helper.make_node("Transpose", [result], list(node.output), perm=last)
+
+    def _rounded(
+        self, node: onnx.NodeProto, source: str, scale: Array, mode: str
+    ) -> Generator[onnx.NodeProto, None, str]:
+        held = self._hold(node, "scale", scale)
+        value = yield from self._step(node, "Div", [source, held])
+        value = yield from self._step(node, _IN_FRONT[mode], [value])
+        return (yield from self._step(node, "Mul", [value, held]))
+
+    def _pair(self, node: onnx.NodeProto, source: str, codes: _Codes) -> Iterator[onnx.NodeProto]:
+        """QuantizeLinear, Clip and DequantizeLinear; beyond 8 bits the Clip comes first."""
+        dtype, scale = codes.dtype, codes.scale.reshape(-1)
+        if scale.size != 1:
+            raise _NotRead("its scale differs from channel to channel")
+        if not codes.full and dtype.itemsize > 1:
+            ends = (np.array([codes.low, codes.high]) - codes.zero) * float(scale[0])
+            held = [self._hold(node, "end", np.float32(end)) for end in ends]
+            source = yield from self._step(node, "Clip", [source, *held])
+        constants = [
+            self._hold(node, "scale", scale[0]),
+            self._hold(node, "zero_point", np.array(codes.zero, dtype)),
+        ]
+        value = yield from self._step(node, "QuantizeLinear", [source, *constants])
+        if not codes.full and dtype.itemsize == 1:
+            held = [self._hold(node, "end", np.array(e, dtype)) for e in (codes.low, codes.high)]
+            value = yield from self._step(node, "Clip", [value, *held])
+        yield helper.make_node(
+            "DequantizeLinear", [value, *constants], list(node.output), name=node.name
+        )
+
+    def _held(self, node: onnx.NodeProto, steps: Array, codes: _Codes) -> onnx.NodeProto:
+        """A constant as integers behind DequantizeLinear."""
+        integers = steps.astype(np.int64) - codes.zero
+        held = _Codes(codes.scale, 0, int(integers.min(initial=0)), int(integers.max(initial=0)))
+        try:
+            dtype = held.dtype
+        except _NotRead:
+            dtype = np.dtype(np.int32)
+        if dtype.itemsize > 1 or dtype.kind == "u":
+            dtype = np.dtype(np.int32)
+        axis, scale = _axis(codes.scale, integers.ndim)
+        inputs = [
+            self._hold(node, "codes", integers.astype(dtype)),
+            self._hold(node, "scale", scale),
+            self._hold(node, "zero_point", np.zeros(scale.shape, dtype)),
+        ]
+        axes: dict[str, Any] = {} if axis is None else {"axis": axis}
+        return helper.make_node(
+            "DequantizeLinear", inputs, list(node.output), name=node.name, **axes
+        )
+
+    def _scale(self, node: onnx.NodeProto, position: int) -> Array:
+        scale = self._constant(node, position, "scale").astype(np.float32)
+        if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
+            raise _NotRead("its scale is not positive")
+        return scale
+
+    def _number(self, node: onnx.NodeProto, position: int, what: str) -> float:
+        array = self._constant(node, position, what)
+        if np.any(array != array.reshape(-1)[:1]):
+            raise _NotRead(f"its {what} differs from channel to channel")
+        return float(array.reshape(-1)[0])
+
+    def _constant(self, node: onnx.NodeProto, position: int, what: str) -> Array:
+        array = self._constants.get(node.input[position]) if position < len(node.input) else None
+        if array is None or array.size == 0:
+            raise _NotRead(f"its {what} is no constant")
+        return array
+
+    def _step(
+        self, node: onnx.NodeProto, op: str, inputs: list[str], **attributes: Any
+    ) -> Generator[onnx.NodeProto, None, str]:
+        """One operator; gives the name of its result."""
+        result = self._fresh(f"{node.output[0]}_{op}")
+        name = f"{node.name or node.output[0]}_{op}"
+        yield helper.make_node(op, inputs, [result], name=name, **attributes)
+        return result
+
+    def _hold(self, node: onnx.NodeProto, what: str, array: Any) -> str:
+        """An initializer."""
+        name = self._fresh(f"{node.output[0]}_{what}")
+        self.made.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def _fresh(self, base: str) -> str:
+        name, count = base, 1
+        while name in self._names:
+            count += 1
+            name = f"{base}_{count}"
+        self._names.add(name)
+        return name
+
+
+def _value(node: onnx.NodeProto) -> Array:
+    """The array of a Constant node."""
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            return numpy_helper.to_array(attribute.t)
+        if attribute.name in ("value_float", "value_int", "value_floats", "value_ints"):
+            return np.asarray(helper.get_attribute_value(attribute))
+    return np.zeros(0)
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _rounding(attributes: dict[str, Any], default: str = "ROUND") -> str:
+    given = attributes.get("rounding_mode", default)
+    mode = (given.decode() if isinstance(given, bytes) else str(given)).upper()
+    if mode not in _ROUNDING:
+        raise _NotRead(f"it rounds by {mode}")
+    return mode
+
+
+def _ends(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    """Smallest and largest code."""
+    if not 1 <= bits <= 32:
+        raise _NotRead(f"its codes have {bits} bits")
+    if signed:
+        return -(2 ** (bits - 1)) + int(narrow), 2 ** (bits - 1) - 1
+    return 0, 2**bits - 1 - int(narrow)
+
+
+def _whole(number: float, what: str) -> int:
+    if number != round(number):
+        raise _NotRead(f"its {what} is {number:g}, no whole number")
+    return int(number)
+
+
+def _axis(scale: Array, rank: int) -> tuple[int | None, Array]:
+    """Axis and scales of a DequantizeLinear for a scale that broadcasts."""
+    if scale.size == 1:
+        return None, scale.reshape(())
+    places = [scale.ndim - 1 - k for k in range(scale.ndim) if scale.shape[scale.ndim - 1 - k] > 1]
+    if len(places) > 1 or scale.ndim > rank:
+        raise _NotRead("its scale differs along several axes")
+    return rank - scale.ndim + places[0], scale.reshape(-1)
