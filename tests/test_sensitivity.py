@@ -166,6 +166,22 @@ def test_replaced_activations_are_sites(digits: Case) -> None:
     assert not [site for site in digits.sites if site.kind == "activation"]
 
 
+def test_where_a_function_is_infinite_it_saturates() -> None:
+    model = network(
+        "float[N,4] x => float[N,3] y", "h = Log (x)  y = MatMul (h, w)", {"w": normal(4, 3)}
+    )
+    x = np.random.default_rng(1).uniform(0.1, 3.0, (32, 4)).astype(np.float32)
+    case = Case(model, {"x": x}, activations="2")
+    with np.errstate(divide="ignore"):
+        wide = case.setting.formats["x"].wide
+        assert np.isinf(np.log(wide.dequantize(wide.quantize(x)))).any()
+    found = case.measured(32)
+    assert all(np.isfinite(c.error) for c in found.contributions)
+    golden = run(case.golden, {"x": x})["y"]
+    simulated = case.simulation.outputs(case.dataset, choice_of(case.sites, case.setting))["y"]
+    np.testing.assert_allclose(simulated, golden, atol=0.05)
+
+
 @pytest.mark.parametrize("activations", ["8", "mixed"])
 @pytest.mark.parametrize("name", ["cnn", "mlp"])
 def test_the_prediction_holds(name: str, activations: str) -> None:

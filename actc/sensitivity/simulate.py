@@ -21,6 +21,7 @@ from actc.data import Dataset
 from actc.ir.context import Context
 from actc.ir.dialect import add_bodies
 from actc.ir.execute import Session
+from actc.ir.formats import parameters_of
 from actc.ir.graph import add_constant, is_op, remove_dead
 from actc.ir.sites import Site
 from actc.passes.quantize import shared_formats
@@ -98,7 +99,7 @@ class _Graph:
     """The float graph under reconstruction."""
 
     def __init__(self, model: ir.Model, context: Context, settings: Sequence[Setting]) -> None:
-        self._model, self._context = model, context
+        self._model, self._context, self._settings = model, context, settings
         self._position = {node: number for number, node in enumerate(model.graph)}
         self._narrow = {
             name
@@ -122,7 +123,9 @@ class _Graph:
         for rounding in roundings(self._model, self._context):
             self._round(rounding)
         for node in activations:
-            self._replaceable(node, self._context.sites[node.metadata_props["actc.site"]])
+            site = self._context.sites[node.metadata_props["actc.site"]]
+            self._replaceable(node, site)
+            self._saturate(node, site)
         self.constants = add_constants(self._model, self._position, self._corrected)
         self.gates += [constants.gate for constants in self.constants]
 
@@ -174,6 +177,29 @@ class _Graph:
         chosen = ir.node("Where", [on, lines.outputs[0], output], name=f"{gate.key}/Where")
         graph.insert_after(node, [lines, chosen])
         _redirect(users, chosen.outputs[0])
+
+    def _saturate(self, node: ir.Node, site: Site) -> None:
+        """Where a function is infinite at a code, let it saturate, as golden's table does."""
+        source, output, graph = node.inputs[0], node.outputs[0], self._model.graph
+        assert source is not None
+        formats = [setting.formats.get(site.input) for setting in self._settings]
+        codes = [found.wide.values() for found in formats if found is not None]
+        ends = parameters_of(output)
+        if ends is None or all(np.isfinite(site.function(x)).all() for x in codes):
+            return
+        first, last = (ends.scale * (code - ends.zero_point) for code in (ends.low, ends.high))
+        name = f"actc.saturated.{site.id}"
+        low, high = (add_constant(graph, name, np.array(x, np.float32)) for x in (first, last))
+        users = [(use.node, use.idx) for use in output.uses()]
+        infinite = ir.node("IsInf", [output], name=f"{name}/IsInf")
+        clipped = ir.node("Clip", [output, low, high], name=f"{name}/Clip")
+        bounded = [infinite.outputs[0], clipped.outputs[0], output]
+        finite = ir.node("Where", bounded, name=f"{name}/Where")
+        undefined = ir.node("IsNaN", [finite.outputs[0]], name=f"{name}/IsNaN")
+        defined = [undefined.outputs[0], low, finite.outputs[0]]
+        result = ir.node("Where", defined, name=f"{name}/Defined")
+        graph.insert_after(node, [infinite, clipped, finite, undefined, result])
+        _redirect(users, result.outputs[0])
 
 
 def _redirect(uses: list[Use], value: ir.Value) -> None:
