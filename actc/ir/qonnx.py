@@ -30,6 +30,7 @@ _ROUNDING: dict[str, Callable[[Array], Array]] = {
     "CEIL": np.ceil,
 }
 _IN_FRONT = {"FLOOR": "Floor", "CEIL": "Ceil"}
+_SIGN_KEEPING = ("AveragePool", "Flatten", "GlobalAveragePool", "MaxPool", "Reshape", "Transpose")
 _INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
 
 
@@ -125,6 +126,7 @@ class _Writer:
         for node in graph.node:
             if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
                 self._constants[node.output[0]] = _value(node)
+        self._producers = {name: node for node in graph.node for name in node.output}
         self._names = set(self._constants) | {value.name for value in graph.input}
         self._names |= {name for node in graph.node for name in node.output}
         self.made: list[onnx.TensorProto] = []
@@ -205,7 +207,7 @@ class _Writer:
         else:
             bits, out = _whole(self._number(node, 4, "bit width"), "bit width"), scale
             dropped = np.float32(wide - bits)
-            low, high = _ends(bits, True, False)[0], _ends(bits, False, False)[1]
+            low, high = self._unsaid_ends(node, bits)
         codes = _Codes(out, 0, low, high)
         unit = self._hold(node, "step", np.float32(2) ** dropped)
         value = yield from self._step(node, "Div", [node.input[0], self._hold(node, "in", scale)])
@@ -214,6 +216,15 @@ class _Writer:
         value = yield from self._step(node, _IN_FRONT.get(mode, "Round"), [value])
         value = yield from self._step(node, "Mul", [value, self._hold(node, "out", out)])
         yield from self._pair(node, value, codes)
+
+    def _unsaid_ends(self, node: onnx.NodeProto, bits: int) -> tuple[int, int]:
+        """The codes of a Trunc that does not say whether they are signed: as what it reads."""
+        value = self._producers.get(node.input[0])
+        while value is not None and value.op_type in _SIGN_KEEPING:
+            value = self._producers.get(value.input[0])
+        if value is not None and is_qonnx(value) and value.op_type in ("Quant", "IntQuant"):
+            return _ends(bits, bool(_attributes(value).get("signed", 1)), False)
+        return _ends(bits, True, False)[0], _ends(bits, False, False)[1]
 
     def _channels_last(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """Conv and MaxPool of [N, ..., C]: transposed there and back."""
