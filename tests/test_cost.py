@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cost_data import DATA, KEPT, MARKS, read_cache
+from cost_data import DATA, KEPT, MARKS, read_cache, recounted
 from cost_plan import HELD_OUT as HELD_OUT_FUNCTIONS
+from cost_plan import plan
 from cost_report import report
 from fixed_point_units import unit
 from hypothesis import given, settings
@@ -31,8 +32,9 @@ from actc.approx.signed_digits import fit_integer_lines
 from actc.approx.thresholds import fit_thresholds
 from actc.cost import FAMILIES, Cost, estimate
 from actc.cost.arithmetic import collect_sum, select_tables, trailing_zeros
-from actc.cost.cofactors import levels, truth_table, without_idle_inputs
-from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS
+from actc.cost.cofactors import levels, supports, truth_table, without_idle_inputs
+from actc.cost.demand import chains_after, read_bits
+from actc.cost.features import DEPTH_FEATURES, FEATURES, GROUPS, features
 from actc.cost.logic import tabulate
 from actc.cost.model import COEFFICIENTS, TARGETS, coefficients, unit_features
 from actc.errors import UsageError
@@ -160,13 +162,16 @@ def test_a_sum_is_one_adder_behind_compressors() -> None:
     a, b, c = (graph.input(name, Range(0, 15)) for name in "abc")
     total = (a << 2) + b + c
     readers = Counter({w.index: 1 for w in graph.wires})
-    found, inside = collect_sum(total, readers)
+    found, inside = collect_sum(total, readers, total.width)
     assert len(found.rows) == 3
     assert len(inside) == 2
     assert found.compressor_bits(2) == 4
     assert found.adder_bits == total.width
     assert trailing_zeros(a << 2) == 2
-    assert collect_sum((a << 2) + b, readers)[0].adder_bits == ((a << 2) + b).width - 2
+    two = (a << 2) + b
+    assert collect_sum(two, readers, two.width)[0].adder_bits == two.width - 2
+    # bits that nothing reads take no adder
+    assert collect_sum(two, readers, 4)[0].adder_bits == 2
 
 
 def test_selections_count_the_inputs_of_each_bit() -> None:
@@ -174,9 +179,100 @@ def test_selections_count_the_inputs_of_each_bit() -> None:
     x, k = graph.input("x", Range(0, 15)), graph.input("k", Range(0, 3))
     chosen = graph.select(k, [0, x, x << 1, ~x])
     # two bits of the index and one or two bits of x: one table of four inputs a bit
-    assert select_tables(chosen, 4) == chosen.width
+    assert select_tables(chosen, 4, chosen.width) == chosen.width
+    assert select_tables(chosen, 4, 2) == 2
     wide = graph.select(k, [x, x << 1, x << 2, x << 3])
-    assert select_tables(wide, 4) > wide.width
+    assert select_tables(wide, 4, wide.width) > wide.width
+
+
+def test_bits_are_read_as_far_as_they_reach_an_output() -> None:
+    graph = Graph()
+    a, b = (graph.input(name, Range(0, 255)) for name in "ab")
+    total = a + b
+    y = ((total >> 2).bits(0, 3) + 1).bits(0, 2)
+    found = read_bits(Module("m", (a, b), (Output("y", y, 2),)))
+    # bits 2 and 3 of the sum, and those below them for their carries
+    assert (found[total.index], found[a.index], found[b.index]) == (4, 4, 4)
+    k = graph.input("k", Range(0, 1))
+    chosen = graph.select(k, [a, b << 2]).bits(0, 3)
+    word = graph.concatenate((chosen, 3), (total, 9)).bits(0, 10)
+    found = read_bits(Module("m", (a, b, k), (Output("y", word, 10),)))
+    # of the upper part one bit: bit 0 of a, none of the b shifted by two
+    assert (found[chosen.index], found[total.index], found[k.index]) == (1, 9, 1)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1))
+def test_bits_that_are_not_read_do_not_matter(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = Graph()
+    x = graph.input("x", Range(0, 63))
+    wires = [x]
+    for _ in range(6):
+        a, b = (wires[i] for i in rng.integers(0, len(wires), 2))
+        kind, amount = rng.integers(0, 6), int(rng.integers(1, 4))
+        steps = [a + b, a - b, a << amount, a >> amount, ~a, a.bits(amount, 3, signed=True)]
+        wires.append(steps[kind])
+    bits = int(rng.integers(1, wires[-1].width + 1))
+    y = wires[-1].bits(0, bits)
+    read = read_bits(Module("m", (x,), (Output("y", y, bits),)))
+    low = read.get(x.index, 0)
+    found = tabulate(Module("m", (x,), (Output("y", y, bits),)), [y])[y.index]
+    values = np.broadcast_to(found, 64)
+    assert np.array_equal(values, values[np.arange(64) % (1 << low)])
+
+
+def test_the_most_carry_chains_behind_a_wire() -> None:
+    graph = Graph()
+    a, b, c = (graph.input(name, Range(0, 15)) for name in "abc")
+    y = ((a + b) >> 1) + c
+    found = chains_after(Module("m", (a, b, c), (Output("y", y, y.width),)))
+    assert [found[wire.index] for wire in (a, b, c, y)] == [2, 2, 1, 0]
+
+
+@given(tables)
+def test_supports_are_the_inputs_of_each_output(rows: list[list[int]]) -> None:
+    table = np.array(rows, np.uint8)
+    expected = [len(without_idle_inputs(row[None])[1]) for row in table]
+    assert supports(table).tolist() == expected
+
+
+def test_functions_of_few_inputs_are_wide_tables() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.integers(0, 1 << 16, 256)
+    # 16 bits of eight inputs: 16 LUT4 each, or levels of shared ones
+    for family, wide in (("gowin", 16 * 16), ("xc7", 0), ("ecp5", 0), ("ice40", 0)):
+        found = unit_features(plain(lambda x: values, 8), find_family(family)).area
+        assert found["wide_tables"] == wide
+        assert (found["muxes_5"] > 0) == (wide == 0)
+    # equal and inverted bits are one, single inputs none
+    copies = unit_features(plain(lambda x: (values & 1) * 7 ^ 2, 8), find_family("gowin")).area
+    assert (copies["wide_tables"], copies["small_tables"]) == (16, 0)
+    few = unit_features(plain(lambda x: x & 3 | (x & x >> 1 & 1) << 2, 8), find_family("gowin"))
+    assert (few.area["wide_tables"], few.area["small_tables"]) == (0, 1)
+
+
+def test_logic_that_nothing_reads_costs_nothing() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(0, 255))
+    high = graph.lookup(x, list(range(256, 0, -1))) << 4
+    y = (high + x).bits(0, 4)
+    module = Module("m", (x,), (Output("y", y, 4),))
+    found = features(module, np.zeros(256, np.int64), find_family("gowin"))
+    assert (found.area["wide_tables"], found.area["small_tables"]) == (0, 0)
+
+
+def test_logic_that_other_paths_leave_time_is_shared() -> None:
+    rng = np.random.default_rng(7)
+    graph = Graph()
+    x = graph.input("x", Range(0, 255))
+    a, b, c = (graph.lookup(x, rng.integers(0, 256, 256).tolist()) for _ in range(3))
+    y = (a + b).bits(0, 8) + c
+    module = Module("m", (x,), (Output("y", y, y.width),))
+    found = features(module, np.zeros(256, np.int64), find_family("gowin")).area
+    # eight bits of a, b and c each, which take 16 LUT4 each if nothing is shared
+    assert (found["wide_tables"], found["late_tables"]) == (256, 128)
+    assert found["muxes_5"] > 0
 
 
 # --- estimates ----------------------------------------------------------------------
@@ -280,7 +376,8 @@ def test_coefficients_are_complete_and_not_negative() -> None:
                 known = DEPTH_FEATURES if target == "depth" else FEATURES
                 assert set(weights) <= set(known)
                 assert all(weight > 0 for weight in weights.values())
-        assert groups["arithmetic"]["logic_cells"]["adder_bits"] > 0
+        for group in ("narrow", "wide"):
+            assert groups[group]["carries"]["adder_bits"] > 0
 
 
 def measurements() -> list[dict[str, Any]]:
@@ -288,10 +385,10 @@ def measurements() -> list[dict[str, Any]]:
 
 
 def test_the_page_reports_the_measurements(root: Path) -> None:
-    weights = json.loads((DATA / COEFFICIENTS).read_text("utf-8"))["families"]
+    document = json.loads((DATA / COEFFICIENTS).read_text("utf-8"))
     page = (root / "docs" / "cost.md").read_text("utf-8")
     shown = page.split(MARKS[0])[1].split(MARKS[1])[0]
-    assert shown == "\n" + report(measurements(), weights)
+    assert shown == "\n" + report(measurements(), document)
 
 
 def test_measurements_agree_with_themselves() -> None:
@@ -304,21 +401,33 @@ def test_measurements_agree_with_themselves() -> None:
         assert row["logic_cells"] >= row["luts"]
 
 
+@pytest.mark.parametrize("function", ["Tanh", HELD_OUT])
+def test_measurements_keep_the_counts_of_today(function: str) -> None:
+    units = list(plan([function]))
+    assert {unit.held_out for unit in units} == {function == HELD_OUT}
+    kept = read_cache([KEPT])
+    again = recounted(units, kept)
+    assert {name for _, name in again} == set(FAMILIES)
+    for key, row in again.items():
+        assert json.loads(json.dumps(row)) == kept[key], "run python tools/cost_data.py --recount"
+
+
+def test_no_unit_is_both_fitted_and_held_out() -> None:
+    trained, held_out = set(), set()
+    for (digest, _), row in read_cache([KEPT]).items():
+        (held_out if row["function"] in HELD_OUT_FUNCTIONS else trained).add(digest)
+    assert trained
+    assert held_out
+    assert not trained & held_out
+
+
 @needs_yosys
 @pytest.mark.parametrize("name", ["table", "digits", "bipartite"])
 def test_fresh_synthesis_is_near_the_estimate(name: str) -> None:
     near(HELD_OUT, 7, name, "ice40")
 
 
-# Measured before every sum got a carry chain of its own; strict, so that these go with new data.
-OLD_DEPTHS = pytest.mark.xfail(strict=True, reason="depths of sums have to be measured again")
-FRESH = [
-    pytest.param(family, name, marks=OLD_DEPTHS)
-    if (family, name) in (("gowin", "lines"), ("xc7", "lines"))
-    else (family, name)
-    for family in FAMILIES
-    for name in ("table", "thresholds", "lines", "tree")
-]
+FRESH = [(family, name) for family in FAMILIES for name in ("table", "thresholds", "lines", "tree")]
 
 
 @pytest.mark.slow

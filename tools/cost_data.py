@@ -5,10 +5,10 @@ measurements and the coefficients that are fitted to them, which `actc.cost` shi
 `--report` measures nothing and prints how well the estimates agree with the measurements of
 functions that the fit never saw; both write that table into docs/cost.md.
 
-Measurements are kept in .cache/cost, one JSON line each with the counts of the unit, by a
-digest of the unit's graph and the family: a run that was ended goes on where it stopped, and
-units that fits no longer give still say what their counts cost. Delete them, and those in
-docs/data, after changing the counts or the version of yosys.
+Measurements are kept in .cache/cost, one JSON line each, by a digest of the unit's graph and
+the family: a run that was ended goes on where it stopped. docs/data holds those of the plan,
+with the counts of their units. After changing what is counted, `--recount` counts anew and
+fits, without synthesis. Delete the measurements after changing the version of yosys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,18 @@ def measure(units: Sequence[Unit], families: Sequence[str], known: dict[Any, Any
     for family in families:
         todo: dict[str, Unit] = {}
         for unit in units:
-            # hard multipliers of iCE40 are in one of its devices only
-            if (unit.digest, family) not in known and not (unit.dsp and family == "ice40"):
+            if (unit.digest, family) not in known and _fits(unit, family):
                 todo[unit.digest] = unit
         for dsp in (False, True):
             jobs = [(digest, unit) for digest, unit in todo.items() if unit.dsp == dsp]
             for batch in _batches(jobs):
                 failures += _measure_batch(batch, family, dsp, known)
     return failures
+
+
+def _fits(unit: Unit, family: str) -> bool:
+    """Whether a family has what the unit takes: one iCE40 device has hard multipliers only."""
+    return not (unit.dsp and family == "ice40")
 
 
 def _batches(jobs: list[tuple[str, Unit]]) -> Iterator[list[tuple[str, Unit]]]:
@@ -104,7 +108,6 @@ def _measure_batch(
         return 1
     with CACHE.open("a", encoding="utf-8") as cache_file:
         for (digest, unit), result in zip(batch, results, strict=True):
-            counts = unit_features(unit.form, FAMILIES[family], unit.options, dsp=dsp)
             row = {
                 "digest": digest,
                 "family": family,
@@ -118,13 +121,25 @@ def _measure_batch(
                 "depth": result.depth,
                 "logic_cells": result.logic_cells,
                 "total": result.total,
-                **stored(counts),
             }
             known[digest, family] = row
             cache_file.write(json.dumps(row) + "\n")
     seconds = time.monotonic() - start
     _say(f"{family}: {len(batch)} units in {seconds:.1f} s")
     return 0
+
+
+def recounted(units: Iterable[Unit], known: Mapping[Any, Any]) -> dict[Any, dict[str, Any]]:
+    """The measurements of units, under their names and with their counts of today."""
+    found: dict[Any, dict[str, Any]] = {}
+    for unit in units:
+        for name, family in FAMILIES.items():
+            key = unit.digest, name
+            if key in known and key not in found:
+                counts = unit_features(unit.form, family, unit.options, dsp=unit.dsp)
+                names = {"function": unit.function, "unit": unit.title}
+                found[key] = {**known[key], **names, **stored(counts)}
+    return found
 
 
 def fit(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -176,15 +191,18 @@ def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--report", action="store_true", help="synthesize nothing")
+    parser.add_argument("--recount", action="store_true", help="synthesize nothing, but fit")
     parser.add_argument("--families", default=",".join(FAMILIES), help="of which to measure units")
     arguments = parser.parse_args()
     known = read_cache([KEPT, CACHE])
     failures = 0
     if not arguments.report:
-        failures = measure(list(plan()), arguments.families.split(","), known)
-        write_data(known)
-    weights = json.loads((DATA / COEFFICIENTS).read_text("utf-8"))["families"]
-    text = report(list(read_cache([KEPT]).values()), weights)
+        units = list(plan())
+        if not arguments.recount:
+            failures = measure(units, arguments.families.split(","), known)
+        write_data(recounted(units, known), units)
+    document = json.loads((DATA / COEFFICIENTS).read_text("utf-8"))
+    text = report(list(read_cache([KEPT]).values()), document)
     _say(text)
     page = PAGE.read_text("utf-8")
     before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
@@ -192,8 +210,8 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def write_data(known: dict[Any, Any]) -> None:
-    """Keep the measurements, and write the coefficients that the package ships."""
+def write_data(known: dict[Any, Any], units: Iterable[Unit]) -> None:
+    """Keep the measurements of `units`, and write the coefficients that the package ships."""
     order = ("family", "function", "unit", "digest")
     rows = sorted(known.values(), key=lambda row: [row[name] for name in order])
     lines = [json.dumps(row, separators=(",", ":")) for row in rows]
@@ -203,7 +221,13 @@ def write_data(known: dict[Any, Any]) -> None:
         for name in FAMILIES
         if any(row["family"] == name for row in rows)
     }
-    document = {"tool": rows[0]["tool"], "measurements": len(rows), "families": families}
+    planned = {unit.digest: unit for unit in units}.values()
+    document = {
+        "tool": rows[0]["tool"],
+        "measurements": len(rows),
+        "planned": {name: sum(_fits(unit, name) for unit in planned) for name in families},
+        "families": families,
+    }
     (DATA / COEFFICIENTS).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
 
 

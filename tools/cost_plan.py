@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -53,7 +53,7 @@ HELD_OUT = (
     "HermiteBasis",
 )
 """Functions of all shapes; those held out are never fitted."""
-FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree")
+FORMS = ("table", "compressed", "bipartite", "thresholds", "pwl", "tree", "polynomial")
 """Forms that are measured."""
 
 
@@ -116,20 +116,29 @@ def gates_of(function: str, bits: int, output_bits: int, objective: Objective) -
     return make_gates(find(function).function(), source, output, objective)
 
 
-def plan() -> Iterator[Unit]:
-    """The units to measure: every form at 8 bits, fewer of them at other widths."""
+def plan(functions: Collection[str] = (*TRAINING, *HELD_OUT)) -> Iterator[Unit]:
+    """The units to measure: every form at 8 bits, fewer of them at other widths.
+
+    Args:
+        functions: only units of these.
+    """
     for number, function in enumerate((*TRAINING, *HELD_OUT)):
-        held_out = function in HELD_OUT
-        yield from _units(function, 8, 8)
+        if function not in functions:
+            continue
         yield from _units(function, 8, 4, only=("table", "thresholds"))
-        if held_out:
-            yield from _units(function, 10, 10, some=(number, 1 + number % 2))
-            yield from _units(function, 12, 12, some=(number, 1 if number % 6 == 0 else 6))
+        if function in HELD_OUT:
+            yield from _units(function, 8, 8)
+            yield from _units(function, 10, 10, some=(number, 1 if number % 8 == 4 else 8))
+            yield from _units(function, 12, 12, some=(number, 12))
         else:
+            yield from _units(function, 8, 8, some=(number, 2))
             yield from _units(function, 6, 6, some=(number, 3))
-            yield from _units(function, 10, 10, some=(number, 3))
-            yield from _units(function, 12, 12, some=(number, 5))
-        yield from _multipliers(function, 8 + 2 * (number % 3))
+            yield from _units(function, 10, 10, some=(number, 6))
+            yield from _units(function, 12, 12, some=(number, 20))
+        if number % 3 == 0:
+            yield from _multipliers(function, 8)
+        elif number % 6 == 1:
+            yield from _multipliers(function, 10)
 
 
 def _units(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ def stored(counts: Features) -> dict[str, Any]:
         "area": [int(counts.area[name]) for name in FEATURES],
         "path": [round(counts.depth[name], 2) for name in DEPTH_FEATURES],
         "products": counts.products,
+        "input_bits": counts.input_bits,
     }
 
 
@@ -37,6 +38,7 @@ def counts_of(row: dict[str, Any]) -> Features:
         tuple((a, b) for a, b in row["products"]),
         memories=(),
         registers=0,
+        input_bits=row["input_bits"],
     )
 
 
@@ -91,8 +93,14 @@ def regrets(found: Iterable[Outcome]) -> list[float]:
     return result
 
 
-def report(rows: Sequence[dict[str, Any]], weights: dict[str, Any]) -> str:
-    """The tables of docs/cost.md."""
+def report(rows: Sequence[dict[str, Any]], document: dict[str, Any]) -> str:
+    """The table of docs/cost.md.
+
+    Args:
+        rows: measurements.
+        document: the coefficients as the package ships them.
+    """
+    weights = document["families"]
     found = {
         name: outcomes([row for row in rows if row["family"] == name], weights[name])
         for name in weights
@@ -109,6 +117,9 @@ def report(rows: Sequence[dict[str, Any]], weights: dict[str, Any]) -> str:
     lines.append("| depth, levels away | " + " | ".join(map(_levels, away)) + " |")
     regret = [_spread(regrets(all_)) for all_ in found.values()]
     lines.append("| regret of the choice | " + " | ".join(regret) + " |")
+    measured = Counter(row["family"] for row in rows)
+    units = [f"{measured[name]} of {document['planned'][name]}" for name in found]
+    lines.append("| units measured, of the plan | " + " | ".join(units) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -24,7 +24,7 @@ class Sum:
     with a carry chain.
 
     Attributes:
-        width: bits of the result.
+        width: bits of the result that are read.
         rows: the wires that are added.
         constants: how many constants are added.
         products: operands of each product of two variables.
@@ -69,11 +69,12 @@ class Sum:
         return math.log(max(self.row_count, 2) / 2) / math.log(1.5)
 
 
-def collect_sum(root: Wire, readers: Counter[int]) -> tuple[Sum, set[int]]:
+def collect_sum(root: Wire, readers: Counter[int], width: int) -> tuple[Sum, set[int]]:
     """The sum that ends at `root`, and the indices of the wires inside it.
 
     Args:
         readers: how many wires and ports read each wire.
+        width: how many of its lowest bits are read.
     """
     rows: list[Wire] = []
     products: list[tuple[Wire, Wire]] = []
@@ -97,7 +98,7 @@ def collect_sum(root: Wire, readers: Counter[int]) -> tuple[Sum, set[int]]:
         else:
             variable = second if first.value is not None else first
             rows += [variable] * digit_count(factor)
-    return Sum(root.width, tuple(rows), constants, tuple(products)), inside
+    return Sum(width, tuple(rows), constants, tuple(products)), inside
 
 
 def trailing_zeros(wire: Wire) -> int:
@@ -125,8 +126,8 @@ def _zeros(values: Sequence[int], width: int) -> int:
     return (union & -union).bit_length() - 1 if union else width
 
 
-def select_tables(wire: Wire, lut_inputs: int) -> int:
-    """Look-up tables of a selection between numbers, at least.
+def select_tables(wire: Wire, lut_inputs: int, width: int) -> int:
+    """Look-up tables of the lowest `width` bits of a selection between numbers, at least.
 
     A bit is a function of the index and of the different bits that it may be; a
     function of m inputs needs (m - 1) / (k - 1) tables of k inputs or more.
@@ -134,7 +135,7 @@ def select_tables(wire: Wire, lut_inputs: int) -> int:
     index, options = wire.operands[0], wire.operands[1:]
     options = options[index.range.low : index.range.high + 1]
     tables = 0
-    for bit in range(wire.width):
+    for bit in range(width):
         sources = {_source(option, bit) for option in options}
         variables = len(sources - _CONSTANTS) + index.width
         if len(sources) > 1:

@@ -40,11 +40,6 @@ class Level:
     exclusives: int
     kept: int
 
-    @property
-    def functions(self) -> int:
-        """All of them."""
-        return self.muxes + self.gates + self.exclusives + self.kept
-
 
 def truth_table(values: npt.NDArray[np.int64], width: int) -> TruthTable:
     """The lowest `width` bits of each value; uint8 [width, values]."""
@@ -68,6 +63,17 @@ def without_idle_inputs(table: TruthTable) -> tuple[TruthTable, tuple[int, ...]]
         outer //= 2
         place += 1
     return table, tuple(kept)
+
+
+def supports(table: TruthTable) -> npt.NDArray[np.int64]:
+    """How many inputs each output depends on; int64 [outputs]."""
+    outputs, outer, inner = len(table), table.shape[1] // 2, 1
+    found = np.zeros(outputs, np.int64)
+    while outer:
+        halves = table.reshape(outputs, outer, 2, inner)
+        found += np.any(halves[:, :, 0] != halves[:, :, 1], axis=(1, 2))
+        outer, inner = outer // 2, inner * 2
+    return found
 
 
 def levels(table: TruthTable) -> list[Level]:

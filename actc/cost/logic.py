@@ -30,15 +30,21 @@ class Kind(Enum):
     ARITHMETIC = "arithmetic"
 
 
-def kinds(module: Module) -> dict[int, Kind]:
-    """The kind of each wire that the outputs need, by index."""
+def kinds(module: Module, *, narrow: bool) -> dict[int, Kind]:
+    """The kind of each wire that the outputs need, by index.
+
+    Args:
+        narrow: any function of the inputs is one look-up table, so that choices between
+            words of input bits are logic like others.
+    """
     found: dict[int, Kind] = {}
     for wire in module.wires():
-        found[wire.index] = _kind(wire, [found[operand.index] for operand in wire.operands])
+        operands = [found[operand.index] for operand in wire.operands]
+        found[wire.index] = _kind(wire, operands, narrow)
     return found
 
 
-def _kind(wire: Wire, operands: list[Kind]) -> Kind:
+def _kind(wire: Wire, operands: list[Kind], narrow: bool) -> Kind:
     worst = Kind.DATA
     for kind in operands:
         if kind is Kind.ARITHMETIC:
@@ -52,7 +58,7 @@ def _kind(wire: Wire, operands: list[Kind]) -> Kind:
         return Kind.LOGIC
     if isinstance(wire.operator, op.Compare) and wire.operator.kind in ("==", "!="):
         return Kind.LOGIC
-    if isinstance(wire.operator, op.Select) and not _moves_data(wire, operands):
+    if isinstance(wire.operator, op.Select) and (narrow or not _moves_data(wire, operands)):
         return Kind.LOGIC
     return Kind.ARITHMETIC
 

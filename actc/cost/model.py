@@ -82,7 +82,7 @@ def unit_features(
     outputs = form.evaluate(form.input.codes())
     if form.input.signed:
         outputs = np.roll(outputs, len(outputs) // 2)  # from code 0 on, as the bits count
-    return features(unit_module(form, "unit", options), outputs, family.lut_inputs, dsp=dsp)
+    return features(unit_module(form, "unit", options), outputs, family, dsp=dsp)
 
 
 def predict(counts: Features, family: Family, weights: Mapping[str, Any]) -> Cost:

@@ -42,6 +42,8 @@ class Family:
         name: as written by users.
         title: what it is.
         lut_inputs: inputs of a look-up table.
+        wide_inputs: inputs of the widest one that mapping takes for the sake of depth,
+            made of several by dedicated multiplexers.
         cells: the first match decides what a cell type counts as.
         device: the device that `logic_cells`, `dsps` and `brams` are those of.
         bram_shapes: (address bits, data bits) of one block memory.
@@ -52,6 +54,7 @@ class Family:
     name: str
     title: str
     lut_inputs: int
+    wide_inputs: int
     cells: tuple[CellKind, ...]
     device: str
     logic_cells: int
@@ -80,6 +83,7 @@ _ICE40 = Family(
     name="ice40",
     title="Lattice iCE40",
     lut_inputs=4,
+    wide_inputs=4,
     cells=(
         CellKind(r"SB_LUT4", "lut"),
         # shares the logic cell of its look-up table; synthesis counts those that have none
@@ -100,6 +104,7 @@ _ECP5 = Family(
     name="ecp5",
     title="Lattice ECP5",
     lut_inputs=4,
+    wide_inputs=7,
     cells=(
         CellKind(r"LUT4", "lut"),
         CellKind(r"CCU2C", "carry", 2),
@@ -121,6 +126,7 @@ _GOWIN = Family(
     name="gowin",
     title="Gowin LittleBee and Arora",
     lut_inputs=4,
+    wide_inputs=8,
     cells=(
         CellKind(r"LUT[1-4]|INV", "lut"),
         CellKind(r"ALU", "carry"),
@@ -143,6 +149,7 @@ _XC7 = Family(
     name="xc7",
     title="AMD (Xilinx) 7 series",
     lut_inputs=6,
+    wide_inputs=6,
     cells=(
         CellKind(r"LUT[1-6]|INV", "lut"),
         # its look-up tables are cells of their own
