@@ -189,3 +189,17 @@ def test_a_relu_passes_codes_on() -> None:
         "Requantize",
         "IntMatMul",
     ]
+
+
+def test_the_cpu_target_refuses_wide_codes_once() -> None:
+    from actc.targets.tvm.lower import examine
+
+    body = FRONT + "s = Sigmoid (h)\n m = Mul (s, h)\n y = Conv (m, v)"
+    net = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 6, 1, 1)})
+    golden = ir.from_proto(golden_of(net, random_data(net, 32), activations="mixed"))
+    (problem,) = examine(golden, "int8")[1]
+    assert problem.code == "ACT0401"
+    assert "more than 8 bits" in problem.message
+    assert "--activations 8" in problem.help
+    narrow = ir.from_proto(golden_of(net, random_data(net, 32), activations="5"))
+    assert examine(narrow, "int8")[1] == []

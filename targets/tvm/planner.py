@@ -68,6 +68,8 @@ class Planner:
     def plan(self) -> KernelPlan:
         """Run all rules; read `diagnostics` before using the result."""
         graph = self.model.graph
+        if self._wide():
+            return KernelPlan({}, {}, {}, {}, ())
         for value in graph.inputs:
             self._input(value)
         inputs = dict(self._buffers)
@@ -78,6 +80,22 @@ class Planner:
         if not self.diagnostics:
             outputs = {str(v.name): self._finish(self, v) for v in graph.outputs}
         return KernelPlan(inputs, outputs, self._buffers, self._constants, tuple(self._calls))
+
+    def _wide(self) -> bool:
+        """Report codes of more than 8 bits, which no rule may meet; whether there are any."""
+        nodes = [
+            node
+            for node in self.model.graph
+            if any(value.dtype == ir.DataType.UINT16 for value in node.outputs)
+        ]
+        if nodes:
+            first, more = nodes[0], len(nodes) - 1
+            reason = "it gives codes of more than 8 bits"
+            reason += f", and so do {more} other operators" if more else ""
+            help_text = "`--activations 8` gives none; `--target onnx` runs every golden model"
+            place = Place(node=first.name or "", op=first.op_type)
+            self._report(Unsupported(reason, help_text), place)
+        return bool(nodes)
 
     # ---- reading the model -------------------------------------------------------------
 
@@ -226,11 +244,6 @@ class Planner:
                 raise Unsupported(
                     f"operator {node.op_type} has no kernel in this target",
                     "`--target onnx` runs every golden model; or leave this part out of the model",
-                )
-            if any(v is not None and v.dtype == ir.DataType.UINT16 for v in node.inputs):
-                raise Unsupported(
-                    "it takes codes of more than 8 bits",
-                    "`--activations 8` gives none; `--target onnx` runs every golden model",
                 )
             rule(self, node)
         except Unsupported as reason:
