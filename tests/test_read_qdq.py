@@ -10,6 +10,7 @@ import onnx
 import pytest
 from models import network
 from onnxruntime.quantization import QuantType
+from qdq_models import written
 from quantized_models import (
     cnn,
     codes_raised,
@@ -48,6 +49,17 @@ def test_static_quantization_of_onnxruntime(make: Any, options: str, tmp_path: P
     np.testing.assert_array_equal(
         spec_output(golden, feeds), plain_run(model, feeds)["y"]
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [mlp, cnn])
+def test_what_actc_writes_is_read_back(make: Any) -> None:
+    """Outputs agree but for the scale of the last sums, which the file holds in float32."""
+    feeds = {"x": random(64, 16, seed=9) if make is mlp else random(32, 3, 8, 8, seed=9)}
+    first, _ = compiled(make(), feeds)
+    again, result = compiled(written(make(), feeds, everywhere=True), feeds)
+    assert codes_raised(result) == []
+    got, wanted = (plain_run(golden, feeds)["y"] for golden in (again, first))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_the_integers_of_the_weights_stay(tmp_path: Path) -> None:
