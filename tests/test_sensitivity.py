@@ -131,7 +131,7 @@ def test_the_contribution_of_weights_is_what_they_cause_alone() -> None:
     x = case.dataset.inputs["x"].astype(np.float64)
     expected = rms(x @ (chosen.real().T - weights)) ** 2 / rms(x @ weights) ** 2
     assert contribution.error == pytest.approx(expected, rel=1e-4)
-    assert contribution.bits == "8"  # the first and last layer
+    assert contribution.bits == str(chosen.form)
     assert [site.id for site in case.sites] == ["tensor:x", f"weights:{site.name}"]
 
 
