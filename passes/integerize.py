@@ -113,6 +113,7 @@ class Integerize(Pass):
         outputs = [made[value] for value in model.graph.outputs]
         if context.sink.errors:
             raise ModelError(context.sink.items)
+        quantized.note_calibrated(model, context)
         graph = ir.Graph(
             inputs,
             [value for value in outputs if value is not None],

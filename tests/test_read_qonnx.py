@@ -14,6 +14,7 @@ from quantized_models import QONNX, codes_raised, compiled, nodes_of, plain_run,
 
 from actc.compiler import default_pipeline
 from actc.errors import ModelError
+from actc.ir.context import context_of
 from actc.ir.load import load
 from actc.pipeline import Verify
 
@@ -197,6 +198,20 @@ def test_channels_last() -> None:
     np.testing.assert_allclose(
         plain_run(golden, feeds)["y"], run_qonnx(model, feeds)["y"], rtol=0, atol=1e-6
     )
+
+
+def test_values_without_a_quantizer_are_named() -> None:
+    nodes = [
+        quant("x", "a", "s", "eight"),
+        quant("w", "v", "u", "four"),
+        helper.make_node("MatMul", ["a", "v"], ["h"]),
+        helper.make_node("Tanh", ["h"], ["y"], name="y"),
+    ]
+    model = qonnx(nodes, {**NUMBERS, "w": random(6, 9, scale=0.4)}, (6,), (9,))
+    _, result = compiled(model, {"x": random(64, 6, seed=3)})
+    (found,) = context_of(result).sink.items
+    assert (found.code, found.severity) == ("ACT0114", "note")
+    assert "'h', 'y'" in found.message
 
 
 def test_spelled_in_standard_operators() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic, Place
+from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
-from actc.ir.graph import is_op, only_user
+from actc.ir.formats import parameters_of
+from actc.ir.graph import is_given, is_op, only_user
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.numerics.requantize import choose_multiplier
 from actc.passes.integer import attention, elementwise, movement
@@ -41,6 +44,7 @@ Array = np.ndarray[Any, Any]
 _MOST_SUMS = 2**24
 """Sums over which a function is tabulated that is not monotone."""
 _MULTIPLIER_BITS = (24, 31)
+_SHOWN = 10
 _FINER_BITS = 12
 """How much finer an output's steps may become for the sake of its bias."""
 
@@ -114,6 +118,28 @@ def _lowered(builder: Builder, quantizer: Quantizer) -> ir.Value:
     if accumulator is not None:
         warn(builder, quantizer, "its factors differ from place to place")
     return from_codes(builder, quantizer)
+
+
+def note_calibrated(model: ir.Model, context: Context) -> None:
+    """Say which values of a quantized model have formats from the data (ACT0114)."""
+    values = [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]
+    given = {parameters_of(value) for value in values if is_given(value)}
+    used = context.facts.get("golden", {})
+    rest = [v for v in values if v.name in used and parameters_of(v) not in given]
+    names = [str(value.name) for value in rest]
+    if not given or not names:
+        return
+    shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    context.sink.add(
+        Diagnostic(
+            "ACT0114",
+            f"the model quantizes other values, but not {shown}{more}",
+            severity="note",
+            place=Place(context.file),
+            help="their formats come from the data; quantize them in training to fix them",
+        )
+    )
 
 
 def with_residual(builder: Builder, value: ir.Value, accumulator: Accumulator) -> Accumulator:

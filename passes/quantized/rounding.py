@@ -2,7 +2,7 @@
 
 A quantizer gives ``clamp(round(real / scale), low, high)``, ties to even. Here `real` is
 the exact value, not what float32 arithmetic makes of it; see
-docs/decisions/0006-quantized-models.md.
+docs/decisions/0008-quantized-models.md.
 """
 
 from __future__ import annotations
