@@ -117,11 +117,12 @@ def compile(
         dump_ir: directory for the model after each pass, as text.
         dry_run: plan only; nothing is written.
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
-        activations: bits of the integers that stand for tensors: a number, 2..16, "auto"
-            (what is best for the target), or
-            "mixed": 8 bits into multipliers, 12 into tables, 16 elsewhere.
+        activations: bits of the integers that stand for tensors: a number, 2..16,
+            "mixed" (8 bits into multipliers, 12 into tables, 16 elsewhere), or "auto"
+            (what is best for the target).
         weights: bits of the integers that stand for weights, "8" ... "2", or "ternary";
-            the first and last layers keep 8, unless they hold most weights.
+            the first and last layers and depthwise ones keep 8, unless they hold most
+            weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each
             layer's output on the data), or "auto": optimal below 8 bits.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error

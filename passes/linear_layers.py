@@ -78,6 +78,18 @@ def first_and_last(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
     return list(dict.fromkeys(first + last[::-1]))
 
 
+def depthwise(layers: list[LinearLayer]) -> list[str]:
+    """Names of the convolutions of each channel by itself."""
+    found = []
+    for layer in layers:
+        weights = constant(layer.node.inputs[1])
+        group = layer.node.attributes.get("group")
+        per_channel = weights is not None and weights.shape[1] == 1
+        if per_channel and group is not None and group.as_int() > 1:
+            found.append(layer.name)
+    return found
+
+
 def _x_scale(value: ir.Value | None) -> float | None:
     if value is None:
         return None

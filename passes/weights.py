@@ -28,7 +28,7 @@ from actc.numerics.weights import (
     weight_error,
 )
 from actc.passes.base import Pass
-from actc.passes.linear_layers import LinearLayer, first_and_last, linear_layers
+from actc.passes.linear_layers import LinearLayer, depthwise, first_and_last, linear_layers
 
 ROUNDINGS = ("auto", "nearest", "optimal")
 WIDEST = 6144
@@ -43,8 +43,9 @@ class QuantizeWeights(Pass):
 
     1. Weights get `bits` ("8" ... "2", "ternary"), symmetric, one scale per output
        channel (or tensor; powers of two on demand).
-    2. The first and last layers keep at least `edges` bits (0: no exception), unless
-       they hold more than half of all weights.
+    2. The first and last layers, and depthwise convolutions, whose sums are too short
+       for errors to cancel, keep at least `edges` bits (0: no exception); neither of the
+       two groups does when it holds more than half of all weights.
        `layers` overrides single ones: "NODE=BITS;NODE=BITS"; so does
        ``facts["weight_bits"]`` of the context, by node.
     3. "nearest" rounding: at 8 bits the largest weight of a channel has the largest
@@ -106,10 +107,10 @@ class QuantizeWeights(Pass):
         formats = {layer.name: given for layer in layers}
         if self.edges > given.bits:
             widest = self._parse(str(self.edges))
-            edges = set(first_and_last(model, layers))
-            held = sum(layer.rows.size for layer in layers if layer.name in edges)
-            if 2 * held <= sum(layer.rows.size for layer in layers):
-                formats.update(dict.fromkeys(sorted(edges), widest))
+            for kept in (first_and_last(model, layers), depthwise(layers)):
+                held = sum(layer.rows.size for layer in layers if layer.name in set(kept))
+                if 2 * held <= sum(layer.rows.size for layer in layers):
+                    formats.update(dict.fromkeys(kept, widest))
         chosen = context_of(model).facts.get("weight_bits", {})
         for name, bits in [*_overrides(self.layers), *chosen.items()]:
             if name not in formats:

@@ -111,6 +111,23 @@ def test_bits_per_layer(options: dict[str, Any], expected: list[str]) -> None:
     assert [row["bits"] for row in context.facts["layers"].values()] == expected
 
 
+@pytest.mark.parametrize(("wide", "expected"), [(12, "8"), (1, "4")])
+def test_depthwise_layers_keep_bits_unless_they_hold_most_weights(wide: int, expected: str) -> None:
+    model = network(
+        "float[N,3,8,8] x => float[N,2,a,b] y",
+        "p = Conv (x, v)\n q = Conv <group = 12> (p, d)\n r = Conv (q, w)\n y = Conv (r, u)",
+        {
+            "v": normal(12, 3, 1, 1),
+            "d": normal(12, 1, 3, 3),
+            "w": normal(wide, 12, 1, 1),
+            "u": normal(2, wide, 1, 1),
+        },
+    )
+    _, context = quantized(model, QuantizeWeights(bits="4", rounding="nearest"))
+    found = {name: row["bits"] for name, row in context.facts["layers"].items()}
+    assert found == {"p": "8", "q": expected, "r": "4", "y": "8"}
+
+
 def test_first_and_last_are_what_no_layer_stands_before_or_behind() -> None:
     """Two inputs, two outputs, and a lookup, which is a first layer itself."""
     model = network(
