@@ -77,6 +77,7 @@ def load(model: ModelLike) -> LoadedModel:
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
     screen.screen(proto, opset, name, sink)
+    _raise_if_broken(sink)
     qonnx.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)

@@ -53,6 +53,8 @@ def import_domains(proto: onnx.ModelProto) -> None:
 
 def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
     """Report every QONNX operator of a model that is not read (ACT0112)."""
+    if not any(map(is_qonnx, proto.graph.node)):
+        return
     writer = _Writer(proto.graph)
     for node in filter(is_qonnx, proto.graph.node):
         try:
