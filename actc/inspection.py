@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import onnx_ir as ir
@@ -12,6 +13,8 @@ from actc.data import InputInfo, synthesize
 from actc.errors import ModelError
 from actc.ir.context import Context, attach, context_of
 from actc.ir.execute import ExecutionError
+from actc.ir.formats import parameters_of
+from actc.ir.graph import is_given
 from actc.ir.load import ModelLike, load
 from actc.ir.sites import Site
 from actc.passes.approximate import Approximate
@@ -38,7 +41,9 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
 
     Returns:
         JSON-ready: ``model``, ``activations`` [{id, function, nodes, input, output,
-        channels}], ``unsupported`` [{node, op, reason}], ``diagnostics``.
+        channels}], ``unsupported`` [{node, op, reason}], ``diagnostics``, ``quantized``
+        (None, or what a model that is quantized already quantizes: the number of
+        ``activations`` and of layers' ``weights`` by their bits).
 
     Raises:
         UsageError, ModelError: see `actc.errors`.
@@ -60,6 +65,7 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
         step(graph)
         attach(graph, context)
     activations = [_row(site) for site in context.sites.values() if not site.affine]
+    quantized = _quantized(graph)
     unsupported = _unsupported(graph)
     diagnostics = [d.to_json() for d in context.sink.items]
     if machine is not None and not unsupported:
@@ -84,6 +90,7 @@ def inspect(model: ModelLike, target: str | None = None) -> dict[str, Any]:
         "activations": activations,
         "unsupported": unsupported,
         "diagnostics": diagnostics,
+        "quantized": quantized,
     }
 
 
@@ -100,6 +107,18 @@ def _row(site: Site) -> dict[str, Any]:
         "output": site.output,
         "channels": site.function.channels,
     }
+
+
+def _quantized(model: ir.Model) -> dict[str, dict[str, int]] | None:
+    """How many tensors and layers have which bits by the model's own choice."""
+    values = [value for node in model.graph for value in node.outputs if is_given(value)]
+    formats = [parameters_of(value) for value in values]
+    activations = Counter(str(p.bits) for p in formats if p is not None)
+    weights = Counter(str(w.form) for w in context_of(model).facts.get("given", {}).values())
+    if not activations and not weights:
+        return None
+    found = {"activations": activations, "weights": weights}
+    return {what: dict(sorted(counts.items())) for what, counts in found.items()}
 
 
 def _unsupported(model: ir.Model) -> list[dict[str, str]]:

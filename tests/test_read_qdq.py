@@ -23,6 +23,7 @@ from quantized_models import (
     random,
 )
 
+import actc
 from actc.errors import ModelError
 
 Array = np.ndarray[Any, Any]
@@ -168,6 +169,14 @@ def test_ties_go_to_the_even_code() -> None:
     golden, _ = compiled(model, feeds)
     np.testing.assert_array_equal(plain_run(golden, feeds)["y"], 2 * np.rint(feeds["x"] / 2))
     assert "Steps" in nodes_of(golden)
+
+
+def test_inspect_names_the_bits(tmp_path: Path) -> None:
+    feeds = {"x": random(32, 3, 8, 8, seed=9)}
+    found = actc.inspect(quantized(cnn(), feeds, tmp_path))
+    assert found["quantized"] == {"activations": {"8": 9}, "weights": {"8": 3}}
+    assert found["unsupported"] == []
+    assert actc.inspect(cnn())["quantized"] is None
 
 
 def test_formats_do_not_depend_on_the_data(tmp_path: Path) -> None:

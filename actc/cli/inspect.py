@@ -34,6 +34,8 @@ def run(
 def _view(found: Mapping[str, Any]) -> Group:
     activations, unsupported = found["activations"], found["unsupported"]
     parts: list[Table | Text] = [Text(f"{len(activations)} activations")]
+    if found["quantized"] is not None:
+        parts.insert(0, Text(f"quantized already: {_bits(found['quantized'])}"))
     if activations:
         sites = [
             (site["id"], site["function"], _names(site["nodes"]), site["channels"] or 1)
@@ -45,6 +47,16 @@ def _view(found: Mapping[str, Any]) -> Group:
         reasons = [(item["node"], item["op"], item["reason"]) for item in unsupported]
         parts.append(_table(("node", "op", "reason"), reasons))
     return Group(*parts)
+
+
+def _bits(quantized: Mapping[str, Mapping[str, int]]) -> str:
+    """What is quantized: "activations: 5 of 8 bits; weights of layers: 3 ternary"."""
+    tensors = ", ".join(f"{n} of {bits} bits" for bits, n in quantized["activations"].items())
+    layers = ", ".join(
+        f"{n} {bits if bits == 'ternary' else f'of {bits} bits'}"
+        for bits, n in quantized["weights"].items()
+    )
+    return f"activations: {tensors or 'none'}; weights of layers: {layers or 'none'}"
 
 
 def _names(nodes: list[str]) -> str:

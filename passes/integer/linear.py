@@ -115,14 +115,15 @@ def _matmul(builder: Builder, node: ir.Node, output: ir.Value, bias: Array | Non
 def layer_weights(
     builder: Builder, node: ir.Node, rows: Array, bias: Array, x: Codes
 ) -> tuple[Array, Array, Array]:
-    """Codes, int32 bias and scales of a layer: those that pass `weights` chose, if it ran.
+    """Codes, int32 bias and scales of a layer: those that pass `weights` chose, or the model.
 
     Args:
         rows: its float weights [O, ...].
         bias: [O].
         x: what it reads.
     """
-    chosen = builder.context.facts.get("weights", {}).get(str(node.name))
+    facts, key = builder.context.facts, str(node.name)
+    chosen = facts.get("weights", {}).get(key) or facts.get("given", {}).get(key)
     if chosen is None:
         return quantize_weights(rows, bias, x.parameters.scale)
     offset = bias_codes(bias + chosen.correction, chosen.scales, x.parameters.scale)
