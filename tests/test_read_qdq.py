@@ -153,6 +153,26 @@ def test_functions_between_layer_and_quantizer(function: str) -> None:
     assert off.max(initial=0) <= 1
 
 
+def test_sixteen_bits_behind_a_layer() -> None:
+    """Rounded by multiplier and shift: at most a code away, and said so."""
+    weights = {
+        "s": np.float32(0.02), "z": np.uint8(3), "t": np.float32(0.0005),
+        "point": np.uint16(20000), "w": random(6, 5, seed=1, scale=0.5), "one": np.float32(0.01),
+        "zero": np.int8(0), "codes": np.arange(-15, 15, dtype=np.int8).reshape(6, 5),
+    }  # fmt: skip
+    body = (
+        pair("x", "d")
+        + "v = DequantizeLinear (codes, one, zero)\nh = MatMul (d, v)\nr = Relu (h)\n"
+        + pair("r", "y", "point", "t")
+    )
+    model = network("float[N,6] x => float[N,5] y", body, weights)
+    feeds = {"x": random(200, 6, seed=2)}
+    golden, result = compiled(model, feeds)
+    assert codes_raised(result) == ["ACT0113"]
+    off = (plain_run(golden, feeds)["y"] - plain_run(model, feeds)["y"]) / 0.0005
+    assert np.abs(off).max() < 1.01
+
+
 def test_ties_go_to_the_even_code() -> None:
     """Scales that are powers of two put sums on ties: half of them go up, half down."""
     weights = {

@@ -77,7 +77,8 @@ CODES: dict[str, CodeInfo] = {
     "ACT0113": CodeInfo(
         "a quantizer of the model is not met exactly",
         "Golden gives the codes that the model's own quantizers give, but for the places that "
-        "this warning names: there a result may be one code away from the model's now and then. "
+        "this warning names: there a result may be a code away from the model's, or off by what "
+        "an 8-bit format of the value in between loses. "
         "docs/quantized-models.md says when that is so.",
     ),
     "ACT0114": CodeInfo(

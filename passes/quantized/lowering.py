@@ -14,6 +14,7 @@ from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
 from actc.ir.formats import parameters_of
 from actc.ir.graph import is_given, is_op, only_user
+from actc.ir.sites import SiteFunction
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.numerics.requantize import choose_multiplier
 from actc.passes.integer import attention, elementwise, movement
@@ -179,31 +180,38 @@ def _quantizer(builder: Builder, node: ir.Node) -> Quantizer:
 
 
 def _from_accumulator(builder: Builder, quantizer: Quantizer, accumulator: Accumulator) -> ir.Value:
-    site, wide = quantizer.site, quantizer.parameters.bits > 8
-    channels = _channels(quantizer, accumulator)
-    reason = ""
-    if wide:
-        reason = "it has more than 8 bits"
-    elif channels is None:
-        reason = "the channels of the layer and of the function lie along different axes"
-    if reason and site is None:
-        warn(builder, quantizer, reason)
-        return builder.requantize(quantizer.output, accumulator, quantizer.parameters)
-    stairs = None
-    if not reason and channels is not None:
-        function, p = split_clamp(None if site is None else site.function, quantizer.parameters)
-        factor = np.broadcast_to(accumulator.scale, channels)
-        residual = 0.0 if accumulator.residual is None else accumulator.residual
-        affine = Affine(factor, np.broadcast_to(residual, channels))
-        real = composed(affine, function, channels)
-        stairs = _stairs(real, channels, accumulator.bound, p, function)
-        reason = "the function between is not monotone, and takes too many sums or values"
+    site, channels = quantizer.site, _channels(quantizer, accumulator)
+    function, p = split_clamp(None if site is None else site.function, quantizer.parameters)
+    if p.bits > 8:
+        return _wide(builder, quantizer, accumulator, function, p)
+    if channels is None:
+        warn(builder, quantizer, "channels of the layer and the function lie along other axes")
+        return from_codes(builder, quantizer)
+    factor = np.broadcast_to(accumulator.scale, channels)
+    residual = 0.0 if accumulator.residual is None else accumulator.residual
+    affine = Affine(factor, np.broadcast_to(residual, channels))
+    real = composed(affine, function, channels)
+    stairs = _stairs(real, channels, accumulator.bound, p, function)
     if stairs is None:
-        warn(builder, quantizer, reason)
+        warn(builder, quantizer, "the function is not monotone and takes too many sums or values")
         return from_codes(builder, quantizer)
     narrowed = dataclasses.replace(quantizer, parameters=p)
     exact = _as_requantize(builder, narrowed, accumulator, stairs, real)
     return exact or steps(builder, narrowed, accumulator, stairs)
+
+
+def _wide(
+    builder: Builder,
+    quantizer: Quantizer,
+    accumulator: Accumulator,
+    function: SiteFunction | None,
+    p: QuantizationParameters,
+) -> ir.Value:
+    """More than 8 bits: multiplier and shift; functions go through a format of the data."""
+    warn(builder, quantizer, "its codes have more than 8 bits")
+    if function is None:
+        return builder.requantize(quantizer.output, accumulator, p)
+    return from_codes(builder, quantizer)
 
 
 def _channels(quantizer: Quantizer, accumulator: Accumulator) -> int | None:

@@ -125,6 +125,7 @@ def warn(builder: Builder, quantizer: Quantizer, reason: str) -> None:
             f"quantizer '{quantizer.node.name}' is not exact: {reason}",
             severity="warning",
             place=Place(builder.context.file, str(quantizer.node.name), "QuantizeLinear"),
-            help="its result may be one code away from the model's own now and then",
+            help="its result may differ from the model's own by a code, or by what the format "
+            "of the value in between loses",
         )
     )
