@@ -197,9 +197,16 @@ def test_the_cpu_target_refuses_wide_codes_once() -> None:
     body = FRONT + "s = Sigmoid (h)\n m = Mul (s, h)\n y = Conv (m, v)"
     net = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 6, 1, 1)})
     golden = ir.from_proto(golden_of(net, random_data(net, 32), activations="mixed"))
-    (problem,) = examine(golden, "int8")[1]
+    problem, *rest = examine(golden, "int8")[1]
     assert problem.code == "ACT0401"
     assert "more than 8 bits" in problem.message
     assert "--activations 8" in problem.help
+    assert not rest
+    body = FRONT + "g = Conv (x, v)\n y = Add (h, g)"
+    net = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 3, 1, 1)})
+    golden = ir.from_proto(golden_of(net, random_data(net, 32), activations="16"))
+    assert {"codes of more than 8 bits", "sums of more than 32 bits"} == {
+        each.message.split(", ")[0].removeprefix("it gives ") for each in examine(golden, "int8")[1]
+    }
     narrow = ir.from_proto(golden_of(net, random_data(net, 32), activations="5"))
     assert examine(narrow, "int8")[1] == []

@@ -82,20 +82,24 @@ class Planner:
         return KernelPlan(inputs, outputs, self._buffers, self._constants, tuple(self._calls))
 
     def _wide(self) -> bool:
-        """Report codes of more than 8 bits, which no rule may meet; whether there are any."""
-        nodes = [
-            node
-            for node in self.model.graph
-            if any(value.dtype == ir.DataType.UINT16 for value in node.outputs)
-        ]
-        if nodes:
-            first, more = nodes[0], len(nodes) - 1
-            reason = "it gives codes of more than 8 bits"
-            reason += f", and so do {more} other operators" if more else ""
-            help_text = "`--activations 8` gives none; `--target onnx` runs every golden model"
-            place = Place(node=first.name or "", op=first.op_type)
-            self._report(Unsupported(reason, help_text), place)
-        return bool(nodes)
+        """Report codes and sums that no rule may meet; whether there are any."""
+        kinds = {
+            ir.DataType.UINT16: ("codes of more than 8 bits", "`--activations 8` gives none"),
+            ir.DataType.INT64: ("sums of more than 32 bits", "`--target onnx` runs them"),
+        }
+        found = False
+        for dtype, (what, help_line) in kinds.items():
+            nodes = [
+                node
+                for node in self.model.graph
+                if node.domain == "actc" and any(v.dtype == dtype for v in node.outputs)
+            ]
+            if nodes:
+                found, first, more = True, nodes[0], len(nodes) - 1
+                also = f", and so do {more} other operators" if more else ""
+                place = Place(node=first.name or "", op=first.op_type)
+                self._report(Unsupported(f"it gives {what}{also}", help_line), place)
+        return found
 
     # ---- reading the model -------------------------------------------------------------
 
