@@ -58,7 +58,9 @@ def run(
     ] = "auto",
     weights: Annotated[
         str,
-        typer.Option(metavar="8..2|ternary", help="bits of weights; first, last and depthwise layers: 8"),
+        typer.Option(
+            metavar="8..2|ternary", help="bits of weights; first, last and depthwise layers: 8"
+        ),
     ] = "8",
     rounding: Annotated[
         str,
