@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 import onnx_ir as ir
 
-from actc import toolchain
 from actc.allocation import allocate, parse_budget
-from actc.artifact import Artifact, make_target
-from actc.calibrate.histogram import METHODS
+from actc.artifact import Artifact
 from actc.checks.equivalence import FunctionKept, check_specification
 from actc.checks.stages import run_model, run_over
+from actc.compile_options import POWER_OF_TWO, Options, checked_target
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
 from actc.ir.load import ModelLike
-from actc.numerics.weights import SPELLINGS
 from actc.outcome import Measured, build_report, write_documents
 from actc.output import staged, write_json
 from actc.overrides import KnownNames, Overrides, checked, put, require_free
-from actc.passes.approximate import FORMS, Approximate
+from actc.passes.approximate import Approximate
 from actc.passes.calibrate import Calibrate
 from actc.passes.integerize import Integerize
 from actc.passes.normalize import Normalize
@@ -37,31 +33,14 @@ from actc.passes.read_quantized import Quantizers, ReadQuantized
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
-from actc.passes.weights import ROUNDINGS, QuantizeWeights
-from actc.passes.widths import AUTO, check_policy
+from actc.passes.weights import QuantizeWeights
+from actc.passes.widths import AUTO
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
 from actc.sensitivity.record import FORMATS, record
 from actc.targets.base import Target
 
-PRECISIONS = ("int8", "float32")
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a compilation, as manifest.json records them."""
-
-    target: str
-    precision: str
-    approx: str
-    calibration: str
-    max_drop: float
-    activations: str
-    weights: str
-    rounding: str
-    budget: str | None = None
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,6 +76,7 @@ def compile(
     activations: str = AUTO,
     weights: str = "8",
     rounding: str = "auto",
+    scales: str = "free",
     budget: str | None = None,
     overrides: Overrides | None = None,
     progress: Progress | None = None,
@@ -125,6 +105,8 @@ def compile(
             weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each
             layer's output on the data), or "auto": optimal below 8 bits.
+        scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
+            shift.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
             of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
             fewest bytes, or "size=200KB" (bytes of the weights) at the least error.
@@ -151,11 +133,12 @@ def compile(
         activations,
         weights,
         rounding,
+        scales,
         None if budget is None else str(parse_budget(budget)),
         checked(overrides),
     )
     say = progress or (lambda name: None)
-    machine = _checked_target(options, dry_run)
+    machine = checked_target(options, dry_run)
     require_free(options, passes)
     if activations == AUTO:
         options = replace(options, activations=machine.capabilities().activations)
@@ -221,69 +204,29 @@ def default_pipeline(
     activations: str = "8",
     weights: str = "8",
     rounding: str = "auto",
+    scales: str = "free",
 ) -> Pipeline:
     """The passes of a compilation, in order."""
-    int8 = precision == "int8"
+    int8, shifts = precision == "int8", scales == POWER_OF_TWO
     common: tuple[ir.passes.PassBase, ...] = (
         *((ReadQuantized(), Normalize(), Quantizers()) if int8 else (Normalize(),)),
         Structure(),
         Recognize(),
         Calibrate(),
-        Approximate(form=approx, precision=precision, method=calibration, activations=activations),
+        Approximate(
+            form=approx,
+            precision=precision,
+            method=calibration,
+            activations=activations,
+            power_of_two=shifts,
+        ),
     )
     integers: tuple[ir.passes.PassBase, ...] = (
-        Quantize(method=calibration, activations=activations),
-        QuantizeWeights(bits=weights, rounding=rounding),
-        Integerize(),
+        Quantize(method=calibration, activations=activations, power_of_two=shifts),
+        QuantizeWeights(bits=weights, rounding=rounding, power_of_two=shifts),
+        Integerize(power_of_two=shifts),
     )
     return Pipeline(common + integers if precision == "int8" else common)
-
-
-def _checked_target(options: Options, dry_run: bool) -> Target:
-    machine = make_target(options.target)
-    capabilities = machine.capabilities()
-    _one_of("precision", options.precision, capabilities.precisions)
-    _one_of("approx", options.approx, FORMS)
-    _one_of("calibration", options.calibration, METHODS)
-    if options.activations != AUTO:
-        check_policy(options.activations)
-    _one_of("weights", options.weights, SPELLINGS)
-    _one_of("rounding", options.rounding, ROUNDINGS)
-    _require_integers(options)
-    if not 0 <= options.max_drop <= 1:
-        raise UsageError(
-            Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
-        )
-    if not dry_run:
-        for tool in capabilities.tools:
-            if tool.kind == "command":
-                toolchain.find(tool.probe, tool.how)
-            else:
-                toolchain.require_package(tool.probe, tool.how)
-    return machine
-
-
-def _require_integers(options: Options) -> None:
-    """Options of integers say nothing in float32."""
-    chosen = {
-        "activations": options.activations != AUTO,
-        "weights": options.weights != "8",
-        "rounding": options.rounding != "auto",
-    }
-    if options.precision != "int8" and any(chosen.values()):
-        given = next(name for name, differs in chosen.items() if differs)
-        message = f"--{given} has no meaning with --precision {options.precision}"
-        help_text = f"leave --{given} out, or compile with --precision int8"
-        raise UsageError(Diagnostic("ACT0229", message, help=help_text))
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        message = f"--{name} cannot be '{value}'"
-        help_text = f"{hint}choose one of: {', '.join(known)}"
-        raise UsageError(Diagnostic("ACT0224", message, help=help_text))
 
 
 def _pipeline(
@@ -296,6 +239,7 @@ def _pipeline(
         options.activations,
         options.weights,
         options.rounding,
+        options.scales,
     )
     if passes is None:
         return default

@@ -32,7 +32,9 @@ else:
 
 CONFIG = "actc.toml"
 _TABLES = ("activations", "compile", "weights")
-_TEXTS = ("approx", "budget", "calibration", "passes", "precision", "rounding", "target")
+_TEXTS = (
+    "approx", "budget", "calibration", "passes", "precision", "rounding", "scales", "target",
+)  # fmt: skip
 _PATHS = ("data", "output")
 _BITS = ("activations", "weights")
 OPTIONS = tuple(sorted((*_TEXTS, *_PATHS, *_BITS, "max_drop")))

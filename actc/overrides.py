@@ -57,7 +57,7 @@ def require_free(options: Any, passes: object) -> None:
     """A budget and overrides choose what other options would; both need integers.
 
     Args:
-        options: `actc.compiler.Options`, as the user gave them.
+        options: `actc.compile_options.Options`, as the user gave them.
         passes: a pipeline of the user's, or None.
 
     Raises:

@@ -48,7 +48,8 @@ class Approximate(Pass):
     3. int8: a table of the function over the input's codes ("table"), the input range
        cut where the function is flat; with form=pwl the table holds the optimal
        piecewise-linear function. form=exact is a table in int8, since a table is exact
-       over all codes. `activations` says how many bits the codes have, as in `quantize`.
+       over all codes. `activations` says how many bits the codes have, and
+       `power_of_two` what scales, as in `quantize`.
     4. float32: the optimal piecewise-linear function ("pwl") of `segments` pieces,
        or as many as `max_error` (in units of the output's range) needs; "exact"
        keeps the function, "table" is the table of least error over 256 codes, where
@@ -66,6 +67,7 @@ class Approximate(Pass):
     max_error: float = 2.0**-12
     method: str = "minmax"
     activations: str = "8"
+    power_of_two: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Choose a form for every site."""
@@ -117,9 +119,15 @@ class Approximate(Pass):
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]
             width = choose_width([source], self.activations, context.facts.get("widths"))
-            annotate(source, _exact_ends(low, high, width.bits))
+            annotate(source, self._exact_ends(low, high, width.bits))
         if self.form == "pwl" and site.function.channels == 1 and not site.affine:
             self._fit(site, low, high)
+
+    def _exact_ends(self, low: float, high: float, bits: int) -> QuantizationParameters:
+        """The format of [low, high], its codes limited to that range (which may miss zero)."""
+        p = QuantizationParameters.from_range(low, high, bits=bits, power_of_two=self.power_of_two)
+        first, last = int(p.quantize(low)), int(p.quantize(high))
+        return dataclasses.replace(p, low=first, high=max(first, last))
 
     def _choose_float(
         self, model: ir.Model, node: ir.Node, site: Site, low: float, high: float
@@ -171,13 +179,6 @@ def _left(model: ir.Model) -> dict[str, tuple[str, str]]:
             reason = "it joins tensors of different origin"
         found[str(node.name)] = (node.op_type, reason)
     return found
-
-
-def _exact_ends(low: float, high: float, bits: int) -> QuantizationParameters:
-    """The format of [low, high], its codes limited to that range (which may miss zero)."""
-    p = QuantizationParameters.from_range(low, high, bits=bits)
-    first, last = int(p.quantize(low)), int(p.quantize(high))
-    return dataclasses.replace(p, low=first, high=max(first, last))
 
 
 def _finite(value: float) -> float | None:

@@ -93,6 +93,8 @@ class Integerize(Pass):
 
     name: ClassVar[str] = "integerize"
 
+    power_of_two: bool = False
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Replace the main graph by its integer form.
 
@@ -100,7 +102,7 @@ class Integerize(Pass):
             ModelError: with every operator that has no integer form.
         """
         context = context_of(model)
-        builder = Builder(model, context)
+        builder = Builder(model, context, power_of_two=self.power_of_two)
         inputs = [_input(builder, value) for value in model.graph.inputs]
         for value in model.graph.outputs:
             builder.fresh(str(value.name))  # nothing else may take it

@@ -54,6 +54,7 @@ class Quantize(Pass):
        more than 10 bits hold everything seen.
     5. `activations` is the number of bits, or "mixed" (see `actc.passes.widths`), where
        a wide value that linear operators read gets a second, narrow format for them.
+    6. With `power_of_two` scales are powers of two, so that rescaling is a shift.
 
     A model that is quantized already must have gone through `read_quantized` and
     `quantizers`. Weights are quantized where they are
@@ -64,6 +65,7 @@ class Quantize(Pass):
 
     method: str = "minmax"
     activations: str = "8"
+    power_of_two: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Write formats on all float values."""
@@ -129,7 +131,9 @@ class Quantize(Pass):
         method = self.method if bits <= _MOST_SEARCHED else "minmax"
         ranges = [choose_range(histogram, method, 2**bits) for histogram in seen]
         low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
-        return QuantizationParameters.from_range(low, high, bits=bits)
+        return QuantizationParameters.from_range(
+            low, high, bits=bits, power_of_two=self.power_of_two
+        )
 
 
 def _without_format(members: list[ir.Value]) -> list[ir.Value]:

@@ -24,8 +24,9 @@ def golden_of(
     data: Mapping[str, Array],
     method: str = "minmax",
     activations: str = "8",
+    scales: str = "free",
 ) -> onnx.ModelProto:
-    pipeline = default_pipeline("int8", "auto", method, activations)
+    pipeline = default_pipeline("int8", "auto", method, activations, scales=scales)
     result = pipeline.run(prepared(model, data), [Verify()])
     return proto_of(result)
 
@@ -37,10 +38,11 @@ def compiled(
     noise: float = 0.03,
     method: str = "minmax",
     activations: str = "8",
+    scales: str = "free",
 ) -> onnx.ModelProto:
     """Golden of `model`: valid, exact, integer inside, and within `noise` (relative RMS)."""
     feeds = random_data(model, 32) if data is None else dict(data)
-    golden = golden_of(model, feeds, method, activations)
+    golden = golden_of(model, feeds, method, activations, scales)
     onnx.checker.check_model(golden, full_check=True)
     assert_integer(golden)
     exact, got, reference = spec.run(golden, feeds), run(golden, feeds), run(model, feeds)

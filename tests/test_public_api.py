@@ -77,6 +77,7 @@ def test_compile_signature() -> None:
         "activations": "auto",
         "weights": "8",
         "rounding": "auto",
+        "scales": "free",
         "budget": None,
         "overrides": None,
         "progress": None,

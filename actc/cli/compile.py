@@ -66,6 +66,12 @@ def run(
         str,
         typer.Option(metavar="auto|nearest|optimal", help="of weights; auto: optimal below 8 bits"),
     ] = "auto",
+    scales: Annotated[
+        str,
+        typer.Option(
+            metavar="free|power-of-two", help="of tensors and weights; the latter rescale by shifts"
+        ),
+    ] = "free",
     budget: Annotated[
         str | None,
         typer.Option(

@@ -57,12 +57,20 @@ class QuantizationParameters:
 
     @classmethod
     def from_range(
-        cls, lo: float, hi: float, *, low: int = 0, high: int | None = None, bits: int = 8
+        cls,
+        lo: float,
+        hi: float,
+        *,
+        low: int = 0,
+        high: int | None = None,
+        bits: int = 8,
+        power_of_two: bool = False,
     ) -> QuantizationParameters:
         """Parameters that cover [lo, hi] with the codes `low`..`high`.
 
         The range is first widened to hold zero, so that real zero is always one of
-        the codes. A range that is only {0} gets scale 1.
+        the codes. A range that is only {0} gets scale 1. With `power_of_two` the scale is
+        the least power of two that covers the range, so that rescaling is a shift.
 
         Raises:
             ModelError: ACT0302, a bound is not finite, lo > hi, or the range is
@@ -84,6 +92,9 @@ class QuantizationParameters:
             scale = max(float(np.float32(scale)), _SMALLEST_SCALE)
         if not math.isfinite(scale):
             raise _range_error(f"[{lo!r}, {hi!r}] is wider than a float32 scale can cover")
+        if power_of_two:
+            mantissa, exponent = math.frexp(scale)
+            scale = math.ldexp(1.0, exponent - (mantissa == 0.5))
         zero_point = min(max(round(low - lo / scale), low), high)
         return cls(scale, zero_point, low, high, bits)
 

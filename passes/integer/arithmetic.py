@@ -24,7 +24,9 @@ def divide(builder: Builder, node: ir.Node) -> None:
     bits = builder.formats(output).bits
     b = operand(builder, divisor, bits)
     ends = sorted((1 / low, 1 / high))
-    parameters = QuantizationParameters.from_range(ends[0], ends[1], bits=bits)
+    parameters = QuantizationParameters.from_range(
+        ends[0], ends[1], bits=bits, power_of_two=builder.power_of_two
+    )
     table = parameters.quantize(1 / np.clip(b.parameters.values(), low, high))
     reciprocal = builder.emit(
         "Table",

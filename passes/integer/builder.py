@@ -87,7 +87,8 @@ class MissingInput(NoIntegerForm):
 class Builder:
     """Collects nodes and constants, and remembers what stands for each float value."""
 
-    def __init__(self, model: ir.Model, context: Context) -> None:
+    def __init__(self, model: ir.Model, context: Context, *, power_of_two: bool = False) -> None:
+        self.power_of_two = power_of_two
         self.model = model
         self.context = context
         self.nodes: list[ir.Node] = []
@@ -290,7 +291,7 @@ class Builder:
         assert value.const_value is not None
         array = value.const_value.numpy()
         parameters = QuantizationParameters.from_range(
-            float(array.min()), float(array.max()), bits=bits
+            float(array.min()), float(array.max()), bits=bits, power_of_two=self.power_of_two
         )
         codes = self.constant(f"{value.name}.q", parameters.quantize(array))
         self.set_codes(value, Codes(codes, parameters))

@@ -1,0 +1,94 @@
+"""The options of a compilation, and what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from actc import toolchain
+from actc.artifact import make_target
+from actc.calibrate.histogram import METHODS
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+from actc.numerics.weights import SPELLINGS
+from actc.passes.approximate import FORMS
+from actc.passes.weights import ROUNDINGS
+from actc.passes.widths import AUTO, check_policy
+from actc.targets.base import Target
+
+POWER_OF_TWO = "power-of-two"
+SCALES = ("free", POWER_OF_TWO)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of a compilation, as manifest.json records them."""
+
+    target: str
+    precision: str
+    approx: str
+    calibration: str
+    max_drop: float
+    activations: str
+    weights: str
+    rounding: str
+    scales: str
+    budget: str | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def checked_target(options: Options, dry_run: bool) -> Target:
+    """The target of a compilation whose options have been checked.
+
+    Raises:
+        UsageError: an option has no such value, or has no meaning beside another.
+        MissingTool: the target needs a tool that is not there (not for a dry run).
+    """
+    machine = make_target(options.target)
+    capabilities = machine.capabilities()
+    _one_of("precision", options.precision, capabilities.precisions)
+    _one_of("approx", options.approx, FORMS)
+    _one_of("calibration", options.calibration, METHODS)
+    if options.activations != AUTO:
+        check_policy(options.activations)
+    _one_of("weights", options.weights, SPELLINGS)
+    _one_of("rounding", options.rounding, ROUNDINGS)
+    _one_of("scales", options.scales, SCALES)
+    _require_integers(options)
+    if not 0 <= options.max_drop <= 1:
+        raise UsageError(
+            Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
+        )
+    if not dry_run:
+        for tool in capabilities.tools:
+            if tool.kind == "command":
+                toolchain.find(tool.probe, tool.how)
+            else:
+                toolchain.require_package(tool.probe, tool.how)
+    return machine
+
+
+def _require_integers(options: Options) -> None:
+    """Options of integers say nothing in float32."""
+    chosen = {
+        "activations": options.activations != AUTO,
+        "weights": options.weights != "8",
+        "rounding": options.rounding != "auto",
+        "scales": options.scales != "free",
+    }
+    if options.precision != "int8" and any(chosen.values()):
+        given = next(name for name, differs in chosen.items() if differs)
+        message = f"--{given} has no meaning with --precision {options.precision}"
+        help_text = f"leave --{given} out, or compile with --precision int8"
+        raise UsageError(Diagnostic("ACT0229", message, help=help_text))
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        message = f"--{name} cannot be '{value}'"
+        help_text = f"{hint}choose one of: {', '.join(known)}"
+        raise UsageError(Diagnostic("ACT0224", message, help=help_text))
