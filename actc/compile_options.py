@@ -15,7 +15,7 @@ from actc.errors import UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
 from actc.passes.weights import ROUNDINGS
-from actc.passes.widths import AUTO, check_policy
+from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target
 
 POWER_OF_TWO = "power-of-two"
@@ -53,6 +53,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("calibration", options.calibration, METHODS)
     if options.activations != AUTO:
         check_policy(options.activations)
+    _require_narrow(options, capabilities.widest)
     _one_of("weights", options.weights, SPELLINGS)
     _one_of("rounding", options.rounding, ROUNDINGS)
     _one_of("scales", options.scales, SCALES)
@@ -68,6 +69,24 @@ def checked_target(options: Options, dry_run: bool) -> Target:
             else:
                 toolchain.require_package(tool.probe, tool.how)
     return machine
+
+
+def _require_narrow(options: Options, widest: int) -> None:
+    """No tensor may have more bits than the target takes."""
+    policy = {"--activations": options.activations}
+    asked = {name: WIDE_BITS if text == MIXED else text for name, text in policy.items()}
+    asked |= {f"tensor '{k}'": v for k, v in options.overrides.get("activations", {}).items()}
+    wide = [name for name, bits in asked.items() if bits != AUTO and int(bits) > widest]
+    if wide:
+        raise UsageError(
+            Diagnostic(
+                "ACT0224",
+                f"{name} asks for more than {widest} bits, the most that target "
+                f"'{options.target}' takes",
+                help="give fewer bits; `--target onnx` takes up to 16",
+            )
+            for name in wide
+        )
 
 
 def _require_integers(options: Options) -> None:

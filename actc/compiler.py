@@ -149,7 +149,7 @@ def compile(
     put(prepared.model, options.overrides)
     if budget is not None:
         with stages.timed("allocate", say):
-            _allocate(prepare(model, data), pipeline, options, prepared, say)
+            _allocate(prepare(model, data), pipeline, options, prepared, machine, say)
     compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, options.overrides)
     _require_valid(machine, compiled, precision)
     with stages.timed("plan", say):
@@ -180,13 +180,20 @@ def compile(
 
 
 def _allocate(
-    again: Prepared, pipeline: Pipeline, options: Options, prepared: Prepared, say: Progress
+    again: Prepared,
+    pipeline: Pipeline,
+    options: Options,
+    prepared: Prepared,
+    machine: Target,
+    say: Progress,
 ) -> None:
     """Choose bits on a copy of the model, for the passes that will run on `prepared`."""
     assert options.budget is not None
     given = options.overrides
     known = KnownNames(given, prepared.source.name)
-    found = allocate(again, pipeline, parse_budget(options.budget), given, say, [known])
+    widest = machine.capabilities().widest
+    budget = parse_budget(options.budget)
+    found = allocate(again, pipeline, budget, given, say, [known], widest)
     put(
         prepared.model,
         {

@@ -11,6 +11,7 @@ from typing import Any
 from actc.data import DataLike
 from actc.sensitivity import Contribution, Reference, measure
 from actc.sensitivity.opening import Opened, open_simulation
+from actc.sensitivity.sites import ErrorSite
 
 SAMPLES = 64
 """Samples that sites are measured on."""
@@ -56,7 +57,7 @@ def rank_sites(
     if behind:
         found = measure(reference, opened.sites, opened.setting, progress, behind=True)
     ranked = found.ranked()
-    overrides = _overrides(ranked)
+    overrides = _overrides(ranked, opened.widest)
     return {
         "samples": part.samples,
         "method": "behind" if behind else "alone",
@@ -100,7 +101,7 @@ def _layers(ranked: Sequence[Contribution], total: float, opened: Opened) -> lis
     return sorted(rows, key=lambda row: -row["share"])
 
 
-def _overrides(ranked: Sequence[Contribution]) -> dict[str, dict[str, Any]]:
+def _overrides(ranked: Sequence[Contribution], widest: int) -> dict[str, dict[str, Any]]:
     """More bits for the sites that make up most of the error, where more bits are to be had."""
     chosen: dict[str, dict[str, Any]] = {"activations": {}, "weights": {}}
     total, covered = math.fsum(c.error for c in ranked), 0.0
@@ -113,9 +114,14 @@ def _overrides(ranked: Sequence[Contribution]) -> dict[str, dict[str, Any]]:
             chosen["weights"][site.name] = 8
         elif site.kind == "tensor" and int(bits) < 8:
             chosen["activations"][site.name] = 8
-        elif site.kind == "tensor" and int(bits) < 16 and any(g.kind == "wide" for g in site.gates):
-            chosen["activations"][site.name] = 16
+        elif site.kind == "tensor" and int(bits) < widest and _is_wide(site):
+            chosen["activations"][site.name] = widest
     return chosen
+
+
+def _is_wide(site: ErrorSite) -> bool:
+    """Whether some reader takes the tensor in its own format, not the narrow one."""
+    return any(gate.kind == "wide" for gate in site.gates)
 
 
 def toml_text(overrides: dict[str, dict[str, Any]]) -> str:

@@ -50,6 +50,7 @@ class Capabilities:
         summary: one line for `actc targets`.
         products: file name -> what it is.
         activations: bits of tensors that `--activations auto` stands for.
+        widest: most bits of a tensor that it takes.
     """
 
     precisions: tuple[str, ...]
@@ -59,6 +60,7 @@ class Capabilities:
     summary: str
     products: Mapping[str, str] = field(default_factory=dict)
     activations: str = "8"
+    widest: int = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from integer_models import compiled, golden_of, ops
 from models import network, normal, random_data, run
 from test_integerize import FRONT, FRONT_WEIGHTS, HANDLER_CASES, IMAGE
 
+import actc
 from actc.errors import UsageError
 from actc.ir.formats import narrow_parameters_of, parameters_of
 from actc.numerics.quantization import QuantizationParameters, largest_code
@@ -210,3 +212,18 @@ def test_the_cpu_target_refuses_wide_codes_once() -> None:
     }
     narrow = ir.from_proto(golden_of(net, random_data(net, 32), activations="5"))
     assert examine(narrow, "int8")[1] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activations": "mixed"},
+        {"activations": "9"},
+        {"overrides": {"activations": {"y": 12}, "weights": {}}},
+    ],
+)
+def test_more_bits_than_the_target_takes_are_refused_before_any_work(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="more than 8 bits, the most that target 'cpu' takes"):
+        actc.compile(tmp_path / "there is no such model.onnx", "cpu", dry_run=True, **options)

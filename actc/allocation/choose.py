@@ -52,6 +52,7 @@ def allocate(
     overrides: Mapping[str, Mapping[str, Any]],
     progress: Progress,
     instruments: Sequence[Instrument] = (),
+    widest: int = 16,
 ) -> Allocation:
     """Choose the bits of tensors and weights under a budget.
 
@@ -63,6 +64,7 @@ def allocate(
         overrides: bits that are given: ``activations`` and ``weights``, by name.
         progress: called with a line now and then.
         instruments: of the passes up to calibration.
+        widest: most bits that a tensor may have.
 
     Raises:
         UsageError: ACT0231, "drop" without labels; ACT0232, the budget cannot be met.
@@ -72,7 +74,13 @@ def allocate(
         help_text = "add an array 'labels' to the data, or give --budget rms=..."
         raise UsageError(Diagnostic("ACT0231", message, help=help_text))
     table = tabulate(
-        prepared, pipeline, overrides, progress, instruments, tensors=budget.kind != "size"
+        prepared,
+        pipeline,
+        overrides,
+        progress,
+        instruments,
+        tensors=budget.kind != "size",
+        widest=widest,
     )
     chooser = _Chooser(table, budget, prepared.dataset, progress)
     chosen = chooser.choose()

@@ -82,6 +82,7 @@ def tabulate(
     instruments: Sequence[Instrument] = (),
     *,
     tensors: bool,
+    widest: int,
 ) -> Table:
     """Measure every option of every site.
 
@@ -93,6 +94,7 @@ def tabulate(
         instruments: of the passes up to calibration.
         tensors: whether tensors have a choice; otherwise they have what `pipeline`
             and `overrides` give them.
+        widest: most bits of a tensor.
     """
     steps = {pass_name(step): step for step in pipeline.passes}
     names = [pass_name(step) for step in pipeline.passes]
@@ -102,7 +104,7 @@ def tabulate(
     maker = _Maker(calibrated, steps, overrides)
     candidates: dict[str, int | None] = {"": None}
     if tensors:
-        candidates = {str(bits): bits for bits in TENSOR_BITS}
+        candidates = {str(bits): bits for bits in TENSOR_BITS if bits <= widest}
     made = {}
     for text, bits in candidates.items():
         progress(f"formats of {text} bits" if text else "formats")

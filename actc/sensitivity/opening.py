@@ -27,6 +27,7 @@ class Opened:
         setting: the formats and weights that it was compiled with.
         sites: its sites, in the order of the graph.
         max_drop: the budget that it was compiled with.
+        widest: most bits of a tensor that its target takes.
     """
 
     dataset: Dataset
@@ -34,6 +35,7 @@ class Opened:
     setting: Setting
     sites: Sequence[ErrorSite]
     max_drop: float
+    widest: int
 
     def layer_of(self, site: ErrorSite) -> str:
         """The last layer with weights before a site's roundings; "" before the first."""
@@ -77,4 +79,5 @@ def open_simulation(directory: str | Path, data: DataLike) -> Opened:
         setting,
         error_sites(simulation, setting),
         float(artifact.report["options"]["max_drop"]),
+        artifact.target.capabilities().widest,
     )

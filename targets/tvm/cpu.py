@@ -85,6 +85,7 @@ class CpuTarget(Target):
                 Tool("Apache TVM", "package", "tvm", TVM_HELP),
                 Tool("C++ compiler", "command", "g++", COMPILER_HELP),
             ),
+            widest=8,
             summary="shared library for a CPU, through Apache TVM and LLVM",
             products={
                 runtime.LIBRARY: "the compiled model, complete with its constants",
