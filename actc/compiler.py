@@ -106,7 +106,7 @@ def compile(
         rounding: how weights become integers: "nearest", "optimal" (least error in each
             layer's output on the data), or "auto": optimal below 8 bits.
         scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
-            shift.
+            shift, but for averages over other counts.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
             of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
             fewest bytes, or "size=200KB" (bytes of the weights) at the least error.

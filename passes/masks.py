@@ -93,11 +93,12 @@ def _nan_guard(weights: ir.Value) -> ir.Value | None:
     """Where(IsNaN(weights), 0, weights), as exporters write it behind a softmax."""
     for use in weights.uses():
         user = use.node
-        if not is_op(user, "Where") or not is_op(user.inputs[0].producer(), "IsNaN"):  # type: ignore[union-attr]
+        condition = user.inputs[0] if is_op(user, "Where") else None
+        test = condition.producer() if condition is not None else None
+        if test is None or not is_op(test, "IsNaN"):
             continue
-        test = user.inputs[0].producer()  # type: ignore[union-attr]
         zero = constant(user.inputs[1])
-        same = test is not None and test.inputs[0] is weights and user.inputs[2] is weights
+        same = test.inputs[0] is weights and user.inputs[2] is weights
         if same and zero is not None and not zero.any():
             return user.outputs[0]
     return None

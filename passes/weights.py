@@ -17,6 +17,7 @@ from actc.ir.dialect import add_bodies
 from actc.numerics.weights import (
     DAMPING,
     GRANULARITIES,
+    Granularity,
     Moments,
     QuantizedWeights,
     WeightFormat,
@@ -119,8 +120,8 @@ class QuantizeWeights(Pass):
         return formats
 
     def _parse(self, bits: str) -> WeightFormat:
-        granularity = "tensor" if self.granularity == "tensor" else "channel"
-        return WeightFormat.parse(bits, granularity, self.power_of_two)  # type: ignore[arg-type]
+        granularity: Granularity = "tensor" if self.granularity == "tensor" else "channel"
+        return WeightFormat.parse(bits, granularity, self.power_of_two)
 
     def _is_optimal(
         self, layer: LinearLayer, formats: dict[str, WeightFormat], context: Context

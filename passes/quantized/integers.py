@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints, constant, is_op
-from actc.numerics.weights import QuantizedWeights, WeightFormat
+from actc.numerics.weights import Granularity, QuantizedWeights, WeightFormat
 
 Array = np.ndarray[Any, Any]
 
@@ -78,11 +78,11 @@ class Integers:
 def _form(codes: Array, one_scale: bool) -> WeightFormat:
     """The smallest format that holds the codes."""
     most = int(np.abs(codes.astype(np.int64)).max(initial=0))
-    granularity = "tensor" if one_scale else "channel"
+    granularity: Granularity = "tensor" if one_scale else "channel"
     if most <= 1:
-        return WeightFormat(2, True, granularity)  # type: ignore[arg-type]
+        return WeightFormat(2, True, granularity)
     bits = min(max(most.bit_length() + 1, 3), 8)
-    return WeightFormat(bits, False, granularity)  # type: ignore[arg-type]
+    return WeightFormat(bits, False, granularity)
 
 
 def integers_of(value: ir.Value | None) -> Integers | None:
