@@ -200,7 +200,7 @@ def test_the_cpu_target_refuses_wide_codes_once() -> None:
     problem, *rest = examine(golden, "int8")[1]
     assert problem.code == "ACT0401"
     assert "more than 8 bits" in problem.message
-    assert "--activations 8" in problem.help
+    assert "--target onnx" in problem.help
     assert not rest
     body = FRONT + "g = Conv (x, v)\n y = Add (h, g)"
     net = network(IMAGE, body, {**FRONT_WEIGHTS, "v": normal(6, 3, 1, 1)})

@@ -84,11 +84,11 @@ class Planner:
     def _wide(self) -> bool:
         """Report codes and sums that no rule may meet; whether there are any."""
         kinds = {
-            ir.DataType.UINT16: ("codes of more than 8 bits", "`--activations 8` gives none"),
-            ir.DataType.INT64: ("sums of more than 32 bits", "`--target onnx` runs them"),
+            ir.DataType.UINT16: "codes of more than 8 bits",
+            ir.DataType.INT64: "sums of more than 32 bits",
         }
         found = False
-        for dtype, (what, help_line) in kinds.items():
+        for dtype, what in kinds.items():
             nodes = [
                 node
                 for node in self.model.graph
@@ -98,7 +98,8 @@ class Planner:
                 found, first, more = True, nodes[0], len(nodes) - 1
                 also = f", and so do {more} other operators" if more else ""
                 place = Place(node=first.name or "", op=first.op_type)
-                self._report(Unsupported(f"it gives {what}{also}", help_line), place)
+                reason = Unsupported(f"it gives {what}{also}", "`--target onnx` runs it")
+                self._report(reason, place)
         return found
 
     # ---- reading the model -------------------------------------------------------------
