@@ -111,6 +111,7 @@ def run(
         "activations": activations,
         "weights": weights,
         "rounding": rounding,
+        "scales": scales,
         "budget": budget,
         "passes": passes,
     }
