@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from actc import toolchain
@@ -27,14 +27,14 @@ class Options:
     """The options of a compilation, as manifest.json records them."""
 
     target: str
-    precision: str
-    approx: str
-    calibration: str
-    max_drop: float
-    activations: str
-    weights: str
-    rounding: str
-    scales: str
+    precision: str = "int8"
+    approx: str = "auto"
+    calibration: str = "minmax"
+    max_drop: float = 0.01
+    activations: str = AUTO
+    weights: str = "8"
+    rounding: str = "auto"
+    scales: str = "free"
     budget: str | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -101,6 +101,25 @@ def _require_integers(options: Options) -> None:
         given = next(name for name, differs in chosen.items() if differs)
         message = f"--{given} has no meaning with --precision {options.precision}"
         help_text = f"leave --{given} out, or compile with --precision int8"
+        raise UsageError(Diagnostic("ACT0229", message, help=help_text))
+
+
+def require_unchosen(options: Options, passes: object) -> None:
+    """A golden model is taken as it is: what would choose its formats has no meaning.
+
+    Raises:
+        UsageError: ACT0229, naming the options.
+    """
+    default = Options(options.target, max_drop=options.max_drop)
+    names = [
+        f.name for f in fields(Options) if getattr(options, f.name) != getattr(default, f.name)
+    ]
+    names += [] if passes is None else ["passes"]
+    names = [name for name in names if name != "overrides" or any(options.overrides.values())]
+    if names:
+        given = " and ".join(f"--{name}" for name in names)
+        message = f"{given} can change nothing: the model is golden, integers already"
+        help_text = "leave it out, or compile the float model"
         raise UsageError(Diagnostic("ACT0229", message, help=help_text))
 
 

@@ -15,11 +15,12 @@ from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
 from actc.checks.equivalence import FunctionKept, check_specification
 from actc.checks.stages import run_model, run_over
-from actc.compile_options import POWER_OF_TWO, Options, checked_target
+from actc.compile_options import POWER_OF_TWO, Options, checked_target, require_unchosen
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
+from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.outcome import Measured, build_report, write_documents
 from actc.output import staged, write_json
@@ -33,6 +34,7 @@ from actc.passes.read_quantized import Quantizers, ReadQuantized
 from actc.passes.recognize import Recognize
 from actc.passes.snapshot import approximated
 from actc.passes.structure import Structure
+from actc.passes.take_golden import TakeGolden
 from actc.passes.weights import QuantizeWeights
 from actc.passes.widths import AUTO
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
@@ -84,7 +86,8 @@ def compile(
     """Compile a trained ONNX model for a target and measure what that cost.
 
     Args:
-        model: path of an .onnx file, or a model in memory.
+        model: path of an .onnx file, or a model in memory. A golden.onnx is taken as it
+            is, to compile it for another target.
         target: name of a target, with an option behind a colon ("cpu:znver4").
         data: path of an .npz file or arrays by input name (see `actc.data`); None
             calibrates on synthetic samples, with a warning.
@@ -140,12 +143,15 @@ def compile(
     say = progress or (lambda name: None)
     machine = checked_target(options, dry_run)
     require_free(options, passes)
-    if activations == AUTO:
-        options = replace(options, activations=machine.capabilities().activations)
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data)
-    pipeline = _pipeline(passes, options)
+    golden = is_golden(prepared.model)
+    if golden:
+        require_unchosen(options, passes)
+    if activations == AUTO:
+        options = replace(options, activations=machine.capabilities().activations)
+    pipeline = Pipeline((TakeGolden(),)) if golden else _pipeline(passes, options)
     put(prepared.model, options.overrides)
     if budget is not None:
         with stages.timed("allocate", say):
@@ -292,7 +298,7 @@ def _run_passes(
     if dump_ir is not None:
         instruments.append(DumpIr(Path(dump_ir)))
     result = pipeline.run(prepared.model, instruments)
-    if stages.approximated is None and "integerize" not in map(pass_name, pipeline.passes):
+    if stages.approximated is None and not is_golden(result):
         stages.approximated = ir.to_proto(result)
     return result
 

@@ -23,5 +23,6 @@ PASSES = Registry(
         "quantize": "actc.passes.quantize:Quantize",
         "weights": "actc.passes.weights:QuantizeWeights",
         "integerize": "actc.passes.integerize:Integerize",
+        "take_golden": "actc.passes.take_golden:TakeGolden",
     },
 )

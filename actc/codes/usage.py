@@ -78,9 +78,10 @@ CODES: dict[str, CodeInfo] = {
         "to nearest instead, which costs accuracy below 8 bits.",
     ),
     "ACT0229": CodeInfo(
-        "weights stay float at this precision",
+        "an option without effect",
         "Fewer bits for weights and their rounding have a meaning only where weights become "
-        "integers: with --precision int8.",
+        "integers: with --precision int8, and from a float model; a golden.onnx is taken as it "
+        "is.",
     ),
     "ACT0230": CodeInfo(
         "calibrated on synthetic data",
