@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
-from actc.ir.context import context_of
+from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
@@ -21,6 +21,7 @@ from actc.passes.integer import (
     elementwise,
     extremes,
     linear,
+    logarithm,
     magnitude,
     movement,
     normalization,
@@ -30,7 +31,10 @@ from actc.passes.integer import (
     states,
 )
 from actc.passes.integer.builder import Builder, NoIntegerForm
+from actc.passes.integer.hints import GENERAL, hint
+from actc.passes.integer.islands import FACTS, Islands, Refusal, computes
 from actc.passes.integer.plain import copy_plain
+from actc.passes.integer.reals import output_value
 from actc.passes.quantized import lowering as quantized
 from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
@@ -49,6 +53,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Cast"): arithmetic.cast,
     ("", "Div"): arithmetic.divide,
     ("", "GlobalMaxPool"): extremes.global_max,
+    ("", "LogSoftmax"): logarithm.log_softmax,
     ("", "Max"): extremes.maximum,
     ("", "Min"): extremes.minimum,
     ("", "Pad"): pooling.pad,
@@ -77,41 +82,47 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **{("", op): movement.index_step for op in ("GreaterOrEqual", "Less", "And", "Where")},
 }
 """Integer form of each float operator that has one."""
+_MASK = "ACT0106"
+"""The code that says: a mask among the scores ruins their format."""
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Integerize(Pass):
     """Rules:
 
-    1. Every float operator becomes its integer form (`HANDLERS`); all operators
-       that have none are reported together.
+    1. Every float operator becomes its integer form (`HANDLERS`).
     2. A graph input is quantized, a graph output dequantized; a linear operator's
        accumulator that is an output is dequantized directly, without rounding to
        eight bits first.
-    3. Nothing between them is float, but for the one division of IntSoftmax.
+    3. Operators that have none are reported together; or, with `islands`, stay in float,
+       neighbours as one island. An island reads accumulators and codes dequantized, and
+       float inputs and other islands as they are; what it gives is quantized where an
+       integer operator reads it.
+    4. Nothing else between them is float, but for the one division of IntSoftmax.
     """
 
     name: ClassVar[str] = "integerize"
 
     power_of_two: bool = False
+    islands: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Replace the main graph by its integer form.
 
         Raises:
-            ModelError: with every operator that has no integer form.
+            ModelError: ACT0103 and others, every operator that has no integer form;
+                ACT0344, with `islands`, no operator has one.
         """
         context = context_of(model)
         builder = Builder(model, context, power_of_two=self.power_of_two)
+        lowering = _Lowering(builder, Islands(builder) if self.islands else None)
         inputs = [_input(builder, value) for value in model.graph.inputs]
         for value in model.graph.outputs:
             builder.fresh(str(value.name))  # nothing else may take it
         for node in model.graph:
-            if node in builder.on_shapes:
-                _lower_shapes(builder, node)
-            else:
-                _lower(builder, node)
-        made = {value: _output(builder, value) for value in model.graph.outputs}
+            lowering.lower(node)
+        made = {value: lowering.output(value) for value in model.graph.outputs}
         outputs = [made[value] for value in model.graph.outputs]
         if context.sink.errors:
             raise ModelError(context.sink.items)
@@ -121,15 +132,14 @@ class Integerize(Pass):
             [value for value in outputs if value is not None],
             nodes=builder.nodes,
             initializers=builder.initializers,
-            opset_imports={"": GOLDEN_OPSET, DOMAIN: VERSION},
             name="golden",
         )
         remove_dead(graph)
-        model.graph = graph
-        model.functions.clear()
-        model.opset_imports.clear()
-        model.opset_imports.update({"": GOLDEN_OPSET, DOMAIN: VERSION})
-        add_bodies(model)
+        has_islands = lowering.islands is not None and lowering.islands.finish(graph)
+        if has_islands and not computes(graph):
+            raise ModelError(_nothing(context))
+        opset = model.opset_imports[""] if has_islands else GOLDEN_OPSET
+        _replace(model, graph, max(opset, GOLDEN_OPSET))
         return ir.passes.PassResult(model, modified=True)
 
 
@@ -139,6 +149,83 @@ def _input(builder: Builder, value: ir.Value) -> ir.Value:
     return golden
 
 
+def _replace(model: ir.Model, graph: ir.Graph, opset: int) -> None:
+    """Make `graph` the graph of `model`; of its functions, those of kept activations stay."""
+    graph.opset_imports.update({"": opset, DOMAIN: VERSION})
+    model.graph = graph
+    for key in [key for key in model.functions if key[:2] != (DOMAIN, "Activation")]:
+        del model.functions[key]
+    model.opset_imports.clear()
+    model.opset_imports.update({"": opset, DOMAIN: VERSION})
+    add_bodies(model)
+
+
+def _nothing(context: Context) -> Diagnostic:
+    rows = [row for island in context.facts[FACTS].values() for row in island["nodes"]]
+    shown = tuple(f"{row['op']} '{row['node']}': {row['reason']}" for row in rows[:_SHOWN])
+    more = (f"and {len(rows) - _SHOWN} more",) if len(rows) > _SHOWN else ()
+    return Diagnostic(
+        "ACT0344",
+        "no operator of the model has an integer form: all would stay in float",
+        place=Place(context.file),
+        notes=shown + more,
+        help=rows[0]["help"] or GENERAL,
+    )
+
+
+class _Lowering:
+    """Brings the nodes of a model into the golden graph one by one."""
+
+    def __init__(self, builder: Builder, islands: Islands | None) -> None:
+        self._builder = builder
+        self.islands = islands
+
+    def lower(self, node: ir.Node) -> None:
+        """The integer form of `node`, or what stands in its place."""
+        builder = self._builder
+        if node in builder.on_shapes:
+            _lower_shapes(builder, node)
+            return
+        handler = HANDLERS.get((node.domain, node.op_type))
+        try:
+            if copy_plain(builder, node):
+                return
+            if handler is None:
+                raise NoIntegerForm("")
+            handler(builder, node)
+            states.follow(builder, node)
+        except NoIntegerForm as problem:
+            if not self._keep(node, Refusal(str(problem), problem.help or hint(node.op_type))):
+                builder.refuse(node, problem)
+        except ModelError as problem:
+            first = problem.diagnostics[0]
+            ruined = first.code == _MASK
+            if not self._keep(node, Refusal(first.message, first.help, ruined)):
+                builder.fail(node, problem)
+        else:
+            builder.pass_on_refusal(node)
+
+    def _keep(self, node: ir.Node, refusal: Refusal) -> bool:
+        """Keep `node` in float where the target has islands; whether it could be."""
+        if self.islands is None:
+            return False
+        self.islands.keep(node, refusal)
+        return True
+
+    def output(self, value: ir.Value) -> ir.Value | None:
+        """The float output of the golden graph, under the model's own name."""
+        builder = self._builder
+        try:
+            result = output_value(builder, value)
+        except NoIntegerForm as problem:
+            if self.islands is None or value.producer() is None:
+                builder.fail_output(value, problem)
+                return None
+            result = self.islands.value(value)
+        result.name = value.name
+        return result
+
+
 def _lower_shapes(builder: Builder, node: ir.Node) -> None:
     """Arithmetic on shapes where it has an integer form; else what needs its results says so."""
     try:
@@ -146,65 +233,3 @@ def _lower_shapes(builder: Builder, node: ir.Node) -> None:
             movement.gather(builder, node)
     except NoIntegerForm:
         return
-
-
-def _lower(builder: Builder, node: ir.Node) -> None:
-    handler = HANDLERS.get((node.domain, node.op_type))
-    try:
-        if copy_plain(builder, node):
-            return
-        if handler is None:
-            raise NoIntegerForm("")
-        handler(builder, node)
-        states.follow(builder, node)
-    except NoIntegerForm as problem:
-        builder.refuse(node, problem)
-    except ModelError as problem:
-        builder.fail(node, problem)
-    else:
-        builder.pass_on_refusal(node)
-
-
-def _output(builder: Builder, value: ir.Value) -> ir.Value | None:
-    """The float output of the golden graph, under the model's own name."""
-    try:
-        result = _dequantized(builder, value)
-    except NoIntegerForm as problem:
-        builder.fail_output(value, problem)
-        return None
-    result.name = value.name
-    return result
-
-
-def _dequantized(builder: Builder, value: ir.Value) -> ir.Value:
-    plain = builder.plain(value)
-    if plain is not None:
-        return plain
-    name, accumulator = f"{value.name}.out", builder.accumulator(value)
-    if accumulator is not None and accumulator.residual is not None:
-        accumulator = quantized.with_residual(builder, value, accumulator)
-    if (
-        accumulator is not None
-        and accumulator.scale.ndim < 2
-        and accumulator.value.dtype == ir.DataType.INT32
-    ):
-        per_channel = accumulator.scale.ndim == 1
-        scale = builder.constant(f"{name}.scale", accumulator.scale.astype(np.float32))
-        return builder.emit(
-            "DequantizeLinear",
-            [accumulator.value, scale],
-            value,
-            ir.DataType.FLOAT,
-            name=name,
-            attributes={"axis": accumulator.axis} if per_channel else {},
-            domain="",
-        )
-    codes = builder.codes(value)
-    return builder.emit(
-        "DequantizeLinear",
-        [codes.value, *builder.parameter_constants(name, codes.parameters)],
-        value,
-        ir.DataType.FLOAT,
-        name=name,
-        domain="",
-    )

@@ -43,8 +43,8 @@ _TOLERANCE = 2e-4
 class Structure(Pass):
     """Rules:
 
-    1. A closed sub-graph with reductions that computes softmax along one axis
-       becomes Softmax.
+    1. A closed sub-graph with reductions that computes softmax or its logarithm along
+       one axis becomes Softmax or LogSoftmax; so does Log of a Softmax.
     2. One that computes (x - mean) / sqrt(variance + eps) * gamma + beta along one
        axis becomes actc::LayerNorm; so do LayerNormalization, GroupNormalization and
        InstanceNormalization, with the axes that they normalize made one.
@@ -65,6 +65,7 @@ class Structure(Pass):
                 continue
             if any(_try_source(model, source) for source in _sources(node)):
                 remove_dead(model.graph)
+        _log_softmaxes(model.graph)
         split_norms(model)
         magnitudes(model)
         mask_softmaxes(model)
@@ -104,8 +105,9 @@ def _try_source(model: ir.Model, source: ir.Value) -> bool:
     numbers = _small_constants(nodes)
     for value, y in reversed(list(zip(candidates, results, strict=True))):
         for axis in range(1, len(shape)):
-            if _matches_softmax(x, y, axis):
-                _put_softmax(model, source, value, axis)
+            softmax = _matching_softmax(x, y, axis)
+            if softmax:
+                _put_softmax(model, source, value, axis, softmax)
                 return True
             fitted = _fit_layer_norm(x, y, axis, numbers)
             if fitted is not None:
@@ -155,10 +157,26 @@ def _small_constants(nodes: list[ir.Node]) -> list[float]:
     return sorted(numbers)
 
 
-def _matches_softmax(x: Array, y: Array, axis: int) -> bool:
+def _matching_softmax(x: Array, y: Array, axis: int) -> str:
+    """The operator that gives `y`: "Softmax", "LogSoftmax", or ""."""
     x64 = x.astype(np.float64)
-    powers = np.exp(x64 - x64.max(axis=axis, keepdims=True))
-    return bool(np.allclose(y, powers / powers.sum(axis=axis, keepdims=True), rtol=1e-4, atol=1e-7))
+    below = x64 - x64.max(axis=axis, keepdims=True)
+    total = np.exp(below).sum(axis=axis, keepdims=True)
+    if np.allclose(y, np.exp(below) / total, rtol=1e-4, atol=1e-7):
+        return "Softmax"
+    return "LogSoftmax" if np.allclose(y, below - np.log(total), rtol=1e-4, atol=1e-5) else ""
+
+
+def _log_softmaxes(graph: ir.Graph) -> None:
+    """Log of a Softmax -> LogSoftmax of the same scores."""
+    for node in list(graph):
+        source = node.inputs[0] if is_op(node, "Log") else None
+        softmax = None if source is None else source.producer()
+        if softmax is not None and is_op(softmax, "Softmax"):
+            new = ir.node(
+                "LogSoftmax", softmax.inputs[:1], dict(softmax.attributes), name=node.name
+            )
+            _put(graph, new, node, node.outputs[0])
 
 
 def _fit_layer_norm(
@@ -195,10 +213,12 @@ def _fit_layer_norm(
     return gamma, beta, epsilon
 
 
-def _put_softmax(model: ir.Model, source: ir.Value, old: ir.Value, axis: int) -> None:
+def _put_softmax(
+    model: ir.Model, source: ir.Value, old: ir.Value, axis: int, operator: str
+) -> None:
     producer = old.producer()
     assert producer is not None
-    node = ir.node("Softmax", [source], {"axis": axis}, name=producer.name)
+    node = ir.node(operator, [source], {"axis": axis}, name=producer.name)
     _put(model.graph, node, producer, old)
 
 

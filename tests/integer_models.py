@@ -66,7 +66,8 @@ def assert_integer(golden: onnx.ModelProto) -> None:
         floats = [v for v in node.outputs if v.dtype is None or v.dtype.is_floating_point()]
         assert not floats or node.op_type in _FLOAT_ALLOWED, node.op_type
     assert golden.ir_version == 10
-    assert {o.domain: o.version for o in golden.opset_import} == {"": 21, "actc": 1}
+    imports = {o.domain: o.version for o in golden.opset_import}
+    assert imports in ({"": 21, "actc": 1}, {"": 21})  # what only moves needs none of actc's
 
 
 def ops(golden: onnx.ModelProto) -> list[str]:

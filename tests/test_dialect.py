@@ -53,6 +53,17 @@ CONV = "<strides=[2,1], pads=[1,0,2,1], dilations=[1,2], group={g}, kernel_shape
 ALL_CODES = np.arange(256, dtype=np.uint8)
 
 EXPONENTIALS = np.round(2.0**22 * np.exp(-0.05 * np.arange(256))).astype(np.int32)
+LOGARITHMS = [
+    np.round(2.0**20 * array).astype(np.int32)
+    for array in (
+        0.05 * np.arange(256),
+        (np.arange(31) - 22) * np.log(2),
+        np.log1p(np.arange(257) / 256),
+    )
+]
+_ENDS = [end for k in range(31) for end in (2**k, 2 ** (k + 1) - 1)]
+SUMS = np.array([0, *_ENDS, *RNG.integers(1, 2**31, 193)], np.int32)
+"""Both ends of every octave of a sum, and more."""
 MASK = RNG.integers(0, 2, (4, 1, 1, 10), dtype=np.uint8)
 MASK[1], MASK[2], MASK[2, ..., 4] = 1, 1, 0  # no entry visible, one entry visible
 
@@ -156,6 +167,26 @@ CASES = {
         "float[a,b]",
         "<axis=1>",
         [_u8(64, 10), np.round(2.0**22 * np.exp(-0.05 * np.arange(256))).astype(np.int32)],
+    ),
+    "IntLogSoftmax": (
+        "int32[a,b,c]",
+        "<axis=1>",
+        [_u8(64, 10, 3), EXPONENTIALS, *LOGARITHMS],
+    ),
+    "IntLogSoftmax-alone": (
+        "int32[a,b]",
+        "<axis=1>",
+        [np.array([[9], [0]], np.uint8), EXPONENTIALS, *LOGARITHMS],
+    ),
+    "IntLogSoftmax-octaves": (
+        "int32[a,b]",
+        "<axis=1>",
+        [np.stack([0 * ALL_CODES + 255, 255 - ALL_CODES], axis=1)[1:], SUMS, *LOGARITHMS],
+    ),
+    "IntLogSoftmax-many": (
+        "int32[a,b]",
+        "<axis=1>",
+        [_u8(3, 200) // 64, EXPONENTIALS, *LOGARITHMS],
     ),
     "IntLayerNorm": (
         "int32[a,b,c]",

@@ -2,8 +2,9 @@
 
 One function per operator, written for exactness and readability; it shares no
 code with the ONNX bodies in :mod:`actc.ir.bodies`. :func:`run` executes a whole
-golden model with it (standard operators by onnx's reference evaluator) and is
-the second, independent execution that golden.onnx must agree with on every bit.
+golden model with it (standard operators by onnx's reference evaluator, float islands
+by onnxruntime on the same values) and is the second, independent execution that
+golden.onnx must agree with on every bit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from actc.ir.spec import (
     attention,
     codes,
     extremes,
+    islands,
     linear,
+    logarithm,
     magnitude,
     normalization,
     recurrent,
@@ -34,6 +37,7 @@ SPECIFICATION: list[type[OpRun]] = [
     *extremes.SPECIFICATION,
     *magnitude.SPECIFICATION,
     *normalization.SPECIFICATION,
+    *logarithm.SPECIFICATION,
     *attention.SPECIFICATION,
     *recurrent.SPECIFICATION,
     *standard.SPECIFICATION,
@@ -53,6 +57,7 @@ def run(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.functions[:]
-    evaluator = ReferenceEvaluator(bare, new_ops=SPECIFICATION)
+    operators = [*SPECIFICATION, *islands.hand_over(bare, model)]
+    evaluator = ReferenceEvaluator(bare, new_ops=operators)
     names = [output.name for output in bare.graph.output]
     return dict(zip(names, evaluator.run(names, dict(feeds)), strict=True))
