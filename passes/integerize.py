@@ -209,7 +209,10 @@ class _Lowering:
         """Keep `node` in float where the target has islands; whether it could be."""
         if self.islands is None:
             return False
-        self.islands.keep(node, refusal)
+        try:
+            self.islands.keep(node, refusal)
+        except NoIntegerForm:
+            return False
         return True
 
     def output(self, value: ir.Value) -> ir.Value | None:

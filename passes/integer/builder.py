@@ -17,7 +17,7 @@ from actc.ir.dialect import DOMAIN
 from actc.ir.formats import annotate, narrow_parameters_of, parameters_of
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.requantize import choose_multiplier
-from actc.passes.integer.hints import hint
+from actc.passes.integer.hints import KEEPS_FLOAT, hint
 from actc.passes.shapes import shape_arithmetic
 
 Array = np.ndarray[Any, Any]
@@ -175,6 +175,10 @@ class Builder:
     def plain(self, value: ir.Value) -> ir.Value | None:
         """The golden value of an unquantized one."""
         return self._plain.get(value)
+
+    def has_codes(self, value: ir.Value) -> bool:
+        """Whether codes stand for `value` already."""
+        return value in self._codes
 
     def codes(self, value: ir.Value | None) -> Codes:
         """The integer tensor for a float value, requantizing or quantizing when needed.
@@ -341,7 +345,10 @@ class Builder:
         """Record what numerics say against the numbers of `node`, and go on."""
         self._refused.update(node.outputs)
         for diagnostic in problem.diagnostics:
-            self.context.sink.add(dataclasses.replace(diagnostic, place=self._place(node)))
+            notes = (*diagnostic.notes, KEEPS_FLOAT)
+            self.context.sink.add(
+                dataclasses.replace(diagnostic, place=self._place(node), notes=notes)
+            )
 
     def fail_output(self, value: ir.Value, problem: NoIntegerForm) -> None:
         """Record that an output of the model cannot be given."""
@@ -370,6 +377,7 @@ class Builder:
                 "ACT0103",
                 f"operator {node.op_type} has no integer form{reason}",
                 place=self._place(node),
+                notes=(KEEPS_FLOAT,),
                 help=problem.help or hint(node.op_type),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+KEEPS_FLOAT = "`--target onnx` keeps such operators in float (--islands auto, its default)"
 GENERAL = "compile with --precision float32, or replace the operator"
 _CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
 _POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
