@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,12 @@ class LinearLayer:
     def name(self) -> str:
         """The node's name."""
         return str(self.node.name)
+
+    @property
+    def window(self) -> int:
+        """Consecutive weights of a row that one input (channel) meets."""
+        found = self.reading.window
+        return 1 if found is None else math.prod(found.kernel)
 
 
 def linear_layers(model: ir.Model) -> list[LinearLayer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class QuantizeWeights(Pass):
     """Rules:
 
     1. Weights get `bits` ("8" ... "2", "ternary"), symmetric, one scale per output
-       channel (or tensor; powers of two on demand).
+       channel (or tensor; powers of two on demand). With `groups`, runs of that many
+       inputs (of a Conv: input channels) share an integer factor below it.
     2. The first and last layers, and depthwise convolutions, whose sums are too short
        for errors to cancel, keep at least `edges` bits (0: no exception); neither of the
        two groups does when it holds more than half of all weights.
@@ -67,6 +69,7 @@ class QuantizeWeights(Pass):
     rounding: str = "auto"
     granularity: str = "channel"
     power_of_two: bool = False
+    groups: int = 0
     edges: int = 8
     layers: str = ""
     correct_bias: bool = True
@@ -104,6 +107,7 @@ class QuantizeWeights(Pass):
         """The format of each layer, by name."""
         _one_of("rounding", self.rounding, ROUNDINGS)
         _one_of("granularity", self.granularity, GRANULARITIES)
+        check_groups(self.groups)
         given = self._parse(self.bits)
         formats = {layer.name: given for layer in layers}
         if self.edges > given.bits:
@@ -117,7 +121,12 @@ class QuantizeWeights(Pass):
             if name not in formats:
                 raise _no_such_layer(name, list(formats))
             formats[name] = self._parse(bits)
-        return formats
+        if not self.groups:
+            return formats
+        return {
+            layer.name: dataclasses.replace(formats[layer.name], group=self.groups * layer.window)
+            for layer in layers
+        }
 
     def _parse(self, bits: str) -> WeightFormat:
         granularity: Granularity = "tensor" if self.granularity == "tensor" else "channel"
@@ -193,11 +202,24 @@ def _row(layer: LinearLayer, quantized: QuantizedWeights, rounding: str) -> dict
         "bits": str(quantized.form),
         "rounding": rounding,
         "weights": count,
-        "bytes": quantized.form.packed_bytes(count),
+        "groups": 0 if quantized.factors is None else quantized.form.group // layer.window,
+        "bytes": quantized.packed_bytes,
         "weight_error": weight_error(layer.rows, quantized),
         "output_error": None,
         "output_error_nearest": None,
     }
+
+
+def check_groups(groups: int) -> None:
+    """Refuse a number of inputs that no group can have.
+
+    Raises:
+        UsageError: ACT0244.
+    """
+    if groups < 0:
+        message = f"groups of {groups} inputs cannot share a factor"
+        help_text = "give the inputs per group, 16 or 32 say, or 0 for one scale per channel"
+        raise UsageError(Diagnostic("ACT0244", message, help=help_text))
 
 
 def _overrides(text: str) -> Iterator[tuple[str, str]]:

@@ -219,7 +219,7 @@ def _elements(context: Context, samples: int) -> dict[str, float]:
 def _bytes(site: ErrorSite, setting: Setting, elements: Mapping[str, float]) -> int:
     if site.kind == "weights" and site.name in setting.weights:
         chosen = setting.weights[site.name]
-        return chosen.form.packed_bytes(chosen.codes.size)
+        return chosen.packed_bytes
     total = 0.0
     if site.kind == "tensor":
         for gate in site.gates:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from actc.numerics.weights.format import WeightFormat
+from actc.numerics.weights.groups import Grouped, nearest_groups, optimal_groups
 from actc.numerics.weights.objective import Moments, damped, quadratic
 from actc.numerics.weights.rounding import descend, sequential_codes
 from actc.numerics.weights.scales import (
-    bounded_scales,
-    fitted_scales,
     largest_scales,
     output_error_scales,
+    refitted_scales,
     square_error_scales,
 )
 
@@ -30,16 +30,26 @@ class QuantizedWeights:
     """Integer weights of a linear layer: real = scale * code.
 
     Attributes:
-        codes: int8, the shape of the weights [O, ...].
+        codes: int8, the shape of the weights [O, ...]; with groups, the products of codes
+            of the format and the factors of their groups.
         scales: float64 [O], positive.
         correction: float64 [O], to be added to the bias.
         form: the format of the codes.
+        factors: int8 [O, groups]; None where there are no groups.
     """
 
     codes: Array
     scales: Array
     correction: Array
     form: WeightFormat
+    factors: Array | None = None
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes that codes and factors take when packed."""
+        codes = self.form.packed_bytes(self.codes.size)
+        factors = 0 if self.factors is None else self.factors.size
+        return codes + -(-factors * self.form.factor_bits // 8)
 
     def scaled(self, factors: Array) -> QuantizedWeights:
         """The weights times a positive number per channel, float64 [O]; the codes stay."""
@@ -75,7 +85,12 @@ def nearest_weights(
         floor: float64 [O], the smallest scales allowed (see `bias_floor`).
     """
     rows = weights.reshape(len(weights), -1).astype(np.float64)
-    return _nearest(weights, square_error_scales(rows, form, floor), form)
+    plain = _nearest(weights, square_error_scales(rows, form, floor), form)
+    if form.groups_of(rows.shape[1]) == 1:
+        return plain
+    codes = plain.codes.reshape(1, *rows.shape).astype(np.float64)
+    found = nearest_groups(rows[None], (codes, plain.scales[None, :, None]), form, floor)
+    return _grouped(weights, found, np.zeros(len(weights)), form)
 
 
 def optimal_weights(
@@ -109,10 +124,12 @@ def optimal_weights(
     hessian = damped(moments.covariance() if correct_bias else moments.second, damping)
     codes, scales = _start(rows, hessian, form, floor)
     codes, scales = _alternate(rows, hessian, codes, scales, form, floor)
-    residual = rows - scales * codes
+    found = Grouped(codes, np.ones((*scales.shape[:2], 1)), scales)
+    if form.groups_of(size) > 1:
+        found = optimal_groups(rows, hessian, (codes, scales), form, floor)
+    residual = rows - found.scales * found.products(form)
     shift = (residual @ moments.mean[:, :, None]).reshape(-1)
-    correction = shift if correct_bias else np.zeros_like(shift)
-    return _result(weights, codes, scales.reshape(-1), correction, form)
+    return _grouped(weights, found, shift if correct_bias else np.zeros_like(shift), form)
 
 
 def output_error(weights: Array, quantized: QuantizedWeights, moments: Moments) -> float:
@@ -136,7 +153,8 @@ def weight_error(weights: Array, quantized: QuantizedWeights) -> float:
 
 def _nearest(weights: Array, scales: Array, form: WeightFormat) -> QuantizedWeights:
     codes = form.nearest(weights.reshape(len(weights), -1) / scales[:, None])
-    return _result(weights, codes, scales, np.zeros(len(scales)), form)
+    shaped = codes.reshape(weights.shape).astype(np.int8)
+    return QuantizedWeights(shaped, scales, np.zeros(len(scales)), form)
 
 
 def _start(
@@ -177,28 +195,17 @@ def _alternate(
     floor: Array | None,
 ) -> tuple[Array, Array]:
     for _ in range(0 if form.power_of_two else _ROUNDS):
-        scales = _refitted(rows, hessian, codes, scales, form, floor)
+        scales = refitted_scales(rows, hessian, codes, scales, form, floor)
         codes = descend(rows, scales, codes, hessian, form)
     # The row whose nearest codes were best may not have been descended from yet.
     return descend(rows, scales, codes, hessian, form), scales
 
 
-def _refitted(
-    rows: Array,
-    hessian: Array,
-    codes: Array,
-    scales: Array,
-    form: WeightFormat,
-    floor: Array | None,
-) -> Array:
-    """The best scales allowed for the codes: the error is a parabola in each."""
-    fitted = fitted_scales(rows, codes, hessian, form)
-    kept = np.where(fitted > 0, fitted, scales.reshape(-1))
-    return np.asarray(bounded_scales(kept, form, floor).reshape(scales.shape))
-
-
-def _result(
-    weights: Array, codes: Array, scales: Array, correction: Array, form: WeightFormat
+def _grouped(
+    weights: Array, found: Grouped, correction: Array, form: WeightFormat
 ) -> QuantizedWeights:
-    shaped = codes.reshape(weights.shape).astype(np.int8)
-    return QuantizedWeights(shaped, scales, correction, form)
+    """The choice for `weights`, in their shape."""
+    codes = found.products(form).reshape(weights.shape).astype(np.int8)
+    factors = found.factors.reshape(len(weights), -1).astype(np.int8)
+    held = factors if form.groups_of(found.codes.shape[-1]) > 1 else None
+    return QuantizedWeights(codes, found.scales.reshape(-1), correction, form, held)

@@ -31,17 +31,19 @@ def sequential_codes(weights: Array, scales: Array, hessian: Array, form: Weight
 
     Args:
         weights: float64 [G, R, K].
-        scales: float64 [G, R, 1], positive.
+        scales: float64 [G, R, 1] or, of every weight, [G, R, K]; positive.
         hessian: float64 [G, K, K], positive definite.
 
     Returns:
         float64 [G, R, K], integers.
     """
+    scales = np.broadcast_to(scales, weights.shape)
     order = np.argsort(-np.diagonal(hessian, axis1=1, axis2=2), axis=1, kind="stable")
     factor = _upper_factor(_permuted(hessian, order))
     pivots = np.diagonal(factor, axis1=1, axis2=2)
     sorted_weights = np.take_along_axis(weights, order[:, None, :], axis=2)
-    codes, residual = np.zeros_like(weights), np.zeros_like(weights)
+    sorted_scales = np.take_along_axis(scales, order[:, None, :], axis=2)
+    codes, residual = np.zeros_like(sorted_weights), np.zeros_like(sorted_weights)
     size = weights.shape[2]
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
@@ -51,8 +53,9 @@ def sequential_codes(weights: Array, scales: Array, hessian: Array, form: Weight
             inside = residual[:, :, start:k] @ factor[:, start:k, k, None]
             left = carried[:, :, k - start] + inside[:, :, 0]
             target = sorted_weights[:, :, k] + left / pivots[:, None, k]
-            codes[:, :, k] = form.nearest(target / scales[:, :, 0])
-            residual[:, :, k] = sorted_weights[:, :, k] - scales[:, :, 0] * codes[:, :, k]
+            steps = sorted_scales[:, :, k]
+            codes[:, :, k] = form.nearest(target / steps)
+            residual[:, :, k] = sorted_weights[:, :, k] - steps * codes[:, :, k]
     back = np.argsort(order, axis=1, kind="stable")
     return np.asarray(np.take_along_axis(codes, back[:, None, :], axis=2))
 
@@ -71,13 +74,13 @@ def descend(
 
     Args:
         weights, codes: float64 [G, R, K]; codes are the start.
-        scales: float64 [G, R, 1], positive.
+        scales: float64 [G, R, 1] or, of every weight, [G, R, K]; positive.
         hessian: float64 [G, K, K], positive definite.
 
     Returns:
         float64 [G, R, K].
     """
-    codes = codes.copy()
+    codes, scales = codes.copy(), np.broadcast_to(scales, weights.shape)
     residual = weights - scales * codes
     gradient = residual @ hessian
     diagonal = np.diagonal(hessian, axis1=1, axis2=2)
@@ -89,12 +92,14 @@ def descend(
             break
         for k in columns:
             part = (..., slice(k, k + 1))
-            change, gain = _best_changes(codes[part], gradient[part], diagonal[part], scales, form)
+            change, gain = _best_changes(
+                codes[part], gradient[part], diagonal[part], scales[part], form
+            )
             group, row = np.nonzero(gain[:, :, 0] > least)
             if len(row):
                 moved = change[group, row, 0]
                 codes[group, row, k] += moved
-                gradient[group, row] -= (scales[group, row, 0] * moved)[:, None] * hessian[group, k]
+                gradient[group, row] -= (scales[group, row, k] * moved)[:, None] * hessian[group, k]
     return codes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,51 @@ def fitted_scales(weights: Array, codes: Array, hessian: Array, form: WeightForm
         above, below = np.full_like(above, above.sum()), np.full_like(below, below.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(below > 0, above / below, np.nan))
+
+
+def refitted_scales(
+    rows: Array,
+    hessian: Array,
+    codes: Array,
+    scales: Array,
+    form: WeightFormat,
+    floor: Array | None,
+) -> Array:
+    """The best scales allowed for the codes: the error is a parabola in each.
+
+    Args:
+        rows, codes: float64 [G, R, K].
+        hessian: float64 [G, K, K].
+        scales: float64 [G, R, 1], kept where the codes are all zero.
+        floor: float64 [G * R], the smallest scales allowed.
+
+    Returns:
+        float64 [G, R, 1].
+    """
+    fitted = fitted_scales(rows, codes, hessian, form)
+    kept = np.where(fitted > 0, fitted, scales.reshape(-1))
+    return np.asarray(bounded_scales(kept, form, floor).reshape(scales.shape))
+
+
+def group_scales(rows: Array, form: WeightFormat) -> Array:
+    """The scale of least square error of every group by itself.
+
+    Args:
+        rows: float64 [G, R, K].
+
+    Returns:
+        float64 [G, R, groups]; `SMALLEST_SCALE` for a group of zeros.
+    """
+    size, group = rows.shape[-1], form.group
+    # Zeros at the end of a short last group would take part: it is searched by itself.
+    whole = rows[..., : size - size % group].reshape(-1, group)
+    single = dataclasses.replace(form, granularity="channel", power_of_two=False, group=0)
+    found = square_error_scales(whole, single).reshape(*rows.shape[:2], -1)
+    if size % group:
+        rest = rows[..., size - size % group :].reshape(-1, size % group)
+        last = square_error_scales(rest, single).reshape(*rows.shape[:2], 1)
+        found = np.concatenate([found, last], axis=-1)
+    return np.asarray(found)
 
 
 def bounded_scales(scales: Array, form: WeightFormat, floor: Array | None) -> Array:
