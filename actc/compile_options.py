@@ -20,6 +20,7 @@ from actc.targets.base import Target
 
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
+ISLANDS = ("auto", "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Options:
     scales: str = "free"
     budget: str | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    islands: str = "auto"
 
 
 def checked_target(options: Options, dry_run: bool) -> Target:
@@ -57,6 +59,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("weights", options.weights, SPELLINGS)
     _one_of("rounding", options.rounding, ROUNDINGS)
     _one_of("scales", options.scales, SCALES)
+    _one_of("islands", options.islands, ISLANDS)
     _require_integers(options)
     if not 0 <= options.max_drop <= 1:
         raise UsageError(
@@ -96,6 +99,7 @@ def _require_integers(options: Options) -> None:
         "weights": options.weights != "8",
         "rounding": options.rounding != "auto",
         "scales": options.scales != "free",
+        "islands": options.islands != "auto",
     }
     if options.precision != "int8" and any(chosen.values()):
         given = next(name for name, differs in chosen.items() if differs)

@@ -79,6 +79,7 @@ def compile(
     weights: str = "8",
     rounding: str = "auto",
     scales: str = "free",
+    islands: str = "auto",
     budget: str | None = None,
     overrides: Overrides | None = None,
     progress: Progress | None = None,
@@ -110,6 +111,8 @@ def compile(
             layer's output on the data), or "auto": optimal below 8 bits.
         scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
             shift, but for averages over other counts.
+        islands: operators without integer form: "auto" keeps them in float, as islands,
+            where the target can run them; "never" refuses them.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
             of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
             fewest bytes, or "size=200KB" (bytes of the weights) at the least error.
@@ -139,6 +142,7 @@ def compile(
         scales,
         None if budget is None else str(parse_budget(budget)),
         checked(overrides),
+        islands,
     )
     say = progress or (lambda name: None)
     machine = checked_target(options, dry_run)
@@ -151,7 +155,7 @@ def compile(
         require_unchosen(options, passes)
     if activations == AUTO:
         options = replace(options, activations=machine.capabilities().activations)
-    pipeline = Pipeline((TakeGolden(),)) if golden else _pipeline(passes, options)
+    pipeline = Pipeline((TakeGolden(),)) if golden else _pipeline(passes, options, machine)
     put(prepared.model, options.overrides)
     if budget is not None:
         with stages.timed("allocate", say):
@@ -218,6 +222,7 @@ def default_pipeline(
     weights: str = "8",
     rounding: str = "auto",
     scales: str = "free",
+    islands: bool = False,
 ) -> Pipeline:
     """The passes of a compilation, in order."""
     int8, shifts = precision == "int8", scales == POWER_OF_TWO
@@ -237,13 +242,15 @@ def default_pipeline(
     integers: tuple[ir.passes.PassBase, ...] = (
         Quantize(method=calibration, activations=activations, power_of_two=shifts),
         QuantizeWeights(bits=weights, rounding=rounding, power_of_two=shifts),
-        Integerize(power_of_two=shifts),
+        Integerize(power_of_two=shifts, islands=islands),
     )
     return Pipeline(common + integers if precision == "int8" else common)
 
 
 def _pipeline(
-    passes: str | Pipeline | Sequence[ir.passes.PassBase] | None, options: Options
+    passes: str | Pipeline | Sequence[ir.passes.PassBase] | None,
+    options: Options,
+    machine: Target,
 ) -> Pipeline:
     default = default_pipeline(
         options.precision,
@@ -253,6 +260,7 @@ def _pipeline(
         options.weights,
         options.rounding,
         options.scales,
+        options.islands == "auto" and machine.capabilities().float_islands,
     )
     if passes is None:
         return default

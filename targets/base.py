@@ -51,6 +51,7 @@ class Capabilities:
         products: file name -> what it is.
         activations: bits of tensors that `--activations auto` stands for.
         widest: most bits of a tensor that it takes.
+        float_islands: whether it runs operators in float where they have no integer form.
     """
 
     precisions: tuple[str, ...]
@@ -61,6 +62,7 @@ class Capabilities:
     products: Mapping[str, str] = field(default_factory=dict)
     activations: str = "8"
     widest: int = 16
+    float_islands: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from actc.data import Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
-from actc.ir import spec
+from actc.ir import islands, spec
 from actc.ir.dialect import add_bodies
 from actc.ir.execute import Session
 from actc.pipeline import Instrument, pass_name
@@ -83,7 +83,7 @@ def check_specification(golden: onnx.ModelProto, dataset: Dataset) -> None:
     Raises:
         InternalError: it does not.
     """
-    session = Session(golden)
+    session = islands.session(golden)
     for feeds, _ in dataset.take(SPECIFICATION_SAMPLES).batches(SPECIFICATION_SAMPLES):
         expected, got = spec.run(golden, feeds), session.run(feeds)
         for name, array in expected.items():

@@ -10,7 +10,7 @@ import onnx
 
 from actc.checks.compare import Outputs
 from actc.data import Dataset
-from actc.ir.execute import Session
+from actc.ir import islands
 
 Array = np.ndarray[Any, Any]
 Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -37,4 +37,4 @@ def _join(arrays: list[Array]) -> Array:
 
 def run_model(model: onnx.ModelProto, dataset: Dataset, batch: int = 64) -> Outputs:
     """Run an ONNX model over the data in onnxruntime."""
-    return run_over(Session(model).run, dataset, batch)
+    return run_over(islands.session(model).run, dataset, batch)

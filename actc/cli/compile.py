@@ -72,6 +72,14 @@ def run(
             metavar="free|power-of-two", help="of tensors and weights; the latter rescale by shifts"
         ),
     ] = "free",
+    islands: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|never",
+            help="operators without integer form stay in float, where the target runs them, "
+            "or are refused",
+        ),
+    ] = "auto",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -112,6 +120,7 @@ def run(
         "weights": weights,
         "rounding": rounding,
         "scales": scales,
+        "islands": islands,
         "budget": budget,
         "passes": passes,
     }

@@ -10,6 +10,7 @@ from actc.codes import (
     accuracy,
     approximation,
     internal,
+    islands,
     model,
     operators,
     targets,
@@ -20,5 +21,5 @@ from actc.codes.info import CodeInfo
 
 __all__ = ["CODES", "CodeInfo"]
 
-_RANGES = (model, operators, usage, approximation, targets, tools, accuracy, internal)
+_RANGES = (model, operators, usage, approximation, islands, targets, tools, accuracy, internal)
 CODES: dict[str, CodeInfo] = {code: info for part in _RANGES for code, info in part.CODES.items()}
