@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.ir import islands
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
@@ -74,6 +75,7 @@ class OnnxTarget(Target):
             tools=(Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'"),),
             summary="integer-exact ONNX for any runtime, and a QDQ variant",
             products={QDQ: "QDQ variant for runtimes that fuse it (not bit-exact)"},
+            float_islands=True,
             activations="8" if self.full else "mixed",
         )
 
@@ -155,6 +157,6 @@ def _session(content: bytes) -> Session:
     """The last session, kept while the file stays the same."""
     held = _SESSIONS.get(0)
     if held is None or held[0] != content:
-        held = (content, Session(onnx.load_from_string(content), optimize=False))
+        held = (content, islands.session(onnx.load_from_string(content), optimize=False))
         _SESSIONS[0] = held
     return held[1]
