@@ -15,6 +15,7 @@ PASSES = Registry(
         "normalize": "actc.passes.normalize:Normalize",
         "structure": "actc.passes.structure:Structure",
         "equalize": "actc.passes.equalize:Equalize",
+        "rotate": "actc.passes.rotate:Rotate",
         "read_quantized": "actc.passes.read_quantized:ReadQuantized",
         "quantizers": "actc.passes.read_quantized:Quantizers",
         "recognize": "actc.passes.recognize:Recognize",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.ir.dialect import DOMAIN
+from actc.ir.graph import constant, is_op
 from actc.numerics.quantization import MAX_BITS, MIN_BITS
 
 MIXED, AUTO = "mixed", "auto"
@@ -110,7 +112,20 @@ def reads_narrow(value: ir.Value) -> bool:
     return any(_role(user) == "linear" for user in value.consumers())
 
 
+def is_rotation(node: ir.Node) -> bool:
+    """Whether a product is with a square matrix of entries of one magnitude.
+
+    Its sums take no multipliers, so that a narrow format would save nothing.
+    """
+    matrix = constant(node.inputs[1]) if is_op(node, "MatMul") else None
+    if matrix is None or matrix.ndim != 2 or len(matrix) < 2 or matrix.shape[1] != len(matrix):
+        return False
+    return bool(matrix[0, 0] != 0 and np.all(np.abs(matrix) == np.abs(matrix[0, 0])))
+
+
 def _role(node: ir.Node) -> str:
+    if is_rotation(node):
+        return "other"
     if node.op_type in _LINEAR and node.domain == "":
         return "linear"
     if node.op_type in _TABLES and node.domain in ("", DOMAIN):
