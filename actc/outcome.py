@@ -19,6 +19,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import BudgetMissed
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN
+from actc.ir.islands import KEY
 from actc.ir.sites import Site
 from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
@@ -124,6 +125,7 @@ def build_report(
             {"node": node, "op": op, "reason": reason}
             for node, (op, reason) in context.left.items()
         ],
+        "islands": list(context.facts.get("islands", {}).values()),
         "weights": _weights(context),
         "layers": list(context.facts.get("layers", {}).values()),
         "allocation": context.facts.get("allocation"),
@@ -251,6 +253,10 @@ def _model(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+_ONE_DIVISION = ("IntMaskedSoftmax", "IntSoftmax")
+"""Operators on integers whose result is the quotient itself."""
+
+
 def _operators(model: ir.Model) -> dict[str, int]:
     """Integer and float operators between the quantizers of the final model."""
     edges = ("QuantizeLinear", "DequantizeLinear")
@@ -258,7 +264,8 @@ def _operators(model: ir.Model) -> dict[str, int]:
     for node in model.graph:
         if node.op_type not in edges:
             is_float = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
-            counts["float" if is_float and node.op_type != "IntSoftmax" else "integer"] += 1
+            is_float = is_float and node.op_type not in _ONE_DIVISION
+            counts["float" if is_float or KEY in node.metadata_props else "integer"] += 1
     return counts
 
 

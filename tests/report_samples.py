@@ -114,6 +114,8 @@ def hostile() -> tuple[dict[str, Any], dict[str, SiteCurve | list[SiteCurve]]]:
         tensor |= {"name": HOSTILE, "shape": [HOSTILE, 3], "dtype": HOSTILE}
     report["target"] = HOSTILE
     report["left_float"] = [{"node": HOSTILE, "op": HOSTILE, "reason": HOSTILE}]
+    refused = dict.fromkeys(("node", "op", "reason", "help"), HOSTILE)
+    report["islands"] = [{"operators": [HOSTILE], "nodes": [refused]}]
     report["diagnostics"] = [
         dict.fromkeys(report["diagnostics"][0], HOSTILE) | {"notes": [HOSTILE]}
     ]

@@ -50,6 +50,7 @@ def render_html(
             verdict=verdict(filled),
             ladder=view.ladder(filled),
             facts=view.facts(filled),
+            islands=view.island_rows(filled),
             groups=sites,
             group_of={site["id"]: group for group in sites for site in group.sites},
             plots=_plots(sites),

@@ -28,6 +28,7 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _sites(filled),
         _structures(filled),
         _left(filled),
+        _islands(filled),
         _times(timings or {}),
         _diagnostics(filled),
     ]
@@ -96,6 +97,11 @@ def _structures(report: view.Report) -> list[str]:
 def _left(report: view.Report) -> list[str]:
     rows = [(str(n["node"]), str(n["op"]), str(n["reason"])) for n in report["left_float"]]
     return _table(("left in float", "op", "reason"), rows, "<<<")
+
+
+def _islands(report: view.Report) -> list[str]:
+    rows = [(row.island, row.node, row.op, row.reason) for row in view.island_rows(report)]
+    return _table(("float island", "node", "op", "reason"), rows, "<<<<")
 
 
 def _times(timings: Mapping[str, float]) -> list[str]:

@@ -28,6 +28,7 @@ _DEFAULTS: Report = {
     "activations": [],
     "structures": [],
     "left_float": [],
+    "islands": [],
     "bytes": None,
     "seconds": None,
     "diagnostics": [],
@@ -46,6 +47,7 @@ _ROWS: dict[str, Report] = {
     | dict.fromkeys(("channels", "max_error", "rms_error", "segments", "input_range", "reason")),
     "structures": {"node": "", "function": "", "form": ""},
     "left_float": {"node": "", "op": "", "reason": ""},
+    "islands": {"operators": [], "nodes": []},
     "diagnostics": {"code": "", "severity": "note", "message": "", "help": ""}
     | {"file": "", "node": "", "op": "", "notes": []},
     "outputs": dict.fromkeys(("name", "stage", "max", "p50", "p99", "rms", "top1_agreement")),
@@ -192,6 +194,37 @@ def facts(report: Report) -> list[tuple[str, str, str]]:
     if integers is not None and floats is not None:
         found.append(("Operators", f"{integers} integer", f"{floats} float"))
     return found
+
+
+@dataclass(frozen=True)
+class IslandRow:
+    """One refused operator of a float island; the first of an island carries its operators."""
+
+    island: str
+    operators: str
+    node: str
+    op: str
+    reason: str
+    help: str
+
+
+def island_rows(report: Report) -> list[IslandRow]:
+    """The operators that were refused, island by island."""
+    rows = []
+    for number, island in enumerate(report["islands"], 1):
+        for position, node in enumerate(island["nodes"]):
+            shown = (str(number), _counted(island["operators"])) if position == 0 else ("", "")
+            rows.append(IslandRow(*shown, *(str(node.get(key, "")) for key in _ISLAND_KEYS)))
+    return rows
+
+
+_ISLAND_KEYS = ("node", "op", "reason", "help")
+
+
+def _counted(names: Sequence[str]) -> str:
+    """How often each name occurs: "2 Einsum, TopK"."""
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
 
 
 def forms(sites: Sequence[Mapping[str, Any]]) -> str:
