@@ -159,6 +159,7 @@ class Islands:
             for node in island:
                 node.metadata_props[KEY] = str(number)
             refused = [self._refusals[node] for node in island if node in self._refusals]
+            refused = refused or [(island[0], Refusal("only shapes decide what it gives", ""))]
             found[str(number)] = _describe(island, refused)
             context.sink.add(_warning(context, number, refused))
         return bool(marked)
