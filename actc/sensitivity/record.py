@@ -30,6 +30,7 @@ from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.weights import QuantizedWeights, WeightFormat
 from actc.passes.approximate import apply_to_rows
 from actc.passes.embed import row_lookup
+from actc.passes.integer.islands import keep_nodes, kept_nodes
 from actc.pipeline import Pipeline, pass_name
 from actc.prepare import Prepared
 from actc.sensitivity.setting import Formats, Setting, setting_of
@@ -54,6 +55,7 @@ def record(model: ir.Model, context: Context, golden: onnx.ModelProto) -> Json:
     return {
         "version": _VERSION,
         "values": {name: _formats_json(formats) for name, formats in setting.formats.items()},
+        "islands": sorted(kept_nodes(context)),
         "activations": {site.id: _site_json(site) for site in context.sites.values()},
         "layers": {
             name: _weights_json(weights, stored) for name, weights in setting.weights.items()
@@ -88,6 +90,7 @@ def rebuild(
         golden = onnx.load(directory / "golden.onnx")
         arrays = {tensor.name: tensor for tensor in golden.graph.initializer}
         weights = {name: _weights(entry, arrays) for name, entry in found["layers"].items()}
+        keep_nodes(context, found.get("islands", []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _broken(directory, f"{FORMATS} does not fit the model: {error}") from error
     context.facts["weights"] = dict(weights)

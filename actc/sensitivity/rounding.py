@@ -1,6 +1,7 @@
 """Where the integer network rounds: which readers of a value see which format of it.
 
-This mirrors what `actc.passes.integerize` does. A value is either held exactly (an
+This mirrors what `actc.passes.integerize` does. Float islands read sums unrounded and
+give exact values. A value is either held exactly (an
 accumulator, a graph input, the result of a softmax), so that each of its two formats
 is rounded from the exact value, or it is made as codes, and its narrow format is
 rounded from these. Operators that only move codes round nothing.
@@ -8,7 +9,7 @@ rounded from these. Operators that only move codes round nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -17,7 +18,9 @@ from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN
 from actc.ir.formats import parameters_of
 from actc.ir.graph import constant, is_op
+from actc.ir.subgraphs import nodes_inside
 from actc.passes.integer.attention import positive_factor
+from actc.passes.integer.islands import kept_nodes
 from actc.passes.integer.linear import linear_bias
 from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
@@ -58,7 +61,9 @@ def roundings(model: ir.Model, context: Context) -> list[Rounding]:
 class _Reader:
     def __init__(self, model: ir.Model, context: Context) -> None:
         self._model, self._context = model, context
-        self._fixed = _fixed_point(model)
+        self._kept = kept_nodes(context)
+        self._fixed = _fixed_point(model, self._kept)
+        self._owners = {inner: node for node in model.graph for inner in nodes_inside(node)}
 
     def read(self) -> Iterator[Rounding]:
         """One entry per value with a format."""
@@ -76,7 +81,10 @@ class _Reader:
 
     def _place(self, rounding: Rounding, use: Use) -> None:
         node, index = use
-        if is_op(node, *GATES):
+        if self._owners.get(node, node).name in self._kept:  # islands take sums unrounded
+            if not rounding.exact:
+                rounding.wide.append(use)
+        elif is_op(node, *GATES):
             if index == 0:
                 rounding.linear.append(use)
         elif is_op(node, "Conv", "MatMul", "Gemm"):
@@ -104,7 +112,7 @@ class _Reader:
 
     def _is_exact(self, value: ir.Value) -> bool:
         node = value.producer()
-        if node is None or value in self._fixed:
+        if node is None or value in self._fixed or node.name in self._kept:
             return True
         if self._rescales(node):
             source = node.inputs[0]
@@ -114,7 +122,7 @@ class _Reader:
 
     def _is_moved(self, value: ir.Value) -> bool:
         node = value.producer()
-        if node is None or value in self._fixed:
+        if node is None or value in self._fixed or node.name in self._kept:
             return False
         if is_op(node, *MOVEMENT):
             return True
@@ -129,11 +137,13 @@ def _is_plain(value: ir.Value) -> bool:
     return node is None or node.op_type in _PLAIN
 
 
-def _fixed_point(model: ir.Model) -> set[ir.Value]:
+def _fixed_point(model: ir.Model, kept: Collection[str]) -> set[ir.Value]:
     """States of recurrent layers, and what only moves them."""
     found: set[ir.Value] = set()
     for node in model.graph:
         source = node.inputs[0] if node.inputs else None
+        if node.name in kept:
+            continue
         if is_op(node, *GATES) or (source in found and is_op(node, *_MOVES)):
             found.update(node.outputs)
     return found

@@ -24,6 +24,7 @@ from actc.ir.execute import Session
 from actc.ir.formats import parameters_of
 from actc.ir.graph import add_constant, is_op, remove_dead
 from actc.ir.sites import Site
+from actc.passes.integer.islands import kept_nodes
 from actc.passes.quantize import shared_formats
 from actc.sensitivity.gates import Gate, add_gate_body, gate_feeds, graph_input, insert_gate
 from actc.sensitivity.layers import Constants, add_constants, take_output
@@ -119,14 +120,16 @@ class _Graph:
     def build(self) -> None:
         """Put in all switches."""
         add_gate_body(self._model)
-        activations = [n for n in self._model.graph if is_op(n, "Activation", domain="actc")]
+        kept = kept_nodes(self._context)
+        lowered = {n: p for n, p in self._position.items() if n.name not in kept}
+        activations = [n for n in lowered if is_op(n, "Activation", domain="actc")]
         for rounding in roundings(self._model, self._context):
             self._round(rounding)
         for node in activations:
             site = self._context.sites[node.metadata_props["actc.site"]]
             self._replaceable(node, site)
             self._saturate(node, site)
-        self.constants = add_constants(self._model, self._position, self._corrected)
+        self.constants = add_constants(self._model, lowered, self._corrected)
         self.gates += [constants.gate for constants in self.constants]
 
     def proto(self) -> Any:

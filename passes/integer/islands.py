@@ -18,6 +18,7 @@ from actc.passes.integer.reals import exact_value, from_codes
 
 _VANISH = 1000.0
 """Beside numbers as large as this, the codes of a value say nothing of its other numbers."""
+_KEPT = "kept"
 FACTS = "islands"
 """Key of the context's facts about islands: number -> what the report says of it."""
 
@@ -50,6 +51,7 @@ class Islands:
         self._builder = builder
         self._reals: dict[ir.Value, ir.Value] = {}
         self._refusals: dict[ir.Node, tuple[ir.Node, Refusal]] = {}
+        self._origins: dict[ir.Node, ir.Node] = {}
 
     def keep(self, node: ir.Node, refusal: Refusal) -> None:
         """Keep `node` in float.
@@ -137,6 +139,7 @@ class Islands:
                 new.type, new.shape = old.type, old.shape
                 builder.set_plain(old, new)
         builder.nodes.append(copy)
+        self._origins[copy] = node
         return copy
 
     def _read(self, value: ir.Value, shape_only: bool) -> ir.Value:
@@ -162,6 +165,7 @@ class Islands:
             refused = refused or [(island[0], Refusal("only shapes decide what it gives", ""))]
             found[str(number)] = _describe(island, refused)
             context.sink.add(_warning(context, number, refused))
+        keep_nodes(context, (_name(self._origins[node]) for node in marked))
         return bool(marked)
 
 
@@ -170,10 +174,14 @@ def computes(graph: ir.Graph) -> bool:
     return any(node.domain == DOMAIN and KEY not in node.metadata_props for node in graph)
 
 
+def keep_nodes(context: Context, names: Iterable[str]) -> None:
+    """Note which nodes of the float model islands compute."""
+    context.facts[_KEPT] = dict.fromkeys(names, True)
+
+
 def kept_nodes(context: Context) -> frozenset[str]:
     """Names of the nodes of the float model that islands compute."""
-    rows = context.facts.get(FACTS, {}).values()
-    return frozenset(entry["node"] for row in rows for entry in row["nodes"])
+    return frozenset(context.facts.get(_KEPT, {}))
 
 
 def _is_float(node: ir.Node) -> bool:
