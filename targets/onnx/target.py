@@ -20,6 +20,7 @@ from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
 from actc.targets.onnx.placement import Placement
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
+from actc.targets.onnx.qonnx_report import differences, written_qonnx
 from actc.targets.onnx.times import BATCH
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +28,9 @@ Array = np.ndarray[Any, Any]
 GOLDEN = "golden.onnx"
 FLOAT = "approximated.onnx"
 QDQ = "model.qdq.onnx"
-FULL = "full"
+QONNX = "model.qonnx.onnx"
+FULL, AS_QONNX = "full", "qonnx"
+OPTIONS = (FULL, AS_QONNX)
 
 
 @dataclass(frozen=True)
@@ -36,66 +39,79 @@ class OnnxTarget(Target):
 
     Required tools: onnxruntime (or onnxruntime-gpu).
     Options: `full` (``onnx:full``) quantizes every tensor in model.qdq.onnx; without it
-    operators run on integers only where onnxruntime is faster so.
+    operators run on integers only where onnxruntime is faster so. `qonnx`
+    (``onnx:qonnx``) writes model.qonnx.onnx instead.
     Build products: golden.onnx (integers, exact; written by the compiler) and
     model.qdq.onnx (QuantizeLinear/DequantizeLinear around float operators, for
-    runtimes that fuse them; not bit-exact).
+    runtimes that fuse them; not bit-exact), or model.qonnx.onnx (QONNX quantizers around
+    float operators; the report says how many codes differ from golden's).
     """
 
     name: ClassVar[str] = "onnx"
 
     full: bool = False
+    qonnx: bool = False
 
     @classmethod
     def parse(cls, option: str) -> OnnxTarget:
-        """`onnx` or `onnx:full`.
+        """`onnx`, `onnx:full` or `onnx:qonnx`.
 
         Raises:
             UsageError: ACT0450, another option.
         """
-        if option not in ("", FULL):
-            near = difflib.get_close_matches(option, [FULL], n=1)
+        if option not in ("", *OPTIONS):
+            near = difflib.get_close_matches(option, OPTIONS, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             message = f"target 'onnx' has no option '{option}'"
-            help_text = f"{hint}write --target onnx, or --target onnx:{FULL}"
+            known = " or ".join(f"--target onnx:{name}" for name in OPTIONS)
+            help_text = f"{hint}write --target onnx, {known}"
             raise UsageError(Diagnostic("ACT0450", message, help=help_text))
-        return cls(full=option == FULL)
+        return cls(full=option == FULL, qonnx=option == AS_QONNX)
 
     @property
     def spec(self) -> str:
-        """ "onnx" or "onnx:full"."""
-        return f"{self.name}:{FULL}" if self.full else self.name
+        """ "onnx", "onnx:full" or "onnx:qonnx"."""
+        option = FULL if self.full else AS_QONNX if self.qonnx else ""
+        return f"{self.name}:{option}" if option else self.name
 
     def capabilities(self) -> Capabilities:
         """Everything that the dialect can say."""
+        products = {QDQ: "QDQ variant for runtimes that fuse it (not bit-exact)"}
+        if self.qonnx:
+            products = {QONNX: "QONNX variant for FINN, hls4ml and other readers"}
         return Capabilities(
             precisions=("int8", "float32"),
             forms=("table", "pwl", "exact", "clamp"),
             operators=None,
             tools=(Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'"),),
             summary="integer-exact ONNX for any runtime, and a QDQ variant",
-            products={QDQ: "QDQ variant for runtimes that fuse it (not bit-exact)"},
+            products=products,
             float_islands=True,
-            activations="8" if self.full else "mixed",
+            activations="8" if self.full or self.qonnx else "mixed",
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """Nothing to object: golden is what this target delivers.
 
         Says so if the QDQ variant will be slower than float in onnxruntime (only
-        ``onnx:full`` can be).
+        ``onnx:full`` can be), and what a QONNX executor gives otherwise than golden.
         """
         quantized = _quantized(model)
+        if self.qonnx and precision == "int8" and quantized is not None:
+            return differences(quantized, model, QONNX)
         if precision != "int8" or quantized is None or not self.full:
             return []
         placement = placement_of(quantized)
         return [_slower(placement)] if placement.all_codes > placement.all_float else []
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
-        """One file, the QDQ variant (int8 only)."""
+        """One file, the QDQ or QONNX variant (int8 only)."""
         quantized = _quantized(model)
         if precision != "int8" or quantized is None:
             return BuildPlan(self.spec, {})
+        if self.qonnx:
+            proto = written_qonnx(quantized, context_of(model)).proto
+            return BuildPlan(self.spec, {QONNX: proto.SerializeToString(deterministic=True)})
         weights = context_of(model).facts.get("weights", {})
         proto = quantize_dequantize(quantized, weights, everywhere=self.full)
         return BuildPlan(self.spec, {QDQ: proto.SerializeToString(deterministic=True)})
