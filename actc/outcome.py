@@ -183,6 +183,8 @@ _STRUCTURES = {
     "IntSoftmax": ("Softmax", "exponentials from a table, one exact division"),
     "IntMaskedSoftmax": ("Softmax with a mask", "exponentials from a table, one exact division"),
     "IntLayerNorm": ("LayerNorm", "integer sums, one square root and one division"),
+    "IntLogSoftmax": ("LogSoftmax", "exponentials and a logarithm from tables"),
+    "IntRmsNorm": ("RMSNorm", "an integer sum, one square root and one division"),
     "IntHypot": ("magnitude", "an exact sum of squares, one square root"),
     "IntLstm": ("LSTM", "integer gates from tables, a fixed-point cell"),
     "IntGru": ("GRU", "integer gates from tables"),

@@ -72,6 +72,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     (DOMAIN, "FakeQuantize"): quantized.fake_quantize,
     (DOMAIN, "Hypot"): magnitude.hypot,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
+    (DOMAIN, "RmsNorm"): normalization.rms_norm,
     (DOMAIN, "MaskedSoftmax"): attention.masked_softmax,
     **{
         ("", op): movement.move

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from actc.ir.dialect import DOMAIN
 from actc.ir.graph import constant, dims, is_op
 from actc.passes.rewriter import Rewriter
+from actc.passes.rms_norm import flatten_rms_normalization
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +36,8 @@ def flatten_normalizations(model: ir.Model) -> None:
             _group(model, node, known)
         elif is_op(node, "LayerNormalization"):
             _layer(model, node, known)
+        elif is_op(node, "RMSNormalization"):
+            flatten_rms_normalization(model, node, known)
 
 
 def _instance(model: ir.Model, node: ir.Node, shape: list[int]) -> None:

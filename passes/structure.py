@@ -20,6 +20,7 @@ from actc.passes.base import Pass
 from actc.passes.magnitude import magnitudes
 from actc.passes.masks import mask_softmaxes
 from actc.passes.norms import flatten_normalizations, split_norms
+from actc.passes.rms_norm import fit_rms_norm, rms_norm
 
 Array = np.ndarray[Any, Any]
 
@@ -47,7 +48,9 @@ class Structure(Pass):
        one axis becomes Softmax or LogSoftmax; so does Log of a Softmax.
     2. One that computes (x - mean) / sqrt(variance + eps) * gamma + beta along one
        axis becomes actc::LayerNorm; so do LayerNormalization, GroupNormalization and
-       InstanceNormalization, with the axes that they normalize made one.
+       InstanceNormalization, with the axes that they normalize made one. One that
+       computes x / sqrt(mean(x^2) + eps) * gamma, or x divided by its length, becomes
+       actc::RmsNorm, as RMSNormalization does.
     3. ReduceL1, ReduceL2 and ReduceSumSquare are split around their sum.
     4. sqrt(a^2 + b^2) becomes actc::Hypot.
     5. Softmax of masked scores becomes actc::MaskedSoftmax of the scores and a mask.
@@ -112,6 +115,10 @@ def _try_source(model: ir.Model, source: ir.Value) -> bool:
             fitted = _fit_layer_norm(x, y, axis, numbers)
             if fitted is not None:
                 _put_layer_norm(model, source, value, axis, *fitted)
+                return True
+            rms = fit_rms_norm(x, y, axis, numbers)
+            if rms is not None:
+                _put_rms_norm(model, source, value, axis, *rms)
                 return True
     return False
 
@@ -247,6 +254,15 @@ def _put_layer_norm(
         domain=DOMAIN,
         name=name,
     )
+    _put(model.graph, node, producer, old)
+
+
+def _put_rms_norm(
+    model: ir.Model, source: ir.Value, old: ir.Value, axis: int, gamma: Array, epsilon: float
+) -> None:
+    producer = old.producer()
+    assert producer is not None
+    node = rms_norm(model.graph, source, gamma, axis, epsilon, str(producer.name))
     _put(model.graph, node, producer, old)
 
 

@@ -188,6 +188,21 @@ CASES = {
         "<axis=1>",
         [_u8(3, 200) // 64, EXPONENTIALS, *LOGARITHMS],
     ),
+    "IntRmsNorm": (
+        "int32[a,b,c]",
+        "<axis=1>",
+        [_u8(2, 512, 9), _u(120), _i32(1, 512, 1, bound=4096), np.array(0.37)],
+    ),
+    "IntRmsNorm-zeros": (
+        "int32[a,b]",
+        "<axis=1>",
+        [np.full((2, 4), 9, np.uint8), _u(9), _i32(1, 4), np.array(2.0**-20)],
+    ),
+    "IntRmsNorm-wide": (
+        "int32[a,b]",
+        "<axis=1>",
+        [_u16(5, 4096), _w(30_000), _i32(1, 4096, bound=4096), np.array(0.0)],
+    ),
     "IntLayerNorm": (
         "int32[a,b,c]",
         "<axis=1, count=512>",
@@ -358,6 +373,7 @@ def test_every_operator_has_a_case() -> None:
             "LayerNorm",
             "MaskedSoftmax",
             "PiecewiseLinear",
+            "RmsNorm",
             "QuantizedTable",
         }
         not in {

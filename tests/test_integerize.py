@@ -226,6 +226,7 @@ def test_every_handler_has_a_case() -> None:
     elsewhere = {"Cast", "Gather", "Identity", "And", "Less", "GreaterOrEqual", "Where"}
     elsewhere |= {"MaskedSoftmax"}  # tests/test_attention_masks.py
     elsewhere |= {"ArgMax", "ArgMin", "TopK"}  # tests/test_order.py
+    elsewhere |= {"RmsNorm"}  # tests/test_rms_norm.py
     elsewhere |= {"LogSoftmax"}  # tests/test_log_softmax.py
     elsewhere |= {"FakeQuantize"}  # tests/test_read_quantized.py
     elsewhere |= {"GRU", "LSTM", "RNN"}  # tests/test_recurrent_layers.py

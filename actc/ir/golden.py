@@ -53,6 +53,8 @@ _SIGNATURES = {
     "IntMaskedSoftmax": "x:code hidden:u8 table:i32!",
     "IntBatchMatMul": f"a:u8 b:u8 {_MOVED.format('u8')}",
     "WideBatchMatMul": f"a:code b:code {_MOVED.format('code')}",
+    "IntLogSoftmax": "x:code table:i32! levels:i32! octaves:i32! logarithms:i32!",
+    "IntRmsNorm": "x:code x_zero:code. gamma:i32! eps:f64.",
     "IntLayerNorm": "x:code gamma:i32! beta:i32! eps:f64.",
     "IntEmbed": "i:i32 table:code!",
     "FixedPoint": "x:f32 bits:i32. low:i32. high:i32.",

@@ -18,6 +18,8 @@ LONGEST_SEQUENCE = 4096
 
 _NORMAL_BITS = 12
 """Fraction bits of the normalized value inside actc::IntLayerNorm."""
+_LENGTH_BITS = 17
+"""Fraction bits of the part of the length inside actc::IntRmsNorm."""
 
 
 def softmax(builder: Builder, node: ir.Node) -> None:
@@ -86,3 +88,36 @@ def layer_norm(builder: Builder, node: ir.Node) -> None:
     bound = int(reach * np.abs(gamma_codes).max() + np.abs(beta_codes).max()) + 1
     scale = np.array(step * 2.0**-_NORMAL_BITS)
     builder.set_accumulator(output, Accumulator(accumulator, scale, axis, bound))
+
+
+def rms_norm(builder: Builder, node: ir.Node) -> None:
+    """actc::RmsNorm -> actc::IntRmsNorm.
+
+    With d = q - zero, x / sqrt(mean(x^2) + eps) is sqrt(n) * d / sqrt(sum(d^2) + eps * n /
+    scale^2): the scale of the input cancels, and sqrt(n) goes into gamma.
+    """
+    x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
+    gamma, shape = constant(node.inputs[1]), dims(output)
+    axis = node.attributes["axis"].as_int()
+    if shape is None or (count := shape[axis]) is None or gamma is None:
+        raise NoIntegerForm("its shape or its parameters are not known")
+    longest = 1 << (52 - 2 * x.parameters.bits)
+    if count > longest:
+        raise NoIntegerForm(f"it normalizes over more than {longest} values")
+    factor = gamma.astype(np.float64) * np.sqrt(count)
+    largest = max(float(np.abs(factor).max()), 1e-30)
+    step = 2.0 ** -np.floor(np.log2(2.0 ** (29 - _LENGTH_BITS) / largest))
+    codes = np.rint(factor / step).astype(np.int32)
+    epsilon = node.attributes["epsilon"].as_float() * count / x.parameters.scale**2
+    inputs = [
+        x.value,
+        builder.zero(x, name),
+        builder.constant(f"{name}.gamma", codes),
+        builder.constant(f"{name}.eps", np.array(max(epsilon, 2.0**-20), np.float64)),
+    ]
+    normal = builder.emit(
+        "IntRmsNorm", inputs, output, ir.DataType.INT32, name=name, attributes={"axis": axis}
+    )
+    bound = int(2**_LENGTH_BITS * np.abs(codes).max()) + 1
+    scale = np.array(step * 2.0**-_LENGTH_BITS)
+    builder.set_accumulator(output, Accumulator(normal, scale, axis, bound))

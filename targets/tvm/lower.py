@@ -49,6 +49,7 @@ INT8_RULES: dict[str, Rule] = {
     "actc::IntMaskedSoftmax": attention.int_masked_softmax,
     "actc::IntMatMul": convs.int_matmul,
     "actc::IntMul": pointwise.int_mul,
+    "actc::IntRmsNorm": reductions.int_rms_norm,
     "actc::IntReduceSum": reductions.int_reduce_sum,
     "actc::IntSoftmax": reductions.int_softmax,
     "actc::Requantize": pointwise.requantize,
@@ -72,9 +73,11 @@ FLOAT32_RULES: dict[str, Rule] = {
     "::ReduceSum": floats.reduce,
     "::Softmax": floats.softmax,
     "actc::Activation": functions.elementwise,
+    "actc::LayerNorm": floats.normalization,
     "actc::MaskedSoftmax": attention.masked_softmax,
     "actc::PiecewiseLinear": functions.elementwise,
     "actc::QuantizedTable": functions.quantized_table,
+    "actc::RmsNorm": floats.normalization,
 }
 
 RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES, "float32": FLOAT32_RULES}

@@ -276,7 +276,17 @@ def layer_normalization(planner: Planner, node: ir.Node) -> None:
         raise Unsupported("LayerNormalization over more than the last axis")
     if len(node.outputs) > 1 and any(list(v.uses()) for v in node.outputs[1:]):
         raise Unsupported("LayerNormalization whose mean or deviation is used")
-    order = _axis_last(x, rank - 1)
+    _normalization(planner, node, x, rank - 1)
+
+
+def normalization(planner: Planner, node: ir.Node) -> None:
+    """actc::LayerNorm or actc::RmsNorm over one axis."""
+    x = planner.tensor(node, 0)
+    _normalization(planner, node, x, _int(node, "axis", -1))
+
+
+def _normalization(planner: Planner, node: ir.Node, x: Tensor, axis: int) -> None:
+    order = _axis_last(x, axis)
     gamma = planner.need_constant(node, 1, "the scale")
     beta = (
         planner.need_constant(node, 2, "the bias")
@@ -290,5 +300,8 @@ def layer_normalization(planner: Planner, node: ir.Node) -> None:
     sources = [Source(f"{value.name}.{n}", a) for n, a in (("gamma", gamma), ("beta", beta))]
     pairs = [operand_of(planner, s, x, order, dims) for s in sources]
     operands = (planner.operand(x, order), *(o for o, _ in pairs))
-    kernel = FloatLayerNorm(x.batch, dims, operands, output_operand(out, order, None), eps)
+    kernel = FloatLayerNorm(
+        x.batch, dims, operands, output_operand(out, order, None), eps,
+        centred=node.op_type != "RmsNorm",
+    )  # fmt: skip
     planner.emit(kernel, [x.name, *(name for _, name in pairs)], out, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -23,6 +24,8 @@ from actc.targets.tvm.rules_common import (
     output_operand,
     table_tail,
 )
+
+Array = np.ndarray[Any, Any]
 
 
 def int_reduce_sum(planner: Planner, node: ir.Node) -> None:
@@ -119,13 +122,22 @@ def int_softmax(planner: Planner, node: ir.Node) -> None:
 
 def int_layer_norm(planner: Planner, node: ir.Node) -> None:
     """IntLayerNorm with what follows."""
+    gamma, beta = (planner.need_constant(node, i, "gamma or beta") for i in (1, 2))
+    _norm(planner, node, gamma, beta, None)
+
+
+def int_rms_norm(planner: Planner, node: ir.Node) -> None:
+    """IntRmsNorm with what follows."""
+    gamma = planner.need_constant(node, 2, "gamma")
+    _norm(planner, node, gamma, np.zeros_like(gamma), int(planner.scalar(node, 1, "the zero")))
+
+
+def _norm(planner: Planner, node: ir.Node, gamma: Array, beta: Array, zero: int | None) -> None:
     x = planner.tensor(node, 0)
-    rank = len(x.shape)
-    axis = node.attributes["axis"].as_int() % rank
-    count = node.attributes["count"].as_int()
+    axis = node.attributes["axis"].as_int() % len(x.shape)
+    count = node.attributes["count"].as_int() if zero is None else x.extent(axis)
     if axis == 0 or x.extent(axis) != count:
         raise Unsupported(f"normalization over {count} elements of axis {axis}")
-    gamma, beta = (planner.need_constant(node, i, "gamma or beta") for i in (1, 2))
     eps = float(planner.scalar(node, 3, "eps"))
     tail = accumulator_tail(planner, node)
     out = like(x, str(tail.value.name), out_dtype(tail), x.shape)
@@ -139,7 +151,7 @@ def int_layer_norm(planner: Planner, node: ir.Node) -> None:
         names.append(planner.add_constant(f"{out.name}.table", tail.codes))
     kernel = LayerNorm(
         x.batch, dims, (planner.operand(x, order), *(o for o, _ in pairs)),
-        output_operand(out, order, None), eps, tail.requantize, tail.table, tail.table_size,
+        output_operand(out, order, None), eps, tail.requantize, tail.table, tail.table_size, zero,
     )  # fmt: skip
     planner.emit(kernel, names, out, tail.value)
 

@@ -36,6 +36,17 @@ BODIES = {
   scaled = Mul (slope, x)
   y = Add (scaled, intercept)
 }""",
+    "RmsNorm": "<axis, epsilon> (x, gamma) => (y) {"
+    + AXES
+    + """
+  eps = Constant <value_float: float = @epsilon> ()
+  square = Mul (x, x)
+  mean = ReduceMean (square, axes)
+  raised = Add (mean, eps)
+  root = Sqrt (raised)
+  normal = Div (x, root)
+  y = Mul (normal, gamma)
+}""",
     "QuantizedTable": """(x, scale, zero, values) => (y) {
   code = QuantizeLinear (x, scale, zero)
   wide_index = Cast <to = 7> (code)

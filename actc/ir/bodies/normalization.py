@@ -17,6 +17,25 @@ BODIES = {
   ratio = Div (powers_d, total)
   y = Cast <to = 1> (ratio)
 }""",
+    "IntRmsNorm": "<axis> (x, x_zero, gamma, eps) => (y) {"
+    + AXES
+    + """
+  x64 = Cast <to = 7> (x)
+  zero64 = Cast <to = 7> (x_zero)
+  d = Sub (x64, zero64)
+  square = Mul (d, d)
+  squares = ReduceSum (square, axes)
+  v = Cast <to = 11> (squares)
+  v_eps = Add (v, eps)
+  root = Sqrt (v_eps)
+  resolution = Constant <value = int64 {131072}> ()
+  fine = Mul (d, resolution)
+  numerator = Cast <to = 11> (fine)
+  quotient = Div (numerator, root)
+  whole = Floor (quotient)
+  normal = Cast <to = 6> (whole)
+  y = Mul (normal, gamma)
+}""",
     "IntLayerNorm": "<axis, count> (x, gamma, beta, eps) => (y) {"
     + AXES
     + """

@@ -28,8 +28,18 @@ def int_layer_norm(
     return int32(normal * gamma.astype(np.int64) + beta)
 
 
+def int_rms_norm(x: Array, x_zero: Array, gamma: Array, eps: Array, *, axis: int) -> Array:
+    """Division by the root of the sum of squares, 17 fraction bits, times gamma; int32."""
+    d = x.astype(np.int64) - int(x_zero)
+    squares = (d * d).sum(axis=axis, keepdims=True)
+    root = np.sqrt(squares.astype(np.float64) + float(eps))
+    normal = np.floor((d << 17).astype(np.float64) / root).astype(np.int64)
+    return int32(normal * gamma)
+
+
 SPECIFICATION = [
     operator("IntSoftmax", int_softmax, ("axis",)),
+    operator("IntRmsNorm", int_rms_norm, ("axis",)),
     operator("IntLayerNorm", int_layer_norm, ("axis", "count")),
 ]
 """Implementations for onnx's reference evaluator."""

@@ -147,13 +147,17 @@ class FloatSoftmax:
 
 @dataclass(frozen=True, slots=True)
 class FloatLayerNorm:
-    """Layer normalization over the last of `dims`; buffers x, gamma, beta, out."""
+    """Layer normalization over the last of `dims`; buffers x, gamma, beta, out.
+
+    RMS normalization where not `centred`: nothing is subtracted.
+    """
 
     batch: int | None
     dims: tuple[int, ...]
     inputs: tuple[Operand, ...]
     out: Operand
     eps: float
+    centred: bool = True
 
 
 @dataclass(frozen=True, slots=True)

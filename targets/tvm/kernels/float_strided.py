@@ -177,10 +177,13 @@ def float_layer_norm_prim_func(name: str, spec: FloatLayerNorm, features: frozen
         open_views(x, gamma, beta, out)
         size = tirx.const(float(count), "float32")
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
-            mean = T.Bind(_fold(x, sample, outer, count, "sum") / size)
+            mean = T.Bind(_fold(x, sample, outer, count, "sum") / size) if spec.centred else None
+
+            def moved_by(value: Any, lanes: int) -> Any:
+                return value if mean is None else value - _broadcast(mean, lanes)
 
             def square(value: Any, lanes: int) -> Any:
-                moved = value - _broadcast(mean, lanes)
+                moved = moved_by(value, lanes)
                 return moved * moved
 
             variance = _fold(x, sample, outer, count, "sum", square) / size
@@ -188,7 +191,7 @@ def float_layer_norm_prim_func(name: str, spec: FloatLayerNorm, features: frozen
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
-                moved = x.load(x.at(sample, indices), lanes) - _broadcast(mean, lanes)
+                moved = moved_by(x.load(x.at(sample, indices), lanes), lanes)
                 normal = moved / _broadcast(root, lanes)
                 scaled = normal * gamma.load(gamma.at(sample, indices), lanes)
                 result = scaled + beta.load(beta.at(sample, indices), lanes)

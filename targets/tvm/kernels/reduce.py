@@ -132,7 +132,7 @@ def _tap(
 
 
 def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -> Any:
-    """The PrimFunc of IntLayerNorm; buffers as `LayerNorm` says.
+    """The PrimFunc of IntLayerNorm or IntRmsNorm; buffers as `LayerNorm` says.
 
     Sums and differences are exact integers; the square root and the quotient are
     one correctly rounded float64 operation each.
@@ -152,16 +152,20 @@ def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -
         with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
             total, squares = _moments(x, sample, outer, count, wide)
             total64, squares64 = tir.cast("int64", total), tir.cast("int64", squares)
-            variance = T.Bind(squares64 * count - total64 * total64)
+            if spec.zero is None:
+                factor, offset = count << 12, T.Bind(total64 * 4096)
+                variance = T.Bind(squares64 * count - total64 * total64)
+            else:
+                factor, offset = 1 << 17, tirx.const(spec.zero << 17, "int64")
+                apart = count * spec.zero * spec.zero - total64 * (2 * spec.zero)
+                variance = T.Bind(squares64 + apart)
             root = T.Bind(T.sqrt(tir.cast("float64", variance) + tirx.const(spec.eps, "float64")))
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
                 value = tir.cast("int64", x.load(x.at(sample, indices), lanes))
-                sums = total64 if lanes == 1 else tirx.Broadcast(total64, lanes)
-                moved = (value * tir.const(count, "int64", value) - sums) * tir.const(
-                    4096, "int64", value
-                )
+                below_it = offset if lanes == 1 else tirx.Broadcast(offset, lanes)
+                moved = value * tir.const(factor, "int64", value) - below_it
                 below = root if lanes == 1 else tirx.Broadcast(root, lanes)
                 normal = tir.cast("int32", T.floor(tir.cast("float64", moved) / below))
                 scaled = normal * gamma.load(gamma.at(sample, indices), lanes)

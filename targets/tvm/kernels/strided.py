@@ -129,7 +129,7 @@ class MaxPool:
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm:
-    """IntLayerNorm over the last of `dims`; see docs/internals.md.
+    """IntLayerNorm over the last of `dims`, or IntRmsNorm with a `zero`; see docs/internals.md.
 
     PrimFunc buffers: x, gamma, beta, multiplier if `requantize`, the table if any, out;
     all operands have strides for all of `dims`.
@@ -143,6 +143,7 @@ class LayerNorm:
     requantize: Epilogue | None = None
     table: TableKind = "none"
     table_size: int = 0
+    zero: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
