@@ -10,7 +10,7 @@ from actc import data as data_module
 from actc.data import DataLike, Dataset, InputInfo
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
-from actc.ir.context import Context, attach
+from actc.ir.context import Context, attach, context_of
 from actc.ir.execute import require_runs
 from actc.ir.golden import is_golden
 from actc.ir.load import LoadedModel, ModelLike, load
@@ -64,9 +64,9 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
         dataset = data_module.load(data, inputs)
     feeds, _ = next(dataset.take(_TRIED).batches())
     require_runs(source.proto, feeds, source.name)
-    _fix_shapes(graph, dataset)
     context.dataset = dataset
     attach(graph, context)
+    _fix_shapes(graph, dataset)
     return Prepared(source, graph, dataset, context)
 
 
@@ -148,4 +148,6 @@ def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
             value.shape = ir.Shape([batch, *array.shape[1:]])
     for value in model.graph.outputs if not is_golden(model) else ():
         if value.producer() is not None:
+            ranks = context_of(model).facts.setdefault("ranks", {})
+            ranks[str(value.name)] = None if value.shape is None else len(value.shape)
             value.shape = None  # inferred again, from the dimensions that are now known

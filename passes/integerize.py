@@ -227,6 +227,9 @@ class _Lowering:
                 return None
             result = self.islands.value(value)
         result.name = value.name
+        rank = builder.context.facts.get("ranks", {}).get(str(value.name))
+        if result.shape is None and rank is not None:  # ONNX infers none behind some operators
+            result.shape = ir.Shape([None] * rank)
         return result
 
 
