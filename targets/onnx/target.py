@@ -86,7 +86,7 @@ class OnnxTarget(Target):
             tools=(Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'"),),
             summary="integer-exact ONNX for any runtime, and a QDQ variant",
             products=products,
-            float_islands=True,
+            float_islands=not self.full,
             activations="8" if self.full or self.qonnx else "mixed",
         )
 
