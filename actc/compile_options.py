@@ -14,7 +14,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
-from actc.passes.weights import ROUNDINGS
+from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target
 
@@ -39,6 +39,7 @@ class Options:
     budget: str | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     islands: str = "auto"
+    groups: int = 0
 
 
 def checked_target(options: Options, dry_run: bool) -> Target:
@@ -59,6 +60,8 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("weights", options.weights, SPELLINGS)
     _one_of("rounding", options.rounding, ROUNDINGS)
     _one_of("scales", options.scales, SCALES)
+    check_groups(options.groups)
+    _require_few_bits(options)
     _one_of("islands", options.islands, ISLANDS)
     _require_integers(options)
     if not 0 <= options.max_drop <= 1:
@@ -92,6 +95,19 @@ def _require_narrow(options: Options, widest: int) -> None:
         )
 
 
+def _require_few_bits(options: Options) -> None:
+    """Groups have factors below 8 bits only; those of single layers and of a budget count."""
+    given = options.overrides.get("weights", {})
+    if options.groups and {options.weights, *given.values()} == {"8"} and options.budget is None:
+        raise UsageError(
+            Diagnostic(
+                "ACT0244",
+                f"--groups {options.groups} has no meaning with weights of 8 bits",
+                help="give fewer bits too, with --weights 4 say, or leave --groups out",
+            )
+        )
+
+
 def _require_integers(options: Options) -> None:
     """Options of integers say nothing in float32."""
     chosen = {
@@ -99,6 +115,7 @@ def _require_integers(options: Options) -> None:
         "weights": options.weights != "8",
         "rounding": options.rounding != "auto",
         "scales": options.scales != "free",
+        "groups": options.groups != 0,
         "islands": options.islands != "auto",
     }
     if options.precision != "int8" and any(chosen.values()):

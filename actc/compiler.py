@@ -79,6 +79,7 @@ def compile(
     weights: str = "8",
     rounding: str = "auto",
     scales: str = "free",
+    groups: int = 0,
     islands: str = "auto",
     budget: str | None = None,
     overrides: Overrides | None = None,
@@ -111,6 +112,8 @@ def compile(
             layer's output on the data), or "auto": optimal below 8 bits.
         scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
             shift, but for averages over other counts.
+        groups: inputs (channels of a Conv) whose weights share an integer factor below
+            their channel's scale, for weights of fewer than 8 bits; 0: none.
         islands: operators without integer form: "auto" keeps them in float, as islands,
             where the target can run them; "never" refuses them.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
@@ -143,6 +146,7 @@ def compile(
         None if budget is None else str(parse_budget(budget)),
         checked(overrides),
         islands,
+        groups,
     )
     say = progress or (lambda name: None)
     machine = checked_target(options, dry_run)
@@ -223,6 +227,7 @@ def default_pipeline(
     rounding: str = "auto",
     scales: str = "free",
     islands: bool = False,
+    groups: int = 0,
 ) -> Pipeline:
     """The passes of a compilation, in order."""
     int8, shifts = precision == "int8", scales == POWER_OF_TWO
@@ -241,7 +246,7 @@ def default_pipeline(
     )
     integers: tuple[ir.passes.PassBase, ...] = (
         Quantize(method=calibration, activations=activations, power_of_two=shifts),
-        QuantizeWeights(bits=weights, rounding=rounding, power_of_two=shifts),
+        QuantizeWeights(bits=weights, rounding=rounding, power_of_two=shifts, groups=groups),
         Integerize(power_of_two=shifts, islands=islands),
     )
     return Pipeline(common + integers if precision == "int8" else common)
@@ -261,6 +266,7 @@ def _pipeline(
         options.rounding,
         options.scales,
         options.islands == "auto" and machine.capabilities().float_islands,
+        options.groups,
     )
     if passes is None:
         return default

@@ -38,7 +38,11 @@ _TEXTS = (
 )  # fmt: skip
 _PATHS = ("data", "output")
 _BITS = ("activations", "weights")
-OPTIONS = tuple(sorted((*_TEXTS, *_PATHS, *_BITS, "max_drop")))
+_NUMBERS: dict[str, tuple[tuple[type, ...], str, str]] = {
+    "groups": ((int,), "a whole number", "inputs per group, 32 say"),
+    "max_drop": ((int, float), "a number", "a fraction in 0..1"),
+}
+OPTIONS = tuple(sorted((*_TEXTS, *_PATHS, *_BITS, *_NUMBERS)))
 """Keys of the table [compile]: options of `actc.compile`."""
 
 
@@ -116,11 +120,12 @@ def _options(path: Path, table: Mapping[str, Any], sink: DiagnosticSink) -> dict
     for name, value in table.items():
         if name not in OPTIONS:
             sink.add(_unknown(path, f"an option '{name}'", name, OPTIONS, "the options are"))
-        elif name == "max_drop":
-            if _is_a(value, (int, float)):
-                options[name] = float(value)
+        elif name in _NUMBERS:
+            kinds, what, example = _NUMBERS[name]
+            if _is_a(value, kinds):
+                options[name] = kinds[-1](value)
             else:
-                sink.add(_wrong(path, name, value, "a number", "a fraction in 0..1"))
+                sink.add(_wrong(path, name, value, what, example))
         elif name in _BITS and _is_a(value, (int,)):
             options[name] = str(value)
         elif not isinstance(value, str):

@@ -18,6 +18,7 @@ NOT_OPTIONS = {"model", "overrides", "progress"}
 GIVEN = {
     "dump_ir": "dumped",
     "dry_run": None,
+    "groups": 32,
     "max_drop": 0.5,
 }
 """Values that are not just any text."""

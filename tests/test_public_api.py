@@ -78,6 +78,7 @@ def test_compile_signature() -> None:
         "weights": "8",
         "rounding": "auto",
         "scales": "free",
+        "groups": 0,
         "islands": "auto",
         "budget": None,
         "overrides": None,

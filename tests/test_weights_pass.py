@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,7 @@ def test_the_spelling_of_overrides_survives_a_pipeline() -> None:
         ({"rounding": "best"}, "ACT0224", "nearest"),
         ({"granularity": "group"}, "ACT0224", "tensor"),
         ({"edges": 9}, "ACT0226", "8"),
+        ({"groups": -1}, "ACT0244", "per group"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], code: str, words: str) -> None:
@@ -279,6 +281,9 @@ def test_compile_reports_layers_and_packed_size(tmp_path: Any) -> None:
     [
         ({"weights": "1"}, "ACT0224"),
         ({"rounding": "up"}, "ACT0224"),
+        ({"groups": 32}, "ACT0244"),
+        ({"weights": "4", "groups": -1}, "ACT0244"),
+        ({"weights": "4", "groups": 32, "precision": "float32"}, "ACT0229"),
         ({"weights": "4", "precision": "float32", "target": "cpu"}, "ACT0229"),
         ({"rounding": "nearest", "precision": "float32", "target": "cpu"}, "ACT0229"),
     ],
@@ -287,3 +292,37 @@ def test_wrong_options_of_compile(options: dict[str, Any], code: str) -> None:
     with pytest.raises(UsageError) as caught:
         actc.compile(MODEL, dry_run=True, **options)
     assert caught.value.diagnostics[0].code == code
+
+
+def test_groups_share_factors_and_stay_exact() -> None:
+    step = QuantizeWeights(bits="4", edges=0, groups=2)
+    golden, context = quantized(MODEL, step)
+    plain, before = quantized(MODEL, QuantizeWeights(bits="4", edges=0))
+    feeds = random_data(MODEL, 16, seed=3)
+    np.testing.assert_array_equal(run(golden, feeds)["y"], spec.run(golden, feeds)["y"])
+    assert error(golden, seed=5) < error(plain, seed=5)
+    rows, previous = (c.facts["layers"] for c in (context, before))
+    # Of a convolution two channels with their windows, of a matrix two inputs.
+    factors = {"h": 6 * 2, "g": 8 * 2, "k": 12 * 4, "m": 5 * 6}
+    for name, row in rows.items():
+        assert row["groups"] == 2
+        assert row["bytes"] == previous[name]["bytes"] + factors[name] // 2
+        assert row["output_error"] < previous[name]["output_error"]
+    chosen = context.facts["weights"]["h"]
+    assert chosen.factors.shape == (6, 2)
+    spread = np.repeat(chosen.factors, 18, axis=1)[:, :27].reshape(chosen.codes.shape)
+    codes, rest = np.divmod(chosen.codes, spread)
+    assert not rest.any()
+    assert np.abs(codes).max() <= 7
+
+
+@pytest.mark.parametrize("bits", ["8", "4"])
+def test_groups_that_change_nothing(bits: str) -> None:
+    """Eight bits leave no room for factors, and one group per channel needs none."""
+    groups = 2 if bits == "8" else 100
+    step = QuantizeWeights(bits=bits, edges=0)
+    without, _ = quantized(MODEL, step)
+    golden, context = quantized(MODEL, dataclasses.replace(step, groups=groups))
+    assert [row["groups"] for row in context.facts["layers"].values()] == [0] * 4
+    for one, other in zip(codes_of(golden), codes_of(without), strict=True):
+        np.testing.assert_array_equal(one, other)

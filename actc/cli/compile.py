@@ -72,6 +72,13 @@ def run(
             metavar="free|power-of-two", help="of tensors and weights; the latter rescale by shifts"
         ),
     ] = "free",
+    groups: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="inputs whose weights share an integer factor, below 8 bits; default: none",
+        ),
+    ] = 0,
     islands: Annotated[
         str,
         typer.Option(
@@ -120,6 +127,7 @@ def run(
         "weights": weights,
         "rounding": rounding,
         "scales": scales,
+        "groups": groups,
         "islands": islands,
         "budget": budget,
         "passes": passes,

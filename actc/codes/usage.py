@@ -133,4 +133,10 @@ CODES: dict[str, CodeInfo] = {
         "actc.export() takes one tensor or a sequence of tensors, the batch first, one name for "
         "each, and as dynamic axes only axes that these tensors have.",
     ),
+    "ACT0244": CodeInfo(
+        "no groups of this size, or no use for them",
+        "--groups N gives every N inputs (channels of a Conv) of a layer an integer factor below "
+        "the scale of the channel. N counts inputs, 0 means none; weights of 8 bits leave no "
+        "room for factors, so some layer has to have fewer.",
+    ),
 }

@@ -7,6 +7,7 @@ step lowers ``e^T H e`` or leaves it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +26,10 @@ from actc.numerics.weights.scales import (
 Array = np.ndarray[Any, Any]
 
 _ROUNDS = 2
-_STEPS = 24
-"""Channel scales tried: the largest group gets factors from `form.factors` down, and between."""
+_STEPS, _SHARES = 32, (0.5, 1.5)
+"""Channel scales tried, and the largest group's factor in them over the largest there is."""
+_BESIDE = range(-1, 3)
+"""Factors tried, about what a group wants for itself."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,34 +103,51 @@ def optimal_groups(
 def _least_squares(rows: Array, form: WeightFormat, floor: Array | None) -> Grouped:
     """Factors and scales of nearly the least square error.
 
-    The best scale of every group by itself is exact (see `square_error_scales`); channel
-    scales are tried of which a factor gives the largest of them, or nearly so, each with
-    the better of the two factors next to every group's own scale.
+    Every group's own best scale is known. Channel scales are tried of which some factor
+    gives the largest of these, each with the best of a few factors next to what a group
+    wants; from the best one on, the scale of least error for the codes and the
+    best of all factors take turns.
     """
-    size = rows.shape[-1]
     wanted = group_scales(rows, form)
     largest = wanted.max(axis=-1).reshape(-1)
-    tried = np.stack(
-        [
-            bounded_scales(largest / share, form, floor)
-            for share in np.linspace(form.factors / 2, form.factors, _STEPS)
-        ]
-    )
+    if form.granularity == "tensor":
+        largest = np.full_like(largest, largest.max())
+    shares = form.factors * np.geomspace(*_SHARES, _STEPS)
+    tried = np.stack([bounded_scales(largest / share, form, floor) for share in shares])
 
-    def chosen(scales: Array) -> tuple[Array, Array]:
-        shaped = scales.reshape(*rows.shape[:2], 1)
-        below = np.clip(np.floor(wanted / shaped), 1, form.factors)
-        above = np.clip(below + 1, 1, form.factors)
-        errors = [_group_errors(rows, shaped, factors, form) for factors in (below, above)]
-        return np.where(errors[1] < errors[0], above, below), np.minimum(*errors)
+    def near(scales: Array) -> tuple[Array, Array]:
+        below = np.floor(wanted / scales.reshape(*rows.shape[:2], 1))
+        beside = [np.clip(below + n, 1, form.factors) for n in _BESIDE]
+        return _best_factors(rows, scales, beside, form)
 
-    def error(scales: Array) -> Array:
-        return np.asarray(chosen(scales)[1].sum(axis=-1).reshape(-1))
+    scales = best_scales(tried, lambda s: near(s)[1].reshape(-1), form.granularity)
+    factors, _ = near(scales)
+    shaped = scales.reshape(*rows.shape[:2], 1)
+    every = [np.full_like(factors, f) for f in range(1, form.factors + 1)]
+    for _ in range(0 if form.power_of_two else _ROUNDS):
+        found = _nearest(rows, factors, shaped, form)
+        shaped = refitted_scales(rows, None, found.products(form), shaped, form, floor)
+        factors, _ = _best_factors(rows, shaped, every, form)
+    return _nearest(rows, factors, shaped, form)
 
-    scales = best_scales(tried, error, form.granularity).reshape(*rows.shape[:2], 1)
-    factors, _ = chosen(scales.reshape(-1))
-    codes = form.nearest(rows / (scales * spread(factors, form, size)))
+
+def _nearest(rows: Array, factors: Array, scales: Array, form: WeightFormat) -> Grouped:
+    codes = form.nearest(rows / (scales * spread(factors, form, rows.shape[-1])))
     return Grouped(codes, factors, scales)
+
+
+def _best_factors(
+    rows: Array, scales: Array, tried: Sequence[Array], form: WeightFormat
+) -> tuple[Array, Array]:
+    """Of the factors tried [G, R, groups], each group's best; the rows' square errors [G, R]."""
+    shaped = scales.reshape(*rows.shape[:2], 1)
+    best, least = tried[0], np.full(tried[0].shape, np.inf)
+    for factors in tried:
+        steps = shaped * spread(factors, form, rows.shape[-1])
+        squares = (rows - steps * form.nearest(rows / steps)) ** 2
+        errors = np.add.reduceat(squares, _starts(form, rows.shape[-1]), axis=-1)
+        best, least = np.where(errors < least, factors, best), np.minimum(errors, least)
+    return best, least.sum(axis=-1)
 
 
 def _split(plain: tuple[Array, Array], form: WeightFormat, floor: Array | None) -> Grouped:
@@ -140,13 +160,6 @@ def _split(plain: tuple[Array, Array], form: WeightFormat, floor: Array | None) 
         factor = np.full_like(factor, factor.min())
     groups = form.groups_of(codes.shape[-1])
     return Grouped(codes, np.repeat(factor, groups, axis=-1), scales / factor)
-
-
-def _group_errors(rows: Array, scales: Array, factors: Array, form: WeightFormat) -> Array:
-    """Square errors of the nearest codes per group, [G, R, groups]."""
-    steps = scales * spread(factors, form, rows.shape[-1])
-    squares = (rows - steps * form.nearest(rows / steps)) ** 2
-    return np.asarray(np.add.reduceat(squares, _starts(form, rows.shape[-1]), axis=-1))
 
 
 def _starts(form: WeightFormat, size: int) -> Array:

@@ -100,19 +100,19 @@ def best_scales(tried: Array, error: Any, granularity: str) -> Array:
     return np.asarray(tried[np.argmin(errors, axis=0), np.arange(tried.shape[1])])
 
 
-def fitted_scales(weights: Array, codes: Array, hessian: Array, form: WeightFormat) -> Array:
+def fitted_scales(weights: Array, codes: Array, hessian: Array | None, form: WeightFormat) -> Array:
     """The scales of least output error for given codes; NaN where the codes are all zero.
 
     ``s = w^T H c / c^T H c``, for a single scale the quotient of the sums over all rows.
 
     Args:
         weights, codes: float64 [G, R, K].
-        hessian: float64 [G, K, K].
+        hessian: float64 [G, K, K]; None: the identity.
 
     Returns:
         float64 [G * R].
     """
-    product = codes @ hessian
+    product = codes if hessian is None else codes @ hessian
     above = np.einsum("grk,grk->gr", product, weights).reshape(-1)
     below = np.einsum("grk,grk->gr", product, codes).reshape(-1)
     if form.granularity == "tensor":
@@ -123,7 +123,7 @@ def fitted_scales(weights: Array, codes: Array, hessian: Array, form: WeightForm
 
 def refitted_scales(
     rows: Array,
-    hessian: Array,
+    hessian: Array | None,
     codes: Array,
     scales: Array,
     form: WeightFormat,
@@ -133,7 +133,7 @@ def refitted_scales(
 
     Args:
         rows, codes: float64 [G, R, K].
-        hessian: float64 [G, K, K].
+        hessian: float64 [G, K, K]; None: the identity.
         scales: float64 [G, R, 1], kept where the codes are all zero.
         floor: float64 [G * R], the smallest scales allowed.
 
