@@ -10,16 +10,26 @@ from actc.codes import (
     accuracy,
     approximation,
     internal,
-    islands,
     model,
     operators,
     targets,
     tools,
+    training,
     usage,
 )
 from actc.codes.info import CodeInfo
 
 __all__ = ["CODES", "CodeInfo"]
 
-_RANGES = (model, operators, usage, approximation, islands, targets, tools, accuracy, internal)
+_RANGES = (
+    model,
+    operators,
+    usage,
+    approximation,
+    training,
+    targets,
+    tools,
+    accuracy,
+    internal,
+)
 CODES: dict[str, CodeInfo] = {code: info for part in _RANGES for code, info in part.CODES.items()}

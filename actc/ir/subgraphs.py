@@ -68,9 +68,9 @@ def copy_graph(graph: ir.Graph, outer: Values, rename: Callable[[str], str]) -> 
     for value in values_of(copy):
         value.name = rename(str(value.name))
     for node in with_inner(copy):
-        for index, value in enumerate(node.inputs):
-            if value is not None and value in outer:
-                node.replace_input_with(index, outer[value])
+        for index, source in enumerate(node.inputs):
+            if source is not None and source in outer:
+                node.replace_input_with(index, outer[source])
     return copy
 
 
