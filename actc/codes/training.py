@@ -1,0 +1,45 @@
+"""ACT0372..ACT0379: fine-tuning in torch."""
+
+from __future__ import annotations
+
+from actc.codes.info import CodeInfo
+
+CODES: dict[str, CodeInfo] = {
+    "ACT0372": CodeInfo(
+        "no plan to train with",
+        "actc.torch.prepare needs what a compilation to integers decided: the output directory "
+        "of `actc compile` with golden.onnx, float.onnx, formats.json and report.json, or the "
+        "artefact that actc.compile gave. Models compiled with --precision float32 have no "
+        "integers to train.",
+    ),
+    "ACT0373": CodeInfo(
+        "the module and the plan do not belong together",
+        "The module that is given to actc.torch.prepare must compute what the float model of the "
+        "plan computes; both are run on random inputs. A module that was trained on, or another "
+        "one, needs a compilation of its own. Give None to train what an ONNX file was compiled "
+        "to. A plan whose passes changed weights by their data needs that data again.",
+    ),
+    "ACT0374": CodeInfo(
+        "an operator of golden has no exact form in torch",
+        "A prepared module computes every operator of golden on the same bits, and has one for "
+        "all of the integer dialect. Float islands and operators of plugins have none: they are "
+        "all named. Fine-tune the float model in their place.",
+    ),
+    "ACT0375": CodeInfo(
+        "an unknown gradient",
+        "docs/fine-tuning.md lists the gradients of activations and of weights, and what their "
+        "options mean.",
+    ),
+    "ACT0376": CodeInfo(
+        "a prepared module cannot be used like this",
+        "It takes the inputs of the compiled model, in its order or by name, and holds integers "
+        "in float64: it moves to another device, but it cannot be cast to float16 or float32.",
+    ),
+    "ACT0377": CodeInfo(
+        "trained weights are too large for their accumulators",
+        "The compilation chose multipliers and accumulators for sums of a certain size. Training "
+        "let the weights grow until a sum could leave them, and a file with such weights could "
+        "overflow. Biases are kept within bounds on their own; weights need a smaller learning "
+        "rate or weight decay, or the float model must be compiled anew.",
+    ),
+}
