@@ -18,6 +18,7 @@ from actc.passes.embed import row_lookup
 from actc.passes.integer import (
     arithmetic,
     attention,
+    division,
     elementwise,
     extremes,
     linear,
@@ -51,7 +52,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "Gather"): movement.gather,
     ("", "GlobalAveragePool"): pooling.global_average,
     ("", "Cast"): arithmetic.cast,
-    ("", "Div"): arithmetic.divide,
+    ("", "Div"): division.divide,
     ("", "GlobalMaxPool"): extremes.global_max,
     ("", "LogSoftmax"): logarithm.log_softmax,
     ("", "Max"): extremes.maximum,

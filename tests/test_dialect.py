@@ -158,6 +158,27 @@ CASES = {
     ),
     "IntAdd": ("int32[a,b,c]", "", [_u8(2, 3, 4), _u8(3, 1), _i(1 << 21), _i(-77), _i(-12345)]),
     "IntMul": ("int32[a,b,c,d]", "", [_u8(2, 3, 4, 4), _u8(2, 3, 1, 1), _u(255), _u(9)]),
+    "IntDivide": (
+        "int32[a,b]",
+        "",
+        [_i32(40, 30, bound=2**31 - 1), _u8(40, 1), _i(0), _u(7), _i(1), _i64(1 << 21)],
+    ),
+    "IntDivide-codes": (
+        "int32[a,b]",
+        "",
+        [ALL_CODES[:, None], ALL_CODES[None], _u(128), _u(3), _i(2), _i64(1 << 26)],
+    ),
+    "IntDivide-wide": (
+        "int32[a,b]",
+        "",
+        [_u16(40, 30), _i32(40, 30, bound=2**31 - 1), _w(9), _i(-5), _i(1), _i64(1 << 36)],
+    ),
+    "IntReduceMean": (
+        "int32[a,b,c,d]",
+        "<keepdims=1>",
+        [_u8(2, 3, 7, 9), _u(200), np.array([2, 3])],
+    ),
+    "IntReduceMean-wide": ("int32[a]", "<keepdims=0>", [_u16(2, 300), _w(200), np.array([1])]),
     "IntReduceSum": (
         "int32[a,b,c,d]",
         "<keepdims=1>",

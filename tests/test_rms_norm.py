@@ -95,7 +95,7 @@ def test_zeros_stay_zero() -> None:
 
 
 NEAR_MISSES = {
-    "by the mean magnitude": "q = Abs (x)\n v = ReduceMean (q, a)\n w = Add (v, e)\n y = Div (x, w)",
+    "by the mean": "q = Abs (x)\n v = ReduceMean (q, a)\n w = Add (v, e)\n y = Div (x, w)",
     "by the largest": "q = Abs (x)\n v = ReduceMax (q, a)\n w = Add (v, e)\n y = Div (x, w)",
     "without the root": SQUARES + "y = Div (x, w)",
     "a wide guard": "n = ReduceL2 (x, a)\n m = Max (n, wide)\n y = Div (x, m)",

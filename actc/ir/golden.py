@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 
 _TYPES = {
     "code": (ir.DataType.UINT8, ir.DataType.UINT16),
+    "any": (ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.INT32),
     "sum": (ir.DataType.INT32, ir.DataType.INT64),
     "u8": (ir.DataType.UINT8,),
     "u16": (ir.DataType.UINT16,),
@@ -48,6 +49,8 @@ _SIGNATURES = {
     "WideMaxPool": "x:u16",
     "WideReduceMax": "x:u16 axes:i64!",
     "IntHypot": f"a:code b:code {_MOVED.format('code')} eps:f64.",
+    "IntDivide": "a:any b:any a_zero:any. b_zero:any. least:i32. unit:i64.",
+    "IntReduceMean": "x:code x_zero:code. axes:i64!",
     "IntReduceSum": "x:code x_zero:code. axes:i64!",
     "IntSoftmax": "x:code table:i32!",
     "IntMaskedSoftmax": "x:code hidden:u8 table:i32!",

@@ -1,53 +1,11 @@
-"""Division of tensors, and numbers that enter the network as integers."""
+"""Numbers that enter the network as integers."""
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
-from actc.ir.graph import constant
 from actc.numerics.quantization import QuantizationParameters
-from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm, code_type
-from actc.passes.integer.elementwise import operand, product
-
-
-def divide(builder: Builder, node: ir.Node) -> None:
-    """Div -> a table of reciprocals of the divisor, and actc::IntMul."""
-    dividend, divisor = node.inputs[:2]
-    output, name = node.outputs[0], str(node.outputs[0].name)
-    a, low, high = operand(builder, dividend), *_divisor_range(builder, divisor)
-    if low <= 0 <= high:
-        raise NoIntegerForm(
-            f"it divides by numbers from {low:g} to {high:g}, which can be 0",
-            "keep the divisor away from 0, or compile with --precision float32",
-        )
-    bits = builder.formats(output).bits
-    b = operand(builder, divisor, bits)
-    ends = sorted((1 / low, 1 / high))
-    parameters = QuantizationParameters.from_range(
-        ends[0], ends[1], bits=bits, power_of_two=builder.power_of_two
-    )
-    table = parameters.quantize(1 / np.clip(b.parameters.values(), low, high))
-    reciprocal = builder.emit(
-        "Table",
-        [b.value, builder.constant(f"{name}.reciprocal", table)],
-        b.value,
-        code_type(parameters),
-        name=f"{name}.divisor",
-    )
-    builder.set_accumulator(
-        output, product(builder, a, Codes(reciprocal, parameters), output, name)
-    )
-
-
-def _divisor_range(builder: Builder, divisor: ir.Value | None) -> tuple[float, float]:
-    array = constant(divisor)
-    if array is not None:
-        return float(array.min()), float(array.max())
-    assert divisor is not None
-    builder.codes(divisor)  # raises when nothing stands for it
-    seen = builder.context.ranges[str(divisor.name)]
-    return seen.low, seen.high
+from actc.passes.integer.builder import Builder, Codes, MissingInput, NoIntegerForm
 
 
 def cast(builder: Builder, node: ir.Node) -> None:

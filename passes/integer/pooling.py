@@ -14,8 +14,12 @@ from actc.numerics.quantization import largest_code
 from actc.passes.decompose import pad_value, pad_widths
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm, code_type
 from actc.passes.integer.linear import linear_operator
+from actc.passes.integer.normalization import LONGEST_SEQUENCE
 
 Array = np.ndarray[Any, Any]
+
+_MEAN_STEPS = 2**12
+"""Steps of actc::IntReduceMean for one code."""
 
 
 def global_average(builder: Builder, node: ir.Node) -> None:
@@ -25,7 +29,7 @@ def global_average(builder: Builder, node: ir.Node) -> None:
 
 
 def reduce_mean(builder: Builder, node: ir.Node) -> None:
-    """ReduceMean over constant axes -> actc::IntReduceSum."""
+    """ReduceMean over constant axes -> actc::IntReduceSum; of open length, IntReduceMean."""
     _mean(builder, node, reduction_axes(node), reduction_keeps(node))
 
 
@@ -62,23 +66,22 @@ def _mean(
 ) -> None:
     x, output = builder.codes(node.inputs[0]), node.outputs[0]
     extents = [(dims(node.inputs[0]) or ())[axis] for axis in axes]
-    if any(extent is None for extent in extents):
-        raise NoIntegerForm("the number of values is not known before it runs")
-    count = int(np.prod([extent for extent in extents if extent is not None]))
+    open_mean = divided and None in extents
+    count = int(np.prod([LONGEST_SEQUENCE if extent is None else extent for extent in extents]))
     name = str(output.name)
     inputs = [x.value, builder.zero(x, name), builder.constant(f"{name}.axes", np.array(axes))]
     total = builder.emit(
-        "IntReduceSum",
+        "IntReduceMean" if open_mean else "IntReduceSum",
         inputs,
         output,
         ir.DataType.INT32,
         name=name,
         attributes={"keepdims": int(keepdims)},
     )
-    scale = np.array(x.parameters.scale / (count if divided else 1))
-    builder.set_accumulator(
-        output, Accumulator(total, scale, 1, largest_code(x.parameters.bits) * count)
-    )
+    parts = _MEAN_STEPS if open_mean else count if divided else 1
+    bound = largest_code(x.parameters.bits) * (_MEAN_STEPS if open_mean else count)
+    scale = np.array(x.parameters.scale / parts)
+    builder.set_accumulator(output, Accumulator(total, scale, 1, bound))
 
 
 def average_pool(builder: Builder, node: ir.Node) -> None:

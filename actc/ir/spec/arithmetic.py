@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from actc.ir.spec.shared import Array, int32, operator
+
+_MEAN_STEPS = 2**12
 
 
 def int_add(a: Array, b: Array, a_mul: Array, b_mul: Array, bias: Array) -> Array:
@@ -31,7 +35,34 @@ def int_reduce_sum(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Ar
     return int32(np.asarray(total))
 
 
+def int_divide(
+    a: Array, b: Array, a_zero: Array, b_zero: Array, least: Array, unit: Array
+) -> Array:
+    """(a - a_zero) * unit / max(b - b_zero, least), rounded down, within 2^30; int32.
+
+    Raises:
+        OverflowError: a numerator leaves the exact integers of float64.
+    """
+    numerator = (a.astype(np.int64) - int(a_zero)) * int(unit)
+    if numerator.size and np.abs(numerator).max() >= 2**53:
+        raise OverflowError("a dividend leaves the exact integers of float64")
+    divisor = np.maximum(b.astype(np.int64) - int(b_zero), int(least))
+    quotient = np.floor(numerator.astype(np.float64) / divisor.astype(np.float64))
+    return int32(np.clip(quotient, -(2.0**30), 2.0**30))
+
+
+def int_reduce_mean(x: Array, x_zero: Array, axes: Array, *, keepdims: int) -> Array:
+    """2^12 times the mean of x - x_zero over `axes`, rounded half up; int32."""
+    along = tuple(int(a) for a in axes)
+    count = math.prod(x.shape[a] for a in along)
+    total = x.astype(np.int64).sum(axis=along, keepdims=bool(keepdims))
+    rounded = (2 * _MEAN_STEPS * total + count) // (2 * count)
+    return int32(np.asarray(rounded - _MEAN_STEPS * int(x_zero)))
+
+
 SPECIFICATION = [
+    operator("IntDivide", int_divide),
+    operator("IntReduceMean", int_reduce_mean, ("keepdims",)),
     operator("IntAdd", int_add),
     operator("IntMul", int_mul),
     operator("WideMul", wide_mul),
