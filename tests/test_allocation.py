@@ -133,16 +133,21 @@ def test_the_passes_follow_the_choice(loose: Report) -> None:
 
 
 def test_size(tmp_path: Path) -> None:
-    whole = compiled(tmp_path / "whole", "size=1MB")["weights"]["bytes"]
-    budget = int(0.6 * whole)
+    found = compiled(tmp_path / "whole", "size=1MB")
+    whole, tables = found["weights"]["bytes"], found["allocation"]["tables_bytes"]
+    budget = int(0.6 * whole) + tables
     report = compiled(tmp_path / "out", f"size={budget}")
-    assert report["weights"]["bytes"] <= budget
+    assert report["weights"]["bytes"] + report["allocation"]["tables_bytes"] <= budget
+    assert report["allocation"]["tables_bytes"] == tables > 0
     rows = report["allocation"]["sites"]
     assert {r["chosen"] for r in rows if r["kind"] == "tensor"} == {False}
     with pytest.raises(UsageError, match="ACT0232") as caught:
         compiled(tmp_path / "none", "size=10")
     (note,) = caught.value.diagnostics[0].notes
-    assert int(note.split()[-2]) < budget
+    least = int(note.split()[-2])
+    assert tables < least < budget
+    smallest = compiled(tmp_path / "least", f"size={least}")
+    assert smallest["weights"]["bytes"] + tables <= least
 
 
 def test_accuracy(tmp_path: Path) -> None:
@@ -200,6 +205,6 @@ def test_on_the_command_line(actc_cli: CommandLine, tmp_path: Path) -> None:
     assert (done.status, "ACT0232" in done.stderr) == (2, True)
     done = actc_cli(*common, "-o", tmp_path / "out", "--budget", "rms")
     assert (done.status, "ACT0231" in done.stderr) == (2, True)
-    done = actc_cli(*common, "-o", tmp_path / "out", "--budget", "size=1KB")
+    done = actc_cli(*common, "-o", tmp_path / "out", "--budget", "size=20KB")
     assert done.status == 0
-    assert "bits for size=1000: " in done.stdout
+    assert "bits for size=20000: " in done.stdout

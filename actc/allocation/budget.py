@@ -27,6 +27,16 @@ class Budget:
     kind: str
     amount: float
 
+    @property
+    def limits_cost(self) -> bool:
+        """Whether it is the cost that it limits, so that the error is to be least."""
+        return self.kind == "size"
+
+    @property
+    def unit(self) -> str:
+        """Of the amount."""
+        return "bytes"
+
     def __str__(self) -> str:
         if self.kind == "size":
             return f"size={int(self.amount)}"

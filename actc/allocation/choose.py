@@ -1,171 +1,249 @@
-"""Choosing bits per site: measured sensitivities, an exact solver, a measured result.
+"""Choosing bits per site: measured sensitivities, an exact solver, measured results.
 
-The solver takes errors to add up. Where they do not, the limit that it works with is
-searched until the error (or the accuracy) that is measured with the whole choice keeps
-to the budget as closely as the steps allow.
+First every site is measured alone, and the solver counts with the sum of squares. The
+choice that this finds is then improved by successive linearization (`actc.allocation.local`):
+errors are measured around it, the program is solved with them, and what it finds is
+measured with all sites on. Only what was measured to keep to the budget is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from actc.allocation.budget import Budget
-from actc.allocation.options import Item, Option, Progress, Table, tabulate
-from actc.allocation.solve import cheapest
+from actc.allocation.candidates import Progress
+from actc.allocation.local import Local, linearize
+from actc.allocation.options import Choice, Item, Table
+from actc.allocation.solve import Costs, cheapest, least, most_accurate
 from actc.checks.compare import top1
 from actc.data import Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.pipeline import Instrument, Pipeline
-from actc.prepare import Prepared
-from actc.sensitivity import Reference, choice_of
+from actc.sensitivity import Reference
 
-_STEPS = 10
+_STEPS = 8
+"""Choices from the sum of squares that are measured."""
+_ROUNDS, _ROUNDS_OF_MANY, _MANY = 4, 2, 64
+"""Times that errors are measured around a choice; fewer with many sites."""
+_TRIES = 4
+"""Choices from errors around one, each with half as many changes."""
 _FACTOR = 4.0
 _MOST_SAMPLES = 512
 _TOLERANCE = 1e-12
-Choice = Sequence[int]
+_SLACK = 0.98
+"""A limit that was missed is moved by a little more than what it was missed by."""
+_WORTH = 0.01
+"""Share of the cost that a round must save for another one to follow."""
+_CLOSE = 1.05
+"""A good and a bad limit so near each other end the search."""
+_START = 0.05**2
+"""The error at which the search for an accuracy begins."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allocation:
-    """Bits per site.
+class Step:
+    """A choice that was measured with all sites on.
 
     Attributes:
-        widths: value name -> bits, for pass `quantize`.
-        weight_bits: node name -> bits, for pass `weights`.
-        document: JSON-ready, for the report.
+        chosen: the option of each site.
+        predicted: relative RMS error that was predicted before.
+        measured: relative RMS error.
+        cost: what it takes.
+        loss: what the budget is about: that error, or accuracy lost.
     """
 
-    widths: Mapping[str, int]
-    weight_bits: Mapping[str, str]
-    document: Mapping[str, Any]
+    chosen: Choice
+    predicted: float
+    measured: float
+    cost: float
+    loss: float
 
 
-def allocate(
-    prepared: Prepared,
-    pipeline: Pipeline,
-    budget: Budget,
-    overrides: Mapping[str, Mapping[str, Any]],
-    progress: Progress,
-    instruments: Sequence[Instrument] = (),
-    widest: int = 16,
-) -> Allocation:
-    """Choose the bits of tensors and weights under a budget.
+class Chooser:
+    """Finds the choice for a budget.
+
+    Attributes:
+        steps: what was measured, in order.
+        local: the errors around the last choice but one that was taken; None: there are none.
 
     Args:
-        prepared: the model with its data.
-        pipeline: actc's own passes for int8.
-        budget: "rms" and "drop" take the fewest bytes of weights and tensors that keep
-            to it; "size" the least error that fits, tensors having what `pipeline` says.
-        overrides: bits that are given: ``activations`` and ``weights``, by name.
-        progress: called with a line now and then.
-        instruments: of the passes up to calibration.
-        widest: most bits that a tensor may have.
-
-    Raises:
-        UsageError: ACT0231, "drop" without labels; ACT0232, the budget cannot be met.
+        table: all sites.
+        budget: what the choice keeps to.
+        costs: what choices take: bytes, or logic.
+        dataset: samples that choices are measured on, up to 512.
+        say: called with a line now and then.
     """
-    if budget.kind == "drop" and prepared.dataset.labels is None:
-        message = "a budget of accuracy needs labelled data"
-        help_text = "add an array 'labels' to the data, or give --budget rms=..."
-        raise UsageError(Diagnostic("ACT0231", message, help=help_text))
-    table = tabulate(
-        prepared,
-        pipeline,
-        overrides,
-        progress,
-        instruments,
-        tensors=budget.kind != "size",
-        widest=widest,
-    )
-    chooser = _Chooser(table, budget, prepared.dataset, progress)
-    chosen = chooser.choose()
-    return _allocation(table, budget, chosen, chooser.rms(chosen))
 
-
-class _Chooser:
-    def __init__(self, table: Table, budget: Budget, dataset: Dataset, say: Progress) -> None:
-        self._table, self._budget, self._say = table, budget, say
+    def __init__(
+        self, table: Table, budget: Budget, costs: Costs, dataset: Dataset, say: Progress
+    ) -> None:
+        self._table, self._budget, self._costs, self._say = table, budget, costs, say
         self._dataset = dataset.take(_MOST_SAMPLES)
-        self._reference = Reference(table.simulation, self._dataset)
-        self._bytes = [[float(o.bytes) for o in item.options] for item in table.items]
+        same = self._dataset.samples == table.reference.dataset.samples
+        self._reference = table.reference if same else Reference(table.simulation, self._dataset)
         self._errors = [[o.error for o in item.options] for item in table.items]
+        self._float_accuracy = 0.0
+        self._factor = 1.0
+        self.steps: list[Step] = []
+        self.local: Local | None = None
 
-    def choose(self) -> Choice:
-        """The option of each site."""
-        if self._budget.kind == "size":
-            return self._within_size()
-        if self._budget.kind == "rms":
-            return self._search(self._budget.amount**2, self.rms)
-        before = top1(self._reference.outputs, self._dataset.labels)
-        if before is None:
-            message = "a budget of accuracy needs an output that holds classes"
-            raise UsageError(Diagnostic("ACT0231", message, help="give --budget rms=..."))
-        return self._search(0.05**2, lambda chosen: before - self._accuracy(chosen))
+    def choose(self) -> Step:
+        """The best choice found.
 
-    def _within_size(self) -> Choice:
-        sizes = [
-            [o.bytes if item.site.kind == "weights" else 0 for o in item.options]
-            for item in self._table.items
-        ]
-        chosen = cheapest(self._errors, sizes, self._budget.amount)
-        if chosen is None:
-            least = sum(min(options) for options in sizes)
-            raise _unreachable(
-                f"the weights cannot fit {int(self._budget.amount)} bytes",
-                f"with the fewest bits of every layer they take {least} bytes",
-            )
-        return chosen
-
-    def _search(self, start: float, loss: Callable[[Choice], float]) -> Choice:
-        """The cheapest choice found whose measured loss keeps to the budget.
-
-        The limit on the sum of errors is first moved by factors until it is between
-        one that is good and one that is not, then halved on a logarithmic scale.
+        Raises:
+            UsageError: ACT0231, an accuracy without classes; ACT0232, the budget cannot
+                be met.
         """
-        best = self._most_accurate(loss)
-        good, bad, limit = 0.0, math.inf, start
-        for step in range(_STEPS):
-            chosen = cheapest(self._bytes, self._errors, limit)
-            self._say(f"allocation: choice {step + 1} of at most {_STEPS}")
-            if chosen is not None and loss(chosen) <= self._budget.amount + _TOLERANCE:
+        if self._budget.kind == "drop":
+            before = top1(self._reference.outputs, self._dataset.labels)
+            if before is None:
+                message = "a budget of accuracy needs an output that holds classes"
+                raise UsageError(Diagnostic("ACT0231", message, help="give --budget rms=..."))
+            self._float_accuracy = before
+        best = self._most_accurate_within() if self._budget.limits_cost else self._search()
+        rounds = _ROUNDS if len(self._table.items) <= _MANY else _ROUNDS_OF_MANY
+        for number in range(rounds):
+            label = f"around choice {number + 1} of at most {rounds}"
+            self.local = linearize(self._table, best.chosen, self._say, label)
+            better = self._improve(best, self.local)
+            if better is None:
+                break
+            gain = self._gain(best, better)
+            best = better
+            if gain < _WORTH:
+                break
+        return best
+
+    def _gain(self, old: Step, new: Step) -> float:
+        """Share of the error or of the cost that a choice saves."""
+        if self._budget.limits_cost:
+            return 1 - new.measured / max(old.measured, 1e-300)
+        return 1 - new.cost / max(old.cost, 1e-300)
+
+    def _improve(self, best: Step, local: Local) -> Step | None:
+        """A better choice near one, measured to keep to the budget; None: none was found.
+
+        Fewer sites may change after each choice that disappoints: a trust region.
+        """
+        # Errors around the choice are measured on fewer samples than the choice itself.
+        ratio = max(local.error, 1e-300) / max(best.measured**2, 1e-300)
+        changes = len(self._table.items)
+        for _ in range(_TRIES):
+            chosen = self._next_to(best, local, ratio, changes)
+            if chosen is None:
+                return None
+            step = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio))
+            if self._is_better(step, best):
+                return step
+            changed = sum(a != b for a, b in zip(chosen, best.chosen, strict=True))
+            changes = changed // 2
+        return None
+
+    def _next_to(self, best: Step, local: Local, ratio: float, changes: int) -> Choice | None:
+        """The solution of the program around a choice; None: that choice, or none."""
+        budget = self._budget
+        if budget.limits_cost:
+            chosen = local.most_accurate(self._costs, budget.amount, changes)
+        else:
+            limit = budget.amount**2 * ratio if budget.kind == "rms" else local.error
+            chosen = local.cheapest(self._costs, limit, changes)
+        return None if chosen == best.chosen else chosen
+
+    def _is_better(self, step: Step, best: Step) -> bool:
+        if self._budget.limits_cost:
+            return step.measured < best.measured
+        return self._keeps(step) and step.cost < best.cost
+
+    def _most_accurate_within(self) -> Step:
+        chosen = most_accurate(self._errors, self._costs, self._budget.amount)
+        if chosen is None:
+            raise _unreachable(
+                f"no choice of bits keeps to {self._budget}",
+                f"the least that any takes is {math.ceil(least(self._costs))} {self._budget.unit}",
+            )
+        return self._measure(chosen, self._alone(chosen))
+
+    def _search(self) -> Step:
+        """The cheapest choice found by the sum of squares whose loss keeps to the budget.
+
+        The limit on the sum is moved by what the measured error missed, or for an
+        accuracy by factors until it is between a good and a bad one, then halved on a
+        logarithmic scale.
+        """
+        best = self._most_accurate()
+        fewest = [min(range(len(item.options)), key=_bytes_of(item)) for item in self._table.items]
+        rms = self._budget.kind == "rms"
+        good, bad = 0.0, math.inf
+        limit = self._budget.amount**2 if rms else _START
+        for number in range(_STEPS):
+            chosen = cheapest(self._costs, self._errors, limit)
+            self._say(f"allocation: choice {number + 1} of at most {_STEPS}")
+            step = None if chosen is None else self._measure(chosen, self._alone(chosen))
+            if step is not None:
+                self._factor = step.measured / math.sqrt(max(self._squares(step.chosen), 1e-300))
+            if step is not None and self._keeps(step):
                 good = limit
-                if self._cost(chosen) <= self._cost(best):
-                    best = chosen
-                if chosen == [_cheapest(item) for item in self._table.items]:
+                best = step if step.cost <= best.cost else best
+                if step.chosen == fewest:
                     break
             else:
                 bad = limit
-            limit = _between(good, bad)
+            limit = self._next(limit, good, bad, step if rms else None)
+            if good > bad / _CLOSE:
+                break
         return best
 
-    def _most_accurate(self, loss: Callable[[Choice], float]) -> Choice:
-        best = [errors.index(min(errors)) for errors in self._errors]
-        reached = loss(best)
-        if reached > self._budget.amount + _TOLERANCE:
+    def _next(self, limit: float, good: float, bad: float, step: Step | None) -> float:
+        if step is not None and step.measured > 0:
+            wanted = limit * _SLACK * (self._budget.amount / step.measured) ** 2
+            if good < wanted < bad:
+                return wanted
+        return _between(good, bad)
+
+    def _most_accurate(self) -> Step:
+        """The best option of every site."""
+        chosen = [errors.index(min(errors)) for errors in self._errors]
+        step = self._measure(chosen, self._alone(chosen))
+        if not self._keeps(step):
             what = "error" if self._budget.kind == "rms" else "drop of accuracy"
             raise _unreachable(
                 f"no choice of bits keeps to {self._budget}",
-                f"with the best option of every site the {what} is {reached:.4g}",
+                f"with the best option of every site the {what} is {step.loss:.4g}",
             )
-        return best
+        return step
 
-    def _cost(self, chosen: Choice) -> float:
-        return sum(b[o] for b, o in zip(self._bytes, chosen, strict=True))
+    def _alone(self, chosen: Choice) -> float:
+        """The error that the sum of squares predicts, recalibrated by what it missed last."""
+        return self._factor * math.sqrt(self._squares(chosen))
 
-    def rms(self, chosen: Choice) -> float:
-        """Relative RMS error of the outputs with the whole choice."""
-        return math.sqrt(self._reference.error(_gates(self._table, chosen)))
+    def _squares(self, chosen: Choice) -> float:
+        return math.fsum(e[o] for e, o in zip(self._errors, chosen, strict=True))
 
-    def _accuracy(self, chosen: Choice) -> float:
-        outputs = self._table.simulation.outputs(self._dataset, _gates(self._table, chosen))
-        found = top1(outputs, self._dataset.labels)
-        assert found is not None
-        return found
+    def _keeps(self, step: Step) -> bool:
+        return step.loss <= self._budget.amount + _TOLERANCE
+
+    def _measure(self, chosen: Choice, predicted: float) -> Step:
+        known = [step for step in self.steps if step.chosen == chosen]
+        if known:
+            return known[0]
+        self._table.prepare(enumerate(chosen))
+        switches = self._table.switches(chosen)
+        measured = math.sqrt(self._reference.error(switches))
+        loss = measured
+        if self._budget.kind == "drop":
+            outputs = self._table.simulation.outputs(self._dataset, switches)
+            accuracy = top1(outputs, self._dataset.labels)
+            assert accuracy is not None
+            loss = self._float_accuracy - accuracy
+        step = Step(list(chosen), predicted, measured, self._costs.of(chosen), loss)
+        self.steps.append(step)
+        return step
+
+
+def _bytes_of(item: Item) -> Callable[[int], int]:
+    return lambda option: item.options[option].bytes
 
 
 def _between(good: float, bad: float) -> float:
@@ -174,57 +252,6 @@ def _between(good: float, bad: float) -> float:
     return good * _FACTOR if bad == math.inf else math.sqrt(good * bad)
 
 
-def _cheapest(item: Item) -> int:
-    return min(range(len(item.options)), key=lambda o: item.options[o].bytes)
-
-
 def _unreachable(message: str, note: str) -> UsageError:
     help_text = "allow more, or give fewer sites bits of their own"
     return UsageError(Diagnostic("ACT0232", message, notes=(note,), help=help_text))
-
-
-def _options(table: Table, chosen: Choice) -> list[tuple[Item, Option]]:
-    return [(item, item.options[o]) for item, o in zip(table.items, chosen, strict=True)]
-
-
-def _gates(table: Table, chosen: Choice) -> dict[Any, Any]:
-    choice: dict[Any, Any] = {}
-    for item, option in _options(table, chosen):
-        choice.update(choice_of([item.site], option.setting))
-    return choice
-
-
-def _allocation(table: Table, budget: Budget, chosen: Choice, measured: float) -> Allocation:
-    widths: dict[str, int] = {}
-    weights: dict[str, str] = {}
-    rows = []
-    for item, option in _options(table, chosen):
-        site = item.site
-        if len(item.options) > 1 and site.kind == "tensor":
-            widths.update(dict.fromkeys(site.values, int(option.bits)))
-        elif len(item.options) > 1:
-            weights[site.name] = option.bits
-        rows.append(
-            {
-                "site": site.id,
-                "kind": site.kind,
-                "name": site.name,
-                "bits": site.bits(option.setting) or None,
-                "chosen": len(item.options) > 1,
-                "bytes": option.bytes,
-                "contribution": math.sqrt(option.error),
-            }
-        )
-    document = {
-        "budget": str(budget),
-        "predicted": math.sqrt(math.fsum(o.error for _, o in _options(table, chosen))),
-        "measured": measured,
-        "weights_bytes": _sum(rows, "weights"),
-        "tensors_bytes": _sum(rows, "tensor"),
-        "sites": rows,
-    }
-    return Allocation(widths, weights, document)
-
-
-def _sum(rows: Sequence[Mapping[str, Any]], kind: str) -> int:
-    return sum(int(row["bytes"]) for row in rows if row["kind"] == kind)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import onnx_ir as ir
+import numpy as np
 
-from actc.ir.context import Context, attach, context_of
-from actc.passes.approximate import Approximate
-from actc.passes.calibrate import Calibrate
-from actc.passes.quantize import Quantize
-from actc.passes.weights import QuantizeWeights
-from actc.pipeline import Instrument, Pipeline, pass_name
-from actc.prepare import Prepared
+from actc.allocation.candidates import (
+    MEASURED_WEIGHTS,
+    WEIGHT_BITS,
+    Candidates,
+    Overrides,
+    Progress,
+)
+from actc.allocation.law import interpolated
+from actc.data import Dataset
 from actc.sensitivity import ErrorSite, Reference, Setting, Simulation, choice_of, error_sites
-from actc.sensitivity.setting import setting_of
+from actc.sensitivity.gates import Gate
 
-TENSOR_BITS = (4, 6, 8, 12, 16)
-WEIGHT_BITS = ("2", "3", "4", "6", "8")
-SAMPLES = 64
-Progress = Callable[[str], None]
+FEWEST_SAMPLES, MOST_SAMPLES = 16, 64
+"""Samples that errors of single sites are measured on."""
+STANDARD_ERROR = 0.025
+"""Of the measured relative RMS error: samples are added until it is as small."""
+_TERNARY_BITS = math.log2(3)
+Choice = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,16 @@ class Option:
 
     Attributes:
         bits: as the user writes them; "" where there is no choice.
-        setting: that has these bits at the site.
         bytes: of its codes: packed weights, or a tensor of one sample.
         error: mean square error of the outputs with this site alone, over their mean
-            square.
+            square; measured, or by the law of `interpolated` from two that were.
+        measured: whether it was measured.
     """
 
     bits: str
-    setting: Setting
     bytes: int
     error: float
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,170 +59,159 @@ class Table:
     """All sites of a network with their options.
 
     Attributes:
+        candidates: makes formats and weights.
         simulation: of the network.
         reference: its float outputs on the samples that errors were measured on.
+        standard_error: of a relative RMS error over these samples.
         items: in the order of the graph.
     """
 
+    candidates: Candidates
     simulation: Simulation
     reference: Reference
+    standard_error: float
     items: tuple[Item, ...]
 
+    def switches(self, chosen: Choice) -> dict[Gate, Setting]:
+        """The switches of a choice, all on."""
+        return {gate: s for place in enumerate(chosen) for gate, s in self._of(*place).items()}
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Settings:
-    """Candidates: by bits of tensors, and by bits of weights."""
+    def changed(self, base: Mapping[Gate, Setting], item: int, option: int) -> dict[Gate, Setting]:
+        """The switches of a choice with another option of one item."""
+        return {**base, **self._of(item, option)}
 
-    tensors: Mapping[str, Setting]
-    weights: Mapping[str, Setting]
+    def prepare(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """Make the weights of (item, option), those of the same bits together."""
+        self.candidates.weights(
+            (self.items[i].site.name, self.items[i].options[o].bits)
+            for i, o in wanted
+            if self.items[i].site.kind == "weights" and self.items[i].options[o].bits
+        )
+
+    def _of(self, item: int, option: int) -> dict[Gate, Setting]:
+        found = self.items[item]
+        setting = setting_for(self.candidates, found.site, found.options[option].bits)
+        return choice_of([found.site], setting)
+
+
+def setting_for(candidates: Candidates, site: ErrorSite, bits: str) -> Setting:
+    """The formats and weights of a site at some of its options."""
+    if site.kind == "tensor":
+        return candidates.setting(bits or candidates.base, {})
+    layers = {site.name: bits} if bits else candidates.only(site.name)
+    return candidates.setting(candidates.base, layers)
 
 
 def tabulate(
-    prepared: Prepared,
-    pipeline: Pipeline,
-    overrides: Mapping[str, Mapping[str, Any]],
-    progress: Progress,
-    instruments: Sequence[Instrument] = (),
-    *,
-    tensors: bool,
-    widest: int,
+    candidates: Candidates, overrides: Overrides, dataset: Dataset, say: Progress
 ) -> Table:
-    """Measure every option of every site.
+    """Measure the sites, each alone.
+
+    Tensors are measured at the fewest bits, at 8, and, where a narrow format makes an
+    exception of the law, at the most; weights at 4 and 8. The other options follow from
+    the law of `interpolated`.
 
     Args:
-        prepared: the model with its data.
-        pipeline: the passes of the compilation, actc's own.
+        candidates: of the network.
         overrides: bits that the user gave: the only option of those sites.
-        progress: called with a line per measurement.
-        instruments: of the passes up to calibration.
-        tensors: whether tensors have a choice; otherwise they have what `pipeline`
-            and `overrides` give them.
-        widest: most bits of a tensor.
+        dataset: samples to take some of.
+        say: called with a line per measurement.
     """
-    steps = {pass_name(step): step for step in pipeline.passes}
-    names = [pass_name(step) for step in pipeline.passes]
-    calibrated = Pipeline(pipeline.passes[: names.index("calibrate") + 1]).run(
-        prepared.model, instruments
-    )
-    maker = _Maker(calibrated, steps, overrides)
-    candidates: dict[str, int | None] = {"": None}
-    if tensors:
-        candidates = {str(bits): bits for bits in TENSOR_BITS if bits <= widest}
-    made = {}
-    for text, bits in candidates.items():
-        progress(f"formats of {text} bits" if text else "formats")
-        made[text] = maker.formats(bits)
-    model, context = made["8" if tensors else ""]
-    weights = {}
-    for text in dict.fromkeys([*WEIGHT_BITS, *overrides["weights"].values()]):
-        progress(f"weights of {text} bits")
-        weights[text] = maker.weights(model, context, text)
-    settings = _Settings({text: setting_of(*pair) for text, pair in made.items()}, weights)
-    simulation = Simulation(model, context, [*settings.tensors.values(), *weights.values()])
-    base = setting_of(model, context)
+    settings = [candidates.setting(bits, {}) for bits in candidates.formats]
+    layers = candidates.layers
+    given = overrides["weights"]
+    candidates.weights((n, given.get(n, MEASURED_WEIGHTS)) for n in layers)
+    corrected = [
+        candidates.setting(candidates.base, {n: given.get(n, bits) for n in layers})
+        for bits in (MEASURED_WEIGHTS, WEIGHT_BITS[-1])
+    ]
+    simulation = Simulation(candidates.model, candidates.context, [*settings, *corrected])
+    base = candidates.setting(candidates.base, {n: given.get(n, "8") for n in layers})
     sites = error_sites(simulation, base, joined=True)
-    reference = Reference(simulation, prepared.dataset.take(SAMPLES))
-    counts = _elements(context, maker.samples)
-    given = {n for g in simulation.groups if overrides["activations"].keys() & set(g) for n in g}
+    reference, standard_error = _reference(simulation, dataset, choice_of(sites, base))
+    fixed = overrides["activations"].keys()
+    held = {n for group in simulation.groups if fixed & set(group) for n in group}
+    measuring = _Measuring(candidates, reference, held, given)
     items = []
     for number, site in enumerate(sites):
-        progress(f"sensitivities: site {number + 1} of {len(sites)}")
-        choices = _choices(site, settings, base, given, overrides["weights"])
-        items.append(
-            Item(
-                site,
-                tuple(
-                    Option(
-                        bits,
-                        setting,
-                        _bytes(site, setting, counts),
-                        reference.error(choice_of([site], setting)),
-                    )
-                    for bits, setting in choices
-                ),
-            )
-        )
-    return Table(simulation, reference, tuple(items))
+        say(f"sensitivities: site {number + 1} of {len(sites)}")
+        items.append(measuring.item(site))
+    return Table(candidates, simulation, reference, standard_error, tuple(items))
 
 
-class _Maker:
-    """Runs the passes that choose formats, on copies of a calibrated model."""
+def _reference(
+    simulation: Simulation, dataset: Dataset, everything: Mapping[Gate, Setting]
+) -> tuple[Reference, float]:
+    """As many samples as the stated standard error takes, and what it is."""
+    pilot = Reference(simulation, dataset.take(MOST_SAMPLES))
+    squares = pilot.by_sample(everything)
+    spread = float(np.std(squares) / max(np.mean(squares), 1e-30)) / 2  # of the root: half
+    needed = math.ceil((spread / STANDARD_ERROR) ** 2)
+    count = min(len(squares), max(FEWEST_SAMPLES, needed))
+    reference = pilot if count == len(squares) else Reference(simulation, dataset.take(count))
+    return reference, spread / math.sqrt(count)
 
+
+class _Measuring:
     def __init__(
         self,
-        model: ir.Model,
-        steps: Mapping[str, ir.passes.PassBase],
-        overrides: Mapping[str, Mapping[str, Any]],
+        candidates: Candidates,
+        reference: Reference,
+        held: Collection[str],
+        layers: Mapping[str, str],
     ) -> None:
-        self._model, self._context, self._overrides = model, context_of(model), overrides
-        approximate, quantize, weights = (
-            steps[name] for name in ("approximate", "quantize", "weights")
+        self._candidates, self._reference = candidates, reference
+        self._held, self._layers = held, layers
+
+    def item(self, site: ErrorSite) -> Item:
+        """A site with its options."""
+        bits = self._bits(site)
+        known = {_number(b): self._error(site, b) for b in self._measured(site, bits)}
+        options = [
+            Option(
+                b,
+                self._bytes(site, b),
+                interpolated(_number(b), known),
+                _number(b) in known,
+            )
+            for b in bits
+        ]
+        return Item(site, tuple(options))
+
+    def _bits(self, site: ErrorSite) -> Sequence[str]:
+        if site.kind == "tensor":
+            free = site.name not in self._held and len(self._candidates.formats) > 1
+            return list(self._candidates.formats) if free else [""]
+        if site.kind == "weights" and site.name in self._layers:
+            return [self._layers[site.name]]
+        free = site.kind == "weights" and site.name in self._candidates.layers
+        return WEIGHT_BITS if free else [""]
+
+    def _measured(self, site: ErrorSite, bits: Sequence[str]) -> Sequence[str]:
+        if len(bits) == 1:
+            return bits
+        if site.kind == "weights":
+            return [MEASURED_WEIGHTS, WEIGHT_BITS[-1]]
+        ends = [bits[0], self._candidates.base]
+        narrow = any(
+            self._candidates.formats[bits[-1]][gate.name].narrow is not None for gate in site.gates
         )
-        assert isinstance(approximate, Approximate)
-        assert isinstance(quantize, Quantize)
-        assert isinstance(weights, QuantizeWeights)
-        self._approximate, self._quantize, self._weights = approximate, quantize, weights
-        calibrate = steps["calibrate"]
-        assert isinstance(calibrate, Calibrate)
-        seen = self._context.dataset.samples
-        self.samples = min(calibrate.samples or seen, seen)
+        return [*ends, bits[-1]] if narrow else ends
 
-    def formats(self, bits: int | None) -> tuple[ir.Model, Context]:
-        """The model with `bits` for every value (None: as the passes choose)."""
-        copy = ir.from_proto(ir.to_proto(self._model))
-        context = dataclasses.replace(
-            self._context,
-            sites={
-                name: dataclasses.replace(site, details=dict(site.details))
-                for name, site in self._context.sites.items()
-            },
-            facts=dict(self._context.facts),
-        )
-        attach(copy, context)
-        widths = {} if bits is None else dict.fromkeys(context.ranges, bits)
-        context.facts["widths"] = {**widths, **self._overrides["activations"]}
-        for step in (self._approximate, self._quantize):
-            step(copy)
-            attach(copy, context)
-        return copy, context
+    def _error(self, site: ErrorSite, bits: str) -> float:
+        setting = setting_for(self._candidates, site, bits)
+        return self._reference.error(choice_of([site], setting))
 
-    def weights(self, model: ir.Model, context: Context, bits: str) -> Setting:
-        """All layers at `bits`."""
-        attach(model, context)
-        dataclasses.replace(self._weights, bits=bits, edges=0, layers="")(model)
-        setting = setting_of(model, context)
-        context.facts.pop("weights"), context.facts.pop("layers")
-        return setting
+    def _bytes(self, site: ErrorSite, bits: str) -> int:
+        if site.kind == "weights" and site.name in self._candidates.layers:
+            return self._candidates.bytes_of(site.name, bits)
+        setting = setting_for(self._candidates, site, bits)
+        if site.kind == "weights" and site.name in setting.weights:
+            return setting.weights[site.name].packed_bytes
+        return _tensor_bytes(site, setting, self._candidates.elements)
 
 
-def _choices(
-    site: ErrorSite,
-    settings: _Settings,
-    base: Setting,
-    given: Collection[str],
-    layers: Mapping[str, str],
-) -> Sequence[tuple[str, Setting]]:
-    """Bits and settings; `given` and `layers` are the tensors and layers without a choice."""
-    if site.kind == "tensor":
-        if site.name in given or len(settings.tensors) == 1:
-            return [("", base)]
-        return list(settings.tensors.items())
-    if site.kind == "weights" and site.name in next(iter(settings.weights.values())).weights:
-        if site.name in layers:
-            return [(layers[site.name], settings.weights[layers[site.name]])]
-        return [(bits, settings.weights[bits]) for bits in WEIGHT_BITS]
-    return [("", base)]
-
-
-def _elements(context: Context, samples: int) -> dict[str, float]:
-    """Elements of each value per sample."""
-    return {name: seen.total / samples for name, seen in context.ranges.items()}
-
-
-def _bytes(site: ErrorSite, setting: Setting, elements: Mapping[str, float]) -> int:
-    if site.kind == "weights" and site.name in setting.weights:
-        chosen = setting.weights[site.name]
-        return chosen.packed_bytes
+def _tensor_bytes(site: ErrorSite, setting: Setting, elements: Mapping[str, float]) -> int:
     total = 0.0
     if site.kind == "tensor":
         for gate in site.gates:
@@ -231,3 +223,10 @@ def _bytes(site: ErrorSite, setting: Setting, elements: Mapping[str, float]) -> 
             ):
                 total += elements[gate.name] * formats.wide.bits / 8
     return round(total)
+
+
+def _number(bits: str) -> float:
+    """Bits as a number; a site without a choice has one option, whatever its bits."""
+    if bits == "ternary":
+        return _TERNARY_BITS
+    return float(bits or 0)

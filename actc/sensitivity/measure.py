@@ -100,6 +100,12 @@ class Reference:
         """Mean square of these differences, averaged over the float outputs."""
         return mean_square(self.errors(choice))
 
+    def by_sample(self, choice: Mapping[Gate, Setting]) -> Array:
+        """The same of each sample; float64 [samples]."""
+        found = self.errors(choice).values()
+        squares = [np.mean(array.reshape(len(array), -1) ** 2, axis=1) for array in found]
+        return np.asarray(np.mean(squares, axis=0), np.float64)
+
 
 def mean_square(errors: Outputs) -> float:
     """Mean square per output, averaged over the outputs."""

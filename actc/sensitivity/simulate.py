@@ -24,6 +24,7 @@ from actc.ir.execute import Session
 from actc.ir.formats import parameters_of
 from actc.ir.graph import add_constant, is_op, remove_dead
 from actc.ir.sites import Site
+from actc.numerics.weights import QuantizedWeights
 from actc.passes.integer.islands import kept_nodes
 from actc.passes.quantize import shared_formats
 from actc.sensitivity.gates import Gate, add_gate_body, gate_feeds, graph_input, insert_gate
@@ -60,6 +61,7 @@ class Simulation:
         graph.build()
         self.gates: tuple[Gate, ...] = tuple(sorted(graph.gates, key=lambda gate: gate.position))
         self._constants = {constants.gate: constants for constants in graph.constants}
+        self._last: dict[Gate, tuple[bool, QuantizedWeights | None, Mapping[str, Array]]] = {}
         self._session = Session(graph.proto(), threads=threads)
 
     def outputs(self, dataset: Dataset, choice: Choice, batch: int = 16) -> Outputs:
@@ -83,17 +85,26 @@ class Simulation:
 
         return run_over(run, dataset, batch)
 
-    def _feeds(self, gate: Gate, setting: Setting | None) -> dict[str, Array]:
+    def _feeds(self, gate: Gate, setting: Setting | None) -> Mapping[str, Array]:
         constants: Constants | None = self._constants.get(gate)
         if constants is not None:
             chosen = None if setting is None else setting.weights.get(gate.name)
-            return constants.feeds(setting is not None, chosen)
+            return self._constant_feeds(constants, setting is not None, chosen)
         if gate.kind == "activation":
             return {f"{gate.key}.on": np.array(setting is not None)}
         formats = None if setting is None else setting.formats[gate.name]
         if formats is None:
             return gate_feeds(gate.key, None)
         return gate_feeds(gate.key, formats.linear if gate.kind == "linear" else formats.wide)
+
+    def _constant_feeds(
+        self, constants: Constants, on: bool, chosen: QuantizedWeights | None
+    ) -> Mapping[str, Array]:
+        """What it is given, kept until it is given something else."""
+        found = self._last.get(constants.gate)
+        if found is None or found[0] is not on or found[1] is not chosen:
+            found = self._last[constants.gate] = on, chosen, constants.feeds(on, chosen)
+        return found[2]
 
 
 class _Graph:

@@ -1,0 +1,114 @@
+"""From a budget to the bits of every tensor and layer, and what the report says of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actc.allocation.budget import Budget
+from actc.allocation.bytes import memory, table_pairs
+from actc.allocation.candidates import Candidates, Overrides, Progress
+from actc.allocation.choose import Chooser, Step
+from actc.allocation.options import Table, setting_for, tabulate
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+from actc.pipeline import Instrument, Pipeline
+from actc.prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Bits per site.
+
+    Attributes:
+        widths: value name -> bits, for pass `quantize`.
+        weight_bits: node name -> bits, for pass `weights`.
+        document: JSON-ready, for the report.
+    """
+
+    widths: Mapping[str, int]
+    weight_bits: Mapping[str, str]
+    document: Mapping[str, Any]
+
+
+def allocate(
+    prepared: Prepared,
+    pipeline: Pipeline,
+    budget: Budget,
+    overrides: Overrides,
+    progress: Progress,
+    instruments: Sequence[Instrument] = (),
+    widest: int = 16,
+) -> Allocation:
+    """Choose the bits of tensors and weights under a budget.
+
+    Args:
+        prepared: the model with its data.
+        pipeline: actc's own passes for int8.
+        budget: "rms" and "drop" take the fewest bytes of weights, tensors and tables that
+            keep to it; "size" the least error that fits, tensors having what `pipeline`
+            says; "luts" the least error whose logic fits.
+        overrides: bits that are given: ``activations`` and ``weights``, by name.
+        progress: called with a line now and then.
+        instruments: of the passes up to calibration.
+        widest: most bits that a tensor may have.
+
+    Raises:
+        UsageError: ACT0231, "drop" without labels; ACT0232, the budget cannot be met.
+    """
+    if budget.kind == "drop" and prepared.dataset.labels is None:
+        message = "a budget of accuracy needs labelled data"
+        help_text = "add an array 'labels' to the data, or give --budget rms=..."
+        raise UsageError(Diagnostic("ACT0231", message, help=help_text))
+    free = budget.kind != "size"
+    candidates = Candidates(
+        prepared, pipeline, overrides, progress, instruments, tensors=free, widest=widest
+    )
+    table = tabulate(candidates, overrides, prepared.dataset, progress)
+    chooser = Chooser(table, budget, memory(table, tensors=free), prepared.dataset, progress)
+    return _allocation(table, budget, chooser, chooser.choose())
+
+
+def _allocation(table: Table, budget: Budget, chooser: Chooser, best: Step) -> Allocation:
+    widths: dict[str, int] = {}
+    weights: dict[str, str] = {}
+    rows = []
+    for item, number in zip(table.items, best.chosen, strict=True):
+        site, option = item.site, item.options[number]
+        if len(item.options) > 1 and site.kind == "tensor":
+            widths.update(dict.fromkeys(site.values, int(option.bits)))
+        elif len(item.options) > 1:
+            weights[site.name] = option.bits
+        rows.append(
+            {
+                "site": site.id,
+                "kind": site.kind,
+                "name": site.name,
+                "bits": site.bits(setting_for(table.candidates, site, option.bits)) or None,
+                "chosen": len(item.options) > 1,
+                "bytes": option.bytes,
+                "contribution": math.sqrt(option.error),
+            }
+        )
+    document = {
+        "budget": str(budget),
+        "predicted": best.predicted,
+        "measured": best.measured,
+        "samples": table.reference.dataset.samples,
+        "standard_error": table.standard_error,
+        "weights_bytes": _sum(rows, "weights"),
+        "tensors_bytes": _sum(rows, "tensor"),
+        "tables_bytes": int(sum(pair.of(best.chosen) for pair in table_pairs(table))),
+        "steps": [
+            {"predicted": s.predicted, "measured": s.measured, "cost": s.cost}
+            for s in chooser.steps
+        ],
+        "sites": rows,
+    }
+    return Allocation(widths, weights, document)
+
+
+def _sum(rows: Sequence[Mapping[str, Any]], kind: str) -> int:
+    return sum(int(row["bytes"]) for row in rows if row["kind"] == kind)
