@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnx_ir.passes.common as common
 from onnx import inliner
 
 from actc.ir.dialect import DOMAIN, add_bodies
@@ -16,6 +17,8 @@ from actc.numerics.quantization import QuantizationParameters
 from actc.targets.onnx.barrier import keep_apart
 from actc.targets.onnx.capability import CLAMPS, byte_format, can_run_on_codes, hard_swish_codes
 from actc.targets.onnx.gemm import join_bias
+from actc.targets.onnx.given import is_given, layers_on_codes, write_operands, write_pairs
+from actc.targets.onnx.norms import standard_norms
 from actc.targets.onnx.placement import Placement, place
 from actc.targets.onnx.spelling import expand_silu, respell
 from actc.targets.onnx.weights import Chosen, write_weights
@@ -36,11 +39,16 @@ def quantize_dequantize(
             on integers only where onnxruntime is faster so; the others stay float, with
             int8 weights.
 
-    Functions are inlined.
+    The quantizers of a model that came quantized are written as they are, and it gets no
+    others. Functions are inlined.
     """
     result, able = _prepared(model, everywhere)
-    codes = able if everywhere else place(result, able).codes
-    _Writer(result.graph, codes, everywhere).write(chosen or {})
+    if is_given(result):
+        _write_as_given(result, chosen or {})
+    else:
+        codes = able if everywhere else place(result, able).codes
+        _Writer(result.graph, codes, everywhere).write(chosen or {})
+    standard_norms(result.graph)
     remove_dead(result.graph)
     add_bodies(result)
     proto = inliner.inline_local_functions(ir.to_proto(result))
@@ -48,6 +56,20 @@ def quantize_dequantize(
     del proto.opset_import[:]
     proto.opset_import.extend(keep)
     return proto
+
+
+def _write_as_given(model: ir.Model, chosen: Chosen) -> None:
+    """The pairs of a model that came quantized, and its integer weights."""
+    codes = layers_on_codes(model.graph, chosen)
+    write_pairs(model.graph)
+    for node in list(model.graph):
+        if is_op(node, "Conv", "MatMul", "Gemm"):
+            write_weights(model.graph, node, node in codes, chosen)
+    expand_silu(model.graph, set())
+    standard_norms(model.graph)
+    add_bodies(model)
+    common.InlinePass()(model)
+    write_operands(model.graph)
 
 
 def placement_of(model: ir.Model) -> Placement:

@@ -28,6 +28,7 @@ from actc.ir.graph import (
 from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.weights import QuantizedWeights, bias_codes
+from actc.targets.onnx.norms import standard_norms
 from actc.targets.onnx.qonnx_nodes import DOMAIN as QONNX
 from actc.targets.onnx.qonnx_nodes import MOVES, Quantizers
 from actc.targets.onnx.qonnx_ties import between_ties, half_step
@@ -102,8 +103,7 @@ def _write_functions(model: ir.Model, sites: Mapping[str, Site]) -> None:
         site = sites.get(node.metadata_props.get("actc.site", ""))
         if site is not None and site.approximation is not None and "pwl" in site.details:
             _put_pieces(model, node, site.details["pwl"])
-        if is_op(node, "LayerNorm", domain=DOMAIN):
-            _put_layer_normalization(model, node)
+    standard_norms(model.graph)
     respell(model)
     expand_silu(model.graph, set())
     kept = [node for node in model.graph if is_op(node, "FakeQuantize", domain=DOMAIN)]
@@ -134,26 +134,6 @@ def _put_pieces(model: ir.Model, node: ir.Node, form: Any) -> None:
         for what, array in zip(("breakpoints", "slopes", "intercepts"), arrays, strict=True)
     ]
     new = ir.node("PiecewiseLinear", [node.inputs[0], *constants], domain=DOMAIN, name=node.name)
-    replace_node(node, [new], new.outputs[0])
-
-
-def _put_layer_normalization(model: ir.Model, node: ir.Node) -> None:
-    """The standard operator, where the last axis is normalized."""
-    axis, count = node.attributes["axis"].as_int(), rank(node.inputs[0])
-    if count is None or axis % count != count - 1:
-        return
-    terms = [constant(value) for value in node.inputs[1:]]
-    size = max(array.size for array in terms if array is not None)
-    held = [
-        add_constant(
-            model.graph, f"{node.name}_{what}", np.broadcast_to(array.reshape(-1), (size,)).copy()
-        )
-        for what, array in zip(("scale", "bias"), terms, strict=True)
-        if array is not None
-    ]
-    attributes = {"axis": -1, "epsilon": node.attributes["epsilon"].as_float()}
-    inputs = [node.inputs[0], *held]
-    new = ir.node("LayerNormalization", inputs, attributes, name=node.name)
     replace_node(node, [new], new.outputs[0])
 
 

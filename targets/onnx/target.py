@@ -18,6 +18,7 @@ from actc.ir import islands
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
+from actc.targets.onnx.given import is_given
 from actc.targets.onnx.placement import Placement
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
 from actc.targets.onnx.qonnx_report import differences, written_qonnx
@@ -99,7 +100,7 @@ class OnnxTarget(Target):
         quantized = _quantized(model)
         if self.qonnx and precision == "int8" and quantized is not None:
             return differences(quantized, model, QONNX)
-        if precision != "int8" or quantized is None or not self.full:
+        if precision != "int8" or quantized is None or not self.full or is_given(quantized):
             return []
         placement = placement_of(quantized)
         return [_slower(placement)] if placement.all_codes > placement.all_float else []
