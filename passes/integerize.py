@@ -14,6 +14,7 @@ from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
+from actc.passes.control_flow import REASON
 from actc.passes.embed import row_lookup
 from actc.passes.integer import (
     arithmetic,
@@ -193,7 +194,7 @@ class _Lowering:
             if copy_plain(builder, node):
                 return
             if handler is None:
-                raise NoIntegerForm("")
+                raise NoIntegerForm(node.metadata_props.get(REASON, ""))
             handler(builder, node)
             states.follow(builder, node)
         except NoIntegerForm as problem:

@@ -10,6 +10,7 @@ import onnx_ir.passes.common as common
 
 from actc.ir.graph import name_nodes, remove_dead
 from actc.passes.base import Pass
+from actc.passes.control_flow import ControlFlow
 from actc.passes.decompose import decompose
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
@@ -28,18 +29,20 @@ class Normalize(Pass):
     1. Model-local functions are inlined.
     2. Constants become initializers; nodes with constant inputs are evaluated.
     3. Shapes are inferred; arithmetic on shapes becomes constants.
-    4. Operators that do nothing are removed (Identity, Dropout, full Slice...).
-    5. Padding, and what moves elements in a fixed way, is written out as slices,
+    4. Control flow whose course is known is written out: an If on a constant, a Loop
+       or Scan of a known number of steps, at most 64, also one inside another.
+    5. Operators that do nothing are removed (Identity, Dropout, full Slice...).
+    6. Padding, and what moves elements in a fixed way, is written out as slices,
        concatenations and transpositions; chains of Reshape and Transpose that permute
        axes become one Transpose; Gemm becomes MatMul and Add.
-    6. BatchNormalization is folded into the Conv or MatMul before it, or
+    7. BatchNormalization is folded into the Conv or MatMul before it, or
        becomes Mul and Add per channel.
-    7. Additions and factors per channel behind a Conv or MatMul (also behind a
+    8. Additions and factors per channel behind a Conv or MatMul (also behind a
        Squeeze or Unsqueeze of one) move into its weights and bias. Then a
        ConvTranspose becomes a Conv per phase, interleaved.
-    8. One-hot codes times a matrix become a row lookup (Gather), which takes in
+    9. One-hot codes times a matrix become a row lookup (Gather), which takes in
        what is added to or multiplied with its rows.
-    9. Nodes and values get unique names; dead ones go.
+    10. Nodes and values get unique names; dead ones go.
     """
 
     name: ClassVar[str] = "normalize"
@@ -56,6 +59,7 @@ class Normalize(Pass):
         infer_shapes(model)
         freeze_shape_arithmetic(model)
         infer_shapes(model)
+        _write_out_control_flow(model)
         drop_no_ops(model)
         resolve_auto_pad(model)
         decompose(model)
@@ -75,3 +79,16 @@ class Normalize(Pass):
         infer_shapes(model)
         name_batch_axis(model)
         return ir.passes.PassResult(model, modified=True)
+
+
+def _write_out_control_flow(model: ir.Model) -> None:
+    """Rule 4, and rules 2 and 3 for what was inside."""
+    control_flow = ControlFlow(model)
+    while control_flow.write_out():
+        remove_dead(model.graph)
+        common.NameFixPass()(model)
+        fold_constants(model)
+        infer_shapes(model)
+        freeze_shape_arithmetic(model)
+        infer_shapes(model)
+    control_flow.note()

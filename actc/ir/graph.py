@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.ir.subgraphs import detach
+
 Array = np.ndarray[Any, Any]
 
 
@@ -53,7 +55,8 @@ def only_user(value: ir.Value | None) -> ir.Node | None:
     if value is None or value.is_graph_output():
         return None
     users = [use.node for use in value.uses()]
-    return users[0] if len(users) == 1 else None
+    inside = len(users) == 1 and users[0].graph is value.graph  # not in a sub-graph
+    return users[0] if inside else None
 
 
 def unique_name(graph: ir.Graph, base: str) -> str:
@@ -140,6 +143,7 @@ def remove_dead(graph: ir.Graph) -> bool:
     changed = False
     for node in reversed(list(graph)):
         if not any(o.uses() or o.is_graph_output() for o in node.outputs):
+            detach(node)
             graph.remove(node, safe=True)
             changed = True
     for name in [
