@@ -10,6 +10,7 @@ import onnx
 
 from actc import data as data_module
 from actc.artifact import open_artifact
+from actc.bounds import bound_outputs
 from actc.checks.compare import agreement, errors, identical, top1
 from actc.checks.stages import run_model, run_over
 from actc.data import DataLike, InputInfo
@@ -24,6 +25,7 @@ def check(
     data: DataLike,
     *,
     sites: bool = False,
+    bound: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Run every stage of a compiled model on data and compare them.
@@ -33,16 +35,21 @@ def check(
         data: as for `actc.compile`.
         sites: also rank what each rounding contributes to the error, see
             `actc.ranking.rank_sites`.
+        bound: also prove a bound of |float - golden|, for every input of a region:
+            "format" (what the input quantizers represent) or "data" (the box of the
+            data), see `actc.bounds.bound_outputs`.
         progress: called with a line per site.
 
     Returns:
         JSON-ready: target, precision, accuracy, bit_exact, samples, outputs,
         diagnostics (ACT0601 accuracy budget missed, ACT0602 artefact differs); with
-        `sites` also ranking, what `rank_sites` returns.
+        `sites` also ranking, what `rank_sites` returns; with `bound` also bound, what
+        `bound_outputs` returns.
 
     Raises:
-        UsageError: no such directory, the data does not fit, or `sites` of a model
-            that cannot be rebuilt.
+        UsageError: no such directory, the data does not fit, `sites` or `bound` of a
+            model that cannot be rebuilt, or a network that has no bound (ACT0366,
+            ACT0367).
     """
     artifact = open_artifact(directory)
     assert artifact.path is not None
@@ -97,6 +104,7 @@ def check(
         ],
         "diagnostics": [d.to_json() for d in diagnostics],
         **({"ranking": rank_sites(directory, data, progress=progress)} if sites else {}),
+        **({"bound": bound_outputs(directory, data, bound)} if bound is not None else {}),
     }
 
 

@@ -21,11 +21,11 @@ def ranking_text(ranking: Mapping[str, Any]) -> Text:
         f"errors by site ({ranking['samples']} samples; {_METHODS[ranking['method']]})",
         f"  relative RMS of the outputs: measured {ranking['measured']:.4g}, "
         f"sum of the sites {ranking['predicted']:.4g}",
-        *_table(("share", "rms", "bits", "kind", "site"), [_site(row) for row in sites[:_SHOWN]]),
+        *table(("share", "rms", "bits", "kind", "site"), [_site(row) for row in sites[:_SHOWN]]),
         *_more(len(sites) - _SHOWN),
         "",
         "errors by layer (its weights, and tensors up to the next layer)",
-        *_table(("share", "rms", "layer"), [_layer(row) for row in ranking["layers"][:_SHOWN]]),
+        *table(("share", "rms", "layer"), [_layer(row) for row in ranking["layers"][:_SHOWN]]),
         *_more(len(ranking["layers"]) - _SHOWN),
         "",
     ]
@@ -54,7 +54,7 @@ def allocation_text(allocation: Mapping[str, Any]) -> Text:
         f"{allocation['tensors_bytes']} of tensors (one sample)",
         f"  relative RMS of the outputs: predicted {allocation['predicted']:.4g}, "
         f"simulated {allocation['measured']:.4g}",
-        *_table(("bits", "bytes", "rms", "kind", "site"), cells),
+        *table(("bits", "bytes", "rms", "kind", "site"), cells),
         *_more(len(rows) - _SHOWN),
     ]
     return Text("\n".join(visible(line) for line in lines))
@@ -66,7 +66,7 @@ def site_rows(rows: Sequence[Row]) -> list[str]:
         (f"{100 * row['share']:.1f}%", str(row["bits"] or "-"), row["kind"], row["name"])
         for row in rows
     ]
-    return _table(("share", "bits", "kind", "site"), cells)
+    return table(("share", "bits", "kind", "site"), cells)
 
 
 def _site(row: Row) -> tuple[str, ...]:
@@ -87,13 +87,13 @@ def _more(count: int) -> list[str]:
     return [f"  and {count} more"] if count > 0 else []
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns aligned to the right, names last and to the left."""
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], names: int = 2) -> list[str]:
+    """Columns aligned to the right, but for the last `names`, which are aligned to the left."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     return [
         "  "
         + "  ".join(
-            cell.ljust(width) if i >= len(head) - 2 and i != 0 else cell.rjust(width)
+            cell.ljust(width) if i >= len(head) - names and i != 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in [head, *rows]

@@ -214,6 +214,26 @@ CODES: dict[str, CodeInfo] = {
         "weight, numbers >= 0 that are not all zero, such as the middles of a histogram's bins "
         "and its counts.",
     ),
+    "ACT0366": CodeInfo(
+        "no bound of the outputs' error",
+        "`actc check --bound` encloses every operator of the float model and of golden. The "
+        "notes name those that it does not cover, such as recurrent layers, islands that stay "
+        "float, or models that were quantized before actc. `actc check --sites` measures what "
+        "each rounding costs, on data.",
+    ),
+    "ACT0367": CodeInfo(
+        "the network is too large for a bound",
+        "`actc check --bound` keeps, for every number of a tensor, its dependence on every input "
+        "and on every rounding and activation before it. That is made for networks of some "
+        "thousands of activations; this one has more. `actc check --sites` measures what each "
+        "rounding costs, on data.",
+    ),
+    "ACT0368": CodeInfo(
+        "a region that does not exist",
+        "A bound of the outputs' error holds for all inputs of a region: 'format', all that the "
+        "quantizers of the inputs represent, or 'data', between the least and the largest value "
+        "that each element of the inputs takes on the data.",
+    ),
     "ACT0370": CodeInfo(
         "no code can be written for a fixed-point form",
         "C, HLS C++, Python and ONNX are written for the forms that actc fits: tables, "

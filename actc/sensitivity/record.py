@@ -57,6 +57,10 @@ def record(model: ir.Model, context: Context, golden: onnx.ModelProto) -> Json:
         "values": {name: _formats_json(formats) for name, formats in setting.formats.items()},
         "islands": sorted(kept_nodes(context)),
         "activations": {site.id: _site_json(site) for site in context.sites.values()},
+        "golden": [
+            {"value": name, "codes": code, **_formats_json(Formats(parameters))}
+            for name, (code, parameters) in context.facts.get("golden", {}).items()
+        ],
         "layers": {
             name: _weights_json(weights, stored) for name, weights in setting.weights.items()
         },
@@ -95,6 +99,22 @@ def rebuild(
         raise _broken(directory, f"{FORMATS} does not fit the model: {error}") from error
     context.facts["weights"] = dict(weights)
     return model, context, setting_of(model, context)
+
+
+def golden_names(directory: Path) -> dict[str, tuple[str, QuantizationParameters]]:
+    """Float value name -> name and format of the integers of golden that stand for it.
+
+    Several float values may share integers (a clamp and what it clamps); they come in the
+    order of the float graph.
+
+    Raises:
+        UsageError: ACT0233, formats.json does not say it.
+    """
+    try:
+        entries = _read(directory)["golden"]
+        return {str(e["value"]): (str(e["codes"]), _formats(e).wide) for e in entries}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _broken(directory, f"{FORMATS} does not name golden's values") from error
 
 
 def _read(directory: Path) -> Json:
