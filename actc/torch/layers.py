@@ -46,7 +46,8 @@ def trainable(model: ir.Model, setting: Setting, golden: ir.Model) -> list[Train
     Raises:
         Mismatch: the weights of golden are not those of `setting`.
     """
-    layers = {_result(layer.node): layer for layer in linear_layers(model)}
+    plain = [layer for layer in linear_layers(model) if is_op(layer.node, "Conv", "MatMul")]
+    layers = {_result(layer.node): layer for layer in plain}
     scans = {name: part for node in model.graph for name, part in _directions(node)}
     found: list[Trainable] = []
     for node in golden.graph:
@@ -54,15 +55,15 @@ def trainable(model: ir.Model, setting: Setting, golden: ir.Model) -> list[Train
         if is_op(node, *_LINEAR, domain=DOMAIN) and base in layers:
             found.append(_layer(node, layers[base], setting))
         elif is_op(node, *_LINEAR, domain=DOMAIN) and base in scans:
-            found.append(_of_input(node, *scans[base]))
+            found.append(_of_input(node, scans[base], setting))
         elif is_op(node, *_SCANS, domain=DOMAIN) and base in scans:
-            found.append(_of_state(node, *scans[base]))
+            found.append(_of_state(node, scans[base], setting))
     return found
 
 
 def directions(node: ir.Node) -> list[tuple[str, Direction]]:
     """The directions of a recurrent node, by what golden's operators are called after."""
-    return [(name, direction) for name, (_, direction, _) in _directions(node)]
+    return [(name, scan.direction) for name, scan in _directions(node)]
 
 
 def biased(node: ir.Node) -> ir.Node | None:
@@ -119,8 +120,34 @@ def _factors(weights: QuantizedWeights, turned: bool) -> Array:
     return np.ascontiguousarray(spread.T) if turned else spread
 
 
-def _directions(node: ir.Node) -> Iterator[tuple[str, tuple[ir.Node, Direction, bool]]]:
-    """Name in golden -> the recurrent node, the direction, a GRU's place of the reset gate."""
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _Scan:
+    """One direction of a recurrent layer.
+
+    Attributes:
+        node: the float operator.
+        direction: its float weights.
+        part: which rows of the layer's matrices they are.
+        after: whether the reset gate of a GRU multiplies what the matrix gives.
+    """
+
+    node: ir.Node
+    direction: Direction
+    part: slice
+    after: bool
+
+    def biases(self) -> tuple[Array, Array]:
+        """What is added to W x, and to R h by itself."""
+        x_bias = self.direction.w_bias + self.direction.r_bias
+        h_bias = np.zeros_like(x_bias)
+        if self.after:
+            cell = slice(2 * self.direction.r.shape[1], None)
+            x_bias[cell], h_bias[cell] = self.direction.w_bias[cell], self.direction.r_bias[cell]
+        return x_bias, h_bias
+
+
+def _directions(node: ir.Node) -> Iterator[tuple[str, _Scan]]:
+    """Name in golden -> the direction."""
     if not is_recurrent(node):
         return
     layer = layer_of(node)
@@ -128,50 +155,46 @@ def _directions(node: ir.Node) -> Iterator[tuple[str, tuple[ir.Node, Direction, 
     after = layer.kind == "GRU" and layer.reset_after
     for index, direction in enumerate(layer.directions):
         suffix = "" if len(layer.directions) == 1 else f".{index}"
-        yield f"{name}{suffix}", (node, direction, after)
+        rows = len(direction.w)
+        part = slice(index * rows, (index + 1) * rows)
+        yield f"{name}{suffix}", _Scan(node, direction, part, after)
 
 
-def _input_bias(direction: Direction, after: bool) -> Array:
-    bias = direction.w_bias + direction.r_bias
-    if after:
-        cell = 2 * direction.r.shape[1]
-        bias[cell:] = direction.w_bias[cell:]
-    return bias
-
-
-def _of_input(node: ir.Node, source: ir.Node, direction: Direction, after: bool) -> Trainable:
+def _of_input(node: ir.Node, scan: _Scan, setting: Setting) -> Trainable:
     """The matrix product in front of a scan."""
-    value = source.inputs[0]
+    value = scan.node.inputs[0]
     assert value is not None
     parameters = narrow_parameters_of(value) or parameters_of(value)
     if parameters is None:
         raise Mismatch(f"nothing is known of the format of '{value.name}'")
-    bias = _input_bias(direction, after)
-    found = _matrix(node, 1, str(source.name), direction.w, bias, parameters.scale)
-    scan = only_user(node.outputs[0])
-    if scan is None or scan.op_type not in _SCANS:
+    found = _matrix(node, 1, scan, ".W", setting, parameters.scale)
+    reader = only_user(node.outputs[0])
+    if reader is None or reader.op_type not in _SCANS:
         raise Mismatch(f"no recurrent operator reads '{node.name}' of golden")
     return dataclasses.replace(
-        found, bias=_name(node, 2), limit=_scan_limits(node, scan)[0], ends=_ends(node)
+        found,
+        bias=_name(node, 2),
+        bias_codes=_array(node, 2),
+        limit=_scan_limits(node, reader)[0],
+        ends=_ends(node),
     )
 
 
-def _of_state(node: ir.Node, source: ir.Node, direction: Direction, after: bool) -> Trainable:
+def _of_state(node: ir.Node, scan: _Scan, setting: Setting) -> Trainable:
     """The matrix that a scan multiplies its state by; a GRU has a bias behind it."""
     place = _SCANS[node.op_type]
-    bias = direction.r_bias if after else np.zeros(len(direction.r))
-    found = _matrix(node, place, str(source.name), direction.r, bias, 2.0**-STATE_BITS)
+    found = _matrix(node, place, scan, ".R", setting, 2.0**-STATE_BITS)
     product = None if node.inputs[0] is None else node.inputs[0].producer()
     if product is None:
         raise Mismatch(f"nothing stands in front of '{node.name}' of golden")
     found = dataclasses.replace(found, limit=_scan_limits(product, node)[1], ends=_STATE)
-    if not after:
+    if not node.op_type.startswith("IntGru"):
         return found
-    first = 2 * direction.r.shape[1]
+    first = 2 * scan.direction.r.shape[1]
     return dataclasses.replace(
         found,
         bias=_name(node, place + 1),
-        bias_codes=found.bias_codes[first:],
+        bias_codes=_array(node, place + 1),
         bias_real=found.bias_real[first:],
         bias_scales=found.bias_scales[first:],
         first=first,
@@ -179,25 +202,44 @@ def _of_state(node: ir.Node, source: ir.Node, direction: Direction, after: bool)
 
 
 def _matrix(
-    node: ir.Node, place: int, layer: str, rows: Array, bias: Array, x_scale: float
+    node: ir.Node, place: int, scan: _Scan, part: str, setting: Setting, x_scale: float
 ) -> Trainable:
-    """A matrix of eight bits, as recurrent layers have them; without room for its sums."""
-    codes, offsets, scales = quantize_weights(rows, bias, x_scale)
+    """W or R of a direction; its bias and the room for its sums are not said here."""
+    rows = scan.direction.w if part == ".W" else scan.direction.r
+    bias = scan.biases()[part == ".R"]
+    weights = _rows(setting.weights.get(f"{scan.node.name}{part}"), scan.part)
+    if weights is None:
+        codes, _, scales = quantize_weights(rows, bias, x_scale)
+        weights = QuantizedWeights(codes, scales, np.zeros(len(rows)), WeightFormat(8))
     return Trainable(
-        layer=layer,
+        layer=str(scan.node.name),
         weight=_name(node, place),
         bias="",
-        form=WeightFormat(8),
-        codes=_stored(node, place, codes.T, layer),
+        form=weights.form,
+        codes=_stored(node, place, weights.codes.T, str(scan.node.name)),
         real=rows.T.astype(np.float64),
-        scales=scales.reshape(1, -1),
-        factors=np.ones((1, 1)),
-        bias_codes=offsets,
-        bias_real=bias.astype(np.float64),
-        bias_scales=scales * x_scale,
+        scales=weights.scales.reshape(1, -1),
+        factors=_factors(weights, True),
+        bias_codes=np.zeros(len(rows), np.int64),
+        bias_real=bias + weights.correction,
+        bias_scales=weights.scales * x_scale,
         axis=1,
         limit=np.zeros(len(rows), np.int64),
         ends=(0, 0),
+    )
+
+
+def _rows(weights: QuantizedWeights | None, part: slice) -> QuantizedWeights | None:
+    """Those of one direction."""
+    if weights is None:
+        return None
+    factors = None if weights.factors is None else weights.factors[part]
+    return dataclasses.replace(
+        weights,
+        codes=weights.codes[part],
+        scales=weights.scales[part],
+        correction=weights.correction[part],
+        factors=factors,
     )
 
 

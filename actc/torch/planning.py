@@ -31,7 +31,7 @@ _SAMPLES, _LENGTH = 3, 8
 """Of made-up inputs, on which the shapes of a model are found again."""
 _TOLERANCE = 1e-3
 """Largest difference of a module from the float model of a plan, relative to the largest output."""
-_FROM_DATA = ("equalize",)
+_FROM_DATA = ("equalize", "rotate")
 """Passes before calibration that change weights by what they see in the data."""
 
 

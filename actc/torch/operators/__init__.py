@@ -10,6 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from actc.ir.dialect import DOMAIN
+from actc.ir.islands import KEY as ISLAND
 from actc.torch.gradients import Gradients
 from actc.torch.operators import (
     arithmetic,
@@ -40,6 +41,8 @@ def make(node: ir.Node, gradients: Gradients) -> Operator:
     Raises:
         NotSupported: there is none; the text says why, "" where the operator is unknown.
     """
+    if ISLAND in node.metadata_props:
+        raise NotSupported("it is a float island")
     if node.domain == DOMAIN:
         if node.op_type not in _DIALECT:
             raise NotSupported("")

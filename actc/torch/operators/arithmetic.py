@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actc.torch.functions import floor_through
+from actc.torch.functions import clamp, floor_through
 from actc.torch.gradients import Gradients
 from actc.torch.operators.linear import torch_widths
 from actc.torch.operators.shared import (
@@ -22,6 +22,8 @@ from actc.torch.operators.shared import (
 )
 
 _RESOLUTION = 64
+_MEAN_STEPS = 2**12
+_QUOTIENT = 2.0**30
 _OUTSIDE = -1.0
 """Padding of a maximum: below every code."""
 
@@ -50,6 +52,31 @@ def reduce_sum(node: ir.Node, gradients: Gradients) -> Operator:
 
     def run(x: Tensor, x_zero: Tensor, *constants: Tensor) -> Tensor:
         return (x - x_zero).sum(axes, keepdim=keep)
+
+    return run
+
+
+def reduce_mean(node: ir.Node, gradients: Gradients) -> Operator:
+    """2^12 times the mean of x - x_zero over constant axes, rounded half up."""
+    axes, keep = [int(axis) for axis in known(node, 2)], bool(integer(node, "keepdims"))
+
+    def run(x: Tensor, x_zero: Tensor, *constants: Tensor) -> Tensor:
+        count = math.prod(x.shape[axis] for axis in axes)
+        total = x.sum(axes, keepdim=keep)
+        return floor_through((2 * _MEAN_STEPS * total + count) / (2 * count)) - _MEAN_STEPS * x_zero
+
+    return run
+
+
+def divide(node: ir.Node, gradients: Gradients) -> Operator:
+    """(a - a_zero) * unit / max(b - b_zero, least), rounded down, within 2^30."""
+
+    def run(
+        a: Tensor, b: Tensor, a_zero: Tensor, b_zero: Tensor, least: Tensor, unit: Tensor
+    ) -> Tensor:
+        divisor = torch.maximum(b - b_zero, least)
+        quotient = floor_through((a - a_zero) * unit / divisor)
+        return clamp(quotient, -_QUOTIENT, _QUOTIENT)
 
     return run
 
@@ -118,8 +145,10 @@ def reduce_max(node: ir.Node, gradients: Gradients) -> Operator:
 
 OPERATORS: dict[str, Maker] = {
     "IntAdd": add,
+    "IntDivide": divide,
     "IntMul": multiply,
     "WideMul": multiply,
+    "IntReduceMean": reduce_mean,
     "IntReduceSum": reduce_sum,
     "IntHypot": hypot,
     "WideMaxPool": max_pool,

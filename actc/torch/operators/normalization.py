@@ -1,4 +1,4 @@
-"""Softmax and layer normalization."""
+"""Softmax, its logarithm, and normalization."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
-from actc.torch.functions import floor_through, lookup
+from actc.torch.functions import floor_through, lookup, round_through, shifted
 from actc.torch.gradients import Gradients
-from actc.torch.operators.shared import Array, Maker, Operator, integer, known
+from actc.torch.operators.shared import Array, Lookup, Maker, Operator, integer, known
 
 _AS_IF_UNMASKED = 1
-_NORMAL = 4096.0
+_NORMAL, _RMS = 2.0**12, 2.0**17
+_MANTISSA, _INSIDE = 30, 22
+"""Bits of a fraction of a sum, and of those between two entries of its table."""
 
 
 class Exponentials(nn.Module):
@@ -33,11 +35,12 @@ class Exponentials(nn.Module):
 
 
 def _decay(powers: Array) -> float:
-    """The logarithm of what one step divides a table of exponentials by, negative."""
-    # Rounding is least where the table is large, and the logarithm best over a long way.
-    usable = np.flatnonzero(powers >= np.sqrt(powers[0]))
-    last = int(usable[-1])
-    return float(np.log(powers[last] / powers[0]) / last) if last else -np.log(powers[0])
+    """The logarithm of the factor from one entry of a table of exponentials to the next."""
+    if powers[0] <= 1:
+        return 0.0
+    # Rounding matters least where the table is large, and over a long way.
+    last = int(np.flatnonzero(powers >= np.sqrt(powers[0]))[-1])
+    return float(np.log(powers[last] / powers[0]) / last) if last else -float(np.log(powers[0]))
 
 
 class Softmax(nn.Module):
@@ -94,7 +97,61 @@ def layer_norm(node: ir.Node, gradients: Gradients) -> Operator:
     return run
 
 
+def rms_norm(node: ir.Node, gradients: Gradients) -> Operator:
+    """floor((x - x_zero) * 2^17 / sqrt(sum of squares + eps)) * gamma."""
+    axis = integer(node, "axis")
+
+    def run(x: Tensor, x_zero: Tensor, gamma: Tensor, eps: Tensor) -> Tensor:
+        d = x - x_zero
+        root = torch.sqrt((d * d).sum(axis, keepdim=True) + eps)
+        return floor_through(d * _RMS / root) * gamma
+
+    return run
+
+
+class LogSoftmax(nn.Module):
+    """-(levels[distance to the maximum] + the logarithm of the sum of exponentials)."""
+
+    octaves: Tensor
+    logarithms: Tensor
+
+    def __init__(self, node: ir.Node, gradients: Gradients) -> None:
+        super().__init__()
+        self.axis = integer(node, "axis")
+        self.exponentials = Exponentials(known(node, 1))
+        levels, octaves = known(node, 2).astype(np.float64), known(node, 3).astype(np.float64)
+        step = (levels[-1] - levels[0]) / (len(levels) - 1)
+        self.levels = Lookup(levels, np.full(len(levels), step), Gradients())
+        self.register_buffer("octaves", torch.from_numpy(octaves), False)
+        fractions = torch.from_numpy(known(node, 4).astype(np.float64))
+        self.register_buffer("logarithms", fractions, False)
+        self.unit = float((octaves[-1] - octaves[0]) / (len(octaves) - 1) / np.log(2))
+
+    def forward(self, x: Tensor, *constants: Tensor) -> Tensor:
+        """Normalize along the axis."""
+        below = x.amax(self.axis, keepdim=True) - x
+        total = self.exponentials(below).sum(self.axis, keepdim=True)
+        smooth = self.unit * torch.log(total)
+        # Far less than one half is lost: rounding gives the logarithm of the table.
+        logarithm = round_through(smooth + (self._logarithm(total.detach()) - smooth).detach())
+        levels: Tensor = self.levels(below)
+        return -(levels + logarithm)
+
+    def _logarithm(self, total: Tensor) -> Tensor:
+        """Of sums 2^k * (1 + f): octaves[k], and a line in the table of fractions."""
+        octave = torch.frexp(total).exponent.to(torch.int64) - 1
+        mantissa = total * torch.pow(2.0, (_MANTISSA - octave).to(total.dtype)) - 2.0**_MANTISSA
+        index = torch.floor(mantissa * 2.0**-_INSIDE).to(torch.int64)
+        low = self.logarithms[index]
+        rise = self.logarithms[index + 1] - low
+        part = shifted(rise * (mantissa - index * 2.0**_INSIDE), _INSIDE)
+        logarithm: Tensor = self.octaves[octave] + low + part
+        return logarithm
+
+
 OPERATORS: dict[str, Maker] = {
+    "IntLogSoftmax": LogSoftmax,
+    "IntRmsNorm": rms_norm,
     "IntSoftmax": Softmax,
     "IntMaskedSoftmax": MaskedSoftmax,
     "IntLayerNorm": layer_norm,
