@@ -14,10 +14,12 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints, constant, dims, is_op, only_user
+from actc.passes.attention_operator import attention, rotary_embedding
 from actc.passes.einsum import einsum
 from actc.passes.resize import resize
 from actc.passes.rewriter import Rewriter, runs, take
 from actc.passes.spelled_out import add_up, lp_normalization, mean_variance_normalization
+from actc.passes.triangles import trilu
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[[ir.Model, ir.Node], None]
@@ -32,7 +34,8 @@ def decompose(model: ir.Model) -> None:
     """Apply every rule of :data:`RULES` to the main graph, once per node."""
     for node in list(model.graph):
         rule = RULES.get(node.op_type) if node.domain == "" else None
-        if rule is not None and len(node.outputs) == 1:
+        if rule is not None and not any(o.uses() or o.is_graph_output() for o in node.outputs[1:]):
+            node.resize_outputs(1)
             rule(model, node)
 
 
@@ -268,6 +271,7 @@ def _matmul_right(model: ir.Model, node: ir.Node, array: Array) -> None:
 
 
 RULES: dict[str, Rule] = {
+    "Attention": attention,
     "Cast": _cast,
     "DepthToSpace": _depth_to_space,
     "Einsum": einsum,
@@ -279,8 +283,10 @@ RULES: dict[str, Rule] = {
     "MeanVarianceNormalization": mean_variance_normalization,
     "Pad": _pad,
     "Resize": resize,
+    "RotaryEmbedding": rotary_embedding,
     "SpaceToDepth": _space_to_depth,
     "Sum": add_up,
     "Tile": _tile,
+    "Trilu": trilu,
 }
 """Operator -> the rule that writes it out where it can."""

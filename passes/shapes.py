@@ -46,7 +46,7 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
         return
     values = [_reading(use) for use in uses]
     sources = [_moved(use) or value for use, value in zip(uses, values, strict=True)]
-    readings = _read_at_batches(model, values + sources)
+    readings = read_at_sizes(model, values + sources)
     if readings is None:
         return
     rows = zip(uses, readings[: len(uses)], readings[len(uses) :], strict=True)
@@ -119,7 +119,11 @@ def _shapes(series: list[Array]) -> list[Int64Array]:
     return [np.array(array.shape, np.int64) for array in series]
 
 
-def _read_at_batches(model: ir.Model, values: list[ir.Value]) -> list[list[Array]] | None:
+def read_at_sizes(model: ir.Model, values: list[ir.Value]) -> list[list[Array]] | None:
+    """What each value is, for feeds of zeros, at three sizes of the batch and all open axes.
+
+    None where the model cannot run at them.
+    """
     shapes = [dims(value) for value in model.graph.inputs]
     if any(shape is None for shape in shapes):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from actc.ir.elementwise import attributes_of
-from actc.ir.graph import constant, has_graphs
+from actc.ir.graph import constant, has_graphs, is_op
 from actc.passes.integer.builder import Builder
 
 
@@ -20,7 +20,8 @@ def copy_plain(builder: Builder, node: ir.Node) -> bool:
     inputs: list[ir.Value | None] = []
     variable = False
     for value in node.inputs:
-        golden = _golden(builder, value)
+        measured = value is not None and is_op(node, "Shape", "Size")
+        golden = _of_its_shape(builder, value) if measured else _golden(builder, value)
         if value is not None and golden is None:
             return False
         variable = variable or (value is not None and constant(value) is None)
@@ -42,6 +43,15 @@ def copy_plain(builder: Builder, node: ir.Node) -> bool:
             new.type, new.shape = old.type, old.shape
         builder.set_plain(old, new)
     return True
+
+
+def _of_its_shape(builder: Builder, value: ir.Value | None) -> ir.Value | None:
+    """Whatever stands for a value: integers have the shape of what they stand for."""
+    assert value is not None
+    accumulator = builder.accumulator(value)
+    if accumulator is not None:
+        return accumulator.value
+    return builder.codes(value).value if builder.has_codes(value) else builder.plain(value)
 
 
 def _golden(builder: Builder, value: ir.Value | None) -> ir.Value | None:
