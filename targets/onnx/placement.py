@@ -1,15 +1,16 @@
 """Which operators of a QDQ model run on integers: the fastest choice, exactly.
 
 Each operator runs in float or on codes; a value between operators of different kinds
-is quantized or dequantized once, however many operators read it. The sum of these
-times is smallest at a minimum cut (Picard and Ratliff 1975, "Minimum cuts and related
-problems"): the source side runs on codes, the sink side in float.
+is quantized or dequantized once, however many operators read it, and an image between
+convolutions of different kinds changes its layout. The sum of these times is smallest at a
+minimum cut (Picard and Ratliff 1975, "Minimum cuts and related problems"): the source side
+runs on codes, the sink side in float.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,15 @@ import onnx_ir as ir
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from actc.ir.graph import constant, is_op
+from actc.ir.graph import constant, dims, is_op
+from actc.targets.onnx.layout import Path, is_channels_last, paths
 from actc.targets.onnx.times import (
-    DEQUANTIZE,
-    QUANTIZE,
+    BATCHES,
+    CALL,
     Times,
-    crossing,
+    dequantizing,
+    quantizing,
+    reordering,
     times_of,
 )
 
@@ -34,70 +38,151 @@ _LARGEST = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Operators on integers, and the modelled time of one call.
+class Costs:
+    """Times of the parts of a call, in any unit.
 
     Attributes:
-        codes: the operators that run on codes.
-        operators: number of operators in all.
-        nanoseconds: of this placement.
+        nodes: each operator, in float and on codes.
+        quantize: each value, to codes.
+        dequantize: each value, to float.
+        reorder: each image of `layout.paths`, to another layout.
+    """
+
+    nodes: Mapping[ir.Node, Times]
+    quantize: Mapping[ir.Value, float]
+    dequantize: Mapping[ir.Value, float]
+    reorder: Mapping[ir.Value, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Modelled:
+    """Modelled nanoseconds of one call.
+
+    Attributes:
+        batch: size of the first axis; None: the model has no open one.
+        chosen: of the placement.
         all_float: with no operator on codes.
         all_codes: with every operator on codes that can be.
     """
 
-    codes: frozenset[ir.Node]
-    operators: int
-    nanoseconds: float
+    batch: int | None
+    chosen: float
     all_float: float
     all_codes: float
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Operators on integers, and the modelled times of a call.
+
+    Attributes:
+        codes: the operators that run on codes.
+        operators: number of operators in all.
+        times: for one sample and a batch, where the first axis is open.
+    """
+
+    codes: frozenset[ir.Node]
+    operators: int
+    times: tuple[Modelled, ...]
+
+
 def place(model: ir.Model, able: Collection[ir.Node]) -> Placement:
     """Choose the operators that run on codes so that a call takes least time.
+
+    Where the batch is open, the mean over BATCHES of the times relative to float.
 
     Args:
         able: the operators that can run on codes.
 
     Ties go to float.
     """
-    graph, nodes = model.graph, list(model.graph)
-    times = {node: _times(model, node, able) for node in nodes}
+    graph = model.graph
+    batches = BATCHES if _has_open_batch(graph) else BATCHES[:1]
+    costs = [costs_of(model, able, batch) for batch in batches]
+    real = [CALL + time_of(graph, (), each) for each in costs]
+    chosen = choose(graph, able, _mean(costs, real))
+    times = tuple(
+        Modelled(
+            batch if len(batches) > 1 else None,
+            CALL + time_of(graph, chosen, each),
+            base,
+            CALL + time_of(graph, able, each),
+        )
+        for batch, each, base in zip(batches, costs, real, strict=True)
+    )
+    return Placement(chosen, len(graph), times)
+
+
+def choose(graph: ir.Graph, able: Collection[ir.Node], costs: Costs) -> frozenset[ir.Node]:
+    """The operators on codes of least time, each counted MARGIN times on codes."""
+    nodes = list(graph)
     flows = _Flows(nodes)
     for node in nodes:
-        flows.add(node, flows.sink, MARGIN * times[node].codes)
-        flows.add(flows.source, node, times[node].real)
+        flows.add(node, flows.sink, MARGIN * costs.nodes[node].codes)
+        flows.add(flows.source, node, costs.nodes[node].real)
     for value in _values(graph):
-        _add_value(flows, value, able)
-    chosen = frozenset(flows.source_side(nodes))
-
-    def total(codes: frozenset[ir.Node]) -> float:
-        return time_of(graph, codes, times)
-
-    return Placement(chosen, len(nodes), total(chosen), total(frozenset()), total(frozenset(able)))
+        _add_value(flows, value, able, costs)
+    for path in paths(graph):
+        _add_path(flows, path, able, costs.reorder[path.value])
+    return frozenset(flows.source_side(nodes))
 
 
-def time_of(graph: ir.Graph, codes: Iterable[ir.Node], times: Mapping[ir.Node, Times]) -> float:
-    """Modelled nanoseconds of a call with the operators `codes` on codes."""
+def time_of(graph: ir.Graph, codes: Collection[ir.Node], costs: Costs) -> float:
+    """Time of a call with the operators `codes` on codes."""
     chosen = set(codes)
-    sums = sum(t.codes if node in chosen else t.real for node, t in times.items())
+    sums = sum(t.codes if node in chosen else t.real for node, t in costs.nodes.items())
     for value in _values(graph):
-        producer, users = value.producer(), _users(value)
-        coded = producer in chosen
+        users, coded = _users(value), value.producer() in chosen
         if not coded and any(user in chosen for user in users):
-            sums += crossing(value, QUANTIZE)
+            sums += costs.quantize[value]
         if coded and (value.is_graph_output() or any(user not in chosen for user in users)):
-            sums += _dequantize(value)
+            sums += costs.dequantize[value]
+    for path in paths(graph):
+        last = path.source in chosen
+        if (last and path.ends) or any((node in chosen) != last for node in path.readers):
+            sums += costs.reorder[path.value]
     return sums
 
 
-def _times(model: ir.Model, node: ir.Node, able: Collection[ir.Node]) -> Times:
-    source = node.inputs[0] if node.inputs else None
-    producer = None if source is None else source.producer()
-    while producer is not None and is_op(producer, "Relu", "Clip", "MaxPool"):
-        previous = producer.inputs[0]
-        producer = None if previous is None else previous.producer()
+def costs_of(model: ir.Model, able: Collection[ir.Node], batch: int) -> Costs:
+    """Modelled nanoseconds; an operator that is not able takes forever on codes."""
+    values = _values(model.graph)
+    return Costs(
+        {node: _times(model, node, able, batch) for node in model.graph},
+        {value: quantizing(value, batch) for value in values},
+        {value: dequantizing(value, batch) for value in values},
+        {path.value: reordering(path.value, batch) for path in paths(model.graph)},
+    )
+
+
+def _mean(costs: list[Costs], bases: list[float]) -> Costs:
+    """The sum of costs, each divided by its base."""
+    weights = [1 / max(base, 1.0) for base in bases]
+    parts = list(zip(weights, costs, strict=True))
+    first = costs[0]
+    return Costs(
+        {
+            node: Times(
+                sum(w * c.nodes[node].real for w, c in parts),
+                sum(w * c.nodes[node].codes for w, c in parts),
+            )
+            for node in first.nodes
+        },
+        {value: sum(w * c.quantize[value] for w, c in parts) for value in first.quantize},
+        {value: sum(w * c.dequantize[value] for w, c in parts) for value in first.dequantize},
+        {value: sum(w * c.reorder[value] for w, c in parts) for value in first.reorder},
+    )
+
+
+def _has_open_batch(graph: ir.Graph) -> bool:
+    shapes = [dims(value) for value in graph.inputs]
+    return any(shape is None or (shape and (shape[0] is None or shape[0] < 0)) for shape in shapes)
+
+
+def _times(model: ir.Model, node: ir.Node, able: Collection[ir.Node], batch: int) -> Times:
     body = model.functions.get(node.op_identifier())
-    times = times_of(node, is_op(producer, "Conv"), 1 if body is None else len(body))
+    last = is_op(node, "MaxPool", "AveragePool") and is_channels_last(node)
+    times = times_of(node, last, 1 if body is None else len(body), batch)
     return times if node in able else Times(times.real, math.inf)
 
 
@@ -111,29 +196,24 @@ def _users(value: ir.Value) -> list[ir.Node]:
     return list(dict.fromkeys(use.node for use in value.uses()))
 
 
-def _dequantize(value: ir.Value) -> float:
-    """Nothing for a matrix product: it can write float itself."""
-    producer = value.producer()
-    return 0.0 if is_op(producer, "MatMul", "Gemm") else crossing(value, DEQUANTIZE)
-
-
-def _add_value(flows: _Flows, value: ir.Value, able: Collection[ir.Node]) -> None:
+def _add_value(flows: _Flows, value: ir.Value, able: Collection[ir.Node], costs: Costs) -> None:
+    """A value is converted once, however many operators read it."""
     producer, users = value.producer(), _users(value)
     takers = [user for user in users if user in able]
-    if takers:  # quantized once, if the producer is in float and any user on codes
-        quantized = flows.fresh()
-        for user in takers:
-            flows.add(user, quantized, math.inf)
-        flows.add(
-            quantized, flows.sink if producer is None else producer, crossing(value, QUANTIZE)
-        )
+    maker = flows.sink if producer is None else producer
+    flows.add_once(takers, [maker], costs.quantize[value])
     if producer is not None and producer in able:
-        dequantized = flows.fresh()
-        flows.add(producer, dequantized, _dequantize(value))
-        for user in users:
-            flows.add(dequantized, user, math.inf)
-        if value.is_graph_output():
-            flows.add(dequantized, flows.sink, math.inf)
+        ends = [flows.sink] if value.is_graph_output() else []
+        flows.add_once([producer], [*users, *ends], costs.dequantize[value])
+
+
+def _add_path(flows: _Flows, path: Path, able: Collection[ir.Node], cost: float) -> None:
+    """A layout is changed once: to that of codes, or back."""
+    takers = [node for node in path.readers if node in able]
+    flows.add_once(takers, [flows.sink if path.source is None else path.source], cost)
+    if path.source is not None and path.source in able:
+        ends = [flows.sink] if path.ends else []
+        flows.add_once([path.source], [*path.readers, *ends], cost)
 
 
 class _Flows:
@@ -147,7 +227,23 @@ class _Flows:
             self._ids[node] = len(self._ids)
         self._edges: list[tuple[int, int, float]] = []
 
-    def fresh(self) -> str:
+    def add_once(
+        self,
+        starts: Collection[ir.Node | str],
+        ends: Collection[ir.Node | str],
+        capacity: float,
+    ) -> None:
+        """It costs `capacity` if any of `starts` is on the source side and any of `ends` not."""
+        if not starts or not ends:
+            return
+        here, there = self._fresh(), self._fresh()
+        for start in starts:
+            self.add(start, here, math.inf)
+        self.add(here, there, capacity)
+        for end in ends:
+            self.add(there, end, math.inf)
+
+    def _fresh(self) -> str:
         """A new auxiliary node."""
         name = f"auxiliary {len(self._ids)}"
         self._ids[name] = len(self._ids)
@@ -161,7 +257,7 @@ class _Flows:
     def source_side(self, nodes: list[ir.Node]) -> list[ir.Node]:
         """Those of `nodes` on the source side of the smallest minimum cut."""
         finite = sum(capacity for _, _, capacity in self._edges if math.isfinite(capacity))
-        unit = max(finite / (_LARGEST / 2), 1e-3)
+        unit = max(finite, np.finfo(np.float64).tiny) / (_LARGEST / 2)
         capacities = [min(round(c / unit), _LARGEST) if math.isfinite(c) else _LARGEST
                       for _, _, c in self._edges]  # fmt: skip
         rows, columns = [e[0] for e in self._edges], [e[1] for e in self._edges]

@@ -19,10 +19,9 @@ from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Target, Tool
 from actc.targets.onnx.given import is_given
-from actc.targets.onnx.placement import Placement
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
 from actc.targets.onnx.qonnx_report import differences, written_qonnx
-from actc.targets.onnx.times import BATCH
+from actc.targets.onnx.speed import slower_than_float
 
 Array = np.ndarray[Any, Any]
 
@@ -100,10 +99,9 @@ class OnnxTarget(Target):
         quantized = _quantized(model)
         if self.qonnx and precision == "int8" and quantized is not None:
             return differences(quantized, model, QONNX)
-        if precision != "int8" or quantized is None or not self.full or is_given(quantized):
+        if precision != "int8" or quantized is None or is_given(quantized):
             return []
-        placement = placement_of(quantized)
-        return [_slower(placement)] if placement.all_codes > placement.all_float else []
+        return slower_than_float(placement_of(quantized), QDQ, self.full)
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """One file, the QDQ or QONNX variant (int8 only)."""
@@ -148,23 +146,6 @@ def _quantized(model: ir.Model) -> ir.Model | None:
     """The float model with formats; None if no pass `quantize` ran."""
     found = context_of(model).facts.get("quantized", {}).get("model")
     return found if isinstance(found, ir.Model) else None
-
-
-def _slower(placement: Placement) -> Diagnostic:
-    written, real, best = (
-        f"{time / 1e3:.3g} us"
-        for time in (placement.all_codes, placement.all_float, placement.nanoseconds)
-    )
-    ratio = placement.all_codes / placement.all_float
-    count = f"{len(placement.codes)} of {placement.operators} operators"
-    return Diagnostic(
-        "ACT0410",
-        f"{QDQ} will be {ratio:.2g} times slower than float in onnxruntime",
-        severity="note",
-        place=Place(QDQ),
-        notes=(f"modelled time of a call, batch {BATCH}: {written}; in float {real}",),
-        help=f"--target onnx runs {count} on integers, modelled {best}",
-    )
 
 
 _SESSIONS: dict[int, tuple[bytes, Session]] = {}
