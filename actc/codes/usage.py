@@ -91,15 +91,17 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0231": CodeInfo(
         "a budget cannot be read",
-        "--budget takes one of three forms: rms=0.02 (relative RMS error of the outputs, at "
-        "the fewest bytes), size=200KB (bytes of the weights, at the least error), drop=0.01 "
-        "(accuracy on labelled data, at the fewest bytes). It chooses the bits of tensors and "
+        "--budget takes one of four forms: rms=0.02 (relative RMS error of the outputs, at "
+        "the fewest bytes), drop=0.01 (accuracy on labelled data, at the fewest bytes), "
+        "size=200KB (bytes of weights and tables, at the least error), luts=20000@ecp5 (logic "
+        "of the unrolled network, at the least error). It chooses the bits of tensors and "
         "weights, so it excludes --weights, --activations and --passes.",
     ),
     "ACT0232": CodeInfo(
         "a budget cannot be met",
         "No choice of bits meets the budget. The note says what is reachable: the least "
-        "error with all tensors at 16 bits and all weights at 8, or the fewest bytes.",
+        "error with all tensors at 16 bits and all weights at 8, or the fewest bytes or "
+        "logic cells.",
     ),
     "ACT0233": CodeInfo(
         "errors of single sites cannot be measured",
@@ -138,5 +140,17 @@ CODES: dict[str, CodeInfo] = {
         "--groups N gives every N inputs (channels of a Conv) of a layer an integer factor below "
         "the scale of the channel. N counts inputs, 0 means none; weights of 8 bits leave no "
         "room for factors, so some layer has to have fewer.",
+    ),
+    "ACT0248": CodeInfo(
+        "a budget of logic without a family that is known",
+        "--budget luts=20000@ecp5 limits the logic cells of the fully unrolled network, as "
+        "actc.cost estimates them for one FPGA family: ice40, ecp5, gowin or xc7. How many "
+        "cells there are depends on the family, so it has to be named.",
+    ),
+    "ACT0249": CodeInfo(
+        "nothing says how much logic an operator takes",
+        "A budget of logic adds up what all operators take, fully unrolled: products with "
+        "weights, sums, poolings and activations. Networks with other operators (recurrent "
+        "layers, softmax, norms) cannot be given one; budgets of error or size work for all.",
     ),
 }
