@@ -52,7 +52,7 @@ class Space:
         count: symbols given out so far.
     """
 
-    largest: int = 2**26
+    largest: int = 2**25
     count: int = 0
 
     def fresh(self, radius: Array) -> tuple[Array, Array]:
@@ -85,11 +85,13 @@ class Form:
         center: float64 [n].
         generators: float64 [n, s]; symbols from s on have coefficient 0.
         rest: float64 [n], >= 0: radius of what no shared symbol stands for.
+        limits: lower and upper bounds that are known besides, [n] each.
     """
 
     center: Array
     generators: Array
     rest: Array
+    limits: tuple[Array, Array] | None = None
 
     @property
     def size(self) -> int:
@@ -108,10 +110,11 @@ class Form:
     def range(self) -> tuple[Array, Array]:
         """Lower and upper bounds, rounded outwards; [n] each."""
         radius = self.radius()
-        return (
-            np.nextafter(self.center - radius, -np.inf),
-            np.nextafter(self.center + radius, np.inf),
-        )
+        low = np.nextafter(self.center - radius, -np.inf)
+        high = np.nextafter(self.center + radius, np.inf)
+        if self.limits is None:
+            return low, high
+        return np.maximum(low, self.limits[0]), np.minimum(high, self.limits[1])
 
 
 def exact(values: Array) -> Form:
@@ -146,6 +149,11 @@ def promoted(space: Space, form: Form) -> Form:
     radius = np.where(form.rest > _NEGLIGIBLE * form.magnitude(), form.rest, 0.0)
     wider = widen(space, form, radius)
     return Form(wider.center, wider.generators, np.where(radius > 0, 0.0, form.rest))
+
+
+def limited(form: Form, low: Array, high: Array) -> Form:
+    """`form`, known to be in [low, high] as well."""
+    return Form(form.center, form.generators, form.rest, (low, high))
 
 
 def loosened(form: Form, radius: Array | float) -> Form:
@@ -194,19 +202,22 @@ def gathered(form: Form, index: Array) -> Form:
     """Numbers of `form` by position; -1 stands for 0."""
     flat, absent = index.reshape(-1), index.reshape(-1) < 0
     parts = [part[flat] for part in (form.center, form.generators, form.rest)]
-    if absent.any():
-        for part in parts:
-            part[absent] = 0.0
-    return Form(*parts)
+    limits = None if form.limits is None else [end[flat] for end in form.limits]
+    for part in [*parts, *(limits or [])]:
+        part[absent] = 0.0
+    ends = None if limits is None else (limits[0], limits[1])
+    return Form(parts[0], parts[1], parts[2], ends)
 
 
 def joined(forms: list[Form]) -> Form:
     """Forms one behind the other."""
     width = max(form.generators.shape[1] for form in forms)
+    ends = [form.range() for form in forms]
     return Form(
         np.concatenate([form.center for form in forms]),
         np.concatenate([padded(form.generators, width) for form in forms]),
         np.concatenate([form.rest for form in forms]),
+        (np.concatenate([low for low, _ in ends]), np.concatenate([high for _, high in ends])),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.bounds import affine, normalization, pooling, tensors
+from actc.bounds import affine, interval, normalization, pooling, tensors
 from actc.bounds.affine import SLACK, Form, Matrix, Space
 from actc.bounds.curve import site_function
 from actc.bounds.interval import HALF_ULP, SMALLEST
@@ -194,12 +194,11 @@ def _sum(sign: float) -> Callable[[FloatNetwork, ir.Node], None]:
 
 def _product(network: FloatNetwork, node: ir.Node) -> None:
     a, b, shape = broadcast(*(network.tensor(value) for value in node.inputs[:2]))
-    form = _with_symbols(network.space, affine.product(a, b))
-    network.put(node, rounded(form, a.magnitude() * b.magnitude() * (1 + SLACK), 1), shape)
-
-
-def _with_symbols(space: Space, form: Form) -> Form:
-    return affine.promoted(space, form)
+    form = affine.promoted(network.space, affine.product(a, b))
+    form = rounded(form, a.magnitude() * b.magnitude() * (1 + SLACK), 1)
+    low, high = interval.times(a.range(), b.range())
+    error = 2 * HALF_ULP * np.maximum(np.abs(low), np.abs(high)) + 2 * SMALLEST
+    network.put(node, affine.limited(form, low - error, high + error), shape)
 
 
 def _pooled(network: FloatNetwork, node: ir.Node) -> None:

@@ -238,8 +238,7 @@ class Golden:
         Args:
             real: it is a real tensor, which bears the float value's own name.
         """
-        mates = (Mate(str(value.name), 1.0, 0.0),) if real else self.known_mates(value)
-        mates = tuple(mate for mate in mates if self.float_tensor(mate.name) is not None)
+        mates = self._named(value) if real else self.known_mates(value)
         if mates and not found.mates:
             self._enter_layer(mates[0].name)
             found = self._paired(found, mates)
@@ -269,17 +268,21 @@ class Golden:
     def behind(self, value: ir.Value) -> tuple[Mate, ...]:
         """The mates of the codes that an accumulator or a real tensor becomes."""
         for use in value.uses():
+            output = use.node.outputs[0]
             if use.node.op_type in ("Requantize", "QuantizeLinear"):
-                found = self.known_mates(use.node.outputs[0])
-                if found:
-                    return found
-            if use.node.op_type == "DequantizeLinear":
-                name = str(use.node.outputs[0].name)
-                if self.float_tensor(name) is not None:
-                    return (Mate(name, 1.0, 0.0),)
+                found = self.known_mates(output) or self.behind(output)
+            elif use.node.op_type == "DequantizeLinear":
+                found = self._named(output)
+            else:
+                continue
+            if found:
+                return found
+        return self._named(value) if value.is_graph_output() else ()
+
+    def _named(self, value: ir.Value) -> tuple[Mate, ...]:
+        """The float value of the same name."""
         name = str(value.name)
-        named = value.is_graph_output() and self.float_tensor(name) is not None
-        return (Mate(name, 1.0, 0.0),) if named else ()
+        return (Mate(name, 1.0, 0.0),) if self.float_tensor(name) is not None else ()
 
 
 def scaled(x: Integers, factor: Array | float, offset: Array | float = 0.0) -> Integers:

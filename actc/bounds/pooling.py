@@ -78,7 +78,10 @@ def largest(space: Space, x: Form, index: Array) -> Form:
             apart = affine.total(other, affine.gathered(x, leader[rows]), -1.0)
             above[rows] = np.maximum(above[rows], apart.range()[1])
     center = affine.scaled(base, 1.0, above / 2)
-    return affine.widen(space, center, above / 2 * (1 + SLACK))
+    form = affine.widen(space, center, above / 2 * (1 + SLACK))
+    low, high = x.range()
+    low, high = (np.where(index < 0, -np.inf, end[index]).max(axis=1) for end in (low, high))
+    return affine.limited(form, low, high)
 
 
 def largest_difference(x: Form, delta: Form, index: Array) -> Form:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from actc.bounds.affine import SLACK, Form, Space, loosened, scaled, total, widen
+from actc.bounds.affine import SLACK, Form, Space, limited, loosened, scaled, total, widen
 from actc.bounds.curve import Curve, Extremes, Function
+from actc.bounds.interval import down, up
 
 Array = np.ndarray[Any, Any]
 
@@ -26,13 +27,12 @@ def applied(space: Space, x: Form, function: Function, channel: Array) -> Form:
     curve = Curve.of(function, float(low.min()), float(high.max()))
     slope = curve.chord(channel, low, high)
     bottom, top = curve.residual(channel, low, high, slope)
-    return _with_rest(space, scaled(x, slope), bottom, top, curve.error(channel, low, high))
-
-
-def _with_rest(space: Space, line: Form, bottom: Array, top: Array, error: Array) -> Form:
+    error = curve.error(channel, low, high)
     center = bottom / 2 + top / 2
-    radius = np.maximum(top - center, center - bottom) + error
-    return widen(space, scaled(line, 1.0, center), radius * (1 + SLACK))
+    radius = (np.maximum(top - center, center - bottom) + error) * (1 + SLACK)
+    form = widen(space, scaled(scaled(x, slope), 1.0, center), radius)
+    values = curve.range(channel, low, high)
+    return limited(form, down(values[0] - error), up(values[1] + error))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
