@@ -9,8 +9,15 @@ from typing import Any
 
 from actc.allocation.budget import Budget
 from actc.allocation.bytes import memory, table_pairs
-from actc.allocation.candidates import Candidates, Overrides, Progress
+from actc.allocation.candidates import (
+    SPARSE_WEIGHT_BITS,
+    WEIGHT_BITS,
+    Candidates,
+    Overrides,
+    Progress,
+)
 from actc.allocation.choose import Chooser, Step
+from actc.allocation.logic import logic, logic_document, require_covered
 from actc.allocation.options import Table, setting_for, tabulate
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
@@ -30,7 +37,11 @@ class Allocation:
 
     widths: Mapping[str, int]
     weight_bits: Mapping[str, str]
-    document: Mapping[str, Any]
+    document: dict[str, Any]
+
+
+_WIDEST_LOGIC = 12
+"""Most bits of a tensor in a budget of logic: the units of wider ones would fill a device."""
 
 
 def allocate(
@@ -56,19 +67,39 @@ def allocate(
         widest: most bits that a tensor may have.
 
     Raises:
-        UsageError: ACT0231, "drop" without labels; ACT0232, the budget cannot be met.
+        UsageError: ACT0231, "drop" without labels; ACT0232, the budget cannot be met;
+            ACT0249, "luts" and an operator whose logic no estimate covers.
     """
     if budget.kind == "drop" and prepared.dataset.labels is None:
         message = "a budget of accuracy needs labelled data"
         help_text = "add an array 'labels' to the data, or give --budget rms=..."
         raise UsageError(Diagnostic("ACT0231", message, help=help_text))
     free = budget.kind != "size"
+    widest = min(widest, _WIDEST_LOGIC) if budget.kind == "luts" else widest
     candidates = Candidates(
-        prepared, pipeline, overrides, progress, instruments, tensors=free, widest=widest
+        prepared,
+        pipeline,
+        overrides,
+        progress,
+        instruments,
+        tensors=free,
+        widest=widest,
+        weight_bits=SPARSE_WEIGHT_BITS if budget.kind == "luts" else WEIGHT_BITS,
     )
+    if budget.kind == "luts":
+        require_covered(candidates)
     table = tabulate(candidates, overrides, prepared.dataset, progress)
-    chooser = Chooser(table, budget, memory(table, tensors=free), prepared.dataset, progress)
-    return _allocation(table, budget, chooser, chooser.choose())
+    found = None
+    if budget.kind == "luts":
+        progress("logic of every operation")
+        found = logic(table, budget.family)
+    costs = memory(table, tensors=free) if found is None else found.costs
+    chooser = Chooser(table, budget, costs, prepared.dataset, progress)
+    best = chooser.choose()
+    made = _allocation(table, budget, chooser, best)
+    if found is not None:
+        made.document.update(logic_document(found, table, best.chosen))
+    return made
 
 
 def _allocation(table: Table, budget: Budget, chooser: Chooser, best: Step) -> Allocation:

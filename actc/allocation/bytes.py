@@ -51,13 +51,18 @@ def table_pairs(table: Table) -> list[Pair]:
 
 
 def items_of(table: Table) -> Mapping[str, int]:
-    """Name of each tensor -> index of the site that it belongs to."""
-    return {
+    """Name of each tensor -> index of the site whose format it has."""
+    own = {
         name: index
         for index, item in enumerate(table.items)
         if item.site.kind == "tensor"
         for name in item.site.values
     }
+    for group in table.simulation.groups:
+        index = next((own[name] for name in group if name in own), None)
+        if index is not None:
+            own.update(dict.fromkeys(group, index))
+    return own
 
 
 def widths(table: Table, item: Item, name: str) -> list[int]:

@@ -21,6 +21,8 @@ from actc.sensitivity.setting import setting_of
 
 TENSOR_BITS = (4, 6, 8, 12, 16)
 WEIGHT_BITS = ("2", "3", "4", "6", "8")
+SPARSE_WEIGHT_BITS = ("ternary", "3", "4", "6", "8")
+"""For logic: codes of 2 bits are never 0, ternary ones often, and a 0 takes nothing."""
 MEASURED_WEIGHTS = "4"
 """Bits of weights that are measured beside 8, which cost nothing to make."""
 Progress = Callable[[str], None]
@@ -35,7 +37,9 @@ class Candidates:
             key "" alone where tensors have no choice.
         base: the key of those that the model has.
         model: the calibrated float graph with these formats, and `context` its context.
+        weight_bits: candidate bits of weights.
         layers: names of the layers whose weights have a choice of bits.
+        made: (layer, bits) -> the weights that were made so far.
         elements: of each value, per sample.
 
     Args:
@@ -46,6 +50,7 @@ class Candidates:
         instruments: of the passes up to calibration.
         tensors: whether tensors have a choice.
         widest: most bits of a tensor.
+        weight_bits: candidate bits of weights, fewest first.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class Candidates:
         *,
         tensors: bool,
         widest: int,
+        weight_bits: Sequence[str] = WEIGHT_BITS,
     ) -> None:
+        self.weight_bits = weight_bits
         self._say, self._overrides = say, overrides
         names = [pass_name(step) for step in pipeline.passes]
         steps = dict(zip(names, pipeline.passes, strict=True))
@@ -88,15 +95,15 @@ class Candidates:
             if key == self.base:
                 self.model, self.context = model, context
         self._given = dict(self.context.facts.get("given", {}))
-        self._made: dict[tuple[str, str], QuantizedWeights] = {}
+        self.made: dict[tuple[str, str], QuantizedWeights] = {}
         self._make(WEIGHT_BITS[-1], None)
-        self.layers = [name for name, _ in self._made if name not in self._given]
+        self.layers = [name for name, _ in self.made if name not in self._given]
 
     def weights(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Make the weights of (layer, bits), those of the same bits in one run."""
         missing: dict[str, list[str]] = {}
         for layer, bits in dict.fromkeys(wanted):
-            if (layer, bits) not in self._made:
+            if (layer, bits) not in self.made:
                 missing.setdefault(bits, []).append(layer)
         for bits, layers in missing.items():
             count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
@@ -106,7 +113,7 @@ class Candidates:
     def weights_of(self, layer: str, bits: str) -> QuantizedWeights:
         """The weights of a layer."""
         self.weights([(layer, bits)])
-        return self._made[layer, bits]
+        return self.made[layer, bits]
 
     def only(self, layer: str) -> dict[str, str]:
         """The bits of a layer whose integers the model gives; of others none."""
@@ -114,7 +121,7 @@ class Candidates:
 
     def bytes_of(self, layer: str, bits: str) -> int:
         """What the weights of a layer take, packed."""
-        like = self._made[layer, WEIGHT_BITS[-1]]
+        like = self.made[layer, WEIGHT_BITS[-1]]
         form = WeightFormat.parse(bits, like.form.granularity, like.form.power_of_two)
         form = dataclasses.replace(form, group=like.form.group)
         codes = form.packed_bytes(like.codes.size)
@@ -126,7 +133,7 @@ class Candidates:
     def setting(self, tensors: str, layers: Mapping[str, str]) -> Setting:
         """Formats of so many bits, and weights of the given ones."""
         self.weights(layers.items())
-        made = {name: self._made[name, bits] for name, bits in layers.items()}
+        made = {name: self.made[name, bits] for name, bits in layers.items()}
         return Setting(self.formats[tensors], made)
 
     def _with_formats(self, bits: int | None) -> tuple[ir.Model, Context]:
@@ -155,7 +162,7 @@ class Candidates:
         facts = self.context.facts
         if layers is not None:
             eight = WEIGHT_BITS[-1]
-            others = {n: w for (n, b), w in self._made.items() if b == eight and n not in layers}
+            others = {n: w for (n, b), w in self.made.items() if b == eight and n not in layers}
             facts["given"] = {**others, **self._given}
         dataclasses.replace(self._weights, bits=bits, edges=0, layers="")(self.model)
         made = facts.pop("weights")
@@ -164,4 +171,4 @@ class Candidates:
             facts["given"] = self._given
         for name, weights in made.items():
             if layers is None or name in layers:
-                self._made[name, bits] = weights
+                self.made[name, bits] = weights

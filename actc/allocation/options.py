@@ -185,7 +185,7 @@ class _Measuring:
         if site.kind == "weights" and site.name in self._layers:
             return [self._layers[site.name]]
         free = site.kind == "weights" and site.name in self._candidates.layers
-        return WEIGHT_BITS if free else [""]
+        return self._candidates.weight_bits if free else [""]
 
     def _measured(self, site: ErrorSite, bits: Sequence[str]) -> Sequence[str]:
         if len(bits) == 1:

@@ -60,6 +60,18 @@ def allocation_text(allocation: Mapping[str, Any]) -> Text:
     return Text("\n".join(visible(line) for line in lines))
 
 
+def _logic(allocation: Mapping[str, Any]) -> list[str]:
+    """What a budget of logic takes, where there is one."""
+    if "cells" not in allocation:
+        return []
+    parts = ", ".join(f"{name} {cells}" for name, cells in allocation["cells_by_kind"].items())
+    return [
+        f"  logic cells of {allocation['family']}, fully unrolled, estimated before place and "
+        f"route: {allocation['cells']}",
+        f"  of these {parts}",
+    ]
+
+
 def site_rows(rows: Sequence[Row]) -> list[str]:
     """A table of sites: share of the error, bits, kind, name."""
     cells = [
