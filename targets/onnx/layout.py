@@ -91,7 +91,9 @@ def _readers(value: ir.Value) -> tuple[list[ir.Node], bool]:
         current = waiting.pop()
         ends = ends or current.is_graph_output()
         for use in current.uses():
-            if is_op(use.node, *BOUND):
+            if use.node.graph is not current.graph:  # control flow runs in float
+                ends = True
+            elif is_op(use.node, *BOUND):
                 readers[use.node] = None
             elif _takes_any(use.node):
                 new = [v for v in use.node.outputs if v not in seen]

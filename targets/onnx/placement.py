@@ -196,14 +196,20 @@ def _users(value: ir.Value) -> list[ir.Node]:
     return list(dict.fromkeys(use.node for use in value.uses()))
 
 
+def _leaves(value: ir.Value) -> bool:
+    """Whether the caller or control flow reads a value, in float."""
+    return value.is_graph_output() or any(u.graph is not value.graph for u in _users(value))
+
+
 def _add_value(flows: _Flows, value: ir.Value, able: Collection[ir.Node], costs: Costs) -> None:
     """A value is converted once, however many operators read it."""
-    producer, users = value.producer(), _users(value)
+    producer = value.producer()
+    users = [user for user in _users(value) if user.graph is value.graph]
     takers = [user for user in users if user in able]
     maker = flows.sink if producer is None else producer
     flows.add_once(takers, [maker], costs.quantize[value])
     if producer is not None and producer in able:
-        ends = [flows.sink] if value.is_graph_output() else []
+        ends = [flows.sink] if _leaves(value) else []
         flows.add_once([producer], [*users, *ends], costs.dequantize[value])
 
 
