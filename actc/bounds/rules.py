@@ -59,21 +59,18 @@ def _quantize(golden: Golden, node: ir.Node) -> None:
 
 def _requantize(golden: Golden, node: ir.Node) -> None:
     x = golden.after(node.inputs[0])
-    factor = _constant(node, 1) / 2.0 ** _number(node, 2)
-    factor = np.broadcast_to(factor, x.shape).reshape(-1)
+    multiplier, whole = _constant(node, 1).astype(np.int64), 2 ** int(_number(node, 2))
+    factor, half = (
+        np.broadcast_to(part, x.shape).reshape(-1)
+        # a whole factor leaves nothing to round
+        for part in (multiplier / whole, np.where(multiplier % whole == 0, 0.0, 0.5))
+    )
     found = scaled(x, factor, _number(node, 3))
-    shares = dict(found.shares)
-    half = np.full(found.golden.size, 0.5)
     ends = (int(_number(node, 4)), int(_number(node, 5)))
     rounded = affine.loosened(found.golden, half)
-    found = replace(found, golden=rounded, shares=shares, ends=ends, kind=x.kind)
+    found = replace(found, golden=rounded, shares=dict(found.shares), ends=ends, kind=x.kind)
     golden.put(node.outputs[0], found)
-    golden.charge(shares_of(golden, node.outputs[0]), ROUNDING, half)
-
-
-def shares_of(golden: Golden, value: ir.Value) -> Shares:
-    """The shares of a value just put, to be added to."""
-    return golden.values[value].shares
+    golden.charge(golden.values[node.outputs[0]].shares, ROUNDING, half)
 
 
 def _dequantize(golden: Golden, node: ir.Node) -> None:
