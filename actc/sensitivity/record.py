@@ -217,6 +217,8 @@ def _weights_json(weights: QuantizedWeights, stored: Mapping[Any, str]) -> Json:
     entry["transposed"] = transposed
     if weights.correction.any():
         entry["correction"] = weights.correction.tolist()
+    if weights.factors is not None:
+        entry["group"], entry["factors"] = weights.form.group, weights.factors.tolist()
     return entry
 
 
@@ -225,10 +227,16 @@ def _weights(entry: Json, arrays: Mapping[str, onnx.TensorProto]) -> QuantizedWe
     codes = np.asarray(given) if isinstance(given, list) else numpy_helper.to_array(arrays[given])
     codes = codes.T if entry["transposed"] else codes
     form = WeightFormat.parse(entry["bits"], entry["granularity"], bool(entry["power_of_two"]))
+    form = dataclasses.replace(form, group=int(entry.get("group", 0)))
+    factors = np.asarray(entry["factors"], np.int8) if "factors" in entry else None
     scales = np.asarray(entry["scales"], np.float64)
     correction = np.asarray(entry.get("correction", np.zeros(len(scales))), np.float64)
     return QuantizedWeights(
-        np.ascontiguousarray(codes.reshape(entry["shape"]), np.int8), scales, correction, form
+        np.ascontiguousarray(codes.reshape(entry["shape"]), np.int8),
+        scales,
+        correction,
+        form,
+        factors,
     )
 
 

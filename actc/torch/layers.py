@@ -14,6 +14,7 @@ from actc.ir.formats import narrow_parameters_of, parameters_of
 from actc.ir.graph import constant, is_op, only_user
 from actc.numerics.quantization import largest_code
 from actc.numerics.weights import QuantizedWeights, WeightFormat, quantize_weights
+from actc.numerics.weights.groups import spread
 from actc.passes.integer.gates import STATE_BITS
 from actc.passes.integer.linear import linear_bias
 from actc.passes.linear_layers import LinearLayer, linear_layers
@@ -111,13 +112,21 @@ def _layer(node: ir.Node, layer: LinearLayer, setting: Setting) -> Trainable:
 
 
 def _factors(weights: QuantizedWeights, turned: bool) -> Array:
-    """The factor of each weight's group, laid out as golden's constant."""
+    """The factor of each weight's group, laid out as golden's constant.
+
+    Raises:
+        Mismatch: the codes are not codes of the format times these factors.
+    """
+    codes = weights.codes.reshape(len(weights.codes), -1)
+    found = np.ones((1, 1))
+    if weights.factors is not None:
+        found = spread(weights.factors.astype(np.float64), weights.form, codes.shape[1])
+    if np.any(weights.form.nearest(codes / found) * found != codes):
+        raise Mismatch(f"golden has weights that are no codes of {weights.form} bits")
     if weights.factors is None:
         return np.ones([1] * weights.codes.ndim)
-    size = weights.codes[0].size
-    spread = np.repeat(weights.factors.astype(np.float64), weights.form.group, axis=1)[:, :size]
-    spread = spread.reshape(weights.codes.shape)
-    return np.ascontiguousarray(spread.T) if turned else spread
+    found = found.reshape(weights.codes.shape)
+    return np.ascontiguousarray(found.T if turned else found)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
