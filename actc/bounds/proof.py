@@ -26,6 +26,8 @@ from actc.numerics.quantization import QuantizationParameters
 Array = np.ndarray[Any, Any]
 Box = tuple[Array, Array]
 
+_HELP = "`actc check DIR --data D.npz --sites` measures what each rounding costs"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Network:
@@ -113,7 +115,7 @@ def prove(network: Network, boxes: Mapping[str, Box], space: Space | None = None
             network is too large.
     """
     start = time.perf_counter()
-    _require_float_inputs(network)
+    _require_known_inputs(network)
     space = space or Space()
     golden_inputs = {str(v.name): v for v in network.golden.graph.inputs}
     tensors, values = {}, {}
@@ -167,26 +169,28 @@ def _uncovered(network: Network, floats: FloatNetwork, golden: Golden) -> list[D
             f"no bound: {count} not covered",
             place=Place(network.place),
             notes=tuple(rows),
-            help="`actc check DIR --data D.npz --sites` measures what each rounding costs",
+            help=_HELP,
         )
     ]
 
 
-def _require_float_inputs(network: Network) -> None:
-    bad = [
-        value
-        for value in network.floats.graph.inputs
-        if value.dtype != ir.DataType.FLOAT or value.name not in network.formats
-    ]
-    if bad:
-        names = ", ".join(f"'{value.name}'" for value in bad)
+def _require_known_inputs(network: Network) -> None:
+    """Float inputs of one shape, which golden quantizes."""
+    problems = []
+    for value in network.floats.graph.inputs:
+        name = str(value.name)
+        if value.dtype != ir.DataType.FLOAT or name not in network.formats:
+            problems.append(f"golden does not quantize the input '{name}'")
+        elif None in (dims(value) or (None, None))[1:]:
+            problems.append(f"the input '{name}' has axes of open length")
+    if problems:
         raise UsageError(
             Diagnostic(
                 "ACT0366",
-                f"no bound: golden does not quantize the input {names}",
+                f"no bound: {problems[0]}",
                 place=Place(network.place),
-                notes=("a bound holds for a box of float32 inputs that golden quantizes",),
-                help="`actc check DIR --data D.npz --sites` measures what each rounding costs",
+                notes=(*problems[1:], "a bound holds for a box of float32 numbers"),
+                help=_HELP,
             )
         )
 
@@ -197,7 +201,7 @@ def _too_large(network: Network, problem: TooLarge) -> UsageError:
             "ACT0367",
             f"no bound: the network is too large, a tensor would take {problem}",
             place=Place(network.place),
-            help="`actc check DIR --data D.npz --sites` measures what each rounding costs",
+            help=_HELP,
         )
     )
 
