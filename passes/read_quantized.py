@@ -1,4 +1,7 @@
-"""Read a model that is quantized already: QDQ and QCDQ (and QONNX, which `load` spells so)."""
+"""Read a model that is quantized already: QDQ and QCDQ.
+
+QONNX and the QOperator format come so too: `load` spells them in QDQ.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,16 @@ from actc.passes.quantized.pairs import given_format
 from actc.passes.quantized.transposes import sink_transposes
 
 PAIRS = ("QuantizeLinear", "DequantizeLinear")
-COMPUTING = frozenset(
-    {
-        "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
-    }
-)  # fmt: skip
-"""Operators that compute on integers themselves: not read."""
+_REASONS = {
+    "ConvInteger": "gives integer sums without a scale",
+    "DynamicQuantizeLinear": "takes its scale from each input",
+    "MatMulInteger": "gives integer sums without a scale",
+    "QLinearConv": "computes on integers",
+    "QLinearMatMul": "computes on integers",
+}
+COMPUTING = frozenset(_REASONS)
+"""Operators that compute on integers themselves: not read here. (`load` spells those of the
+QOperator format in QDQ.)"""
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _ROUNDED_AGAIN = ("ConvTranspose", "GRU", "LSTM", "RNN")
 
@@ -147,10 +154,10 @@ def _problems(model: ir.Model, context: Context) -> Iterator[Diagnostic]:
 def _computes(context: Context, node: ir.Node) -> Diagnostic:
     return Diagnostic(
         "ACT0110",
-        f"operator {node.op_type} computes on integers, which actc does not read",
+        f"operator {node.op_type} {_REASONS[node.op_type]}, which actc does not read",
         place=Place(context.file, str(node.name), node.op_type),
-        help="export the model in the QDQ format (QuantizeLinear and DequantizeLinear around "
-        "float operators), or give actc the float model",
+        help="quantize the model statically, with calibration data (QDQ or QOperator format), or "
+        "give actc the float model",
     )
 
 

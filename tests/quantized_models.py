@@ -138,8 +138,29 @@ def _quant(inputs: list[Any], attributes: dict[str, Any]) -> Array:
     low = -(2 ** (bits - 1)) + attributes["narrow"] if signed else 0
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - attributes["narrow"]
     mode = attributes.get("rounding_mode", b"ROUND").decode()
-    function = {"ROUND": np.rint, "FLOOR": np.floor, "CEIL": np.ceil}[mode]
-    return np.asarray((function(np.clip(steps, low, high)) - zero) * scale)
+    return np.asarray((_rounded(np.clip(steps, low, high), mode) - zero) * scale)
+
+
+def _rounded(steps: Array, mode: str) -> Array:
+    size = np.abs(steps)
+    if mode in ("UP", "DOWN", "HALF_UP", "HALF_DOWN"):
+        whole = {
+            "UP": np.ceil(size),
+            "DOWN": np.floor(size),
+            "HALF_UP": np.floor(size + 0.5),
+            "HALF_DOWN": np.ceil(size - 0.5),
+        }[mode]
+        return np.asarray(np.sign(steps) * whole)
+    return np.asarray({"ROUND": np.rint, "FLOOR": np.floor, "CEIL": np.ceil}[mode](steps))
+
+
+def _multi_threshold(inputs: list[Any], attributes: dict[str, Any]) -> Array:
+    """Channels in the second axis."""
+    x, thresholds = inputs
+    count = (
+        x[..., None] >= thresholds.reshape(1, -1, *[1] * (x.ndim - 2), thresholds.shape[1])
+    ).sum(-1)
+    return np.asarray(count * attributes["out_scale"] + attributes["out_bias"])
 
 
 def _trunc(inputs: list[Any], attributes: dict[str, Any]) -> Array:
@@ -179,6 +200,7 @@ _HANDLERS: dict[str, Any] = {
     "Quant": _quant,
     "IntQuant": _quant,
     "Trunc": _trunc,
+    "MultiThreshold": _multi_threshold,
     "BipolarQuant": lambda v, a: v[1] * np.where(v[0] >= 0, 1.0, -1.0),
     "BatchNormalization": _batch_norm,
     "Conv": _conv,

@@ -79,6 +79,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "floor": {"rounding_mode": "FLOOR"},
     "ceil": {"rounding_mode": "CEIL"},
     "IntQuant": {"op": "IntQuant"},
+    "away from 0": {"rounding_mode": "UP"},
+    "towards 0": {"rounding_mode": "DOWN"},
+    "half away from 0": {"rounding_mode": "HALF_UP"},
+    "half towards 0": {"rounding_mode": "HALF_DOWN"},
+    "half away from 0, unsigned": {"rounding_mode": "HALF_UP", "signed": 0},
 }
 
 
@@ -106,6 +111,85 @@ def test_kinds_of_quant(kind: str) -> None:
     wanted = run_qonnx(model, feeds)["y"]
     assert "ACT0113" not in codes_raised(result)
     np.testing.assert_allclose(plain_run(golden, feeds)["y"], wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["FLOOR", "HALF_UP"])
+def test_rounding_modes_with_a_zero_point(mode: str) -> None:
+    """Sums in quarters, so that the mode decides a quarter of all codes."""
+    constants = {**NUMBERS, "zero": 0.0, "five": 5.0, "one": 1.0, "w": np.eye(6) * 0.25}
+    nodes = [
+        quant("x", "a", "one", "eight"),
+        quant("w", "v", "t", "two"),
+        helper.make_node("MatMul", ["a", "v"], ["h"]),
+        helper.make_node(
+            "Quant", ["h", "one", "five", "four"], ["y"], name="y", domain=QONNX,
+            signed=0, narrow=0, rounding_mode=mode,
+        ),
+    ]  # fmt: skip
+    model = qonnx(nodes, constants, (6,), (6,))
+    feeds = {"x": np.arange(-60, 60, dtype=np.float32).reshape(20, 6)}
+    golden, result = compiled(model, feeds)
+    assert codes_raised(result) == []
+    np.testing.assert_array_equal(plain_run(golden, feeds)["y"], run_qonnx(model, feeds)["y"])
+
+
+@pytest.mark.parametrize(
+    ("scale", "bias", "steps", "channels"),
+    [
+        (1.0, 0.0, 15, 9),
+        (0.5, -4.0, 15, 1),
+        (2.0, -1.0, 1, 9),
+        pytest.param(1.0, -128.0, 255, 9, marks=pytest.mark.slow),
+    ],
+)
+def test_thresholds_behind_sums(scale: float, bias: float, steps: int, channels: int) -> None:
+    """As FINN has them: integer weights without a quantizer, sums that meet thresholds exactly."""
+    generator = np.random.default_rng(3)
+    thresholds = np.sort(generator.integers(-300, 300, (channels, steps)), axis=1)
+    constants = {
+        **NUMBERS,
+        "one": 1.0,
+        "w": generator.integers(-3, 4, (6, 9)),
+        "t1": thresholds,
+        "w2": generator.integers(-1, 2, (9, 4)),
+    }
+    threshold = helper.make_node(
+        "MultiThreshold", ["h", "t1"], ["c"], name="c", domain=QONNX, out_dtype="INT8",
+        out_scale=scale, out_bias=bias, data_layout="NC",
+    )  # fmt: skip
+    nodes = [
+        quant("x", "a", "one", "eight"),
+        helper.make_node("MatMul", ["a", "w"], ["h"]),
+        threshold,
+        helper.make_node("MatMul", ["c", "w2"], ["y"]),
+    ]
+    model = qonnx(nodes, constants, (6,), (4,))
+    feeds = {"x": random(300, 6, seed=3, scale=30.0)}
+    golden, result = compiled(model, feeds)
+    assert "ACT0113" not in codes_raised(result)
+    np.testing.assert_array_equal(plain_run(golden, feeds)["y"], run_qonnx(model, feeds)["y"])
+
+
+def test_thresholds_of_images() -> None:
+    """Channels in the second axis, by `data_layout`."""
+    thresholds = np.sort(random(5, 7, seed=4), axis=1)
+    nodes = [
+        quant("x", "a", "t", "eight"),
+        quant("w", "v", "u", "four", narrow=1),
+        helper.make_node("Conv", ["a", "v"], ["h"], name="h", kernel_shape=[3, 3]),
+        helper.make_node(
+            "MultiThreshold", ["h", "levels"], ["y"], name="y", domain=QONNX,
+            out_dtype="UINT3", out_scale=1.0, out_bias=0.0, data_layout="NCHW",
+        ),
+    ]  # fmt: skip
+    constants = {**NUMBERS, "w": random(5, 2, 3, 3, seed=1, scale=0.2), "levels": thresholds}
+    model = qonnx(nodes, constants, (2, 6, 6), (5, 4, 4))
+    feeds = {"x": random(20, 2, 6, 6, seed=3)}
+    golden, _ = compiled(model, feeds)
+    real = plain_run(golden, feeds)["y"]
+    assert np.ptp(real) >= 5
+    spelled = plain_run(load(model).proto, feeds)["y"]
+    np.testing.assert_array_equal(real, spelled)
 
 
 def test_bipolar_layers() -> None:
@@ -228,7 +312,7 @@ def test_spelled_in_standard_operators() -> None:
 def test_all_that_is_not_read_is_named() -> None:
     nodes = [
         quant("x", "a", "x", "eight"),
-        quant("a", "b", "s", "eight", rounding_mode="HALF_UP"),
+        quant("a", "b", "s", "eight", rounding_mode="STOCHASTIC"),
         helper.make_node("FloatQuant", ["b"], ["c"], name="c", domain=QONNX),
         quant("c", "d", "minus", "eight"),
         quant("d", "e", "s", "s"),

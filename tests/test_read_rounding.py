@@ -95,10 +95,26 @@ def test_enumerated_refuses_more_steps_than_there_is_room_for() -> None:
         ("s = Sigmoid (x)\ny = Mul (x, s)", False),
         ("a = Abs (x)\ny = Relu (a)", False),
         ("a = Add (x, k)\nd = Div (k, a)\ny = Relu (d)", False),
+        ("a = Relu (x)\nb = Sigmoid (x)\ny = Add (a, b)", True),
+        ("a = Relu (x)\nb = Mul (x, k)\ny = Add (a, b)", False),
+        ("a = Mul (x, k)\nb = Neg (x)\ny = Sub (a, x)", True),
+        ("a = Mul (x, w)\ny = Relu (a)", True),
+        ("a = Mul (x, w)\nb = Mul (x, w)\ny = Add (a, b)", False),
+        (
+            "a = GreaterOrEqual (x, k)\nb = Less (k, x)\nc = Cast <to = 1> (a)\n"
+            "d = Cast <to = 1> (b)\ny = Add (c, d)",
+            True,
+        ),
+        (
+            "a = GreaterOrEqual (x, k)\nb = Less (x, k)\nc = Cast <to = 1> (a)\n"
+            "d = Cast <to = 1> (b)\ny = Add (c, d)",
+            False,
+        ),
     ],
 )
 def test_monotone_by_structure(body: str, wanted: bool) -> None:
-    model = network("float[N,4] x => float[N,4] y", body, {"k": np.float32(-2)})
+    signs = np.array([1, -1, 2, -3], np.float32)
+    model = network("float[N,4] x => float[N,4] y", body, {"k": np.float32(-2), "w": signs})
     found = transformed(model, Normalize(), Recognize())
     (site,) = context_of(found).sites.values()
     assert is_monotone(site.function.body) is wanted

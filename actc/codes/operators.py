@@ -56,10 +56,11 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0110": CodeInfo(
         "an operator that computes on integers",
-        "QLinearConv, ConvInteger, DynamicQuantizeLinear and their like hold integers and "
-        "arithmetic in one operator. actc reads quantized models in the QDQ format, in which "
-        "QuantizeLinear and DequantizeLinear stand around float operators; onnxruntime's and "
-        "other exporters write it on demand.",
+        "DynamicQuantizeLinear chooses its scale from each input, and MatMulInteger and "
+        "ConvInteger, which stand behind it, give sums without one; golden needs scales that are "
+        "known. actc reads models that are quantized statically, in the QDQ format "
+        "(QuantizeLinear and DequantizeLinear around float operators) or onnxruntime's QOperator "
+        "format (QLinearConv and its like).",
     ),
     "ACT0111": CodeInfo(
         "a quantizer of a kind that is not read",
@@ -71,8 +72,9 @@ CODES: dict[str, CodeInfo] = {
     "ACT0112": CodeInfo(
         "a QONNX operator that is not read",
         "Of QONNX (and the Brevitas and FINN domains) actc reads Quant, IntQuant, BipolarQuant "
-        "and Trunc with constant scale, zero point and bit width, and Conv and MaxPool with the "
-        "channels last. The message says what is different here.",
+        "and Trunc with constant scale, zero point and bit width, MultiThreshold of 255 thresholds "
+        "at most, and Conv and MaxPool with the channels last. The message says what is different "
+        "here.",
     ),
     "ACT0113": CodeInfo(
         "a quantizer of the model is not met exactly",
@@ -85,5 +87,12 @@ CODES: dict[str, CodeInfo] = {
         "a value without a quantizer in a quantized model",
         "The model is quantized, but not here. This value gets a format from the calibration "
         "data, as in a float model, so the result depends on the data.",
+    ),
+    "ACT0115": CodeInfo(
+        "an operator of the QOperator format that is not read",
+        "Of onnxruntime's QOperator format actc reads QLinearConv, QLinearMatMul, QGemm, "
+        "QLinearAdd, QLinearMul, QLinearConcat, QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax, "
+        "QLinearReduceMean and the average poolings, with constant scales and zero points and the "
+        "channels in the second axis. The message says what is different here.",
     ),
 }

@@ -54,9 +54,23 @@ CODES: dict[str, CodeInfo] = {
         "not from this machine; `benchmarks/qdq.py` measures. `--target onnx` writes "
         "model.qdq.onnx so that only what gains runs on integers.",
     ),
+    "ACT0411": CodeInfo(
+        "what a QONNX executor gives beside golden",
+        "model.qonnx.onnx computes in float32 and rounds at each quantizer, golden.onnx in "
+        "integers with multipliers and shifts; a sum that lies next to a tie may go the other way, "
+        "and what follows differs with it. Both are run on up to 64 samples, every tensor of codes "
+        "is compared. With --scales power-of-two sums are exact in float32 too.",
+    ),
+    "ACT0412": CodeInfo(
+        "quantizers with zero points in a QONNX model",
+        "A tensor that holds numbers of both signs, but not as many below 0 as above, has a zero "
+        "point. hls4ml reads it, FINN takes none. Tensors behind Relu have none, nor have those "
+        "whose range is symmetric.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
-        "`onnx` takes one option behind a colon, `full`: `--target onnx:full` quantizes every "
-        "tensor of model.qdq.onnx, as accelerators without float arithmetic need it.",
+        "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "
+        "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
+        "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX.",
     ),
 }

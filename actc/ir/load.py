@@ -18,7 +18,7 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import external, qonnx, screen
+from actc.ir import external, qonnx, qoperator, screen
 from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
@@ -79,6 +79,7 @@ def load(model: ModelLike) -> LoadedModel:
     screen.screen(proto, opset, name, sink)
     _raise_if_broken(sink)
     qonnx.check(proto, name, sink)
+    qoperator.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)
     converted = _to_opset(proto, opset, name)
@@ -160,8 +161,8 @@ def _check_operators(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) ->
         for node in _all_nodes(nodes):
             if (node.domain, node.op_type) in functions or _is_known(node, versions):
                 continue
-            if qonnx.is_qonnx(node):
-                continue  # `qonnx.check` says which are read
+            if qonnx.is_qonnx(node) or qoperator.is_qoperator(node):
+                continue  # their own checks say which are read
             sink.add(
                 Diagnostic(
                     "ACT0101",
@@ -270,6 +271,7 @@ def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
                 )
             ) from error
     qonnx.to_standard(result)
+    qoperator.to_standard(result)
     screen.number_equal_names(result.graph)
     result.ir_version = IR_VERSION
     return result

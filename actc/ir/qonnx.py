@@ -1,16 +1,15 @@
 """QONNX models in standard operators, so that any runtime runs them.
 
 Quant becomes QuantizeLinear, Clip where its codes are fewer than the type's, and
-DequantizeLinear; constants become integers behind DequantizeLinear. BipolarQuant and
-Trunc are spelled out in front of such a pair. The operators are those of
+DequantizeLinear; constants become integers behind DequantizeLinear. BipolarQuant, Trunc and
+MultiThreshold are spelled out in front of such a pair. The operators are those of
 Pappalardo et al., "QONNX: Representing Arbitrary-Precision Quantized Neural Networks",
 2022; https://github.com/fastmachinelearning/qonnx.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,39 @@ import onnx
 from onnx import helper, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+from actc.ir.integer_weights import hold_integers
+from actc.ir.qonnx_formats import (
+    ROUNDING,
+    Codes,
+    NotRead,
+    attributes_of,
+    axis_of,
+    code_ends,
+    rounding_mode,
+    tensor_of,
+    threshold_codes,
+    threshold_shape,
+    whole_number,
+)
 
 Array = np.ndarray[Any, Any]
 
 _DOMAINS = ("qonnx", "onnx.brevitas", "finn")
 CHANNELS_LAST = "qonnx.custom_op.channels_last"
-_ROUNDING: dict[str, Callable[[Array], Array]] = {
-    "ROUND": np.rint,
-    "HALF_EVEN": np.rint,
-    "FLOOR": np.floor,
-    "CEIL": np.ceil,
+_NEAREST = ("ROUND", "HALF_EVEN")
+_TO_WHOLE = {
+    "CEIL": ("Ceil", 0.0),
+    "DOWN": ("Floor", 0.0),
+    "FLOOR": ("Floor", 0.0),
+    "HALF_DOWN": ("Ceil", -0.5),
+    "HALF_UP": ("Floor", 0.5),
+    "UP": ("Ceil", 0.0),
 }
-_IN_FRONT = {"FLOOR": "Floor", "CEIL": "Ceil"}
+"""Mode -> operator and what is added before it, for numbers from 0 on."""
+_MIRRORED = {"Ceil": "Floor", "Floor": "Ceil"}
+_SYMMETRIC = ("DOWN", "HALF_DOWN", "HALF_UP", "UP")
+_MOST_THRESHOLDS = 255
 _SIGN_KEEPING = ("AveragePool", "Flatten", "GlobalAveragePool", "MaxPool", "Reshape", "Transpose")
-_INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
-
-
-class _NotRead(Exception):
-    """Why an operator is not read."""
 
 
 def is_qonnx(node: onnx.NodeProto) -> bool:
@@ -59,13 +73,14 @@ def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
     for node in filter(is_qonnx, proto.graph.node):
         try:
             list(writer.written(node))
-        except _NotRead as problem:
+        except NotRead as problem:
             sink.add(
                 Diagnostic(
                     "ACT0112",
                     f"operator {node.op_type} of {node.domain} is not read: {problem}",
                     place=Place(name, node.name or node.output[0], node.op_type),
-                    help="export with constant, integer quantizers (Quant, BipolarQuant, Trunc), "
+                    help="export with constant, integer quantizers (Quant, BipolarQuant, Trunc, "
+                    "MultiThreshold), "
                     "or in the QDQ format",
                 )
             )
@@ -79,6 +94,8 @@ def to_standard(proto: onnx.ModelProto) -> None:
     """
     if not any(map(is_qonnx, proto.graph.node)):
         return
+    if any(is_qonnx(node) and node.op_type == "MultiThreshold" for node in proto.graph.node):
+        hold_integers(proto.graph)
     writer = _Writer(proto.graph)
     nodes = [
         new
@@ -93,31 +110,6 @@ def to_standard(proto: onnx.ModelProto) -> None:
     proto.opset_import.extend(keep)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Codes:
-    """What a quantizer rounds to: scale * (q - zero) for low <= q <= high."""
-
-    scale: Array
-    zero: int
-    low: int
-    high: int
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The smallest type of integers that holds the codes."""
-        for kind in _INTEGERS:
-            limits = np.iinfo(kind)
-            if limits.min <= min(self.low, self.zero) and max(self.high, self.zero) <= limits.max:
-                return np.dtype(kind)
-        raise _NotRead("its codes have more than 16 bits")
-
-    @property
-    def full(self) -> bool:
-        """Whether the codes are all of the type."""
-        limits = np.iinfo(self.dtype)
-        return (self.low, self.high) == (limits.min, limits.max)
-
-
 class _Writer:
     """Standard operators for QONNX ones, and the constants that they need."""
 
@@ -127,8 +119,13 @@ class _Writer:
         }
         for node in graph.node:
             if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
-                self._constants[node.output[0]] = _value(node)
+                self._constants[node.output[0]] = tensor_of(node)
         self._producers = {name: node for node in graph.node for name in node.output}
+        self._ranks = {
+            value.name: len(value.type.tensor_type.shape.dim)
+            for value in [*graph.input, *graph.value_info]
+            if value.type.tensor_type.HasField("shape")
+        }
         self._names = set(self._constants) | {value.name for value in graph.input}
         self._names |= {name for node in graph.node for name in node.output}
         self.made: list[onnx.TensorProto] = []
@@ -137,47 +134,48 @@ class _Writer:
         """The standard operators that compute `node`.
 
         Raises:
-            _NotRead: there are none, or none that actc reads.
+            NotRead: there are none, or none that actc reads.
         """
         handlers = {
             "Quant": self._quant,
             "IntQuant": self._quant,
             "BipolarQuant": self._bipolar,
+            "MultiThreshold": self._multi_threshold,
             "Trunc": self._trunc,
         }
         if node.domain == CHANNELS_LAST and node.op_type in ("Conv", "MaxPool"):
             return self._channels_last(node)
+        if node.op_type == "FloatQuant":
+            raise NotRead("it rounds to small floating-point numbers, not to integers")
         if node.op_type not in handlers:
-            raise _NotRead("actc knows no meaning of it")
+            raise NotRead("actc knows no meaning of it")
         return handlers[node.op_type](node)
 
     def _quant(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         bits = self._number(node, 3, "bit width")
         signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
-        mode = _rounding(attributes)
-        codes = _Codes(
+        mode = rounding_mode(attributes)
+        codes = Codes(
             self._scale(node, 1),
-            _whole(self._number(node, 2, "zero point"), "zero point"),
-            *_ends(_whole(bits, "bit width"), signed, narrow),
+            whole_number(self._number(node, 2, "zero point"), "zero point"),
+            *code_ends(whole_number(bits, "bit width"), signed, narrow),
         )
         if (bits, signed) == (1, True):
             yield from self._bipolar(node)
             return
         real = self._constants.get(node.input[0])
         if real is not None:
-            steps = _ROUNDING[mode](real / codes.scale + np.float32(codes.zero))
+            steps = ROUNDING[mode](real / codes.scale + np.float32(codes.zero))
             yield self._held(node, np.clip(steps, codes.low, codes.high), codes)
             return
         source = node.input[0]
-        if mode in _IN_FRONT:
-            if codes.zero:
-                raise _NotRead(f"it rounds by {mode} and has a zero point")
-            source = yield from self._rounded(node, source, codes.scale, mode)
+        if mode not in _NEAREST:
+            source = yield from self._rounded(node, source, codes, mode)
         yield from self._pair(node, source, codes)
 
     def _bipolar(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-        codes = _Codes(self._scale(node, 1), 0, -1, 1)
+        codes = Codes(self._scale(node, 1), 0, -1, 1)
         real = self._constants.get(node.input[0])
         if real is not None:
             yield self._held(node, np.where(real >= 0, 1, -1), codes)
@@ -193,29 +191,32 @@ class _Writer:
         yield from self._pair(node, value, codes)
 
     def _trunc(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-        attributes, scale = _attributes(node), self._scale(node, 1)
-        mode = _rounding(attributes, "FLOOR")
+        attributes, scale = attributes_of(node), self._scale(node, 1)
+        mode = rounding_mode(attributes, "FLOOR")
         if self._number(node, 2, "zero point"):
-            raise _NotRead("it has a zero point")
-        wide = _whole(self._number(node, 3, "bit width"), "bit width")
+            raise NotRead("it has a zero point")
+        wide = whole_number(self._number(node, 3, "bit width"), "bit width")
         if len(node.input) > 5:  # since QONNX 1.0: with a scale of the output
-            bits = _whole(self._number(node, 6, "bit width"), "bit width")
+            bits = whole_number(self._number(node, 6, "bit width"), "bit width")
             out = self._scale(node, 4)
             if self._number(node, 5, "zero point"):
-                raise _NotRead("it has a zero point")
+                raise NotRead("it has a zero point")
             dropped = np.rint(np.log2(out / scale)).astype(np.float32)
             signed, narrow = attributes.get("signed", 1), attributes.get("narrow", 0)
-            low, high = _ends(bits, bool(signed), bool(narrow))
+            low, high = code_ends(bits, bool(signed), bool(narrow))
         else:
-            bits, out = _whole(self._number(node, 4, "bit width"), "bit width"), scale
+            bits, out = whole_number(self._number(node, 4, "bit width"), "bit width"), scale
             dropped = np.float32(wide - bits)
             low, high = self._unsaid_ends(node, bits)
-        codes = _Codes(out, 0, low, high)
+        codes = Codes(out, 0, low, high)
         unit = self._hold(node, "step", np.float32(2) ** dropped)
         value = yield from self._step(node, "Div", [node.input[0], self._hold(node, "in", scale)])
         value = yield from self._step(node, "Round", [value])
         value = yield from self._step(node, "Div", [value, unit])
-        value = yield from self._step(node, _IN_FRONT.get(mode, "Round"), [value])
+        if mode in _NEAREST:
+            value = yield from self._step(node, "Round", [value])
+        else:
+            value = yield from self._whole(node, value, mode, low < 0)
         value = yield from self._step(node, "Mul", [value, self._hold(node, "out", out)])
         yield from self._pair(node, value, codes)
 
@@ -225,14 +226,14 @@ class _Writer:
         while value is not None and value.op_type in _SIGN_KEEPING:
             value = self._producers.get(value.input[0])
         if value is not None and is_qonnx(value) and value.op_type in ("Quant", "IntQuant"):
-            return _ends(bits, bool(_attributes(value).get("signed", 1)), False)
-        return _ends(bits, True, False)[0], _ends(bits, False, False)[1]
+            return code_ends(bits, bool(attributes_of(value).get("signed", 1)), False)
+        return code_ends(bits, True, False)[0], code_ends(bits, False, False)[1]
 
     def _channels_last(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """Conv and MaxPool of [N, ..., C]: transposed there and back."""
-        spatial = len(_attributes(node).get("kernel_shape", ()))
+        spatial = len(attributes_of(node).get("kernel_shape", ()))
         if not spatial:
-            raise _NotRead("it has no kernel_shape")
+            raise NotRead("it has no kernel_shape")
         first = [0, spatial + 1, *range(1, spatial + 1)]
         last = [0, *range(2, spatial + 2), 1]
         inputs = list(node.input)
@@ -250,18 +251,70 @@ class _Writer:
         yield helper.make_node("Transpose", [result], list(node.output), perm=last)
 
     def _rounded(
-        self, node: onnx.NodeProto, source: str, scale: Array, mode: str
+        self, node: onnx.NodeProto, source: str, codes: Codes, mode: str
     ) -> Generator[onnx.NodeProto, None, str]:
-        held = self._hold(node, "scale", scale)
+        """Whole steps by another mode than to nearest, as real numbers."""
+        held = self._hold(node, "scale", codes.scale)
         value = yield from self._step(node, "Div", [source, held])
-        value = yield from self._step(node, _IN_FRONT[mode], [value])
+        zero = self._hold(node, "zero", np.float32(codes.zero)) if codes.zero else None
+        if zero is not None:
+            value = yield from self._step(node, "Add", [value, zero])
+        value = yield from self._whole(node, value, mode, codes.low < 0)
+        if zero is not None:
+            value = yield from self._step(node, "Sub", [value, zero])
         return (yield from self._step(node, "Mul", [value, held]))
 
-    def _pair(self, node: onnx.NodeProto, source: str, codes: _Codes) -> Iterator[onnx.NodeProto]:
+    def _whole(
+        self, node: onnx.NodeProto, steps: str, mode: str, negative: bool
+    ) -> Generator[onnx.NodeProto, None, str]:
+        """Whole numbers; a mode that mirrors at 0 is a sum of two that rise, one for each sign."""
+        op, shift = _TO_WHOLE[mode]
+        up = yield from self._shifted(node, op, steps, shift)
+        if mode not in _SYMMETRIC or not negative:
+            return up
+        down = yield from self._shifted(node, _MIRRORED[op], steps, -shift)
+        zero = self._hold(node, "origin", np.float32(0))
+        up = yield from self._step(node, "Max", [up, zero])
+        down = yield from self._step(node, "Min", [down, zero])
+        return (yield from self._step(node, "Add", [up, down]))
+
+    def _shifted(
+        self, node: onnx.NodeProto, op: str, value: str, shift: float
+    ) -> Generator[onnx.NodeProto, None, str]:
+        if shift:
+            half = self._hold(node, "half", np.float32(shift))
+            value = yield from self._step(node, "Add", [value, half])
+        return (yield from self._step(node, op, [value]))
+
+    def _multi_threshold(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """How many thresholds a value reaches, as a sum of comparisons in front of a pair."""
+        thresholds = self._constant(node, 1, "thresholds")
+        given = attributes_of(node)
+        if thresholds.ndim != 2 or thresholds.shape[1] > _MOST_THRESHOLDS:
+            raise NotRead(f"it has more than {_MOST_THRESHOLDS} thresholds, or none")
+        codes = threshold_codes(
+            float(given.get("out_scale", 1.0)),
+            float(given.get("out_bias", 0.0)),
+            thresholds.shape[1],
+        )
+        shape = threshold_shape(given, len(thresholds), self._ranks.get(node.input[0]))
+        passed = []
+        for column in thresholds.T.astype(np.float32):
+            held = self._hold(node, "threshold", column.reshape(shape))
+            reached = yield from self._step(node, "GreaterOrEqual", [node.input[0], held])
+            passed.append((yield from self._step(node, "Cast", [reached], to=1)))
+        value = yield from self._step(node, "Sum", passed)
+        for op, name, neutral in (("Mul", "out_scale", 1.0), ("Add", "out_bias", 0.0)):
+            number = np.float32(given.get(name, neutral))
+            if number != neutral:
+                value = yield from self._step(node, op, [value, self._hold(node, name, number)])
+        yield from self._pair(node, value, codes)
+
+    def _pair(self, node: onnx.NodeProto, source: str, codes: Codes) -> Iterator[onnx.NodeProto]:
         """QuantizeLinear, Clip and DequantizeLinear; beyond 8 bits the Clip comes first."""
         dtype, scale = codes.dtype, codes.scale.reshape(-1)
         if scale.size != 1:
-            raise _NotRead("its scale differs from channel to channel")
+            raise NotRead("its scale differs from channel to channel")
         if not codes.full and dtype.itemsize > 1:
             ends = (np.array([codes.low, codes.high]) - codes.zero) * float(scale[0])
             held = [self._hold(node, "end", np.float32(end)) for end in ends]
@@ -278,17 +331,17 @@ class _Writer:
             "DequantizeLinear", [value, *constants], list(node.output), name=node.name
         )
 
-    def _held(self, node: onnx.NodeProto, steps: Array, codes: _Codes) -> onnx.NodeProto:
+    def _held(self, node: onnx.NodeProto, steps: Array, codes: Codes) -> onnx.NodeProto:
         """A constant as integers behind DequantizeLinear."""
         integers = steps.astype(np.int64) - codes.zero
-        held = _Codes(codes.scale, 0, int(integers.min(initial=0)), int(integers.max(initial=0)))
+        held = Codes(codes.scale, 0, int(integers.min(initial=0)), int(integers.max(initial=0)))
         try:
             dtype = held.dtype
-        except _NotRead:
+        except NotRead:
             dtype = np.dtype(np.int32)
         if dtype.itemsize > 1 or dtype.kind == "u":
             dtype = np.dtype(np.int32)
-        axis, scale = _axis(codes.scale, integers.ndim)
+        axis, scale = axis_of(codes.scale, integers.ndim)
         inputs = [
             self._hold(node, "codes", integers.astype(dtype)),
             self._hold(node, "scale", scale),
@@ -302,19 +355,19 @@ class _Writer:
     def _scale(self, node: onnx.NodeProto, position: int) -> Array:
         scale = self._constant(node, position, "scale").astype(np.float32)
         if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
-            raise _NotRead("its scale is not positive")
+            raise NotRead("its scale is not positive")
         return scale
 
     def _number(self, node: onnx.NodeProto, position: int, what: str) -> float:
         array = self._constant(node, position, what)
         if np.any(array != array.reshape(-1)[:1]):
-            raise _NotRead(f"its {what} differs from channel to channel")
+            raise NotRead(f"its {what} differs from channel to channel")
         return float(array.reshape(-1)[0])
 
     def _constant(self, node: onnx.NodeProto, position: int, what: str) -> Array:
         array = self._constants.get(node.input[position]) if position < len(node.input) else None
         if array is None or array.size == 0:
-            raise _NotRead(f"its {what} is no constant")
+            raise NotRead(f"its {what} is no constant")
         return array
 
     def _step(
@@ -339,50 +392,3 @@ class _Writer:
             name = f"{base}_{count}"
         self._names.add(name)
         return name
-
-
-def _value(node: onnx.NodeProto) -> Array:
-    """The array of a Constant node."""
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            return numpy_helper.to_array(attribute.t)
-        if attribute.name in ("value_float", "value_int", "value_floats", "value_ints"):
-            return np.asarray(helper.get_attribute_value(attribute))
-    return np.zeros(0)
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
-
-
-def _rounding(attributes: dict[str, Any], default: str = "ROUND") -> str:
-    given = attributes.get("rounding_mode", default)
-    mode = (given.decode() if isinstance(given, bytes) else str(given)).upper()
-    if mode not in _ROUNDING:
-        raise _NotRead(f"it rounds by {mode}")
-    return mode
-
-
-def _ends(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    """Smallest and largest code."""
-    if not 1 <= bits <= 32:
-        raise _NotRead(f"its codes have {bits} bits")
-    if signed:
-        return -(2 ** (bits - 1)) + int(narrow), 2 ** (bits - 1) - 1
-    return 0, 2**bits - 1 - int(narrow)
-
-
-def _whole(number: float, what: str) -> int:
-    if number != round(number):
-        raise _NotRead(f"its {what} is {number:g}, no whole number")
-    return int(number)
-
-
-def _axis(scale: Array, rank: int) -> tuple[int | None, Array]:
-    """Axis and scales of a DequantizeLinear for a scale that broadcasts."""
-    if scale.size == 1:
-        return None, scale.reshape(())
-    places = [scale.ndim - 1 - k for k in range(scale.ndim) if scale.shape[scale.ndim - 1 - k] > 1]
-    if len(places) > 1 or scale.ndim > rank:
-        raise _NotRead("its scale differs along several axes")
-    return rank - scale.ndim + places[0], scale.reshape(-1)
