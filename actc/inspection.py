@@ -19,6 +19,7 @@ from actc.ir.load import ModelLike, load
 from actc.ir.sites import Site
 from actc.passes.approximate import Approximate
 from actc.passes.calibrate import Calibrate
+from actc.passes.control_flow import REASON
 from actc.passes.integerize import HANDLERS, Integerize
 from actc.passes.quantize import Quantize
 from actc.passes.shapes import shape_arithmetic
@@ -129,11 +130,13 @@ def _unsupported(model: ir.Model) -> list[dict[str, str]]:
         if node in on_shapes:
             continue
         if (node.domain, node.op_type) not in HANDLERS:
+            reason = node.metadata_props.get(REASON, "")
+            why = f": {reason}" if reason else ""
             rows.append(
                 {
                     "node": str(node.name or node.outputs[0].name),
                     "op": f"{node.domain}::{node.op_type}".removeprefix("::"),
-                    "reason": "no integer form; --precision float32 keeps it",
+                    "reason": f"no integer form{why}; --target onnx keeps it in float",
                 }
             )
     return rows

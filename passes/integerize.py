@@ -176,6 +176,11 @@ def _nothing(context: Context) -> Diagnostic:
     )
 
 
+def without_form(graph: ir.Graph) -> list[str]:
+    """Names of the nodes that will stay in float by their kind alone."""
+    return [str(n.name) for n in graph if (n.domain, n.op_type) not in HANDLERS]
+
+
 class _Lowering:
     """Brings the nodes of a model into the golden graph one by one."""
 

@@ -25,7 +25,8 @@ from actc.ir.formats import parameters_of
 from actc.ir.graph import add_constant, is_op, remove_dead
 from actc.ir.sites import Site
 from actc.numerics.weights import QuantizedWeights
-from actc.passes.integer.islands import kept_nodes
+from actc.passes.integer.islands import keep_nodes, kept_nodes, knows_kept_nodes
+from actc.passes.integerize import without_form
 from actc.passes.quantize import shared_formats
 from actc.sensitivity.gates import Gate, add_gate_body, gate_feeds, graph_input, insert_gate
 from actc.sensitivity.layers import Constants, add_constants, take_output
@@ -56,6 +57,8 @@ class Simulation:
         self, model: ir.Model, context: Context, settings: Sequence[Setting], threads: int = 0
     ) -> None:
         copy = ir.from_proto(ir.to_proto(model))
+        if not knows_kept_nodes(context):  # formats are still being chosen
+            keep_nodes(context, without_form(copy.graph))
         self.groups = [[str(v.name) for v in group] for group in shared_formats(copy, context)]
         graph = _Graph(copy, context, settings)
         graph.build()

@@ -179,6 +179,11 @@ def keep_nodes(context: Context, names: Iterable[str]) -> None:
     context.facts[_KEPT] = dict.fromkeys(names, True)
 
 
+def knows_kept_nodes(context: Context) -> bool:
+    """Whether it is known yet which nodes islands compute."""
+    return _KEPT in context.facts
+
+
 def kept_nodes(context: Context) -> frozenset[str]:
     """Names of the nodes of the float model that islands compute."""
     return frozenset(context.facts.get(_KEPT, {}))
@@ -231,10 +236,10 @@ def _warning(context: Context, number: int, refused: list[Refused]) -> Diagnosti
     node, refusal = refused[0]
     rest = [f"{_name(other)} ({other.op_type})" for other, _ in refused[1:]]
     reason = f": {refusal.reason}" if refusal.reason else ": it has no integer form"
-    more = f" and {len(rest)} more" if rest else ""
+    what = f"operators {node.op_type} and {len(rest)} more stay" if rest else ""
     return Diagnostic(
         "ACT0343",
-        f"operator {node.op_type}{more} stays in float, island {number}{reason}",
+        f"{what or f'operator {node.op_type} stays'} in float, island {number}{reason}",
         severity="warning",
         place=Place(context.file, _name(node), node.op_type),
         notes=(f"also {', '.join(rest)}",) if rest else (),
