@@ -37,6 +37,7 @@ from actc.passes.integer.hints import GENERAL, hint
 from actc.passes.integer.islands import FACTS, Islands, Refusal, computes
 from actc.passes.integer.plain import copy_plain
 from actc.passes.integer.reals import output_value
+from actc.passes.integer.sharing import share_weights
 from actc.passes.quantized import lowering as quantized
 from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
@@ -134,7 +135,7 @@ class Integerize(Pass):
             inputs,
             [value for value in outputs if value is not None],
             nodes=builder.nodes,
-            initializers=builder.initializers,
+            initializers=share_weights(builder.initializers),
             name="golden",
         )
         remove_dead(graph)

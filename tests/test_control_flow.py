@@ -163,6 +163,17 @@ def test_what_was_inside_becomes_integer(name: str) -> None:
     assert "IntMatMul" in {node.op_type for node in golden.graph.node}
 
 
+def test_weights_of_all_steps_are_stored_once() -> None:
+    step = STEP.replace("6", "20")
+    body = f"y = Loop (three, yes, x) < body = {step} {{ on = Identity (go)\n"
+    body += " p = MatMul (z, big)\n next = Tanh (p) } >"
+    big = normal(20, 20, scale=0.3)
+    model = model_of("float[N,20] x => float[N,20] y", body, big=big)
+    golden = compiled(model, random_data(model, 24), noise=0.1)
+    assert sum(node.op_type == "IntMatMul" for node in golden.graph.node) == 3
+    assert sum(list(t.dims) == [20, 20] for t in golden.graph.initializer) == 1
+
+
 FRONT = "h = MatMul (x, w)\n"
 KEPT: dict[str, tuple[str, str, str]] = {
     # name: signature, body, the reason

@@ -160,8 +160,9 @@ def test_shapes_that_depend_on_data() -> None:
         "p = GlobalMaxPool (r)\n q = Reshape (p, flat)\n d = Det (r)\n b = Greater (d, half)\n"
         "n = NonZero (b)\n t = Transpose <perm = [1,0]> (n)\n y = GatherND (q, t)"
     )
-    model = network("float[N,3,8,8] x => float[k] y", body, {
-        k: WEIGHTS[k] for k in ("w", "w2", "flat")} | {"half": np.array(-1e6, np.float32)})  # fmt: skip
+    weights = {key: WEIGHTS[key] for key in ("w", "w2", "flat")}
+    weights["half"] = np.array(-1e6, np.float32)
+    model = network("float[N,3,8,8] x => float[k] y", body, weights)
     _, found = kept(model)
     assert found == ["Det, Greater", "GatherND"]  # NonZero of booleans needs no float
 
