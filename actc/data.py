@@ -4,7 +4,9 @@ DATA.npz holds one array per model input, named as the input (a single array may
 have any name), the first axis counting samples, and optionally `labels`, one
 integer class per sample. Samples of varying length are padded to a common shape
 and come with an integer array `NAME.lengths`: sample i is cut to its first
-`lengths[i]` entries along its first axis. No pickled objects are read.
+`lengths[i]` entries along its first axis. Where the model has its batch on another axis
+(the states of a recurrent layer, [layers, batch, units]), the array still counts samples
+on its first: [samples, layers, units]. No pickled objects are read.
 """
 
 from __future__ import annotations
@@ -31,11 +33,16 @@ _LENGTHS = ".lengths"
 
 @dataclass(frozen=True, slots=True)
 class InputInfo:
-    """A model input: name, numpy dtype, dimensions (None = dynamic), batch first."""
+    """A model input: name, numpy dtype, dimensions (None = dynamic), batch first.
+
+    Attributes:
+        batch_axis: where the model itself has the batch.
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...]
+    batch_axis: int = 0
 
     @property
     def batch(self) -> int | None:
@@ -53,6 +60,8 @@ class Dataset:
         lengths: input name -> int64 [samples] for samples of varying length.
         synthetic: made by actc, not given by the user.
         batch: the model's fixed batch size, None when it is dynamic.
+        axes: input name -> axis of the batch in the model, where it is not the first.
+        output_axes: the same of outputs.
     """
 
     inputs: Mapping[str, Array]
@@ -60,6 +69,8 @@ class Dataset:
     lengths: Mapping[str, Array] = field(default_factory=dict)
     synthetic: bool = False
     batch: int | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
+    output_axes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -74,13 +85,16 @@ class Dataset:
             {name: array[:count] for name, array in self.lengths.items()},
             self.synthetic,
             self.batch,
+            self.axes,
+            self.output_axes,
         )
 
     def batches(self, size: int = 64) -> Iterator[tuple[dict[str, Array], int]]:
         """Feeds of at most `size` samples, with the number of real samples in each.
 
         With a fixed batch size, the last batch is filled by repeating its last
-        sample. Samples of varying length come one at a time.
+        sample. Samples of varying length come one at a time. Each feed has its batch
+        where the model has it.
         """
         step = 1 if self.lengths else (self.batch or size)
         for start in range(0, self.samples, step):
@@ -90,6 +104,8 @@ class Dataset:
                 feeds[name] = feeds[name][:, : int(lengths[start])]
             if self.batch is not None and real < self.batch:
                 feeds = {name: _fill(array, self.batch) for name, array in feeds.items()}
+            for name, axis in self.axes.items():
+                feeds[name] = np.ascontiguousarray(np.moveaxis(feeds[name], 0, axis))
             yield feeds, real
 
 
@@ -147,6 +163,7 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
         label_array,
         {name: values.astype(np.int64) for name, values in lengths.items()},
         batch=_fixed_batch(inputs),
+        axes=_axes(inputs),
     )
 
 
@@ -162,7 +179,11 @@ def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
             arrays[info.name] = generator.integers(0, 2, shape).astype(info.dtype)
         else:
             arrays[info.name] = generator.integers(0, 128, shape).astype(info.dtype)
-    return Dataset(arrays, synthetic=True, batch=_fixed_batch(inputs))
+    return Dataset(arrays, synthetic=True, batch=_fixed_batch(inputs), axes=_axes(inputs))
+
+
+def _axes(inputs: list[InputInfo]) -> dict[str, int]:
+    return {info.name: info.batch_axis for info in inputs if info.batch_axis}
 
 
 def _fixed_batch(inputs: list[InputInfo]) -> int | None:
@@ -226,7 +247,7 @@ def _check_array(source: str, array: Array, info: InputInfo, sink: DiagnosticSin
     )
     if not fits:
         message = f"array '{info.name}' has shape {list(array.shape)}, the model wants {expected}"
-        sink.add(_problem(source, info.name, message, "the first axis counts samples"))
+        sink.add(_problem(source, info.name, message, _samples_first(info)))
     castable = array.dtype.kind == info.dtype.kind or (
         array.dtype.kind in "iub" and info.dtype.kind in "iuf"
     )
@@ -245,6 +266,14 @@ def _check_array(source: str, array: Array, info: InputInfo, sink: DiagnosticSin
         message = f"array '{info.name}' holds values beyond the range of {info.dtype}"
         sink.add(_problem(source, info.name, message, "the model cannot read these values"))
     return result
+
+
+def _samples_first(info: InputInfo) -> str:
+    text = "the first axis counts samples"
+    if not info.batch_axis:
+        return text
+    moved = f"numpy.moveaxis(array, {info.batch_axis}, 0)"
+    return f"{text}, though the model's input has its batch on axis {info.batch_axis}: {moved}"
 
 
 def _check_labels(source: str, labels: Array, samples: int, sink: DiagnosticSink) -> Array:

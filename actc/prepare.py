@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from actc import data as data_module
+from actc.batch_axes import input_axes, output_axes
 from actc.data import DataLike, Dataset, InputInfo
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context, attach, context_of
 from actc.ir.execute import require_runs
 from actc.ir.golden import is_golden
+from actc.ir.graph import BATCH
 from actc.ir.load import LoadedModel, ModelLike, load
 
 _TRIED = 3
@@ -64,6 +66,7 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
         dataset = data_module.load(data, inputs)
     feeds, _ = next(dataset.take(_TRIED).batches())
     require_runs(source.proto, feeds, source.name)
+    dataset = replace(dataset, output_axes=output_axes(source.proto, dataset))
     context.dataset = dataset
     attach(graph, context)
     _fix_shapes(graph, dataset)
@@ -76,7 +79,7 @@ def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
     Raises:
         ModelError: an input has no type or shape, or is no tensor of numbers.
     """
-    infos, bad = [], []
+    infos, bad, axes = [], [], input_axes(model)
     for value in model.graph.inputs:
         if value.name in model.graph.initializers:
             continue
@@ -86,8 +89,10 @@ def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
             continue
         assert value.shape is not None
         assert value.dtype is not None
-        shape = tuple(d if isinstance(d, int) and d > 0 else None for d in value.shape)
-        infos.append(InputInfo(str(value.name), value.dtype.numpy(), shape))
+        extents = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
+        axis = axes.get(str(value.name), 0)
+        shape = (extents[axis], *extents[:axis], *extents[axis + 1 :])
+        infos.append(InputInfo(str(value.name), value.dtype.numpy(), shape, axis))
     if bad or not infos:
         raise ModelError(bad or Diagnostic("ACT0009", "the model has no input", place=Place(file)))
     _require_one_batch(infos, file)
@@ -103,9 +108,16 @@ def _require_one_batch(infos: list[InputInfo], file: str) -> None:
                 "the inputs have different batch sizes: "
                 + ", ".join(f"'{info.name}' {info.batch}" for info in infos),
                 place=Place(file),
-                help="the first axis of every input must be the batch; export it dynamic",
+                notes=_moved_batches(infos),
+                help="the first axis of every input must be the batch (the second, of states and "
+                "sequences that only recurrent layers read); export it dynamic",
             )
         )
+
+
+def _moved_batches(infos: list[InputInfo]) -> tuple[str, ...]:
+    names = [f"'{info.name}'" for info in infos if info.batch_axis]
+    return (f"read along axis 1 of {', '.join(names)}",) if names else ()
 
 
 def _input_problem(value: ir.Value) -> str:
@@ -140,12 +152,14 @@ def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
         array = dataset.inputs.get(str(value.name))
         if array is None or value.shape is None:
             continue
-        first = value.shape[0]
-        batch = first if isinstance(first, int) and first > 0 else "N"
+        axis = dataset.axes.get(str(value.name), 0)
+        first = value.shape[axis]
+        batch = first if isinstance(first, int) and first > 0 else BATCH
         if value.name in dataset.lengths:
             value.shape = ir.Shape([batch, *value.shape[1:]])
         else:
-            value.shape = ir.Shape([batch, *array.shape[1:]])
+            extents = array.shape[1:]
+            value.shape = ir.Shape([*extents[:axis], batch, *extents[axis:]])
     for value in model.graph.outputs if not is_golden(model) else ():
         if value.producer() is not None:
             ranks = context_of(model).facts.setdefault("ranks", {})

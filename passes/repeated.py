@@ -18,11 +18,18 @@ Array = np.ndarray[Any, Any]
 
 
 def one_row(series: list[Array]) -> Array | None:
-    """The row [1, ...] whose copies all arrays of `series` consist of, None when there is none."""
+    """The row, 1 long on one axis, whose copies along it all arrays of `series` consist of.
+
+    None when there is none: the arrays differ along several axes, or in what they hold.
+    """
     first = series[0]
-    if first.ndim == 0 or any(array.shape[1:] != first.shape[1:] for array in series):
+    if any(array.ndim != first.ndim for array in series):
         return None
-    row = first[:1]
+    shapes = np.array([array.shape for array in series])
+    grown = np.flatnonzero((shapes != shapes[0]).any(axis=0))
+    if len(grown) != 1:
+        return None
+    row = first.take([0], axis=int(grown[0]))
     repeated = all(np.array_equal(array, np.broadcast_to(row, array.shape)) for array in series)
     return row if repeated else None
 
@@ -37,15 +44,28 @@ def put_row(model: ir.Model, node: ir.Node, position: int, row: Array) -> bool:
     if output is None or len(output) != row.ndim:
         return False
     others = [v for v in node.inputs if v is not node.inputs[position] and constant(v) is None]
-    full = [v for v in others if (dims(v) or ("",))[0] == output[0] and len(dims(v) or ()) > 0]
-    full = [v for v in full if len(dims(v) or ()) == row.ndim]
+    full = [v for v in others if _covers(v, output, row)]
     if is_elementwise(node) and full:
         name = f"{node.name}_row"
         node.replace_input_with(position, add_constant(model.graph, name, row))
         return True
-    if is_op(node, "Concat") and full and row.dtype == np.float32:
-        return _join(model, node, position, row, full[0])
+    if is_op(node, "Concat") and row.dtype == np.float32:
+        same = [v for v in full if len(dims(v) or ()) == row.ndim]
+        return bool(same) and _join(model, node, position, row, same[0])
     return False
+
+
+def _covers(value: ir.Value | None, output: tuple[int | None, ...], row: Array) -> bool:
+    """Whether `value` is as long as `output` on every axis on which `row` is shorter."""
+    shape = dims(value)
+    if shape is None or len(shape) > len(output):
+        return False
+    aligned = (1,) * (len(output) - len(shape)) + shape
+    return all(
+        have == wanted
+        for have, wanted, given in zip(aligned, output, row.shape, strict=True)
+        if given == 1 and wanted != 1
+    )
 
 
 def _join(

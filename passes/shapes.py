@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from actc.ir.execute import ExecutionError, Session
-from actc.ir.graph import add_constant, constant, dims, has_graphs, is_op
+from actc.ir.graph import BATCH, add_constant, constant, dims, has_graphs, is_op
 from actc.passes.repeated import one_row, put_row
 
 Int64Array = npt.NDArray[np.int64]
@@ -143,14 +143,17 @@ def read_at_sizes(model: ir.Model, values: list[ir.Value]) -> list[list[Array]] 
 
 
 def _zeros(model: ir.Model, batch: int, length: int) -> dict[str, Array]:
-    """Feeds of zeros, the open axes behind the first of one length."""
+    """Feeds of zeros, the open axes but the batch of one length."""
     feeds: dict[str, Array] = {}
     for value in model.graph.inputs:
         shape = dims(value)
         assert shape is not None
         assert value.dtype is not None
-        rest = [length if size is None else size for size in shape[1:]]
-        concrete = [batch if shape[0] is None else shape[0], *rest]
+        is_batch = [axis == 0 or _is_batch(value, axis) for axis in range(len(shape))]
+        concrete = [
+            size if size is not None else batch if first else length
+            for size, first in zip(shape, is_batch, strict=True)
+        ]
         feeds[str(value.name)] = np.zeros(concrete, value.dtype.numpy())
     return feeds
 
@@ -185,9 +188,20 @@ def name_batch_axis(model: ir.Model) -> None:
     ONNX's inference invents a new symbol behind each Reshape; with all other input
     dimensions known, a dynamic first axis can only be the batch.
     """
-    shapes = [dims(value) for value in model.graph.inputs]
-    if any(shape is None or None in shape[1:] for shape in shapes):
-        return
+    for value in model.graph.inputs:
+        shape = dims(value)
+        if shape is None:
+            return
+        if any(
+            size is None and axis and not _is_batch(value, axis) for axis, size in enumerate(shape)
+        ):
+            return
     for value in [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]:
         if value.shape is not None and len(value.shape) and not isinstance(value.shape[0], int):
-            value.shape = ir.Shape(["N", *value.shape[1:]])
+            value.shape = ir.Shape([BATCH, *value.shape[1:]])
+
+
+def _is_batch(value: ir.Value, axis: int) -> bool:
+    """Whether an open axis of an input behind its first is the batch: of a recurrent state."""
+    size = None if value.shape is None else value.shape[axis]
+    return isinstance(size, ir.SymbolicDim) and size.value == BATCH

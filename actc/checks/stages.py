@@ -17,7 +17,7 @@ Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
 def run_over(runner: Runner, dataset: Dataset, batch: int = 64) -> Outputs:
-    """Run all samples and join the outputs along the first axis.
+    """Run all samples and join the outputs along their batch axis, made the first.
 
     Samples of varying length give outputs of varying shape; each is then flattened
     and the whole joined as one row of values per output.
@@ -25,6 +25,7 @@ def run_over(runner: Runner, dataset: Dataset, batch: int = 64) -> Outputs:
     parts: dict[str, list[Array]] = {}
     for feeds, real in dataset.batches(batch):
         for name, array in runner(feeds).items():
+            array = np.moveaxis(array, dataset.output_axes.get(name, 0), 0)
             parts.setdefault(name, []).append(np.ascontiguousarray(array[:real]))
     return {name: _join(arrays) for name, arrays in parts.items()}
 

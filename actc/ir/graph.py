@@ -12,6 +12,9 @@ from actc.ir.subgraphs import detach
 
 Array = np.ndarray[Any, Any]
 
+BATCH = "N"
+"""Name of an open batch axis."""
+
 
 def constant(value: ir.Value | None) -> Array | None:
     """The array behind an initializer or a Constant node, else None."""
