@@ -8,6 +8,7 @@ is, from two runs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,11 @@ def output_axes(model: onnx.ModelProto, dataset: Dataset) -> dict[str, int]:
     """
     recurrent = any(node.op_type in _RECURRENT for node in model.graph.node)
     counts = _SAMPLES if dataset.batch is None else (dataset.batch,)
-    if not recurrent or dataset.lengths or dataset.samples < max(counts):
+    if not recurrent or dataset.lengths:
         return {}
     session = Session(model)
-    runs = [session.run(next(dataset.take(count).batches())[0]) for count in counts]
+    filled = [replace(dataset, batch=count).take(count) for count in counts]
+    runs = [session.run(next(samples.batches())[0]) for samples in filled]
     axes = {name: _grown([found[name].shape for found in runs], counts) for name in runs[0]}
     return {name: axis for name, axis in axes.items() if axis}
 

@@ -78,6 +78,11 @@ def test_states_as_torch_exports_them(tmp_path: Path, batch: str) -> None:
         assert error < 0.02 * np.sqrt(np.mean(array**2)), name
 
 
+def test_a_single_sample(tmp_path: Path) -> None:
+    report = actc.compile(stacked(), "onnx", data=samples(1), output=tmp_path / "out").report
+    assert report["bit_exact"] is True
+
+
 def test_feeds_have_the_batch_where_the_model_has_it() -> None:
     data = samples(10)
     dataset = prepare(stacked(), data).dataset
