@@ -164,7 +164,7 @@ def test_what_was_inside_becomes_integer(name: str) -> None:
 
 
 def test_weights_of_all_steps_are_stored_once() -> None:
-    step = STEP.replace("6", "20")
+    step = STEP.replace("N,6", "N,20")
     body = f"y = Loop (three, yes, x) < body = {step} {{ on = Identity (go)\n"
     body += " p = MatMul (z, big)\n next = Tanh (p) } >"
     big = normal(20, 20, scale=0.3)

@@ -19,6 +19,7 @@ from actc.passes.integer.reals import exact_value, from_codes
 _VANISH = 1000.0
 """Beside numbers as large as this, the codes of a value say nothing of its other numbers."""
 _KEPT = "kept"
+_SHOWN = 10
 FACTS = "islands"
 """Key of the context's facts about islands: number -> what the report says of it."""
 
@@ -68,7 +69,7 @@ class Islands:
         site = self._builder.context.sites.get(node.metadata_props.get("actc.site", ""))
         if site is not None:
             site.form, site.certificate = "float", None
-            site.details["reason"] = refusal.reason or "it has no integer form"
+            site.details["reason"] = _reason(refusal)
 
     def value(self, value: ir.Value) -> ir.Value:
         """What stands for `value` as an island reads it.
@@ -224,7 +225,7 @@ def _describe(island: Iterable[ir.Node], refused: list[Refused]) -> dict[str, ob
             {
                 "node": _name(node),
                 "op": node.op_type,
-                "reason": refusal.reason or "it has no integer form",
+                "reason": _reason(refusal),
                 "help": refusal.help,
             }
             for node, refusal in refused
@@ -234,17 +235,20 @@ def _describe(island: Iterable[ir.Node], refused: list[Refused]) -> dict[str, ob
 
 def _warning(context: Context, number: int, refused: list[Refused]) -> Diagnostic:
     node, refusal = refused[0]
-    rest = [f"{_name(other)} ({other.op_type})" for other, _ in refused[1:]]
-    reason = f": {refusal.reason}" if refusal.reason else ": it has no integer form"
-    what = f"operators {node.op_type} and {len(rest)} more stay" if rest else ""
+    rest = [f"so does {n.op_type} '{_name(n)}': {_reason(r)}" for n, r in refused[1:]]
+    more = [f"and {len(rest) - _SHOWN} more"] if len(rest) > _SHOWN else []
     return Diagnostic(
         "ACT0343",
-        f"{what or f'operator {node.op_type} stays'} in float, island {number}{reason}",
+        f"operator {node.op_type} stays in float (island {number}): {_reason(refusal)}",
         severity="warning",
         place=Place(context.file, _name(node), node.op_type),
-        notes=(f"also {', '.join(rest)}",) if rest else (),
+        notes=(*rest[:_SHOWN], *more),
         help=refusal.help,
     )
+
+
+def _reason(refusal: Refusal) -> str:
+    return refusal.reason or "it has no integer form"
 
 
 def _name(node: ir.Node) -> str:
