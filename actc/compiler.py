@@ -109,7 +109,8 @@ def compile(
             the first and last layers and depthwise ones keep 8, unless they hold most
             weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each
-            layer's output on the data), or "auto": optimal below 8 bits.
+            layer's output on the data), "sequential" (the same one layer after the other,
+            for inputs as the layers before leave them), or "auto": sequential below 8 bits.
         scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
             shift, but for averages over other counts.
         groups: inputs (channels of a Conv) whose weights share an integer factor below
@@ -311,6 +312,7 @@ def _run_passes(
     ]
     if dump_ir is not None:
         instruments.append(DumpIr(Path(dump_ir)))
+    context_of(prepared.model).facts["progress"] = {"say": say}
     result = pipeline.run(prepared.model, instruments)
     if stages.approximated is None and not is_golden(result):
         stages.approximated = ir.to_proto(result)

@@ -11,9 +11,9 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import context_of
-from actc.ir.graph import constant, is_op
 from actc.numerics.quantization import MAX_BITS, MIN_BITS
 from actc.numerics.weights import WeightFormat
+from actc.passes.linear_layers import layer_names
 from actc.passes.widths import AUTO
 from actc.pipeline import Instrument, pass_name
 
@@ -101,11 +101,7 @@ class KnownNames(Instrument):
         """
         if pass_name(step) != "calibrate":
             return
-        layers = [
-            str(node.name)
-            for node in model.graph
-            if is_op(node, "Conv", "MatMul") and constant(node.inputs[1]) is not None
-        ]
+        layers = [name for node in model.graph for name in layer_names(node)]
         known: dict[str, Collection[str]] = {
             "activations": list(context_of(model).ranges),
             "weights": layers,

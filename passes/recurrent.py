@@ -18,6 +18,8 @@ Array = np.ndarray[Any, Any]
 
 GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
 """Recurrent operators and their gates: z, r, h; i, o, f, c; h."""
+PARTS = (".W", ".R")
+"""The two matrices of a recurrent layer, as they are called behind the node's name."""
 _ACTIVATIONS = {
     "GRU": ["sigmoid", "tanh"],
     "LSTM": ["sigmoid", "tanh", "tanh"],
@@ -61,6 +63,18 @@ class Layer:
     hidden: int
     directions: tuple[Direction, ...]
     reset_after: bool
+
+    def biases(self, direction: Direction) -> tuple[Array, Array]:
+        """What is added to W x, and to R h by itself: float64 [G*H] each.
+
+        The latter is not zero for the last gate of a GRU with `reset_after` only, where
+        the reset gate multiplies it too.
+        """
+        x_bias, h_bias = direction.w_bias + direction.r_bias, np.zeros_like(direction.r_bias)
+        if self.kind == "GRU" and self.reset_after:
+            last = slice(2 * self.hidden, None)
+            x_bias[last], h_bias[last] = direction.w_bias[last], direction.r_bias[last]
+        return x_bias, h_bias
 
 
 def is_recurrent(node: ir.Node) -> bool:

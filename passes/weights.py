@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
+from actc.calibrate.cascade import Cascade
 from actc.calibrate.moments import collect_moments
+from actc.data import Dataset
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
@@ -20,6 +22,7 @@ from actc.numerics.weights import (
     GRANULARITIES,
     Granularity,
     Moments,
+    PairedMoments,
     QuantizedWeights,
     WeightFormat,
     bias_floor,
@@ -27,12 +30,21 @@ from actc.numerics.weights import (
     nearest_weights,
     optimal_weights,
     output_error,
+    paired_output_error,
+    sequential_weights,
     weight_error,
 )
 from actc.passes.base import Pass
-from actc.passes.linear_layers import LinearLayer, depthwise, first_and_last, linear_layers
+from actc.passes.linear_layers import (
+    LinearLayer,
+    depthwise,
+    first_and_last,
+    linear_layers,
+    name_states,
+)
+from actc.passes.substitutes import substitute
 
-ROUNDINGS = ("auto", "nearest", "optimal")
+ROUNDINGS = ("auto", "nearest", "optimal", "sequential")
 WIDEST = 6144
 """Longest vector whose matrix of second moments is factored: 300 MB."""
 
@@ -53,9 +65,11 @@ class QuantizeWeights(Pass):
        ``facts["weight_bits"]`` of the context, by node.
     3. "nearest" rounding: at 8 bits the largest weight of a channel has the largest
        code; below, the scale has the least square error.
-    4. "optimal" rounding (what "auto" means below 8 bits): codes, scales and bias have
-       the least error in the layer's output on the data, see `optimal_weights`. A layer
-       that reads more than 6144 values per output is rounded to nearest.
+    4. "optimal" rounding: codes, scales and bias have the least error in the layer's
+       output on the data, see `optimal_weights`. A layer that reads more than 6144 values
+       per output is rounded to nearest. "sequential" (what "auto" means below 8 bits) is
+       the same layer by layer, for inputs as the integers of the layers before leave
+       them, see `sequential_weights`; a layer's own states are the float network's.
 
     5. Weights that the model gives as integers (``facts["given"]``) stay as they are.
 
@@ -96,12 +110,28 @@ class QuantizeWeights(Pass):
                 results[layer.name] = given[layer.name], _row(layer, given[layer.name], "given")
             elif layer not in optimal:
                 results[layer.name] = self._nearest(layer, formats[layer.name])
-        for layer, moments in self._moments(model, optimal, context):
+        in_order = self.rounding in ("auto", "sequential")
+        later = [layer for layer in optimal if in_order and not _own(layer)]
+        at_once = [layer for layer in optimal if layer not in later]
+        for layer, moments in self._moments(model, at_once, context):
             results[layer.name] = self._optimal(layer, formats[layer.name], moments)
+        if later:
+            self._in_sequence(model, chosen, formats, results, context)
         names = [layer.name for layer in found]
         context.facts["weights"] = {name: results[name][0] for name in names}
         context.facts["layers"] = {name: results[name][1] for name in names}
         return ir.passes.PassResult(model, modified=False)
+
+    def alone(self, bits: str) -> QuantizeWeights:
+        """The pass that gives every layer `bits` whatever the others have.
+
+        So no layer makes up for errors of others, which may get other bits.
+        """
+        rounding = self.rounding
+        if rounding in ("auto", "sequential"):
+            nearest = rounding == "auto" and self._parse(bits).bits == 8
+            rounding = "nearest" if nearest else "optimal"
+        return dataclasses.replace(self, bits=bits, rounding=rounding, edges=0, layers="")
 
     def _formats(self, model: ir.Model, layers: list[LinearLayer]) -> dict[str, WeightFormat]:
         """The format of each layer, by name."""
@@ -135,11 +165,13 @@ class QuantizeWeights(Pass):
     def _is_optimal(
         self, layer: LinearLayer, formats: dict[str, WeightFormat], context: Context
     ) -> bool:
-        wanted = self.rounding == "optimal"
+        wanted = self.rounding in ("optimal", "sequential")
         if self.rounding == "auto":
             wanted = formats[layer.name].bits < 8
-        if wanted and layer.reading.size > WIDEST:
-            message = f"{layer.reading.size} values per output are too many for optimal rounding"
+        if layer.reading is None:
+            return False
+        if wanted and layer.size > WIDEST:
+            message = f"{layer.size} values per output are too many for optimal rounding"
             context.sink.add(
                 Diagnostic(
                     "ACT0228",
@@ -174,23 +206,79 @@ class QuantizeWeights(Pass):
         row["output_error_nearest"] = output_error(layer.rows, nearest, moments)
         return quantized, row
 
+    def _paired(self, layer: LinearLayer, form: WeightFormat, moments: PairedMoments) -> Result:
+        floor = bias_floor(layer.bias, layer.x_scale)
+        quantized = sequential_weights(
+            layer.rows,
+            moments,
+            form,
+            floor,
+            damping=self.damping,
+            correct_bias=self.correct_bias,
+        )
+        nearest, _ = self._nearest(layer, form)
+        row = _row(layer, quantized, "sequential")
+        row["output_error"] = paired_output_error(layer.rows, quantized, moments)
+        row["output_error_nearest"] = paired_output_error(layer.rows, nearest, moments)
+        return quantized, row
+
+    def _in_sequence(
+        self,
+        model: ir.Model,
+        layers: list[LinearLayer],
+        formats: dict[str, WeightFormat],
+        results: dict[str, Result],
+        context: Context,
+    ) -> None:
+        """Fill `results` for the layers that it lacks, those before them first."""
+        by_node: dict[str, list[LinearLayer]] = {}
+        for layer in layers:
+            by_node.setdefault(str(layer.node.name), []).append(layer)
+        add_bodies(model)
+        proto = ir.to_proto(model)
+        nodes = {node.name: node for node in proto.graph.node}
+        cascade = Cascade(proto, list(by_node), self._dataset(context), self.batch)
+        say = context.facts.get("progress", {}).get("say", lambda text: None)
+        while names := cascade.advance():
+            say(f"weights: layers {', '.join(names[:2])}{' ...' if len(names) > 2 else ''}")
+            level = [layer for name in names for layer in by_node[name]]
+            open_ = [layer for layer in level if layer.name not in results]
+            readings = [layer.reading for layer in open_ if layer.reading is not None]
+            for reading, moments in cascade.moments(readings):
+                for layer in open_:
+                    if layer.reading == reading:
+                        found = self._paired(layer, formats[layer.name], moments)
+                        results[layer.name] = found
+            for name in names:
+                chosen = {layer.name: results[layer.name][0] for layer in by_node[name]}
+                cascade.substitute(name, substitute(nodes[name], by_node[name], chosen))
+
     def _moments(
         self, model: ir.Model, layers: list[LinearLayer], context: Context
     ) -> Iterator[tuple[LinearLayer, Moments]]:
         if not layers:
             return
-        dataset = context.dataset
-        if dataset is None:
-            message = "optimal rounding of weights needs data"
-            raise UsageError(Diagnostic("ACT0222", message, help="pass --data DATA.npz"))
-        if self.samples:
-            dataset = dataset.take(self.samples)
+        dataset = self._dataset(context)
         add_bodies(model)
-        readings = [layer.reading for layer in layers]
-        for reading, moments in collect_moments(ir.to_proto(model), readings, dataset, self.batch):
+        readings = [layer.reading for layer in layers if layer.reading is not None]
+        proto = ir.to_proto(model)
+        name_states(proto)
+        for reading, moments in collect_moments(proto, readings, dataset, self.batch):
             for layer in layers:
                 if layer.reading == reading:
                     yield layer, moments
+
+    def _dataset(self, context: Context) -> Dataset:
+        if context.dataset is None:
+            message = "optimal rounding of weights needs data"
+            raise UsageError(Diagnostic("ACT0222", message, help="pass --data DATA.npz"))
+        found: Dataset = context.dataset
+        return found.take(self.samples) if self.samples else found
+
+
+def _own(layer: LinearLayer) -> bool:
+    """Whether a layer reads its own states."""
+    return layer.reading is not None and layer.reading.states is not None
 
 
 def _row(layer: LinearLayer, quantized: QuantizedWeights, rounding: str) -> dict[str, Any]:

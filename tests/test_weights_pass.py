@@ -236,7 +236,7 @@ def test_a_layer_too_wide_is_rounded_to_nearest(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "WIDEST", 20)
     _, context = quantized(MODEL, QuantizeWeights("4", edges=0))
     rows = context.facts["layers"]
-    assert [row["rounding"] for row in rows.values()] == ["nearest"] * 2 + ["optimal"] * 2
+    assert [row["rounding"] for row in rows.values()] == ["nearest"] * 2 + ["sequential"] * 2
     assert [d.code for d in context.sink.items] == ["ACT0228"] * 2
     assert [d.place.node for d in context.sink.items] == ["h", "g"]
 
@@ -270,7 +270,7 @@ def test_compile_reports_layers_and_packed_size(tmp_path: Any) -> None:
     assert four.report["weights"] == {"bits": ["8", "4"], "bytes": 162 + 108 + 48 + 60}
     assert [row["weights"] for row in four.report["layers"]] == list(sizes.values())
     assert [row["rounding"] for row in four.report["layers"]] == [
-        "nearest", "optimal", "optimal", "nearest",
+        "nearest", "sequential", "sequential", "nearest",
     ]  # fmt: skip
     assert four.report["options"]["weights"] == "4"
     assert "weights{bits=4}" in four.report["passes"]

@@ -164,7 +164,7 @@ class Candidates:
             eight = WEIGHT_BITS[-1]
             others = {n: w for (n, b), w in self.made.items() if b == eight and n not in layers}
             facts["given"] = {**others, **self._given}
-        dataclasses.replace(self._weights, bits=bits, edges=0, layers="")(self.model)
+        self._weights.alone(bits)(self.model)
         made = facts.pop("weights")
         facts.pop("layers"), facts.pop("given", None)
         if self._given:

@@ -64,7 +64,10 @@ def run(
     ] = "8",
     rounding: Annotated[
         str,
-        typer.Option(metavar="auto|nearest|optimal", help="of weights; auto: optimal below 8 bits"),
+        typer.Option(
+            metavar="auto|nearest|optimal|sequential",
+            help="of weights; auto: sequential below 8 bits",
+        ),
     ] = "auto",
     scales: Annotated[
         str,
@@ -90,9 +93,10 @@ def run(
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="rms=E|size=BYTES|drop=F",
+            metavar="rms=E|size=BYTES|drop=F|luts=N@FAMILY",
             help="choose bits of tensors and weights: relative RMS error of the outputs, bytes "
-            "of the weights (200KB), or accuracy lost",
+            "of weights and tables (200KB), accuracy lost, or logic cells of the unrolled "
+            "network on an FPGA family (luts=20000@ecp5)",
         ),
     ] = None,
     config: Annotated[

@@ -10,12 +10,12 @@ import onnx_ir as ir
 
 from actc.ir.graph import dims
 from actc.numerics.quantization import accumulator_bound, largest_code
-from actc.numerics.weights import quantize_weights
+from actc.numerics.weights import QuantizedWeights, bias_codes, quantize_weights
 from actc.passes.integer import gates
 from actc.passes.integer.builder import Builder, Codes
 from actc.passes.integer.linear import linear_operator
 from actc.passes.integer.states import fixed_point, initial_state
-from actc.passes.recurrent import GATES, Direction, Layer, cell_reach, layer_of
+from actc.passes.recurrent import GATES, PARTS, Direction, Layer, cell_reach, layer_of
 
 Array = np.ndarray[Any, Any]
 
@@ -77,13 +77,16 @@ def _direction(scan: _Scan, direction: Direction, index: int) -> list[ir.Value]:
     """The golden y, last h and last c (of an LSTM) of one direction."""
     builder, layer = scan.builder, scan.layer
     name = scan.name if len(layer.directions) == 1 else f"{scan.name}.{index}"
-    after = layer.kind == "GRU" and layer.reset_after
-    x_bias = direction.w_bias + direction.r_bias
-    if after:
-        x_bias[2 * layer.hidden :] = direction.w_bias[2 * layer.hidden :]
-    acc, x_scale, x_bound = _input_part(scan, direction.w, x_bias, name)
-    h_bias = direction.r_bias.copy() if after else np.zeros_like(x_bias)
-    r, h_bias_codes, r_scale = quantize_weights(direction.r, h_bias, 2.0**-gates.STATE_BITS)
+    x_bias, h_bias = layer.biases(direction)
+    x_chosen, h_chosen = (_chosen(scan, part, index) for part in PARTS)
+    if h_chosen is not None:
+        # A bias of its own R h has in one gate of one kind only; elsewhere W x takes it along.
+        own = np.zeros(len(h_bias), bool)
+        own[2 * layer.hidden :] = layer.kind == "GRU" and layer.reset_after
+        x_bias += np.where(own, 0.0, h_chosen.correction)
+        h_bias += np.where(own, h_chosen.correction, 0.0)
+    acc, x_scale, x_bound = _input_part(scan, direction.w, x_bias, x_chosen, name)
+    r, h_bias_codes, r_scale = _integers(direction.r, h_bias, h_chosen, 2.0**-gates.STATE_BITS)
     h_bound = np.abs(r.astype(np.int64)).sum(axis=1) * 2**gates.STATE_BITS
     h_bound += np.abs(h_bias_codes.astype(np.int64))
     steps = np.full(GATES[layer.kind] * layer.hidden, gates.TABLES.cell_step)
@@ -97,22 +100,40 @@ def _direction(scan: _Scan, direction: Direction, index: int) -> list[ir.Value]:
     return _emit(scan, inputs, direction.reverse, name)
 
 
-def _input_part(scan: _Scan, w: Array, bias: Array, name: str) -> tuple[ir.Value, Array, Array]:
+def _chosen(scan: _Scan, part: str, index: int) -> QuantizedWeights | None:
+    """What pass `weights` chose for W or R of one direction."""
+    found = scan.builder.context.facts.get("weights", {}).get(f"{scan.node.name}{part}")
+    size = GATES[scan.layer.kind] * scan.layer.hidden
+    return None if found is None else found.rows(index * size, (index + 1) * size)
+
+
+def _integers(
+    rows: Array, bias: Array, chosen: QuantizedWeights | None, x_scale: float
+) -> tuple[Array, Array, Array]:
+    """Codes, int32 bias and scales: those that pass `weights` chose, or 8 bits."""
+    if chosen is None:
+        return quantize_weights(rows, bias, x_scale)
+    return chosen.codes, bias_codes(bias, chosen.scales, x_scale), chosen.scales
+
+
+def _input_part(
+    scan: _Scan, w: Array, bias: Array, chosen: QuantizedWeights | None, name: str
+) -> tuple[ir.Value, Array, Array]:
     """x @ w + bias [T, N, G*H] as an accumulator, its scales and its bounds per row."""
     builder, x = scan.builder, scan.x
-    codes, bias_codes, scales = quantize_weights(w, bias, x.parameters.scale)
+    offset = bias if chosen is None else bias + chosen.correction
+    codes, biases, scales = _integers(w, offset, chosen, x.parameters.scale)
     inputs = [
         x.value,
         builder.constant(f"{name}.w", _transposed(codes)),
-        builder.constant(f"{name}.b", bias_codes),
+        builder.constant(f"{name}.b", biases),
         builder.zero(x, name),
     ]
     shape = ir.Shape([*(dims(scan.node.inputs[0]) or (None,) * 3)[:2], len(w)])
     acc = linear_operator(builder, "MatMul", x, inputs, ir.Value(name=name, shape=shape))
     top, zero = largest_code(x.parameters.bits), x.parameters.zero_point
     bounds = [
-        accumulator_bound(row[None], 0, top, zero, bias_codes[i : i + 1])
-        for i, row in enumerate(codes)
+        accumulator_bound(row[None], 0, top, zero, biases[i : i + 1]) for i, row in enumerate(codes)
     ]
     return acc, scales * x.parameters.scale, np.array(bounds, np.int64)
 

@@ -9,9 +9,11 @@ from actc.numerics.weights.layer import (
     nearest_weights,
     optimal_weights,
     output_error,
+    paired_output_error,
+    sequential_weights,
     weight_error,
 )
-from actc.numerics.weights.objective import Moments
+from actc.numerics.weights.objective import Moments, PairedMoments
 
 __all__ = [
     "DAMPING",
@@ -19,6 +21,7 @@ __all__ = [
     "SPELLINGS",
     "Granularity",
     "Moments",
+    "PairedMoments",
     "QuantizedWeights",
     "WeightFormat",
     "bias_codes",
@@ -27,6 +30,8 @@ __all__ = [
     "nearest_weights",
     "optimal_weights",
     "output_error",
+    "paired_output_error",
     "quantize_weights",
+    "sequential_weights",
     "weight_error",
 ]

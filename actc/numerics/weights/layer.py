@@ -10,7 +10,7 @@ import numpy as np
 
 from actc.numerics.weights.format import WeightFormat
 from actc.numerics.weights.groups import Grouped, nearest_groups, optimal_groups
-from actc.numerics.weights.objective import Moments, damped, quadratic
+from actc.numerics.weights.objective import Moments, PairedMoments, damped, quadratic
 from actc.numerics.weights.rounding import descend, sequential_codes
 from actc.numerics.weights.scales import (
     largest_scales,
@@ -54,6 +54,14 @@ class QuantizedWeights:
     def scaled(self, factors: Array) -> QuantizedWeights:
         """The weights times a positive number per channel, float64 [O]; the codes stay."""
         return dataclasses.replace(self, scales=self.scales * factors)
+
+    def rows(self, start: int, stop: int) -> QuantizedWeights:
+        """Some of the output channels."""
+        part = slice(start, stop)
+        factors = None if self.factors is None else self.factors[part]
+        return QuantizedWeights(
+            self.codes[part], self.scales[part], self.correction[part], self.form, factors
+        )
 
     def real(self) -> Array:
         """The weights that the codes stand for, float64 of their shape."""
@@ -130,6 +138,57 @@ def optimal_weights(
     residual = rows - found.scales * found.products(form)
     shift = (residual @ moments.mean[:, :, None]).reshape(-1)
     return _grouped(weights, found, shift if correct_bias else np.zeros_like(shift), form)
+
+
+def sequential_weights(
+    weights: Array,
+    moments: PairedMoments,
+    form: WeightFormat,
+    floor: Array | None = None,
+    *,
+    damping: float = DAMPING,
+    correct_bias: bool = True,
+) -> QuantizedWeights:
+    """As `optimal_weights`, for inputs that earlier layers' integers have changed.
+
+    What the layer gives comes nearest to what it gives in the float network: codes make
+    up for the errors of earlier layers where these can be seen in the inputs.
+
+    Args:
+        moments: of the inputs of both networks.
+    """
+    groups, size = moments.exact.mean.shape
+    rows = weights.reshape(groups, -1, size).astype(np.float64)
+    target = moments.target(rows, damping, centred=correct_bias)
+    found = optimal_weights(
+        target.reshape(weights.shape),
+        moments.quantized,
+        form,
+        floor,
+        damping=damping,
+        correct_bias=correct_bias,
+    )
+    if not correct_bias:
+        return found
+    wanted, got = rows @ moments.exact.mean[:, :, None], target @ moments.quantized.mean[:, :, None]
+    shift = (wanted - got).reshape(-1)
+    return dataclasses.replace(found, correction=found.correction + shift)
+
+
+def paired_output_error(
+    weights: Array, quantized: QuantizedWeights, moments: PairedMoments
+) -> float:
+    """RMS error of a layer's output against the float network's, over the RMS of the latter."""
+    groups, size = moments.exact.mean.shape
+    rows = weights.reshape(groups, -1, size).astype(np.float64)
+    real, shift = quantized.real().reshape(rows.shape), quantized.correction.reshape(groups, -1)
+    signal = quadratic(rows, moments.exact.second)
+    noise = signal + quadratic(real, moments.quantized.second)
+    noise -= 2 * np.einsum("grk,grk->gr", rows @ moments.cross, real)
+    means = rows @ moments.exact.mean[:, :, None] - real @ moments.quantized.mean[:, :, None]
+    noise += shift**2 - 2 * shift * means[:, :, 0]
+    total = float(signal.sum())
+    return float(np.sqrt(max(float(noise.sum()), 0.0) / total)) if total > 0 else 0.0
 
 
 def output_error(weights: Array, quantized: QuantizedWeights, moments: Moments) -> float:

@@ -34,6 +34,43 @@ class Moments:
         return np.asarray(self.second - self.mean[:, :, None] * self.mean[:, None, :])
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class PairedMoments:
+    """Moments of what a layer reads in the float network and in the quantized one.
+
+    Attributes:
+        exact: of the float network's vectors x.
+        cross: float64 [G, K, K], mean of x y^T with the quantized network's vectors y.
+        quantized: of the vectors y.
+    """
+
+    exact: Moments
+    cross: Array
+    quantized: Moments
+
+    def target(self, weights: Array, damping: float, *, centred: bool) -> Array:
+        """The real weights T of which ``T y`` comes nearest to ``W x``, float64 [G, R, K].
+
+        They are the solution of the damped normal equations, ``W + W (C - H) D^-1`` with
+        C = E[x y^T], H = E[y y^T] (about the means when `centred`) and D the damped H:
+        what the data leaves open stays W. The error of codes for T is
+        ``(T - Q) H (T - Q)^T`` and a part that no codes change, so that they are found
+        for T as they are for W when the inputs are exact (Frantar et al., "GPTQ", 2022,
+        reads quantized inputs but aims at W itself).
+
+        Args:
+            weights: float64 [G, R, K].
+            damping: share of the mean diagonal of H that is added to its diagonal.
+            centred: the bias takes up what the means differ by.
+        """
+        second, cross = self.quantized.second, self.cross
+        if centred:
+            second = self.quantized.covariance()
+            cross = cross - self.exact.mean[:, :, None] * self.quantized.mean[:, None, :]
+        change = np.linalg.solve(damped(second, damping), np.swapaxes(cross - second, 1, 2))
+        return np.asarray(weights + weights @ np.swapaxes(change, 1, 2))
+
+
 def damped(form: Array, share: float) -> Array:
     """`form` [G, K, K] with `share` of its mean diagonal added to the diagonal.
 
