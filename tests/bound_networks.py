@@ -33,7 +33,18 @@ ACTIVATIONS = (
     "Softsign({0})",
     "Sin({0})",
 )
-BODIES = ("mlp", "conv", "residual", "gate", "pool", "channels", "attention", "concat")
+BODIES = (
+    "mlp",
+    "conv",
+    "residual",
+    "gate",
+    "pool",
+    "channels",
+    "attention",
+    "concat",
+    "norm",
+    "extremes",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +133,16 @@ def random_network(
         "concat": (
             f"h = MatMul(x, w) f = {act('h')} z = Concat<axis = 1>(f, x) y = MatMul(z, u)",
             {**small, "u": weight(12, 3)},
+        ),
+        "extremes": (
+            f"h = MatMul(x, w) f = {act('h')} k = MatMul(x, u) a = Max(f, k) j = Min(f, k)"
+            " r = ReduceMin<keepdims = 1>(a, i) m = Sub(j, r) y = MatMul(m, v)",
+            {**small, "u": weight(4, 8), "i": np.array([1])},
+        ),
+        "norm": (
+            f"h = MatMul(x, w) f = {act('h')} n = LayerNormalization<axis = -1>(f, i, b)"
+            " o = MatMul(n, v) y = Add(o, c)",
+            {**small, "i": weight(8)},
         ),
         "attention": (
             "t = Reshape(x, s) k = MatMul(t, w) kt = Transpose<perm = [0, 2, 1]>(k)"

@@ -34,7 +34,7 @@ def require_kept(found: Compiled, region: str, seed: int = 0, climbs: int = 1) -
 def test_no_search_exceeds_a_bound(body: str) -> None:
     found = compiled(*random_network(body, "Gelu({0})", seed=BODIES.index(body)))
     ratio = require_kept(found, "format")
-    assert ratio.min() < 60
+    assert ratio.min() < (300 if body == "extremes" else 40)  # maxima of two tensors are loose
 
 
 @pytest.mark.slow
@@ -91,14 +91,16 @@ def test_a_function_of_one_input_has_nearly_its_exact_bound(activation: str) -> 
     assert exact <= bound.largest[0] <= 2.0 * exact
 
 
-def test_saturation_is_a_part_of_the_bound() -> None:
-    model = network(
-        "float[N,2] x => float[N,2] y",
-        "h = MatMul(x, w) y = Relu(h)",
-        {"w": np.eye(2, dtype=np.float32) + 1},
-    )
+def _narrow() -> Compiled:
+    """A network whose calibration saw less than its inputs can make."""
+    weights = {"w": np.eye(2, dtype=np.float32) + 1}
+    model = network("float[N,2] x => float[N,2] y", "h = MatMul(x, w) y = Relu(h)", weights)
     data = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
-    found = compiled(model, {"x": np.resize(data, (30, 2))})
+    return compiled(model, {"x": np.resize(data, (30, 2))})
+
+
+def test_saturation_is_a_part_of_the_bound() -> None:
+    found = _narrow()
     (bound,) = found.prove().bounds
     worst = searched(found)
     assert worst.min() > 0.9  # 2 * 1 + 1 was never seen; golden cannot say it
@@ -170,7 +172,7 @@ def test_leaving_out_the_error_of_a_table_is_caught(monkeypatch: pytest.MonkeyPa
 
 
 def test_leaving_out_saturation_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = compiled(*random_network("mlp", "Relu({0})", 11))
+    found = _narrow()
     require_kept(found, "format", climbs=2)
     monkeypatch.setattr(transfer.Curve, "lost", lambda self, first, last: _Nothing())
     monkeypatch.setattr(transfer._Pair, "_leaves", lambda self: np.zeros(1, bool))
@@ -199,8 +201,8 @@ class _Nothing:
 def test_all_operators_that_are_not_covered_are_named_at_once() -> None:
     model = network(
         "float[N,4] x => float[N,4] y",
-        "h = LpNormalization<axis = 1, p = 2>(x) k = ReduceMin(x, n) m = Mul(h, k)"
-        " t = Tanh(m) y = Add(t, x)",
+        "k = ReduceMin(x, n) m = Div(x, k) t = Tanh(m) d = Div(t, k) e = Tanh(x) f = Div(e, k)"
+        " y = Add(d, f)",
         {"n": np.array([1])},
     )
     data = np.random.default_rng(0).uniform(1, 2, (32, 4)).astype(np.float32)
@@ -209,9 +211,7 @@ def test_all_operators_that_are_not_covered_are_named_at_once() -> None:
         found.prove()
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.code == "ACT0366"
-    assert any("ReduceMin" in note for note in diagnostic.notes)
-    assert any("Hypot" in note or "golden" in note for note in diagnostic.notes)
-    assert len(diagnostic.notes) > 1
+    assert sum("(Div)" in note for note in diagnostic.notes) >= 2
 
 
 def test_a_network_that_is_too_large_is_refused_before_its_memory_is_taken() -> None:

@@ -172,6 +172,12 @@ def scaled(form: Form, factor: Array | float, offset: Array | float = 0.0) -> Fo
     return Form(np.asarray(center), factor[:, None] * form.generators, np.asarray(rest))
 
 
+def negated(form: Form) -> Form:
+    """-form, exactly."""
+    limits = None if form.limits is None else (-form.limits[1], -form.limits[0])
+    return Form(-form.center, -form.generators, form.rest, limits)
+
+
 def total(a: Form, b: Form, sign: float = 1.0) -> Form:
     """a + sign * b, sign 1 or -1."""
     width = max(a.generators.shape[1], b.generators.shape[1])

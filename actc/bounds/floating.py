@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.bounds import affine, interval, normalization, pooling, tensors
+from actc.bounds import affine, interval, layernorm, normalization, pooling, tensors
 from actc.bounds.affine import SLACK, Form, Matrix, Space
 from actc.bounds.curve import site_function
 from actc.bounds.interval import HALF_ULP, SMALLEST
@@ -215,6 +215,32 @@ def _largest(network: FloatNetwork, node: ir.Node) -> None:
     network.put(node, pooling.largest(network.space, x.form, index), shape)
 
 
+def _least(network: FloatNetwork, node: ir.Node) -> None:
+    x = network.tensor(node.inputs[0])
+    index, shape = pooling.windows(node, x.shape)
+    found = pooling.largest(network.space, affine.negated(x.form), index)
+    network.put(node, affine.negated(found), shape)
+
+
+def _between(sign: float) -> Callable[[FloatNetwork, ir.Node], None]:
+    """Max or Min of tensors."""
+
+    def run(network: FloatNetwork, node: ir.Node) -> None:
+        found = [network.tensor(value) for value in node.inputs]
+        shape = np.broadcast_shapes(*(tensor.shape for tensor in found))
+        size, columns = int(np.prod(shape)), []
+        for number, tensor in enumerate(found):
+            index = np.broadcast_to(tensors.positions(tensor.shape), shape)
+            found[number] = Tensor(affine.gathered(tensor.form, index), shape)
+            columns.append(np.arange(size) + number * size)
+        both = affine.joined([tensor.form for tensor in found])
+        both = affine.negated(both) if sign < 0 else both
+        form = pooling.largest(network.space, both, np.stack(columns, axis=1))
+        network.put(node, affine.negated(form) if sign < 0 else form, shape)
+
+    return run
+
+
 def _move(network: FloatNetwork, node: ir.Node) -> None:
     sources = [v for v in dict.fromkeys(node.inputs) if v is not None and v in network.tensors]
     found = [network.tensor(value) for value in sources]
@@ -234,6 +260,17 @@ def _softmax(network: FloatNetwork, node: ir.Node) -> None:
     network.put(node, form, x.shape)
 
 
+def _layer_norm(network: FloatNetwork, node: ir.Node) -> None:
+    x = network.tensor(node.inputs[0])
+    axis = layernorm.axis_of(x.shape, node.attributes["axis"].as_int())
+    gamma, beta = (
+        np.broadcast_to(network.weights(value), x.shape).reshape(-1) for value in node.inputs[1:3]
+    )
+    epsilon = node.attributes["epsilon"].as_float()
+    form = layernorm.layer_norm(network.space, x.form, axis, gamma, beta, epsilon)
+    network.put(node, form, x.shape)
+
+
 MOVES = (
     "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split",
     "Squeeze", "Tile", "Transpose", "Unsqueeze",
@@ -247,14 +284,18 @@ RULES: dict[tuple[str, str], Callable[[FloatNetwork, ir.Node], None]] = {
     ("", "GlobalAveragePool"): _pooled,
     ("", "GlobalMaxPool"): _largest,
     ("", "MatMul"): _matmul,
+    ("", "Max"): _between(1.0),
     ("", "MaxPool"): _largest,
+    ("", "Min"): _between(-1.0),
     ("", "Mul"): _product,
     ("", "ReduceMax"): _largest,
     ("", "ReduceMean"): _pooled,
+    ("", "ReduceMin"): _least,
     ("", "ReduceSum"): _pooled,
     ("", "Softmax"): _softmax,
     ("", "Sub"): _sum(-1.0),
     (DOMAIN, "Activation"): _activation,
+    (DOMAIN, "LayerNorm"): _layer_norm,
     **{("", op): _move for op in MOVES},
 }
 """Forms of each float operator that is covered."""

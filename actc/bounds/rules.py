@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.bounds import affine, normalization, pooling, tensors
+from actc.bounds import affine, normalization, pooling, rules_norms, tensors
 from actc.bounds.affine import SLACK, Form, Matrix
 from actc.bounds.curve import Extremes, site_function
 from actc.bounds.floating import MOVES
@@ -311,17 +311,29 @@ def _largest(golden: Golden, node: ir.Node) -> None:
     index, shape = pooling.windows(node, x.shape)
     apart = pooling.largest_difference(x.ideal, affine.total(x.golden, x.ideal, -1.0), index)
     mates = golden.known_mates(node.outputs[0])
-    tensor = golden.float_tensor(mates[0].name) if mates else None
-    if tensor is None:
+    ideal = _float_maximum(golden, node.outputs[0])
+    if ideal is None:
         ideal = pooling.largest(golden.space, x.ideal, index)
-    else:
-        ideal = affine.scaled(tensor.form, 1 / mates[0].scale, mates[0].zero)
     shares = {
         label: np.where(index < 0, 0.0, share[index]).max(axis=1)
         for label, share in x.shares.items()
     }
     form = affine.promoted(golden.space, affine.total(ideal, apart))
     golden.values[node.outputs[0]] = Integers(form, ideal, shares, shape, mates=mates)
+
+
+def _float_maximum(golden: Golden, value: ir.Value) -> Form | None:
+    """The float tensor behind a maximum, or behind mirrored codes: a minimum; in codes."""
+    mates, sign, offset = golden.known_mates(value), 1.0, 0.0
+    for use in () if mates else value.uses():
+        table = constant(use.node.inputs[1]) if use.node.op_type == "Table" else None
+        if table is not None and np.array_equal(table, np.arange(table.size)[::-1]):
+            mates, sign, offset = golden.known_mates(use.node.outputs[0]), -1.0, table.size - 1.0
+    tensor = golden.float_tensor(mates[0].name) if mates else None
+    if tensor is None:
+        return None
+    factor = sign / mates[0].scale
+    return affine.scaled(tensor.form, factor, offset + sign * mates[0].zero)
 
 
 def _move(golden: Golden, node: ir.Node) -> None:
@@ -350,22 +362,6 @@ def _joined(parts: Sequence[Integers]) -> Integers:
     )
 
 
-def _softmax(golden: Golden, node: ir.Node) -> None:
-    x, axis = golden.after(node.inputs[0]), node.attributes["axis"].as_int()
-    mates = golden.behind(node.outputs[0])
-    tensor = golden.float_tensor(mates[0].name) if mates else None
-    if tensor is None or not x.mates:
-        raise NotEnclosed("its float counterpart is not known")
-    step = x.mates[-1].scale
-    apart = affine.scaled(affine.total(x.golden, x.ideal, -1.0), step)
-    found = normalization.softmax_difference(
-        tensor.form, apart, x.shape, axis, _constant(node, 1), step
-    )
-    shares = {label: step * share / 2 for label, share in x.shares.items()}
-    form = affine.promoted(golden.space, affine.total(tensor.form, found))
-    golden.put(node.outputs[0], Integers(form, tensor.form, shares, x.shape), real=True)
-
-
 RULES: dict[tuple[str, str], Rule] = {
     ("", "DequantizeLinear"): _dequantize,
     ("", "MaxPool"): _largest,
@@ -375,10 +371,11 @@ RULES: dict[tuple[str, str], Rule] = {
     (DOMAIN, "IntAdd"): _add,
     (DOMAIN, "IntBatchMatMul"): _batch_matmul,
     (DOMAIN, "IntConv"): _conv,
+    (DOMAIN, "IntLayerNorm"): rules_norms.layer_norm,
     (DOMAIN, "IntMatMul"): _matmul,
     (DOMAIN, "IntMul"): _multiply,
     (DOMAIN, "IntReduceSum"): _reduce_sum,
-    (DOMAIN, "IntSoftmax"): _softmax,
+    (DOMAIN, "IntSoftmax"): rules_norms.softmax,
     (DOMAIN, "Requantize"): _requantize,
     (DOMAIN, "Table"): _table,
     (DOMAIN, "WideBatchMatMul"): _batch_matmul,
