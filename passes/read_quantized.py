@@ -56,7 +56,9 @@ class ReadQuantized(Pass):
 
     1. A constant behind DequantizeLinear (also: QuantizeLinear of a constant, Clip,
        Transpose) becomes its real numbers. Where it is the weights of a Conv, Gemm or
-       MatMul its integers and scales go to ``facts["given"]``, by node, and stay.
+       MatMul its integers and scales go to ``facts["given"]``, by node, and stay. Those
+       with a scale per block, and of ConvTranspose and recurrent layers, are rounded
+       again (ACT0113).
     2. DequantizeLinear of an integer input becomes arithmetic.
     3. QuantizeLinear and DequantizeLinear, perhaps with Clip between, are left to
        `quantizers`, which makes formats of them.
@@ -209,6 +211,8 @@ def _layer_uses(value: ir.Value) -> list[ir.Node]:
 def _rows(layer: ir.Node, integers: Integers | None) -> QuantizedWeights | None:
     """The weights of a layer, output channels first; None where they are no rows of one layer."""
     assert integers is not None
+    if integers.blocks:
+        return None
     if layer.op_type == "Conv":
         return integers.weights()
     if integers.codes.ndim != 2:
@@ -240,6 +244,8 @@ def _read_constant(
             rows = _rows(use.node, integers)
             if rows is not None:
                 given[str(use.node.name)] = rows
+            elif integers.blocks:
+                context.sink.add(_rounded_again(context, use.node))
         if is_op(use.node, *_ROUNDED_AGAIN) and use.idx in (1, 2):
             context.sink.add(_rounded_again(context, use.node))
     if all(is_op(use.node, "Transpose") for use in value.uses()) and value.uses():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -25,6 +26,7 @@ from quantized_models import (
 
 import actc
 from actc.errors import ModelError
+from actc.ir.context import context_of
 
 Array = np.ndarray[Any, Any]
 
@@ -207,6 +209,62 @@ def test_formats_do_not_depend_on_the_data(tmp_path: Path) -> None:
     assert usual.SerializeToString() == other.SerializeToString()
 
 
+@pytest.mark.parametrize(
+    ("codes", "zero"),
+    [
+        ("int8", 3), ("uint8", 120), ("int16", 30), ("uint16", 32000), ("int4", 1), ("uint4", 7),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("weights", ["int4", "uint4", "int8"])
+def test_types_of_codes(codes: str, zero: int, weights: str) -> None:
+    """Every type of opset 21, with weights of four bits too."""
+    step = {"4": 0.47, "8": 0.0471, "6": 0.00031}[codes[-1]]
+    generator = np.random.default_rng(1)
+    low = 0 if weights == "uint4" else -7
+    held = {
+        "s": np.float32(step), "z": np.array(zero, getattr(ml_dtypes, codes, codes)),
+        "t": np.float32(step * 1.7),
+        "k": generator.integers(low, low + 15, (8, 6)).astype(getattr(ml_dtypes, weights, weights)),
+        "ks": generator.uniform(0.01, 0.05, 6).astype(np.float32),
+        "kz": np.full(6, 8 if low == 0 else 0, getattr(ml_dtypes, weights, weights)),
+    }  # fmt: skip
+    body = (
+        pair("x", "a")
+        + "v = DequantizeLinear <axis = 1> (k, ks, kz)\nh = MatMul (a, v)\n"
+        + pair("h", "y", "z", "t")
+    )
+    model = network("float[N,8] x => float[N,6] y", body, held)
+    feeds = {"x": random(200, 8, seed=2, scale=2.0)}
+    golden, result = compiled(model, feeds)
+    assert codes_raised(result) == (["ACT0113"] if codes.endswith("16") else [])
+    np.testing.assert_array_equal(plain_run(golden, feeds)["y"], plain_run(model, feeds)["y"])
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint4"])
+def test_weights_in_blocks_are_rounded_again(kind: str) -> None:
+    """A scale for every three weights: no integers of one scale per channel."""
+    generator = np.random.default_rng(1)
+    dtype, zero = getattr(ml_dtypes, kind, kind), 8 if kind == "uint4" else 0
+    held = {
+        "s": np.float32(0.0471), "z": np.uint8(120), "t": np.float32(0.08),
+        "k": generator.integers(0, 15, (8, 6)).astype(dtype),
+        "ks": generator.uniform(0.01, 0.05, (3, 6)).astype(np.float32),
+        "kz": np.full((3, 6), zero, dtype),
+    }  # fmt: skip
+    body = (
+        pair("x", "a")
+        + "v = DequantizeLinear <axis = 0, block_size = 3> (k, ks, kz)\nh = MatMul (a, v)\n"
+        + pair("h", "y", "z", "t")
+    )
+    model = network("float[N,8] x => float[N,6] y", body, held)
+    feeds = {"x": random(200, 8, seed=2, scale=2.0)}
+    golden, result = compiled(model, feeds)
+    (found,) = context_of(result).sink.items
+    assert (found.code, found.place.op) == ("ACT0113", "MatMul")
+    off = (plain_run(golden, feeds)["y"] - plain_run(model, feeds)["y"]) / 0.08
+    assert np.abs(off).max() < 2.01
+
+
 REFUSED: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "integer kernels": (
         "q = QuantizeLinear (x, s, z)\ni = MatMulInteger (q, k)\nj = MatMulInteger (q, k)\n"
@@ -217,6 +275,10 @@ REFUSED: dict[str, tuple[str, list[tuple[str, str]]]] = {
         "q = QuantizeLinear <axis = 1> (x, scales, zeros)\n"
         "d = DequantizeLinear <axis = 1> (q, scales, zeros)\ny = MatMul (d, w)",
         [("ACT0111", "d")],
+    ),
+    "scale that the input decides": (
+        "q, c, o = DynamicQuantizeLinear (x)\nd = DequantizeLinear (q, c, o)\ny = MatMul (d, w)",
+        [("ACT0110", "q"), ("ACT0111", "d")],
     ),
     "operator on codes": (
         "q = QuantizeLinear (x, s, z)\nr = Reshape (q, shape)\nd = DequantizeLinear (r, s, z)\n"

@@ -37,10 +37,12 @@ class Integers:
     Attributes:
         codes: int64, zero point taken off.
         scale: float64 of float32 numbers, as many axes as `codes`, broadcast-ready.
+        blocks: whether runs of codes along an axis have scales of their own.
     """
 
     codes: Array
     scale: Array
+    blocks: bool = False
 
     def real(self) -> Array:
         """What DequantizeLinear gives: one float32 product."""
@@ -49,7 +51,7 @@ class Integers:
 
     def transposed(self, axes: list[int]) -> Integers:
         """Both with their axes in another order."""
-        return Integers(self.codes.transpose(axes), self.scale.transpose(axes))
+        return Integers(self.codes.transpose(axes), self.scale.transpose(axes), self.blocks)
 
     def weights(self) -> QuantizedWeights:
         """As the weights of a layer, the output channels first.
@@ -103,9 +105,20 @@ def integers_of(value: ir.Value | None) -> Integers | None:
     codes = _constant_codes(node.inputs[0])
     if codes is None:
         return None
-    scale, zero = quantizer_constants(node)
+    size = block_size(node)
+    scale, zero = quantizer_constants(node, blocks=True)
+    if size:
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
+        spread = [np.repeat(part, size, axis=axis) for part in (scale, zero)]
+        scale, zero = (np.take(s, np.arange(codes.shape[axis]), axis=axis) for s in spread)
+        return Integers(codes - zero, scale.astype(np.float64), blocks=True)
     shape = _axis_shape(node, scale, codes.ndim)
     return Integers(codes - zero.reshape(shape), scale.astype(np.float64).reshape(shape))
+
+
+def block_size(node: ir.Node) -> int:
+    """How many codes along the axis share a scale; 0 for all."""
+    return node.attributes["block_size"].as_int() if "block_size" in node.attributes else 0
 
 
 def _constant_codes(value: ir.Value | None) -> Array | None:
@@ -129,8 +142,11 @@ def _constant_codes(value: ir.Value | None) -> Array | None:
     return np.asarray(np.clip(steps.astype(np.int64) + zero.reshape(shape), low, high))
 
 
-def quantizer_constants(node: ir.Node) -> tuple[Array, Array]:
+def quantizer_constants(node: ir.Node, *, blocks: bool = False) -> tuple[Array, Array]:
     """Scale and zero point (int64) of a QuantizeLinear or DequantizeLinear.
+
+    Args:
+        blocks: whether there may be one per block.
 
     Raises:
         NotRead: they are computed, or of blocks, or for a type that is not read.
@@ -140,7 +156,7 @@ def quantizer_constants(node: ir.Node) -> tuple[Array, Array]:
     zero = constant(given)
     if scale is None or (given is not None and zero is None):
         raise NotRead("its scale or zero point is computed", "export a static quantization")
-    if "block_size" in node.attributes and node.attributes["block_size"].as_int():
+    if block_size(node) and not blocks:
         raise NotRead("it has a scale per block", "quantize per tensor or per output channel")
     if not np.all(scale > 0):
         raise NotRead("a scale is not positive", "calibrate the model again")
