@@ -142,12 +142,12 @@ class PreparedModule(nn.Module):
         return cast(list[Shadow], list(self.layers))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PreparedModule:
-        probe = torch.zeros(0, dtype=torch.float64)
-        if fn(probe).dtype != torch.float64:
+        kinds = (torch.float32, torch.float64)
+        if any(fn(torch.zeros(0, dtype=kind)).dtype != kind for kind in kinds):
             raise UsageError(
                 Diagnostic(
                     "ACT0376",
-                    "a prepared module cannot be cast: it holds integers in float64",
+                    "a prepared module cannot be cast: integers and scales have their types",
                     help="move it with .to(device) alone",
                 )
             )

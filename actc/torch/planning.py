@@ -17,10 +17,10 @@ from google.protobuf.message import DecodeError
 from actc.artifact import Artifact
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import UsageError
+from actc.errors import ActcError, UsageError
 from actc.ir.execute import ExecutionError, Session
 from actc.pipeline import Pipeline, pass_name
-from actc.prepare import prepare
+from actc.prepare import Prepared, prepare
 from actc.sensitivity.record import rebuild
 from actc.torch.layers import Mismatch, trainable
 from actc.torch.shadow import Trainable
@@ -97,19 +97,12 @@ def open_plan(directory: Path, data: DataLike | None = None) -> Plan:
                 help="prepare(module, plan, data=DATA)",
             )
         )
-    prepared = prepare(directory / "float.onnx", _made_up(golden) if data is None else data)
+    prepared = _prepared(directory, golden, data)
     model, _, setting = rebuild(directory, prepared, passes)
     try:
         found = trainable(model, setting, golden)
     except Mismatch as problem:
-        raise UsageError(
-            Diagnostic(
-                "ACT0233",
-                f"the quantized model cannot be rebuilt: {problem}",
-                place=Place(str(directory)),
-                help="compile the model again, in int8",
-            )
-        ) from problem
+        raise _changed(directory, str(problem)) from problem
     return Plan(str(directory), golden, model, prepared.source.proto, found)
 
 
@@ -157,6 +150,28 @@ def _golden(directory: Path) -> ir.Model:
         return ir.from_proto(onnx.load(directory / "golden.onnx", load_external_data=False))
     except (OSError, DecodeError) as error:
         raise _no_plan(directory, "it has no golden.onnx that can be read") from error
+
+
+def _prepared(directory: Path, golden: ir.Model, data: DataLike | None) -> Prepared:
+    """The float model with data: the user's, or some of golden's shapes."""
+    if data is not None:
+        return prepare(directory / "float.onnx", data)
+    try:
+        return prepare(directory / "float.onnx", _made_up(golden))
+    except ActcError as error:
+        problem = error.diagnostics[0].message
+        raise _changed(directory, f"float.onnx does not fit golden.onnx: {problem}") from error
+
+
+def _changed(directory: Path, reason: str) -> UsageError:
+    return UsageError(
+        Diagnostic(
+            "ACT0233",
+            f"the quantized model cannot be rebuilt: {reason}",
+            place=Place(str(directory)),
+            help="compile the model again, in int8",
+        )
+    )
 
 
 def _no_plan(directory: Path, reason: str) -> UsageError:
