@@ -217,8 +217,19 @@ def test_a_transformer(activations: str) -> None:
 def test_recurrent_weights_are_sites() -> None:
     case = example("mnist/lstm", "mnist/mnist")
     found = case.measured(32)
-    layers = {str(node.name) for node in case.model.graph if node.op_type == "LSTM"}
-    (lstm,) = [c for c in found.contributions if c.site.name in layers]
-    assert lstm.site.kind == "weights"
-    assert lstm.error == max(c.error for c in found.contributions)
+    (name,) = [str(node.name) for node in case.model.graph if node.op_type == "LSTM"]
+    parts = [c for c in found.contributions if c.site.name in (f"{name}.W", f"{name}.R")]
+    assert [part.site.kind for part in parts] == ["weights"] * 2
+    assert max(c.error for c in parts) == max(c.error for c in found.contributions)
     assert found.predicted == pytest.approx(found.measured, rel=0.05)
+
+
+def test_recurrent_weights_of_few_bits_with_their_biases() -> None:
+    case = example("mnist/lstm", "mnist/mnist", weights="3", rounding="optimal")
+    data = case.dataset.take(32)
+    assert all(case.setting.weights[site.name].correction.any()
+               for site in case.sites if site.kind == "weights")  # fmt: skip
+    ((name, exact),) = case.simulation.outputs(data, {}).items()
+    simulated = case.simulation.outputs(data, choice_of(case.sites, case.setting))[name]
+    golden = run(case.golden, dict(data.inputs))[name]
+    assert np.abs(simulated - golden).mean() < 0.1 * np.abs(golden - exact).mean()

@@ -10,10 +10,11 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.formats import parameters_of
-from actc.ir.graph import constant, is_op
+from actc.ir.graph import add_constant, constant, is_op
 from actc.numerics.quantization import QuantizationParameters
 from actc.numerics.weights import QuantizedWeights, WeightFormat, largest_weights
 from actc.passes.integer.linear import linear_bias
+from actc.passes.linear_layers import layer_names
 from actc.passes.recurrent import GATES
 from actc.sensitivity.gates import Gate, graph_input, insert_behind
 
@@ -21,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 _OPERANDS = ("Add", "Mul", "Sub")
 _BITS = 8
-"""Of recurrent weights and of constants that are multiplied; of those added at least."""
+"""Of weights that no pass chose and of constants that are multiplied; of those added at least."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,8 +30,9 @@ class Constants:
     """Constants of one node that become inputs of the graph.
 
     Attributes:
-        gate: its switch; its name is that of the node.
-        kind: "rows" (a Conv's weights), "columns" (a matrix), "recurrent", "operand".
+        gate: its switch; its name is that of the layer (see `layer_names`) or the node.
+        kind: "rows" (a Conv's weights), "columns" (a matrix), "recurrent" (W or R of all
+            directions), "operand".
         arrays: input name -> float32 array.
         bits: of an operand.
         correction: name of the input that is added to the layer's output, "" for none,
@@ -66,13 +68,10 @@ class Constants:
                 float(array.min()), float(array.max()), bits=self.bits
             )
             return parameters.dequantize(parameters.quantize(array))
-        if self.kind == "recurrent":
-            rows = array.reshape(-1, array.shape[-1])
-            real = largest_weights(rows, WeightFormat(_BITS)).real()
-            return np.asarray(real.reshape(array.shape), np.float32)
         rows = np.ascontiguousarray(array.T) if self.kind == "columns" else array
+        rows = rows.reshape(-1, rows.shape[-1]) if self.kind == "recurrent" else rows
         real = (chosen or largest_weights(rows, WeightFormat(_BITS))).real().astype(np.float32)
-        return np.ascontiguousarray(real.T) if self.kind == "columns" else real
+        return np.ascontiguousarray(real.T) if self.kind == "columns" else real.reshape(array.shape)
 
 
 def add_constants(
@@ -85,11 +84,14 @@ def add_constants(
         corrected: names of layers whose bias a choice of weights may correct.
     """
     kinds = [(node, *_constants_of(node)) for node in positions]  # before any of them changes
-    return [
-        _Writer(model, node, positions[node]).write(kind, indices, corrected)
-        for node, kind, indices in kinds
-        if kind
-    ]
+    found = []
+    for node, kind, indices in kinds:
+        writer = _Writer(model, node, positions[node])
+        if kind == "recurrent":
+            found += writer.write_recurrent(corrected)
+        elif kind:
+            found.append(writer.write(kind, indices, corrected))
+    return found
 
 
 def _constants_of(node: ir.Node) -> tuple[str, list[int]]:
@@ -142,6 +144,45 @@ class _Writer:
         shape = (array.shape[-1],) if kind == "columns" else (1, -1, *([1] * (array.ndim - 2)))
         shape = shape if kind == "columns" else (1, len(array), *shape[2:])
         return Constants(gate, kind, arrays, bits, self._correct(shape), shape)
+
+    def write_recurrent(self, corrected: set[str]) -> list[Constants]:
+        """Replace W and R by inputs, a switch for each."""
+        found = []
+        for index, name in enumerate(layer_names(self._node), start=1):
+            array, key = constant(self._node.inputs[index]), f"{self._key}.{index}"
+            assert array is not None
+            value = graph_input(self._model, key, ir.DataType.FLOAT, list(array.shape))
+            self._node.replace_input_with(index, value)
+            gate = Gate("weights", name, key, self._position)
+            arrays = {key: np.asarray(array, np.float32)}
+            shape = array.shape[:2] if name in corrected else ()
+            correction = f"{key}.correction" if shape else ""
+            found.append(Constants(gate, "recurrent", arrays, _BITS, correction, shape))
+        if any(part.correction for part in found):
+            self._correct_biases(found)
+        return found
+
+    def _correct_biases(self, parts: list[Constants]) -> None:
+        """Add corrections, inputs of their own, to the biases [D, 2*G*H] of W and R."""
+        node, name = self._node, f"{self._key}.biases"
+        if len(node.inputs) < 4:
+            node.resize_inputs(4)
+        halves = []
+        for part in parts:
+            (array,) = part.arrays.values()
+            if part.correction:
+                shape = list(part.shape)
+                halves.append(graph_input(self._model, part.correction, ir.DataType.FLOAT, shape))
+            else:
+                zeros = np.zeros(array.shape[:2], np.float32)
+                halves.append(add_constant(self._model.graph, f"{part.gate.key}.none", zeros))
+        joined = ir.node("Concat", halves, {"axis": 1}, name=f"{name}/Concat")
+        last, nodes = joined.outputs[0], [joined]
+        if node.inputs[3] is not None:
+            nodes.append(ir.node("Add", [node.inputs[3], last], name=f"{name}/Add"))
+            last = nodes[-1].outputs[0]
+        self._model.graph.insert_before(node, nodes)
+        node.replace_input_with(3, last)
 
     def _correct(self, shape: tuple[int, ...]) -> str:
         """Add a correction, an input of its own, to what the layer gives."""
