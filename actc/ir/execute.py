@@ -125,7 +125,10 @@ class Session:
         self.outputs = [output.name for output in model.graph.output]
         with _explained():
             self._session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                model.SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=_unsafe_optimizers(model),
             )
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -137,6 +140,16 @@ class Session:
         with _explained():
             arrays = self._session.run(self.outputs, dict(feeds))
         return dict(zip(self.outputs, arrays, strict=True))
+
+
+def _unsafe_optimizers(model: onnx.ModelProto) -> set[str]:
+    """Rewriting of onnxruntime that a model must not meet.
+
+    Constant folding also replaces an If on a constant by its branch; with one branch inside
+    another (1.31) that loses values, or ends the process.
+    """
+    conditional = any(node.op_type in ("If", "Loop", "Scan") for node in model.graph.node)
+    return {"ConstantFolding"} if conditional else set()
 
 
 def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
