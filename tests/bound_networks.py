@@ -33,6 +33,7 @@ ACTIVATIONS = (
     "Softsign({0})",
     "Sin({0})",
 )
+SEARCHED = 6
 BODIES = (
     "mlp",
     "conv",
@@ -57,24 +58,32 @@ class Compiled:
     data: dict[str, Array]
 
     @property
+    def input(self) -> str:
+        return str(self.model.graph.input[0].name)
+
+    @property
     def output(self) -> str:
         return str(self.model.graph.output[0].name)
 
+    @property
+    def samples(self) -> Array:
+        return self.data[self.input]
+
     def box(self, region: str) -> tuple[Array, Array]:
         if region == "data":
-            return data_box(self.data["x"])
-        return format_box(self.network.formats["x"], self.network.inputs["x"])
+            return data_box(self.samples)
+        return format_box(self.network.formats[self.input], self.network.inputs[self.input])
 
     def prove(self, region: str = "format") -> Proof:
-        return prove(self.network, {"x": self.box(region)})
+        return prove(self.network, {self.input: self.box(region)})
 
     def runners(self) -> tuple[Score, Score]:
         """The float model and the difference, of flat inputs [n, size]: [n, outputs]."""
-        shape = self.data["x"].shape[1:]
+        shape = self.samples.shape[1:]
         sessions = [Session(model, threads=1) for model in (self.model, self.golden)]
 
         def result(session: Session, x: Array) -> Array:
-            feeds = {"x": x.reshape(-1, *shape).astype(np.float32)}
+            feeds = {self.input: x.reshape(-1, *shape).astype(np.float32)}
             return session.run(feeds)[self.output].astype(np.float64).reshape(len(x), -1)
 
         return (
@@ -120,6 +129,7 @@ def random_network(
             f" g = {act('q')} o = MatMul(g, v) y = Add(o, c)",
             {**small, "u": weight(8, 8), "d": weight(8)},
         ),
+        "shallow": (f"h = MatMul(x, w) f = {act('h')} y = MatMul(f, v)", small),
         "residual": (
             f"h = MatMul(x, u) a = Add(h, d) f = {act('a')} r = Add(f, x) g = {act('r')}"
             " y = MatMul(g, v)",
@@ -190,34 +200,41 @@ def searched(found: Compiled, region: str = "format", seed: int = 0, climbs: int
     """Largest |golden - float| of each output number that a search finds within a region.
 
     Random inputs, corners and data first; then hill climbing on the difference itself, from
-    the worst of them and from where the float output is extreme.
+    the worst of them and from where the float output is extreme, for the first `SEARCHED`
+    numbers of the output.
     """
     generator = np.random.default_rng(seed)
     low, high = found.box(region)
     floats, apart = found.runners()
     size = (1500, len(low))
     corners = np.where(generator.random(size) < 0.5, low, high)
-    inside = np.clip(found.data["x"].reshape(-1, len(low)), low, high)
+    inside = np.clip(found.samples.reshape(-1, len(low)), low, high)
     tries = np.concatenate([generator.uniform(low, high, size), corners, inside])
     tries = tries.astype(np.float32).astype(np.float64)
     tries = tries[((tries >= low) & (tries <= high)).all(axis=1)]
     differences, values = np.abs(apart(tries)), floats(tries)
     best = differences.max(axis=0)
-    for number in range(min(best.size, 6)):
+    for number in range(min(best.size, SEARCHED)):
         starts = [tries[differences[:, number].argmax()]]
-        starts += [tries[values[:, number].argmax()], tries[values[:, number].argmin()]]
-        for start in starts[: climbs + 1]:
+        for sign in (1.0, -1.0)[:climbs]:
+            first = tries[(sign * values[:, number]).argmax()]
+            score = _signed(floats, number, sign)
+            starts.append(_climb(score, first, low, high, generator)[0])
+        for start in starts:
             for sign in (1.0, -1.0):
-                reached = _climb(
-                    lambda x, n=number, s=sign: s * apart(x)[:, n], start, low, high, generator
-                )
-                best[number] = max(best[number], reached)
+                score = _signed(apart, number, sign)
+                reached = _climb(score, start, low, high, generator)
+                best[number] = max(best[number], reached[1])
     return best
+
+
+def _signed(function: Score, number: int, sign: float) -> Score:
+    return lambda x: np.asarray(sign * function(x)[:, number])
 
 
 def _climb(
     score: Score, x: Array, low: Array, high: Array, generator: np.random.Generator
-) -> float:
+) -> tuple[Array, float]:
     """Single elements to an end or a little on, and random sets of them, while that helps."""
     size, best = len(low), float(score(x[None])[0])
     for _ in range(60):
@@ -233,9 +250,9 @@ def _climb(
         values = score(moves)
         first = int(values.argmax())
         if values[first] <= best:
-            return best
+            return x, best
         x, best = moves[first], float(values[first])
-    return best
+    return x, best
 
 
 def plain(model: onnx.ModelProto, x: Array) -> Array:

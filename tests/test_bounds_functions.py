@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def _model(text: str) -> Any:
     return network("float[N,1] x => float[N,1] y", text, weights)
 
 
+@functools.cache
 def _site(text: str) -> Any:
     model = transformed(_model(text), Normalize(), Recognize())
     (site,) = context_of(model).sites.values()
