@@ -101,7 +101,7 @@ class _Piece:
 
     Attributes:
         model: the model.
-        name: of the operator, in front of all names inside.
+        name: of the operator, in front of all names inside; "" leaves them alone.
         room: how many nodes may still be added.
         nodes: in topological order.
         results: what stands for each output of the operator.
@@ -125,12 +125,12 @@ class _Piece:
             moved[value] = self._constant(originals[name])
         for value in values_of(copy):
             if value.name and value not in moved:
-                value.name = f"{prefix}/{value.name}"
+                value.name = _under(prefix, str(value.name))
         for old, new in moved.items():
             ir.convenience.replace_all_uses_with(old, new)
         nodes = list(copy)
         for inner in with_inner(nodes):
-            inner.name = f"{prefix}/{inner.name or inner.op_type}"
+            inner.name = _under(prefix, inner.name or inner.op_type)
         copy.remove(nodes)
         self.nodes += nodes
         self.room -= sum(1 for _ in with_inner(nodes))
@@ -138,7 +138,7 @@ class _Piece:
 
     def emit(self, op: str, inputs: list[ir.Value], name: str, **attributes: Any) -> ir.Value:
         """Append an operator; its output."""
-        node = ir.node(op, inputs, attributes, name=f"{self.name}/{name}")
+        node = ir.node(op, inputs, attributes, name=_under(self.name, name))
         node.outputs[0].name = node.name
         self.nodes.append(node)
         return node.outputs[0]
@@ -146,10 +146,11 @@ class _Piece:
     def constant(self, array: Array, name: str) -> ir.Value:
         """A constant; only `put` adds it to the graph."""
         taken = {held.name for held in self._constants.values()}
-        unique, count = f"{self.name}/{name}", 1
+        full = unique = _under(self.name, name)
+        count = 1
         while unique in taken:
             count += 1
-            unique = f"{self.name}/{name}_{count}"
+            unique = f"{full}_{count}"
         tensor = ir.tensor(np.asarray(array), name=unique)
         value = ir.Value(
             name=tensor.name,
@@ -249,6 +250,10 @@ class _Piece:
         return result
 
 
+def _under(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name
+
+
 def _renamed(graph: ir.Graph, value: ir.Value) -> ir.Value:
     name, count = str(value.name), 1
     while value.name in graph.initializers:
@@ -263,8 +268,8 @@ def _branch(piece: _Piece, node: ir.Node) -> str:
     if condition is None or condition.size != 1:
         raise _Stays("its condition depends on the data")
     chosen = "then_branch" if condition.reshape(-1)[0] else "else_branch"
-    room = piece.room  # a branch adds nothing to the network
-    piece.results = [*piece.copy(node.attributes[chosen].as_graph(), [], piece.name)]
+    room, piece.name = piece.room, ""  # there is one copy: names stay as they are
+    piece.results = [*piece.copy(node.attributes[chosen].as_graph(), [], "")]
     piece.room = room
     return f"its {chosen.replace('_', ' ')}, as the condition is constant"
 

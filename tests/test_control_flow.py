@@ -149,6 +149,31 @@ def test_names_tell_operator_and_step() -> None:
     assert [o.name for o in result.graph.outputs] == ["y"]
 
 
+def test_names_inside_a_branch_stay() -> None:
+    signature, body, _ = WRITTEN["if"]
+    model = model_of(signature, body)
+    model.graph.node[1].name = "choice"
+    for attribute in model.graph.node[1].attribute:
+        attribute.g.node[0].name = "inside"
+    result = transformed(model, Normalize())
+    assert "inside" in [node.name for node in result.graph]
+
+
+def test_equal_names_in_two_branches() -> None:
+    """Sub-graphs beside each other may use the same names; what comes up is told apart."""
+    branch = "then_branch = t () => (u) { k = Tanh ({0})\n u = MatMul (k, w) }"
+    other = "else_branch = e () => (u) { u = Neg ({0}) }"
+    body = "".join(
+        f"{name} = If (yes) < {branch}, {other} >\n".replace("{0}", source)
+        for name, source in (("a", "x"), ("b", "a"))
+    )
+    model = model_of(VECTOR, body + "y = Add (a, b)")
+    feeds = random_data(model, 4)
+    result = transformed(model, Normalize(), data=feeds)
+    Verify().after(0, Normalize(), result)
+    np.testing.assert_allclose(run(proto_of(result), feeds)["y"], run(model, feeds)["y"], atol=1e-6)
+
+
 def test_weights_of_a_body_are_held_once() -> None:
     signature, body, _ = WRITTEN["weights inside"]
     result = transformed(model_of(signature, body), Normalize())
