@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import accuracy
 from accuracy_table import Entry, render
 from contestants import FLOAT, FOUR_BIT, INT8, NARROW, PEER, TIME, Job, Result, relative_distance
+from tasks import files, lines
 from tasks.base import DOWNLOADS, NotFetched, area_under_curve, cosine
 from tasks.bert import make_encoder
 from tasks.every import TASKS
@@ -213,6 +214,46 @@ def test_digits_from_end_to_end(tmp_path: Path) -> None:
     assert after["metrics"]["accuracy"] >= before["metrics"]["accuracy"] - 0.01
     assert after["exact"] is True
     assert set(found[TIME, ""]["milliseconds"]) >= {FLOAT, PEER, INT8}
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(80, 5), (4, 4)])
+def test_files_that_read_the_same_count_once_and_types_are_limited(
+    limit: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, archives = tmp_path / "packages", tmp_path / "files"
+    for folder in (packages / "one", archives / "two"):
+        folder.mkdir(parents=True)
+    for index in range(5):
+        (packages / "one" / f"{index}.py").write_text(f"number = {index}\n" * 9)
+    (packages / "one" / "copy.pyi").write_text("number = 1\n" * 9)
+    (packages / "one" / "short.py").write_text("number = 9\n")
+    (packages / "one" / "notes.unknown").write_text("number = 9\n" * 9)
+    (archives / "two" / "page.HTML").write_text("<p>number</p>" * 9)
+    monkeypatch.setattr(files, "PACKAGES", ("one",))
+    monkeypatch.setattr(files, "PER_TYPE", limit)
+    monkeypatch.setattr(files, "package_folder", lambda name: packages / name)
+    monkeypatch.setattr(files, "downloaded", lambda name: tmp_path / name)
+    monkeypatch.setattr(files.magika, "labels", lambda: ["html", "python"])
+    files.samples.cache_clear()
+    try:
+        found = files.samples()
+    finally:
+        files.samples.cache_clear()
+    assert found["bytes"].shape == (1 + kept, 2048)
+    assert sorted(found["labels"].tolist()) == [0, *[1] * kept]
+    assert len({row.tobytes() for row in found["bytes"]}) == 1 + kept
+
+
+@pytest.mark.slow
+def test_lines_depend_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOWNLOADS / "packages"))
+    try:
+        first, again, other = lines.lines(6, 1), lines.lines(6, 1), lines.lines(6, 2)
+    except NotFetched as error:
+        pytest.skip(str(error))
+    assert first["x"].tobytes() == again["x"].tobytes()
+    assert first["labels"].tolist() == [0, 1] * 3
+    assert not {row.tobytes() for row in first["x"]} & {row.tobytes() for row in other["x"]}
 
 
 def samples_of(name: str, array: Array) -> list[Array]:
