@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from integer_models import compiled
 from models import network, normal, operators, prepared, proto_of, random_data, run, transformed
 from test_islands import kept
 
+import actc
 from actc.errors import ModelError
 from actc.ir.context import context_of
 from actc.passes.control_flow import MOST_NODES, MOST_STEPS, REASON
@@ -44,6 +46,10 @@ WRITTEN: dict[str, tuple[str, str, str]] = {
         " u = MatMul (h, v) }, else_branch = e () => (u) { u = Neg (h) } >", "then branch"),
     "else": (VECTOR, "h = MatMul (x, w)\n y = If (no) < then_branch = t () => (u) {"
         " u = MatMul (h, v) }, else_branch = e () => (u) { u = Neg (h) } >", "else branch"),
+    "a branch in a branch": (VECTOR, "h = MatMul (x, w)\n"
+        "y = If (yes) < then_branch = t () => (u) { k = Neg (h)\n u = If (no) < then_branch = a () => (d) { d = Identity (k) },"
+        " else_branch = b () => (d) { l = Abs (k)\n d = MatMul (l, v) } > },"
+        " else_branch = e () => (u) { u = Neg (h) } >", "2 operators"),
     "if on a shape": (VECTOR, "s = Shape <start = 1> (x)\n c = Equal (s, six)\n"
         "d = Squeeze (c)\n h = MatMul (x, w)\n y = If (d) < then_branch = t () => (u) {"
         " u = MatMul (h, v) }, else_branch = e () => (u) { u = Neg (h) } >", "then branch"),
@@ -261,6 +267,23 @@ def test_refused_with_the_reason(name: str) -> None:
         compiled(model, feeds)
     reasons = [d.message for d in caught.value.diagnostics if d.place.op in ("If", "Loop", "Scan")]
     assert any(KEPT[name][2] in reason for reason in reasons)
+
+
+def test_compile_a_network_with_an_island_of_control_flow(tmp_path: Path) -> None:
+    """The QDQ file and the ranking see that a branch reads what the network computes."""
+    model, feeds = kept_model("condition")
+    artifact = actc.compile(model, "onnx", data=feeds, output=tmp_path / "out")
+    assert artifact.report["bit_exact"]
+    assert artifact.report["islands"][0]["operators"][-1] == "If"
+    wanted = run(model, feeds)["y"]
+    got = run(onnx.load(tmp_path / "out" / "model.qdq.onnx"), feeds)["y"]
+    assert np.sqrt(np.mean((got - wanted) ** 2)) <= 0.05 * np.sqrt(np.mean(wanted**2))
+    ranking = actc.check(tmp_path / "out", feeds, sites=True)["ranking"]
+    assert ranking["predicted"] == pytest.approx(ranking["measured"], rel=0.1)
+    golden = actc.compile(
+        tmp_path / "out" / "golden.onnx", "onnx", data=feeds, output=tmp_path / "b"
+    )
+    assert golden.report["bit_exact"]
 
 
 def test_the_model_stays_as_it_was_where_nothing_is_known() -> None:
