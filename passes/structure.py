@@ -17,6 +17,7 @@ from actc.ir.elementwise import is_elementwise
 from actc.ir.execute import run_nodes
 from actc.ir.graph import add_constant, constant, dims, is_op, remove_dead
 from actc.passes.base import Pass
+from actc.passes.bases import bases
 from actc.passes.magnitude import magnitudes
 from actc.passes.masks import mask_softmaxes
 from actc.passes.norms import flatten_normalizations, split_norms
@@ -54,6 +55,8 @@ class Structure(Pass):
     3. ReduceL1, ReduceL2 and ReduceSumSquare are split around their sum.
     4. sqrt(a^2 + b^2) becomes actc::Hypot.
     5. Softmax of masked scores becomes actc::MaskedSoftmax of the scores and a mask.
+    6. Many functions of one number, side by side along a last axis, as splines have
+       them, become elementwise functions of the number repeated.
     """
 
     name: ClassVar[str] = "structure"
@@ -61,6 +64,7 @@ class Structure(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the rules."""
+        bases(model)
         flatten_normalizations(model)
         _standard_layer_norms(model)
         for node in list(model.graph):
