@@ -47,7 +47,8 @@ WRITTEN: dict[str, tuple[str, str, str]] = {
     "else": (VECTOR, "h = MatMul (x, w)\n y = If (no) < then_branch = t () => (u) {"
         " u = MatMul (h, v) }, else_branch = e () => (u) { u = Neg (h) } >", "else branch"),
     "a branch in a branch": (VECTOR, "h = MatMul (x, w)\n"
-        "y = If (yes) < then_branch = t () => (u) { k = Neg (h)\n u = If (no) < then_branch = a () => (d) { d = Identity (k) },"
+        "y = If (yes) < then_branch = t () => (u) { k = Neg (h)\n"
+        " u = If (no) < then_branch = a () => (d) { d = Identity (k) },"
         " else_branch = b () => (d) { l = Abs (k)\n d = MatMul (l, v) } > },"
         " else_branch = e () => (u) { u = Neg (h) } >", "2 operators"),
     "if on a shape": (VECTOR, "s = Shape <start = 1> (x)\n c = Equal (s, six)\n"

@@ -77,8 +77,6 @@ class Program:
     def loop(self, seen: list[str], steps: list[str], depth: int) -> tuple[str, list[str]]:
         names = [self.fresh(kind) for kind in ("a", "b", "i", "g", "p", "q", "o", "n", "m")]
         a, b, i, go, p, q, on, n, m = names
-            self.fresh(k) for k in ["a", "b", "i", "g", "p", "q", "o", "n", "m"]
-        )
         statements, new = self.block([*seen, p, q], [*steps, i], depth - 1)
         end = self.random.choice(
             (f"{on} = Identity ({go})", f"{on} = Less ({i}, one)", f"{on} = Identity (yes)")
