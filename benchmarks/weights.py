@@ -1,7 +1,8 @@
-"""Accuracy over the bits of the weights, rounded to nearest and optimally.
+"""Accuracy over the bits of the weights, of the ways to round them.
 
     python benchmarks/weights.py examples/digits/cnn.onnx examples/digits/digits.npz
 
+With --groups N, weights rounded in sequence are also tried with a factor per N inputs.
 The first samples calibrate, the others, which no choice has seen, measure: accuracy
 and the RMS error of the outputs against the float model, over the outputs' RMS.
 """
@@ -23,6 +24,7 @@ from actc.numerics.weights import SPELLINGS
 Array = np.ndarray[Any, Any]
 
 BITS = ("8", "6", "4", "3", "2", "ternary")
+ROUNDINGS = ("nearest", "optimal", "sequential")
 BATCH = 250
 
 
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="one input and `labels`, as for actc compile")
     parser.add_argument("--calibrate", type=int, default=200, metavar="N", help="default: 200")
     parser.add_argument("--bits", nargs="+", default=BITS, choices=SPELLINGS, metavar="BITS")
+    parser.add_argument("--groups", type=int, default=0, metavar="N", help="default: none")
     options = parser.parse_args()
     content = dict(np.load(options.data))
     labels = content.pop("labels")[options.calibrate :]
@@ -41,11 +44,15 @@ def main() -> None:
     test = {name: array[options.calibrate :] for name, array in content.items()}
     reference = outputs(options.model, test)
     print(f"float {top1(reference, labels):.4f} on {len(labels)} samples")
-    print(f"{'weights':>8} {'bytes':>8}  {'nearest':^16}  {'optimal':^16}")
+    ways: list[dict[str, Any]] = [{"rounding": rounding} for rounding in ROUNDINGS]
+    if options.groups:
+        ways.append({"rounding": "sequential", "groups": options.groups})
+    names = [way["rounding"] + (" + groups" if "groups" in way else "") for way in ways]
+    print(f"{'weights':>8}  " + "  ".join(f"{name:^26}" for name in names))
     for bits in options.bits:
-        found = list(row(options.model, calibration, test, labels, reference, bits))
-        sizes = {size for size, _ in found}
-        print(f"{bits:>8} {min(sizes):>8}  " + "  ".join(text for _, text in found), flush=True)
+        tried = [way for way in ways if bits != "8" or "groups" not in way]
+        found = row(options.model, calibration, test, labels, reference, bits, tried)
+        print(f"{bits:>8}  " + "  ".join(f"{text:^26}" for text in found), flush=True)
 
 
 def shaped(model: Path, arrays: dict[str, Array]) -> dict[str, Array]:
@@ -64,17 +71,19 @@ def row(
     labels: Array,
     reference: Array,
     bits: str,
-) -> Iterator[tuple[int, str]]:
-    """Packed bytes of the weights, and accuracy and error, of both ways to round."""
-    for rounding in ("nearest", "optimal"):
+    ways: list[dict[str, Any]],
+) -> Iterator[str]:
+    """Packed bytes of the weights, accuracy and error, of each way to round."""
+    for way in ways:
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder) / "out"
             artifact = actc.compile(
-                model, "onnx", data=calibration, output=directory, weights=bits, rounding=rounding
+                model, "onnx", data=calibration, output=directory, weights=bits, **way
             )
             found = outputs(directory / "golden.onnx", test)
         error = np.sqrt(np.mean((found - reference) ** 2) / np.mean(reference**2))
-        yield artifact.report["weights"]["bytes"], f"{top1(found, labels):.4f} rms {error:.4f}"
+        size = artifact.report["weights"]["bytes"]
+        yield f"{size} {top1(found, labels):.4f} rms {error:.4f}"
 
 
 def outputs(path: Path, feeds: dict[str, Array]) -> Array:
