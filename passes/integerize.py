@@ -195,6 +195,8 @@ class _Lowering:
         if node in builder.on_shapes:
             _lower_shapes(builder, node)
             return
+        if self.islands is not None and self.islands.move(node):
+            return
         handler = HANDLERS.get((node.domain, node.op_type))
         try:
             if copy_plain(builder, node):

@@ -54,6 +54,12 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
     "of sums": (FLAT, "y = Det (h)", ["Det"]),
     "two": (FLAT, "c = Pow (s, s2)\n d = Det (c)\n t = Tanh (d)\n y = MatMul (t, m)",
         ["Pow, Det"]),
+    "moved between": (FLAT, "c = Pow (s, s2)\n t = Transpose <perm = [0,1,3,2]> (c)\n"
+        "y = Det (t)", ["Pow, Transpose, Det"]),
+    "moved at the end": (IMAGE, "c = Pow (s, s2)\n y = Transpose <perm = [0,2,3,1]> (c)",
+        ["Pow, Transpose"]),
+    "moved, then integer": (IMAGE, "c = Pow (s, s2)\n t = Transpose <perm = [0,1,3,2]> (c)\n"
+        "y = Conv (t, v)", ["Pow, Transpose"]),
     "apart": (FLAT, "c = Pow (s, s2)\n k = Conv (c, v)\n y = Det (k)", ["Pow", "Det"]),
     "parallel": (FLAT, "c = Pow (s, s2)\n d = Det (c)\n k = Conv (c, v)\n e = Det (k)\n"
         "y = Concat <axis = 1> (d, e)", ["Pow, Det", "Det"]),
@@ -177,7 +183,7 @@ def test_a_layer_of_another_kind_and_a_mask_among_scores() -> None:
          "p": normal(1, 18, scale=0.3), "one": np.array([1])},
     )  # fmt: skip
     _, found = kept(lstm)
-    assert found == ["LSTM"]
+    assert found == ["LSTM, Squeeze"]
     masked = network(
         "float[N,4,8] x, float[N,1,4] mask => float[N,4,4] y",
         "q = MatMul (x, a)\n k = MatMul (x, b)\n kt = Transpose <perm = [0,2,1]> (k)\n"

@@ -20,6 +20,9 @@ _VANISH = 1000.0
 """Beside numbers as large as this, the codes of a value say nothing of its other numbers."""
 _KEPT = "kept"
 _SHOWN = 10
+_MOVES = (
+    "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
 FACTS = "islands"
 """Key of the context's facts about islands: number -> what the report says of it."""
 
@@ -70,6 +73,20 @@ class Islands:
         if site is not None:
             site.form, site.certificate = "float", None
             site.details["reason"] = _reason(refusal)
+
+    def move(self, node: ir.Node) -> bool:
+        """Let what an island gives be moved in float, too: its codes would be the same.
+
+        Returns:
+            whether `node` does nothing but that.
+        """
+        source = node.inputs[0] if is_op(node, *_MOVES) else None
+        plain = None if source is None else self._builder.plain(source)
+        producer = None if plain is None else plain.producer()
+        if producer is None or KEY not in producer.metadata_props or not _is_float(node):
+            return False
+        self._copy(node)
+        return True
 
     def value(self, value: ir.Value) -> ir.Value:
         """What stands for `value` as an island reads it.
