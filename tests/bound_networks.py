@@ -117,7 +117,7 @@ def random_network(
 
     def weight(*shape: int) -> Array:
         fan = int(np.prod(shape[1:])) if len(shape) > 2 else shape[0]
-        return (generator.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
+        return np.asarray(generator.standard_normal(shape) / np.sqrt(fan), np.float32)
 
     def act(name: str) -> str:
         return activation.format(name)
@@ -150,7 +150,7 @@ def random_network(
             {**small, "u": weight(4, 8), "i": np.array([1])},
         ),
         "norm": (
-            f"h = MatMul(x, w) f = {act('h')} n = LayerNormalization<axis = -1>(f, i, b)"
+            f"h = MatMul(x, w) f = {act('h')} n = LayerNormalization<axis = -1, epsilon = 0.01>(f, i, b)"
             " o = MatMul(n, v) y = Add(o, c)",
             {**small, "i": weight(8)},
         ),
@@ -213,7 +213,7 @@ def searched(found: Compiled, region: str = "format", seed: int = 0, climbs: int
     tries = tries.astype(np.float32).astype(np.float64)
     tries = tries[((tries >= low) & (tries <= high)).all(axis=1)]
     differences, values = np.abs(apart(tries)), floats(tries)
-    best = differences.max(axis=0)
+    best: Array = differences.max(axis=0)
     for number in range(min(best.size, SEARCHED)):
         starts = [tries[differences[:, number].argmax()]]
         for sign in (1.0, -1.0)[:climbs]:
@@ -257,4 +257,5 @@ def _climb(
 
 def plain(model: onnx.ModelProto, x: Array) -> Array:
     """The one output of a model in plain onnxruntime."""
-    return next(iter(run(model, {"x": x}).values())).astype(np.float64)
+    (found,) = run(model, {"x": x}).values()
+    return np.asarray(found, np.float64)

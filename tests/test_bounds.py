@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from actc.bounds import affine, prove, rules, transfer
 from actc.bounds.affine import Space
+from actc.bounds.curve import Curve
 from actc.bounds.proof import network_of
 from actc.errors import UsageError
 
@@ -174,7 +175,7 @@ def test_leaving_out_the_error_of_a_table_is_caught(monkeypatch: pytest.MonkeyPa
 def test_leaving_out_saturation_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _narrow()
     require_kept(found, "format", climbs=2)
-    monkeypatch.setattr(transfer.Curve, "lost", lambda self, first, last: _Nothing())
+    monkeypatch.setattr(Curve, "lost", lambda self, first, last: _Nothing())
     monkeypatch.setattr(transfer._Pair, "_leaves", lambda self: np.zeros(1, bool))
     with pytest.raises(AssertionError):
         require_kept(found, "format", climbs=2)
@@ -212,6 +213,18 @@ def test_all_operators_that_are_not_covered_are_named_at_once() -> None:
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.code == "ACT0366"
     assert sum("(Div)" in note for note in diagnostic.notes) >= 2
+
+
+def test_a_norm_of_numbers_that_may_be_equal_is_refused() -> None:
+    """onnxruntime takes the variance as a difference of squares, which may come out below 0."""
+    model = network(
+        "float[N,4] x => float[N,4] y",
+        "y = LayerNormalization<axis = -1, epsilon = 0.000001>(x, i)",
+        {"i": np.ones(4, np.float32)},
+    )
+    data = np.random.default_rng(0).uniform(-3, 3, (64, 4)).astype(np.float32)
+    with pytest.raises(UsageError, match=r"LayerNorm.*as small as the rounding of float32"):
+        compiled(model, {"x": data}).prove()
 
 
 def test_a_network_that_is_too_large_is_refused_before_its_memory_is_taken() -> None:

@@ -24,7 +24,7 @@ from actc.bounds.operators import NotEnclosed
 from actc.bounds.transfer import applied
 from actc.ir.dialect import DOMAIN
 from actc.ir.execute import ExecutionError
-from actc.ir.graph import attribute_ints, constant
+from actc.ir.graph import attribute_ints, constant, is_op
 from actc.ir.sites import Site
 
 Array = np.ndarray[Any, Any]
@@ -187,9 +187,19 @@ def _sum(sign: float) -> Callable[[FloatNetwork, ir.Node], None]:
     def run(network: FloatNetwork, node: ir.Node) -> None:
         a, b, shape = broadcast(*(network.tensor(value) for value in node.inputs[:2]))
         reach = a.magnitude() + b.magnitude()
-        network.put(node, rounded(affine.total(a, b, sign), reach, 1), shape)
+        terms = max(_terms(value) for value in node.inputs[:2])
+        network.put(node, rounded(affine.total(a, b, sign), reach, terms + 1), shape)
 
     return run
+
+
+def _terms(value: ir.Value | None) -> int:
+    """Terms of the sum that gives a value: a runtime may start it with what is added later."""
+    node = None if value is None else value.producer()
+    weights = constant(node.inputs[1]) if is_op(node, "Conv", "MatMul") and node else None
+    if weights is None:
+        return 0
+    return weights[0].size if node is not None and node.op_type == "Conv" else len(weights)
 
 
 def _product(network: FloatNetwork, node: ir.Node) -> None:

@@ -125,7 +125,7 @@ def layer_norm(
 
 
 def float_error(x: Form, axis: Axis, found: Normal, gamma: Array, beta: Array) -> Array:
-    """What float32 adds to the result: to d, then relative errors of s, the quotient and the line.
+    """What float32 adds to the result: to d and to s, then by the quotient and the line.
 
     Raises:
         NotEnclosed: s may be as small as the rounding of float32.
@@ -136,7 +136,11 @@ def float_error(x: Form, axis: Axis, found: Normal, gamma: Array, beta: Array) -
     room = found.spread[0] - absolute
     if np.any(room <= 0):
         raise NotEnclosed("its variance may be as small as the rounding of float32")
-    wrong = absolute * (1 + found.largest) / room
+    # Some runtimes take the variance as mean(x^2) - mean(x)^2.
+    relative = 2 * absolute * size / room**2
+    if np.any(relative > 0.5):
+        raise NotEnclosed("its variance may be as small as the rounding of float32")
+    wrong = absolute * (1 + found.largest) / room + relative * found.largest
     wrong += (axis.count + 12) * HALF_ULP * 1.01 * (found.largest + wrong)
     line = np.abs(gamma) * wrong + 4 * HALF_ULP * (np.abs(gamma) * found.largest + np.abs(beta))
     return np.asarray((line + SMALLEST) * (1 + SLACK))

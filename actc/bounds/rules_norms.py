@@ -15,6 +15,7 @@ from actc.ir.graph import constant, is_op
 
 Array = np.ndarray[Any, Any]
 
+NO_COUNTERPART = "its float counterpart is not known"
 _FRACTION = 2.0**12
 """Of n inside IntLayerNorm."""
 
@@ -32,7 +33,7 @@ def softmax(golden: Golden, node: ir.Node) -> None:
     mates = golden.behind(node.outputs[0])
     tensor = golden.float_tensor(mates[0].name) if mates else None
     if tensor is None or not x.mates:
-        raise NotEnclosed("its float counterpart is not known")
+        raise NotEnclosed(NO_COUNTERPART)
     step = x.mates[-1].scale
     apart = affine.scaled(affine.total(x.golden, x.ideal, -1.0), step)
     found = normalization.softmax_difference(
@@ -49,7 +50,7 @@ def layer_norm(golden: Golden, node: ir.Node) -> None:
     axis = layernorm.axis_of(x.shape, node.attributes["axis"].as_int())
     source, tensor, unit = _counterpart(golden, node)
     if not x.mates:
-        raise NotEnclosed("its float counterpart is not known")
+        raise NotEnclosed(NO_COUNTERPART)
     before = golden.float_tensor(x.mates[-1].name)
     assert before is not None
     step = x.mates[-1].scale
@@ -88,7 +89,7 @@ def _counterpart(golden: Golden, node: ir.Node) -> tuple[ir.Node, affine.Form, f
                 factor = float(_constant(use.node, 1).reshape(-1)[0])
                 shift = float(_constant(use.node, 2))
                 return producer, tensor.form, mate.scale * factor / 2.0**shift
-    raise NotEnclosed("its float counterpart is not known")
+    raise NotEnclosed(NO_COUNTERPART)
 
 
 def _shares(
