@@ -150,7 +150,8 @@ def random_network(
             {**small, "u": weight(4, 8), "i": np.array([1])},
         ),
         "norm": (
-            f"h = MatMul(x, w) f = {act('h')} n = LayerNormalization<axis = -1, epsilon = 0.01>(f, i, b)"
+            f"h = MatMul(x, w) f = {act('h')}"
+            " n = LayerNormalization<axis = -1, epsilon = 0.01>(f, i, b)"
             " o = MatMul(n, v) y = Add(o, c)",
             {**small, "i": weight(8)},
         ),
