@@ -82,7 +82,8 @@ def choose_width(
     Args:
         members: all values of the format.
         policy: a number of bits for every value, or "mixed": 8 bits for what only linear
-            operators read, 12 for what also activations read, 16 for everything else.
+            operators read, 12 for what also activations read, 16 for everything else and
+            in front of depthwise convolutions.
         chosen: value name -> bits, above the policy.
         clamps: activations that only saturate: they pass codes on.
         noisy: 8 bits lose more than multipliers may be given ("mixed" only).
@@ -123,11 +124,22 @@ def is_rotation(node: ir.Node) -> bool:
     return bool(matrix[0, 0] != 0 and np.all(np.abs(matrix) == np.abs(matrix[0, 0])))
 
 
+def _is_depthwise(node: ir.Node) -> bool:
+    """Whether a convolution takes each channel by itself.
+
+    Its sums are too short for the errors of 8 bits to cancel, and its multipliers are few.
+    """
+    weights = constant(node.inputs[1]) if is_op(node, "Conv") else None
+    group = node.attributes.get("group")
+    per_channel = weights is not None and weights.shape[1] == 1
+    return per_channel and group is not None and group.as_int() > 1
+
+
 def _role(node: ir.Node) -> str:
     if is_rotation(node):
         return "other"
     if node.op_type in _LINEAR and node.domain == "":
-        return "linear"
+        return "other" if _is_depthwise(node) else "linear"
     if node.op_type in _TABLES and node.domain in ("", DOMAIN):
         return "table"
     return "movement" if node.domain == "" and node.op_type in MOVEMENT else "other"

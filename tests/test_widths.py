@@ -93,6 +93,17 @@ def test_the_policy_looks_at_who_reads() -> None:
     assert set(readers("y = MatMul (x, w)", "7").values()) == {Width(7)}
 
 
+@pytest.mark.parametrize(("group", "inputs", "width"), [(6, 1, 16), (3, 2, 8), (1, 6, 8)])
+def test_depthwise_convolutions_read_wide_codes(group: int, inputs: int, width: int) -> None:
+    """Like README says: the errors of a few products do not cancel."""
+    text = f"a = Conv (x, w)\n y = Conv <group = {group}> (a, v)"
+    weights = {"w": normal(6, 6, 1, 1), "v": normal(6, inputs, 2, 2)}
+    graph = ir.from_proto(network(IMAGE.replace("[N,3,", "[N,6,"), text, weights)).graph
+    values = {str(v.name): v for node in graph for v in node.outputs}
+    assert choose_width([values["a"]], "mixed") == Width(width)
+    assert choose_width([values["a"]], "8") == Width(8)
+
+
 def test_a_choice_by_name_is_above_the_policy() -> None:
     value = ir.Value(name="a")
     assert choose_width([value], "8", {"a": 11, "b": 5}) == Width(11)
