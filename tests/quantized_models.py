@@ -203,6 +203,7 @@ _HANDLERS: dict[str, Any] = {
     "MultiThreshold": _multi_threshold,
     "BipolarQuant": lambda v, a: v[1] * np.where(v[0] >= 0, 1.0, -1.0),
     "BatchNormalization": _batch_norm,
+    "Clip": lambda v, a: np.clip(*v),
     "Conv": _conv,
     "Flatten": lambda v, a: v[0].reshape(len(v[0]), -1),
     "Gemm": _gemm,

@@ -198,11 +198,13 @@ def test_the_report_counts_what_differs(tmp_path: Path, monkeypatch: pytest.Monk
     assert "on 64 samples" in note["message"]
 
 
-def test_zero_points_are_counted(tmp_path: Path) -> None:
-    made = written(mlp(), feeds_of(mlp), tmp_path)
+def test_what_finn_does_not_take_is_counted(tmp_path: Path) -> None:
+    made = written(cnn(), feeds_of(cnn), tmp_path)
     zeros = [zero for _, zero, _, _ in quantizers(made.qonnx).values() if zero]
-    assert made.notes["ACT0412"]["message"].startswith(f"{len(zeros)} quantizer")
-    assert len(zeros) == 1
+    clips = kinds(made.qonnx)["Clip"]
+    assert (len(zeros), clips) == (1, 1)
+    message = made.notes["ACT0412"]["message"]
+    assert message.startswith("1 quantizer with a zero point and 1 with a Clip in front")
 
 
 def test_the_file_is_the_same_each_time() -> None:
@@ -228,3 +230,20 @@ def test_wrong_option() -> None:
     assert found.code == "ACT0450"
     assert "did you mean 'qonnx'?" in found.help
     assert OnnxTarget.parse("qonnx").spec == "onnx:qonnx"
+
+
+def test_inputs_that_are_ties(tmp_path: Path) -> None:
+    """Pixels from -1 to 1 lie halfway between codes: an odd zero point would move half of them."""
+    pixels = (np.arange(256, dtype=np.float32) / 127.5 - 1).reshape(64, 4)
+    weights = {"w": random(4, 3, seed=1), "b": random(3, seed=2)}
+    model = network("float[N,4] x => float[N,3] y", "y = Gemm (x, w, b)", weights)
+    made = written(model, {"x": pixels}, tmp_path)
+    (codes,) = (node for node in made.golden.graph.node if node.op_type == "QuantizeLinear")
+    assert int(constants(made.golden)[codes.input[2]]) % 2, "else Quant needs no bit more"
+    assert quantizers(made.qonnx)["x_codes"] == (9, 0, 1, 0)
+    assert "gives all" in made.notes["ACT0411"]["message"]
+    again, result = compiled(made.qonnx, {"x": pixels})
+    assert codes_raised(result) == []
+    wanted, got = (plain_run(m, {"x": pixels})["y"] for m in (made.golden, again))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
+    assert "WideMatMul" not in kinds(again)

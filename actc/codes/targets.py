@@ -62,10 +62,12 @@ CODES: dict[str, CodeInfo] = {
         "is compared. With --scales power-of-two sums are exact in float32 too.",
     ),
     "ACT0412": CodeInfo(
-        "quantizers with zero points in a QONNX model",
+        "quantizers in a QONNX model that not every reader takes",
         "A tensor that holds numbers of both signs, but not as many below 0 as above, has a zero "
-        "point. hls4ml reads it, FINN takes none. Tensors behind Relu have none, nor have those "
-        "whose range is symmetric.",
+        "point: hls4ml reads it, FINN takes none. An input of the network whose zero point is odd "
+        "has a Clip and one bit more instead, since Quant rounds ties with the zero point added "
+        "and golden without; neither hls4ml nor FINN takes Clip. Tensors behind Relu have neither, "
+        "nor have those whose range is symmetric.",
     ),
     "ACT0450": CodeInfo(
         "the target has no such option",

@@ -172,7 +172,18 @@ class _Writer:
         source = node.input[0]
         if mode not in _NEAREST:
             source = yield from self._rounded(node, source, codes, mode)
+        elif not codes.zero:
+            source, codes = self._saturated(source, codes)
         yield from self._pair(node, source, codes)
+
+    def _saturated(self, source: str, codes: Codes) -> tuple[str, Codes]:
+        """What a Clip in front leaves of the codes; the pair saturates in its place."""
+        clip = self._producers.get(source)
+        if clip is None or clip.op_type != "Clip" or clip.domain not in ("", "ai.onnx"):
+            return source, codes
+        given = [self._constants.get(name) for name in [*clip.input[1:], "", ""][:2]]
+        narrow = codes.within(*(None if a is None else float(a.reshape(-1)[0]) for a in given))
+        return (source, codes) if narrow is None else (clip.input[0], narrow)
 
     def _bipolar(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         codes = Codes(self._scale(node, 1), 0, -1, 1)

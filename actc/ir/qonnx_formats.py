@@ -12,6 +12,8 @@ from onnx import helper, numpy_helper
 
 Array = np.ndarray[Any, Any]
 
+_SLACK = 1e-6
+"""Relative; the ends of a Clip are float32 numbers."""
 _INTEGERS = (np.int8, np.uint8, np.int16, np.uint16)
 
 
@@ -49,6 +51,27 @@ class Codes:
             if limits.min <= min(self.low, self.zero) and max(self.high, self.zero) <= limits.max:
                 return np.dtype(kind)
         raise NotRead("its codes have more than 16 bits")
+
+    def within(self, low: float | None, high: float | None) -> Codes | None:
+        """The codes of numbers from `low` to `high`, both multiples of the scale.
+
+        Counted from 0 where that makes bytes of them. None: the ends are no multiples, or
+        there are several scales.
+        """
+        if self.scale.size != 1 or low is None or high is None:
+            return None
+        scale = float(self.scale.reshape(-1)[0])
+        steps = [end / scale for end in (low, high)]
+        first, last = (round(step) for step in steps)
+        if max(abs(steps[0] - first), abs(steps[1] - last)) > _SLACK * max(abs(first), last, 1):
+            return None
+        first, last = max(first, self.low), min(last, self.high)
+        if not first <= 0 <= last or first == last:
+            return None
+        found = Codes(self.scale, 0, first, last)
+        if found.dtype.itemsize > 1 and last - first <= 255:
+            return Codes(self.scale, -first, 0, last - first)
+        return found
 
     @property
     def full(self) -> bool:

@@ -50,11 +50,13 @@ class Written:
         rounded: float value of the quantized model -> value of `proto` that holds its
             codes as real numbers, and their format.
         zero_points: quantizers that have a zero point.
+        clips: quantizers that have a Clip in front.
     """
 
     proto: onnx.ModelProto
     rounded: dict[str, tuple[str, QuantizationParameters]]
     zero_points: int
+    clips: int
 
 
 def write_qonnx(model: ir.Model, context: Context) -> Written:
@@ -83,7 +85,8 @@ def write_qonnx(model: ir.Model, context: Context) -> Written:
         value.metadata_props.clear()
     for node in result.graph:
         node.metadata_props.clear()
-    return Written(ir.to_proto(result), writer.rounded, writer.make.zero_points)
+    make = writer.make
+    return Written(ir.to_proto(result), writer.rounded, make.zero_points, make.clips)
 
 
 def _clamps(model: ir.Model, sites: Mapping[str, Site]) -> dict[str, str]:

@@ -52,8 +52,14 @@ class Spelling:
     ends: tuple[float, float] | None = None
 
 
-def spelling(p: QuantizationParameters) -> Spelling:
-    """The Quant of a format, without a zero point where one of its own codes can be 0."""
+def spelling(p: QuantizationParameters, *, exact_ties: bool = False) -> Spelling:
+    """The Quant of a format, without a zero point where one of its own codes can be 0.
+
+    Args:
+        exact_ties: whether numbers may be ties. Quant adds the zero point before it rounds
+            to even, QuantizeLinear behind: with an odd one they part. Such a format gets
+            one bit more and no zero point, and saturates in front.
+    """
     top, half = largest_code(p.bits), 1 << (p.bits - 1)
     plain = {
         (0, 0, top): Spelling(0, p.bits),
@@ -65,9 +71,11 @@ def spelling(p: QuantizationParameters) -> Spelling:
     found = plain.get((p.zero_point, p.low, p.high))
     if found is not None:
         return found
-    if (p.low, p.high) == (0, top):
+    if (p.low, p.high) == (0, top) and not (exact_ties and p.zero_point % 2):
         return Spelling(p.zero_point, p.bits)
     low, high = (p.scale * (code - p.zero_point) for code in (p.low, p.high))
+    if exact_ties and p.zero_point % 2:
+        return Spelling(0, p.bits + 1, signed=True, ends=(low, high))
     whole = plain.get((p.zero_point, 0, top), Spelling(p.zero_point, p.bits))
     return Spelling(whole.zero, whole.bits, whole.signed, ends=(low, high))
 
@@ -80,11 +88,18 @@ class Quantizers:
         self._held: dict[tuple[str, float], ir.Value] = {}
         self.zero_points = 0
         """Quantizers with a zero point so far."""
+        self.clips = 0
+        """Quantizers with a Clip in front so far."""
 
     def quantize(self, source: ir.Value, p: QuantizationParameters, name: str) -> list[ir.Node]:
-        """Nodes that round `source` to a format; the last one gives the result, `name`."""
-        found, nodes = spelling(p), []
+        """Nodes that round `source` to a format; the last one gives the result, `name`.
+
+        Inputs of the network may be ties (pixels often are), other numbers are kept off.
+        """
+        nodes: list[ir.Node] = []
+        found = spelling(p, exact_ties=source.is_graph_input())
         if found.ends is not None:
+            self.clips += 1
             ends = [self._number(f"{name}_end", end) for end in found.ends]
             nodes.append(_named(ir.node("Clip", [source, *ends], name=f"{name}_clip")))
             source = nodes[0].outputs[0]

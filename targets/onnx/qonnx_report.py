@@ -40,8 +40,8 @@ def differences(quantized: ir.Model, golden: ir.Model, file: str) -> list[Diagno
     names = context.facts["golden"]
     found = compare(written.proto, written.rounded, ir.to_proto(golden), names, context.dataset)
     notes = [_difference(found, file)]
-    if written.zero_points:
-        notes.append(_zero_points(written.zero_points, file))
+    if written.zero_points or written.clips:
+        notes.append(_not_taken(written, file))
     return notes
 
 
@@ -69,12 +69,16 @@ def _difference(found: Difference, file: str) -> Diagnostic:
     )
 
 
-def _zero_points(count: int, file: str) -> Diagnostic:
+def _not_taken(written: Written, file: str) -> Diagnostic:
+    """What readers of QONNX do not take."""
+    kinds = ((written.zero_points, "with a zero point"), (written.clips, "with a Clip in front"))
+    found = [(count, what) for count, what in kinds if count]
+    (count, what), more = found[0], "".join(f" and {n} {w}" for n, w in found[1:])
     return Diagnostic(
         "ACT0412",
-        f"{count} quantizers of {file} have a zero point, which FINN does not take",
+        f"{count} quantizer{'s' if count > 1 else ''} {what}{more}, which FINN does not take",
         severity="note",
         place=Place(file),
-        help="hls4ml takes them; for FINN use activations that give no negative numbers, "
-        "such as Relu, in front of each quantizer",
+        help="hls4ml takes zero points, but no Clip; give inputs from 0 on, or as far below 0 as "
+        "above, and activations that are never negative, such as Relu, to need neither",
     )
