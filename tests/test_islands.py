@@ -65,18 +65,22 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
         "y = Concat <axis = 1> (d, e)", ["Pow, Det", "Det"]),
     "indices": (IMAGE, "c = Pow (s, s2)\n a = ArgMax <axis = 1> (c)\n"
         "y = GatherElements <axis = 1> (r, a)", ["Pow", "GatherElements"]),
+}  # fmt: skip
+
+
+CONTROL: dict[str, tuple[str, str]] = {
     "a condition": (IMAGE, "k = ReduceSum (r)\n b = Less (k, half)\n"
         "y = If (b) < then_branch = t () => (u) { u = Mul (r, half) },"
-        " else_branch = e () => (u) { o = Neg (r)\n u = Add (o, h) } >", ["ReduceSum, Less, If"]),
+        " else_branch = e () => (u) { o = Neg (r)\n u = Add (o, h) } >"),
     "a loop": (IMAGE, "a = ReduceMax <keepdims = 0> (r)\n n = Cast <to = 7> (a)\n"
         "y = Loop (n, yes, r) < body = step (int64 i, bool go, float[N,6,3,3] z) =>"
         " (bool on, float[N,6,3,3] next) { on = Identity (go)\n p = Mul (z, half)\n"
-        " next = Add (p, h) } >", ["ReduceMax, Cast, Loop"]),
+        " next = Add (p, h) } >"),
 }  # fmt: skip
 
 
 def model_of(name: str, extra: Mapping[str, Array] | None = None) -> onnx.ModelProto:
-    signature, body, _ = CASES[name]
+    signature, body = CASES[name][:2] if name in CASES else CONTROL[name]
     weights = {**WEIGHTS, **(extra or {})}
     used = {key: value for key, value in weights.items() if _reads(FRONT + body, key)}
     return network(signature, FRONT + body, used)
@@ -122,8 +126,10 @@ def test_operators_stay_in_float(name: str) -> None:
     assert golden.opset_import[0].version == 21
 
 
-def conversions(golden: onnx.ModelProto) -> list[str]:
-    return [n.op_type for n in golden.graph.node if n.op_type.endswith("quantizeLinear")]
+@pytest.mark.parametrize(("name", "op"), [("a condition", "If"), ("a loop", "Loop")])
+def test_control_flow_that_reads_what_the_network_computes(name: str, op: str) -> None:
+    _, found = kept(model_of(name), activations="16")
+    assert found[-1].split(", ")[-1] == op
 
 
 def test_neighbours_are_one_island_without_conversions() -> None:
@@ -170,7 +176,9 @@ def test_shapes_that_depend_on_data() -> None:
     weights["half"] = np.array(-1e6, np.float32)
     model = network("float[N,3,8,8] x => float[k] y", body, weights)
     _, found = kept(model)
-    assert found == ["Det, Greater", "GatherND"]  # NonZero of booleans needs no float
+    assert found[0].split(", ")[0] == "Det"
+    assert found[-1] == "GatherND"
+    assert all("NonZero" not in island for island in found)  # of booleans: it needs no float
 
 
 def test_a_layer_of_another_kind_and_a_mask_among_scores() -> None:
@@ -193,7 +201,7 @@ def test_a_layer_of_another_kind_and_a_mask_among_scores() -> None:
     feeds = random_data(masked, 16)
     feeds["mask"] = np.random.default_rng(0).random((16, 1, 4)).round().astype(np.float32) * 0.7
     golden, found = kept(masked, feeds)
-    assert found == ["Mul, Add, Softmax"] or found == ["Activation, Add, Softmax"]
+    assert found == ["Activation, Add, Softmax"]
     assert "IntBatchMatMul" in [node.op_type for node in golden.graph.node]
 
 
@@ -216,13 +224,11 @@ def test_integers_around_an_island_are_still_compared() -> None:
     infos = input_infos(prepared(model, feeds), "net")
     dataset = load_data(feeds, infos)
     check_specification(golden, dataset)
-    table = next(node for node in golden.graph.node if node.op_type == "Requantize")
     for function in golden.functions:
         if function.name == "Requantize":
             wrong = function.node[-1]
             function.node.append(onnx.helper.make_node("BitwiseNot", ["before"], [wrong.output[0]]))
             wrong.output[0] = "before"
-    assert table is not None
     with pytest.raises(InternalError, match="ACT0904"):
         check_specification(golden, dataset)
 
@@ -243,7 +249,7 @@ def test_refused_where_they_are_not_wanted_or_cannot_run(target: str, given: str
     with pytest.raises(ModelError, match="ACT0103") as caught:
         actc.compile(model, target, data=random_data(model), islands=given, dry_run=True)
     found = caught.value.diagnostics
-    assert [d.place.op for d in found] == ["Pow", "Det"] or len(found) == 1
+    assert [d.place.op for d in found] == ["Pow", "Det"]
     assert all("--target onnx" in d.notes[-1] for d in found)
 
 
