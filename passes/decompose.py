@@ -16,6 +16,9 @@ import onnx_ir as ir
 from actc.ir.graph import attribute_ints, constant, dims, is_op, only_user
 from actc.passes.attention_operator import attention, rotary_embedding
 from actc.passes.einsum import einsum
+from actc.passes.joined import cum_sum, extreme, log_sum, prelu
+from actc.passes.local_norms import global_lp_pool, lp_pool, lrn
+from actc.passes.pad import pad_by_parts
 from actc.passes.resize import resize
 from actc.passes.rewriter import Rewriter, runs, take
 from actc.passes.spelled_out import add_up, lp_normalization, mean_variance_normalization
@@ -67,7 +70,7 @@ def _gather(model: ir.Model, node: ir.Node) -> None:
     """Gather at constant positions of an axis of known length -> Slice, Concat, Squeeze."""
     x, index = node.inputs[0], constant(node.inputs[1])
     shape = dims(x)
-    if x is None or index is None or index.ndim > 1 or shape is None or constant(x) is not None:
+    if x is None or index is None or shape is None or constant(x) is not None:
         return
     axis = (node.attributes["axis"].as_int() if "axis" in node.attributes else 0) % len(shape)
     size = shape[axis]
@@ -80,6 +83,12 @@ def _gather(model: ir.Model, node: ir.Node) -> None:
     result = take(rewriter, x, axis, indices, size)
     if index.ndim == 0:
         result = rewriter.emit("Squeeze", [result, rewriter.integers("axes", [axis])])
+    if index.ndim > 1:
+        if axis == 0 or None in shape[1:]:
+            return
+        rest = [extent or 0 for extent in shape[axis + 1 :]]
+        split = [-1, *(extent or 0 for extent in shape[1:axis]), *index.shape, *rest]
+        result = rewriter.emit("Reshape", [result, rewriter.integers("split", split)])
     rewriter.finish(result)
 
 
@@ -91,7 +100,9 @@ def _pad(model: ir.Model, node: ir.Node) -> None:
         return
     mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "constant"
     if mode == "constant":
-        _pad_inside(node, x, widths)
+        _pad_by_constant(model, node, x, widths)
+        return
+    if any(width < 0 for pair in widths for width in pair):
         return
     padded = [
         (axis, before, after) for axis, (before, after) in enumerate(widths) if before or after
@@ -112,10 +123,21 @@ def _pad(model: ir.Model, node: ir.Node) -> None:
     rewriter.finish(x)
 
 
+def _pad_by_constant(
+    model: ir.Model, node: ir.Node, x: ir.Value, widths: list[tuple[int, int]]
+) -> None:
+    number, crops = pad_value(node), any(width < 0 for pair in widths for width in pair)
+    real = x.dtype == ir.DataType.FLOAT
+    if real and number is not None and (crops or number or any(map(any, widths[:2]))):
+        pad_by_parts(model, node, widths, number)
+    elif not crops:
+        _pad_inside(node, x, widths)
+
+
 def pad_widths(node: ir.Node) -> list[tuple[int, int]] | None:
-    """(before, after) for each axis of a Pad; None when not constant or when it also crops."""
+    """(before, after) for each axis of a Pad, negative where it crops; None when not constant."""
     shape, pads = dims(node.inputs[0]), constant(node.inputs[1])
-    if shape is None or pads is None or pads.min(initial=0) < 0:
+    if shape is None or pads is None:
         return None
     axes_value = node.inputs[3] if len(node.inputs) > 3 else None
     axes = np.arange(len(shape)) if axes_value is None else constant(axes_value)
@@ -273,15 +295,23 @@ def _matmul_right(model: ir.Model, node: ir.Node, array: Array) -> None:
 RULES: dict[str, Rule] = {
     "Attention": attention,
     "Cast": _cast,
+    "CumSum": cum_sum,
     "DepthToSpace": _depth_to_space,
     "Einsum": einsum,
     "Expand": _expand,
     "Gather": _gather,
+    "GlobalLpPool": global_lp_pool,
+    "LRN": lrn,
+    "LpPool": lp_pool,
     "LpNormalization": lp_normalization,
     "MatMul": _matmul,
+    "Max": extreme,
     "Mean": add_up,
     "MeanVarianceNormalization": mean_variance_normalization,
+    "Min": extreme,
+    "PRelu": prelu,
     "Pad": _pad,
+    "ReduceLogSum": log_sum,
     "Resize": resize,
     "RotaryEmbedding": rotary_embedding,
     "SpaceToDepth": _space_to_depth,

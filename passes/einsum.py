@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,9 +40,9 @@ class _Labels:
 
 
 def einsum(model: ir.Model, node: ir.Node) -> None:
-    """Write an Einsum out; one with repeated labels or an ellipsis stays."""
+    """Write an Einsum out; one with repeated labels stays."""
     equation = node.attributes["equation"].as_string().replace(" ", "")
-    inputs, arrow, output = equation.partition("->")
+    inputs, arrow, output = _spelled(equation, node).partition("->")
     terms = inputs.split(",")
     plain = arrow and all(len(set(t)) == len(t) and (t + "a").isalpha() for t in (*terms, output))
     shapes = [dims(value) for value in node.inputs]
@@ -59,6 +60,37 @@ def einsum(model: ir.Model, node: ir.Node) -> None:
         labels = _Labels.of(terms[0], terms[1], output)
         if labels is not None and labels.summed:
             _two(rewriter, values, terms, output, labels, extents)
+        elif labels is not None:
+            _elementwise(rewriter, values, terms, output)
+
+
+def _spelled(equation: str, node: ir.Node) -> str:
+    """The equation with letters in the place of an ellipsis that all its terms have alike."""
+    terms = equation.partition("->")[0].split(",")
+    ranks = {
+        len(dims(value) or ()) - len(term) + len("...")
+        for term, value in zip(terms, node.inputs, strict=False)
+        if "..." in term
+    }
+    free = [c for c in string.ascii_letters if c not in equation]
+    if len(ranks) != 1 or not 0 <= min(ranks) <= len(free):
+        return equation
+    return equation.replace("...", "".join(free[: ranks.pop()]))
+
+
+def _elementwise(
+    rewriter: Rewriter, values: Sequence[ir.Value | None], terms: Sequence[str], output: str
+) -> None:
+    """Nothing is summed: Mul of both, their axes in the order of the output."""
+    operands = []
+    for value, term in zip(values, terms, strict=True):
+        assert value is not None
+        moved = _transposed(rewriter, value, term, "".join(c for c in output if c in term))
+        missing = [axis for axis, c in enumerate(output) if c not in term]
+        if missing:
+            moved = rewriter.emit("Unsqueeze", [moved, rewriter.integers("axes", missing)])
+        operands.append(moved)
+    rewriter.finish(rewriter.emit("Mul", operands))
 
 
 def _one(rewriter: Rewriter, node: ir.Node, term: str, output: str) -> None:

@@ -30,6 +30,7 @@ from actc.passes.integer import (
     order,
     pooling,
     recurrent,
+    selection,
     states,
 )
 from actc.passes.integer.builder import Builder, NoIntegerForm
@@ -83,7 +84,9 @@ HANDLERS: dict[tuple[str, str], Handler] = {
         - {"Concat", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Pad", "Expand", "Tile"}
     },
     ("", "Transpose"): quantized.transpose,
-    **{("", op): movement.index_step for op in ("GreaterOrEqual", "Less", "And", "Where")},
+    **{("", op): selection.compare for op in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")},
+    ("", "And"): movement.index_step,
+    ("", "Where"): selection.where,
 }
 """Integer form of each float operator that has one."""
 _MASK = "ACT0106"

@@ -120,6 +120,8 @@ def split_norms(model: ir.Model) -> None:
     for node in list(model.graph):
         if is_op(node, "ReduceL1", "ReduceL2", "ReduceSumSquare"):
             _split(model, node)
+        elif is_op(node, "ReduceLogSumExp"):
+            _by_log_softmax(model, node)
 
 
 def _split(model: ir.Model, node: ir.Node) -> None:
@@ -133,3 +135,29 @@ def _split(model: ir.Model, node: ir.Node) -> None:
     total.type, total.shape = node.outputs[0].type, node.outputs[0].shape
     root = node.op_type == "ReduceL2"
     rewriter.finish(rewriter.emit("Sqrt", [total]) if root else total)
+
+
+def _by_log_softmax(model: ir.Model, node: ir.Node) -> None:
+    """ReduceLogSumExp along one axis -> the first entry less its logarithmic softmax."""
+    x, axes = node.inputs[0], constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    shape, output = dims(x), node.outputs[0]
+    if x is None or shape is None or axes is None or axes.size != 1:
+        return
+    axis, rewriter = int(axes.reshape(())) % len(shape), Rewriter(model.graph, node)
+    one = [1 if a == axis else "N" if s is None else s for a, s in enumerate(shape)]
+    logarithms = rewriter.emit("LogSoftmax", [x], {"axis": axis})
+    logarithms.type, logarithms.shape = x.type, x.shape
+    bounds = {"starts": 0, "ends": 1, "axes": axis}
+    firsts = []
+    for value in (x, logarithms):
+        ends = [rewriter.integers(key, [number]) for key, number in bounds.items()]
+        first = rewriter.emit("Slice", [value, *ends])
+        first.type, first.shape = x.type, ir.Shape(one)
+        firsts.append(first)
+    total = rewriter.emit("Sub", firsts)
+    total.type, total.shape = x.type, ir.Shape(one)
+    kept = "keepdims" not in node.attributes or node.attributes["keepdims"].as_int() != 0
+    if not kept:
+        total = rewriter.emit("Squeeze", [total, rewriter.integers("axes", [axis])])
+        total.type, total.shape = output.type, output.shape
+    rewriter.finish(total)

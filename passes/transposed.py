@@ -31,11 +31,14 @@ def _rewrite(model: ir.Model, node: ir.Node) -> None:
     bias = constant(bias_value)
     if x is None or weights is None or shape is None or None in shape[1:]:
         return
-    if (bias_value is not None and bias is None) or not _is_plain(node):
+    if bias_value is not None and bias is None:
         return
     spatial, extents = weights.ndim - 2, [extent or 0 for extent in shape[2:]]
     strides = attribute_ints(node, "strides", [1] * spatial)
-    pads = attribute_ints(node, "pads", [0] * (2 * spatial))
+    weights = _spread(weights, attribute_ints(node, "dilations", [1] * spatial))
+    pads = _pads(node, extents, strides, list(weights.shape[2:]))
+    if pads is None:
+        return
     extra = attribute_ints(node, "output_padding", [0] * spatial)
     group = node.attributes["group"].as_int() if "group" in node.attributes else 1
     kernel = list(weights.shape[2:])
@@ -62,12 +65,37 @@ def _rewrite(model: ir.Model, node: ir.Node) -> None:
     rewriter.finish(y)
 
 
-def _is_plain(node: ir.Node) -> bool:
-    """Whether pads are written out and there are no gaps between weights."""
-    gaps = any(d != 1 for d in attribute_ints(node, "dilations", []))
-    auto = node.attributes.get("auto_pad")
-    written = auto is None or auto.as_string() in ("", "NOTSET")
-    return written and not gaps and "output_shape" not in node.attributes
+def _spread(weights: Array, dilations: list[int]) -> Array:
+    """The weights with the gaps between them filled by zeros."""
+    if all(dilation == 1 for dilation in dilations):
+        return weights
+    kernel = [(k - 1) * d + 1 for k, d in zip(weights.shape[2:], dilations, strict=True)]
+    spread = np.zeros((*weights.shape[:2], *kernel), weights.dtype)
+    places = (slice(None), slice(None), *(slice(None, None, d) for d in dilations))
+    spread[places] = weights
+    return spread
+
+
+def _pads(
+    node: ir.Node, extents: list[int], strides: list[int], kernel: list[int]
+) -> list[int] | None:
+    """The pads, also where `auto_pad` or `output_shape` say them; None where they are negative."""
+    spatial = len(extents)
+    auto = node.attributes["auto_pad"].as_string() if "auto_pad" in node.attributes else ""
+    wanted = attribute_ints(node, "output_shape", [])[-spatial:]
+    if auto.startswith("SAME") and not wanted:
+        wanted = [n * s for n, s in zip(extents, strides, strict=True)]
+    if not wanted:
+        written = [0] * (2 * spatial)
+        return written if auto == "VALID" else attribute_ints(node, "pads", written)
+    extra = attribute_ints(node, "output_padding", [0] * spatial)
+    sizes = zip(extents, strides, kernel, extra, wanted, strict=True)
+    totals = [(n - 1) * s + k + e - w for n, s, k, e, w in sizes]
+    halves = [total // 2 for total in totals]
+    rest = [total - half for total, half in zip(totals, halves, strict=True)]
+    if min(totals) < 0:
+        return None
+    return [*halves, *rest] if auto == "SAME_UPPER" else [*rest, *halves]
 
 
 def _phases(weights: Array, strides: list[int], taps: list[int], group: int) -> Array:

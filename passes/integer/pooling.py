@@ -177,7 +177,8 @@ def pad(builder: Builder, node: ir.Node) -> None:
     """Pad of the spatial axes by zeros -> actc::IntConv of each channel by a single one."""
     widths, shape = pad_widths(node), dims(node.inputs[0])
     mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "constant"
-    if widths is None or shape is None or shape[1] is None or mode != "constant":
+    crops = widths is None or any(width < 0 for pair in widths for width in pair)
+    if widths is None or crops or shape is None or shape[1] is None or mode != "constant":
         raise NoIntegerForm("it crops, or its widths are not constant")
     if pad_value(node) != 0.0:
         raise NoIntegerForm("it pads with another number than 0")
