@@ -7,7 +7,8 @@ model.qdq.onnx of `actc compile --target onnx` and `--target onnx:full`, with th
 calibration samples. All contestants take turns in one process. Times are processor times of the
 one thread, since other work on the machine adds to the time that passes; it also takes away
 caches, so that the least time over the turns is the one to compare.
-The table goes to stdout, progress to stderr. What fails is in the table with its reason.
+The table goes to stdout with what actc's reports say of the speed, progress to stderr. What
+fails is in the table with its reason.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ FLOAT, PEER = "ort float", "ort int8"
 TARGETS = {"actc": "onnx", "actc full": "onnx:full"}
 CONTESTANTS = (FLOAT, PEER, *TARGETS)
 QDQ = "model.qdq.onnx"
+SLOWER = "ACT0410"
+"""The report's note that it will be slower than float."""
 BATCHES = (1, 16)
 LEAST_SECONDS = 0.004
 """A turn repeats short calls until it lasts so long, well above the timer's noise."""
@@ -69,12 +72,14 @@ class Quality:
         values: of each contestant on the same evaluation samples.
         distance: largest difference to the float model's outputs over their largest size.
         reasons: why a contestant is missing.
+        notes: what actc's report says of its speed.
     """
 
     metric: str
     values: dict[str, float] = field(default_factory=dict)
     distance: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def log(text: str) -> None:
@@ -92,10 +97,10 @@ def session_run(model: bytes | str) -> Run:
     return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def make_runs(task: Task, folder: Path) -> tuple[dict[str, Run], dict[str, str]]:
-    """All contestants that can be made, and why the others cannot."""
+def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, Run]:
+    """All contestants that can be made; `judged` gets why the others cannot, and notes."""
     source, data = task.model(folder), task.calibration(task.samples)
-    runs, reasons = {FLOAT: session_run(str(source))}, {}
+    runs, reasons = {FLOAT: session_run(str(source))}, judged.reasons
     try:
         peer = quantize(source, data, folder, task.peer_operators, "minmax", task.batch)
         runs[PEER] = session_run(str(peer))
@@ -104,26 +109,26 @@ def make_runs(task: Task, folder: Path) -> tuple[dict[str, Run], dict[str, str]]
     for name, target in TARGETS.items():
         log(f"{task.name}: compiling for {target}")
         try:
-            plan = actc.compile(source, target, data=data, dry_run=True).plan
+            artifact = actc.compile(source, target, data=data, dry_run=True)
         except ActcError as error:
             reasons[name] = str(error).splitlines()[0][:160]
             continue
-        assert plan is not None
-        runs[name] = session_run(plan.files[QDQ])
-    return runs, reasons
+        assert artifact.plan is not None
+        runs[name] = session_run(artifact.plan.files[QDQ])
+        said = [d["message"] for d in artifact.report["diagnostics"] if d["code"] == SLOWER]
+        if said:
+            judged.notes[name] = said[0]
+    return runs
 
 
-def quality(
-    task: Task, runs: dict[str, Run], reasons: dict[str, str], evaluation: Evaluation
-) -> Quality:
-    """The task's metric of every contestant, and the largest difference to float."""
+def judge(task: Task, runs: dict[str, Run], evaluation: Evaluation, judged: Quality) -> None:
+    """Find the task's metric of every contestant, and the largest difference to float."""
     reference = task.predict(runs[FLOAT], evaluation.feeds)
-    values, distance = {}, {}
     for name, run in runs.items():
         found = task.predict(run, evaluation.feeds)
-        values[name] = task.metrics(found, reference, evaluation.truth)[task.decisive]
-        distance[name] = float(np.abs(found - reference).max() / np.abs(reference).max())
-    return Quality(task.decisive, values, distance, reasons)
+        metrics = task.metrics(found, reference, evaluation.truth)
+        judged.values[name] = metrics[task.decisive]
+        judged.distance[name] = float(np.abs(found - reference).max() / np.abs(reference).max())
 
 
 def time_in_turns(
@@ -162,11 +167,12 @@ def sized(data: Arrays, batch: int) -> Arrays:
 
 def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
     """Make, judge and time one network."""
+    judged = Quality(task.decisive)
     with tempfile.TemporaryDirectory() as folder:
-        runs, reasons = make_runs(task, Path(folder))
+        runs = make_runs(task, Path(folder), judged)
         fixed = has_fixed_batch(task.model(Path(folder)))
     evaluation = task.evaluation(True)
-    judged = quality(task, runs, reasons, evaluation)
+    judge(task, runs, evaluation, judged)
     rows = []
     data = evaluation.feeds[0]
     own = len(next(iter(data.values())))
@@ -207,8 +213,8 @@ def render(rows: list[Row], judged: dict[str, Quality]) -> str:
         [name, "", *(cell(q.distance.get(c), ".4f") for c in CONTESTANTS)]
         for name, q in judged.items()
     )]  # fmt: skip
-    failed = [f"{m}: {c}: {r}" for m, q in judged.items() for c, r in q.reasons.items()]
-    return "\n\n".join([align(times), align(values), align(worst), *failed])
+    said = [f"{m}: {c}: {r}" for m, q in judged.items() for c, r in (q.reasons | q.notes).items()]
+    return "\n\n".join([align(times), align(values), align(worst), "\n".join(said)])
 
 
 def align(cells: list[list[str]]) -> str:
