@@ -248,6 +248,19 @@ def test_integer_inputs_and_open_lengths(tmp_path: Path) -> None:
         module(ids.to(torch.float32))
 
 
+def test_the_export_compiles_for_a_target(planned: Planner, tmp_path: Path) -> None:
+    module = actc.torch.prepare(None, planned("digits/mlp", weights="2", activations="4"))
+    images, labels = samples("digits/mlp")
+    train(module, images[:64], labels[:64], epochs=1)
+    module.export(tmp_path / "golden.onnx")
+    data = {"image": images[:20]}
+    artifact = actc.compile(tmp_path / "golden.onnx", "onnx", data=data, output=tmp_path / "out")
+    (found,) = artifact.run(images).values()
+    assert_same_bits(found, outputs(module, images))
+    with pytest.raises(UsageError, match="ACT0233"):  # a golden that came has no float model
+        actc.torch.prepare(None, artifact)
+
+
 def test_sums_never_leave_their_accumulators(planned: Planner, tmp_path: Path) -> None:
     module = actc.torch.prepare(None, planned("digits/mlp"))
     images, _ = samples("digits/mlp")

@@ -309,6 +309,7 @@ def test_what_cannot_be_computed_is_refused() -> None:
     assert refused("Foo", {"x": x}, "actc") == ""
     assert refused("Foo", {"x": x}, "mine") == ""
     assert "float" in refused("Add", {"x": x, "b": x})
+    assert "float" in refused("Where", {"c": x > 0, "a": x, "b": x})
     assert "auto_pad" in refused("MaxPool", {"x": CODES}, kernel_shape=[2, 2], auto_pad="VALID")
     _, node = node_of("Transpose", {"x": x}, ["x"], {"y": "f"}, domain="")
     node.metadata_props["actc.island"] = "1"

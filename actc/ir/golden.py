@@ -22,6 +22,8 @@ _TYPES = {
     "code": (ir.DataType.UINT8, ir.DataType.UINT16),
     "any": (ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.INT32),
     "sum": (ir.DataType.INT32, ir.DataType.INT64),
+    # Codes too: QuantizeLinear saturates to its type, and fewer bits are clamped behind it.
+    "scaled": (ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.INT32, ir.DataType.INT64),
     "u8": (ir.DataType.UINT8,),
     "u16": (ir.DataType.UINT16,),
     "i8": (ir.DataType.INT8,),
@@ -39,7 +41,7 @@ _SIGNATURES = {
     "IntMatMul": f"x:u8 {_LINEAR}u8.",
     "WideConv": f"x:u16 {_LINEAR}u16.",
     "WideMatMul": f"x:u16 {_LINEAR}u16.",
-    "Requantize": "acc:sum multiplier:i32! shift:i32. zero:code. low:code. high:code.",
+    "Requantize": "acc:scaled multiplier:i32! shift:i32. zero:code. low:code. high:code.",
     "Table": "x:code table:code!",
     "ChannelTable": "x:code table:code! offset:i32!",
     "Steps": "acc:sum breakpoints:sum! values:code! offset:i32!",

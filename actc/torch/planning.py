@@ -98,9 +98,11 @@ def open_plan(directory: Path, data: DataLike | None = None) -> Plan:
             )
         )
     prepared = _prepared(directory, golden, data)
-    model, _, setting = rebuild(directory, prepared, passes)
     try:
+        model, _, setting = rebuild(directory, prepared, passes)
         found = trainable(model, setting, golden)
+    except UsageError as problem:
+        raise _changed(directory, problem.diagnostics[0].message) from problem
     except Mismatch as problem:
         raise _changed(directory, str(problem)) from problem
     return Plan(str(directory), golden, model, prepared.source.proto, found)
@@ -167,9 +169,9 @@ def _changed(directory: Path, reason: str) -> UsageError:
     return UsageError(
         Diagnostic(
             "ACT0233",
-            f"the quantized model cannot be rebuilt: {reason}",
+            f"the plan cannot be rebuilt: {reason}",
             place=Place(str(directory)),
-            help="compile the model again, in int8",
+            help="give prepare the data that it was compiled with, or compile the model again",
         )
     )
 

@@ -156,6 +156,13 @@ def top_k(node: ir.Node, gradients: Gradients) -> Operator:
     return run
 
 
+def where(node: ir.Node, gradients: Gradients) -> Operator:
+    """Of two integers one, each."""
+    if not all(is_code(value) for value in node.inputs):
+        raise NotSupported("it computes with float numbers")
+    return lambda condition, a, b: torch.where(condition != 0, a, b)
+
+
 def sum_or_product(node: ir.Node, gradients: Gradients) -> Operator:
     """Add and Mul of integers."""
     if not all(is_code(value) for value in node.inputs):
@@ -177,5 +184,6 @@ STANDARD: dict[str, Maker] = {
     "Mul": sum_or_product,
     "TopK": top_k,
     "Transpose": transpose,
+    "Where": where,
 }
 """Operators of ONNX's own domain; others that take and give integers alone are `Plain`."""
