@@ -138,7 +138,10 @@ def widen(space: Space, form: Form, radius: Array) -> Form:
     if generators is form.generators:
         generators = generators.copy()
     generators[rows, columns] = radius[rows]
-    return Form(form.center, generators, form.rest)
+    limits = form.limits
+    if limits is not None:
+        limits = _outwards(limits[0] - radius, limits[1] + radius, 0.0)
+    return Form(form.center, generators, form.rest, limits)
 
 
 def promoted(space: Space, form: Form) -> Form:
@@ -148,7 +151,7 @@ def promoted(space: Space, form: Form) -> Form:
     """
     radius = np.where(form.rest > _NEGLIGIBLE * form.magnitude(), form.rest, 0.0)
     wider = widen(space, form, radius)
-    return Form(wider.center, wider.generators, np.where(radius > 0, 0.0, form.rest))
+    return Form(wider.center, wider.generators, np.where(radius > 0, 0.0, form.rest), form.limits)
 
 
 def limited(form: Form, low: Array, high: Array) -> Form:
@@ -159,7 +162,16 @@ def limited(form: Form, low: Array, high: Array) -> Form:
 def loosened(form: Form, radius: Array | float) -> Form:
     """`form` with a larger private remainder."""
     rest = (form.rest + radius) * (1 + SLACK)
-    return Form(form.center, form.generators, np.asarray(rest))
+    limits = form.limits
+    if limits is not None:
+        limits = _outwards(limits[0] - radius, limits[1] + radius, 0.0)
+    return Form(form.center, form.generators, np.asarray(rest), limits)
+
+
+def _outwards(low: Array, high: Array, reach: Array | float) -> tuple[Array, Array]:
+    """Room for the rounding of bounds that were made of numbers up to `reach`."""
+    low, high = (end - sign * SLACK * (np.abs(end) + reach) for end, sign in ((low, 1), (high, -1)))
+    return low - TINY, high + TINY
 
 
 def scaled(form: Form, factor: Array | float, offset: Array | float = 0.0) -> Form:
@@ -168,8 +180,12 @@ def scaled(form: Form, factor: Array | float, offset: Array | float = 0.0) -> Fo
     offset = np.asarray(offset, np.float64)
     size = np.abs(factor)
     rest = size * form.rest + SLACK * (size * form.magnitude() + np.abs(offset)) + TINY
-    center = factor * form.center + offset
-    return Form(np.asarray(center), factor[:, None] * form.generators, np.asarray(rest))
+    center = np.asarray(factor * form.center + offset)
+    limits = None
+    if form.limits is not None:
+        ends = [factor * end + offset for end in form.limits]
+        limits = _outwards(np.minimum(*ends), np.maximum(*ends), np.abs(offset))
+    return Form(center, factor[:, None] * form.generators, np.asarray(rest), limits)
 
 
 def negated(form: Form) -> Form:
@@ -201,7 +217,13 @@ def linear(space: Space, matrix: Matrix, form: Form, offset: Array | float = 0.0
     reach = size @ form.magnitude() + np.abs(offset)
     rest = (size @ form.rest + SLACK * reach) * (1 + SLACK) + TINY
     generators = np.asarray(matrix @ form.generators)
-    return Form(np.asarray(matrix @ form.center + offset), generators, np.asarray(rest))
+    limits = None
+    if form.limits is not None:
+        low, high = form.range()
+        middle, half = low / 2 + high / 2, (high / 2 - low / 2) * (1 + SLACK) + TINY
+        there, away = matrix @ middle + offset, size @ half
+        limits = _outwards(there - away, there + away, reach)
+    return Form(np.asarray(matrix @ form.center + offset), generators, np.asarray(rest), limits)
 
 
 def gathered(form: Form, index: Array) -> Form:

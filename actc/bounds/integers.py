@@ -225,6 +225,8 @@ class Golden:
         there = affine.scaled(ideal, step, target.zero)
         golden = affine.total(there, affine.scaled(found.form, step))
         golden = affine.promoted(self.space, golden)
+        ends = [affine.scaled(affine.exact(end), step, target.zero).range() for end in found.values]
+        golden = affine.limited(golden, ends[0][0], ends[1][1])
         return Integers(golden, there, shares, x.shape, mates=keep)
 
     def charge(self, shares: Shares, kind: str, amount: Array) -> None:

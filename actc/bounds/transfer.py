@@ -76,12 +76,14 @@ class Difference:
         rate: [n], by what an incoming difference is multiplied at most.
         rounding: [n], largest error of the table's entries.
         saturation: [n], largest effect of the codes' ends.
+        values: [n], least and largest value that golden's result may have.
     """
 
     form: Form
     rate: Array
     rounding: Array
     saturation: Array
+    values: tuple[Array, Array]
 
 
 def difference(
@@ -125,7 +127,12 @@ def difference(
     form = _picked(forms, best)
     rate = np.minimum(pair.steepest(), 2.0**40)
     rounding = np.maximum(np.abs(errors[0]), np.abs(errors[1]))
-    return Difference(form, rate, rounding, pair.saturation())
+    reached = codes.reachable()
+    values = (
+        -Extremes(-table).largest(channel, *reached),
+        Extremes(table).largest(channel, *reached),
+    )
+    return Difference(form, rate, rounding, pair.saturation(), values)
 
 
 def _picked(forms: list[Form], best: Array) -> Form:
