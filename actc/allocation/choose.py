@@ -27,6 +27,8 @@ _STEPS = 8
 """Choices from the sum of squares that are measured."""
 _ROUNDS, _ROUNDS_OF_MANY, _MANY = 4, 2, 64
 """Times that errors are measured around a choice; fewer with many sites."""
+_TRUSTED = 0.05
+"""How far a measured error may be from the predicted one for a choice to be trusted."""
 _TRIES = 4
 """Choices from errors around one, each with half as many changes."""
 _FACTOR = 4.0
@@ -125,21 +127,27 @@ class Chooser:
     def _improve(self, best: Step, local: Local) -> Step | None:
         """A better choice near one, measured to keep to the budget; None: none was found.
 
-        Fewer sites may change after each choice that disappoints: a trust region.
+        Fewer sites may change after each choice that disappoints, or whose error was not
+        what was predicted: a trust region. One that is better all the same is taken where
+        nothing else is.
         """
         # Errors around the choice are measured on fewer samples than the choice itself.
         ratio = max(local.error, 1e-300) / max(best.measured**2, 1e-300)
         changes = len(self._table.items)
+        better: Step | None = None
         for _ in range(_TRIES):
             chosen = self._next_to(best, local, ratio, changes)
             if chosen is None:
-                return None
+                break
             step = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio))
-            if self._is_better(step, best):
+            trusted = abs(step.predicted - step.measured) <= _TRUSTED * step.measured
+            if trusted and self._is_better(step, best):
                 return step
+            if self._is_better(step, better or best):
+                better = step
             changed = sum(a != b for a, b in zip(chosen, best.chosen, strict=True))
             changes = changed // 2
-        return None
+        return better
 
     def _next_to(self, best: Step, local: Local, ratio: float, changes: int) -> Choice | None:
         """The solution of the program around a choice; None: that choice, or none."""

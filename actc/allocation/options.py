@@ -20,10 +20,13 @@ from actc.data import Dataset
 from actc.sensitivity import ErrorSite, Reference, Setting, Simulation, choice_of, error_sites
 from actc.sensitivity.gates import Gate
 
-FEWEST_SAMPLES, MOST_SAMPLES = 16, 64
+FEWEST_SAMPLES, ENOUGH_SAMPLES, MOST_SAMPLES = 16, 64, 512
 """Samples that errors of single sites are measured on."""
 STANDARD_ERROR = 0.025
-"""Of the measured relative RMS error: samples are added until it is as small."""
+"""Of the measured relative RMS error: up to 64 samples are taken to make it as small."""
+WORK = 2**24
+"""Elements of all tensors together up to which more samples are taken all the same: with
+few of them the errors of different sites seem correlated that are not, and do not add up."""
 _TERNARY_BITS = math.log2(3)
 Choice = Sequence[int]
 
@@ -128,7 +131,9 @@ def tabulate(
     simulation = Simulation(candidates.model, candidates.context, [*settings, *corrected])
     base = candidates.setting(candidates.base, {n: given.get(n, "8") for n in layers})
     sites = error_sites(simulation, base, joined=True)
-    reference, standard_error = _reference(simulation, dataset, choice_of(sites, base))
+    elements = sum(candidates.elements.values())
+    everything = choice_of(sites, base)
+    reference, standard_error = _reference(simulation, dataset, everything, elements)
     fixed = overrides["activations"].keys()
     held = {n for group in simulation.groups if fixed & set(group) for n in group}
     measuring = _Measuring(candidates, reference, held, given)
@@ -140,16 +145,19 @@ def tabulate(
 
 
 def _reference(
-    simulation: Simulation, dataset: Dataset, everything: Mapping[Gate, Setting]
+    simulation: Simulation,
+    dataset: Dataset,
+    everything: Mapping[Gate, Setting],
+    elements: float,
 ) -> tuple[Reference, float]:
-    """As many samples as the stated standard error takes, and what it is."""
-    pilot = Reference(simulation, dataset.take(MOST_SAMPLES))
+    """As many samples as pay, and the standard error with them."""
+    pilot = Reference(simulation, dataset.take(ENOUGH_SAMPLES))
     squares = pilot.by_sample(everything)
     spread = float(np.std(squares) / max(np.mean(squares), 1e-30)) / 2  # of the root: half
-    needed = math.ceil((spread / STANDARD_ERROR) ** 2)
-    count = min(len(squares), max(FEWEST_SAMPLES, needed))
-    reference = pilot if count == len(squares) else Reference(simulation, dataset.take(count))
-    return reference, spread / math.sqrt(count)
+    needed = min(math.ceil((spread / STANDARD_ERROR) ** 2), ENOUGH_SAMPLES)
+    affordable = min(int(WORK / max(elements, 1.0)), MOST_SAMPLES)
+    count = min(dataset.samples, max(FEWEST_SAMPLES, needed, affordable))
+    return Reference(simulation, dataset.take(count)), spread / math.sqrt(count)
 
 
 class _Measuring:
