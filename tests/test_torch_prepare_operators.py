@@ -278,6 +278,44 @@ def test_a_clamp_stops_the_gradient() -> None:
     assert found[TableGradient.HYSTERESIS].sum() > found[TableGradient.DERIVATIVE].sum() > 0
 
 
+def kept_bytes(kind: str, bits: int = 2) -> tuple[int, Array]:
+    """What a table of 1000 codes keeps for the way back, its constants aside; its gradient."""
+    from actc.torch.gradients import Gradients
+    from actc.torch.operators import make
+
+    table = np.rint(255 / (1 + np.exp(-(np.arange(256) - 128) / 20))).astype(np.uint8)
+    arrays = {"x": RNG.integers(0, 256, 1000, dtype=np.uint8), "t": table}
+    _, node = node_of("Table", arrays, ["x"], {"y": "u8"})
+    operator = make(node, Gradients.parse(kind, "straight-through", bits=bits))
+    saved: list[Any] = []
+
+    def keep(tensor: Any) -> Any:
+        saved.append(tensor)
+        return tensor
+
+    x, entries = tensors(arrays)
+    x.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = operator(x, entries)
+    np.testing.assert_array_equal(y.detach().numpy(), table[arrays["x"]])
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    constants = {id(t) for t in operator.buffers()}
+    sizes = [t.numel() * t.element_size() for t in saved if id(t) not in constants]
+    return sum(sizes), gradient.numpy()
+
+
+def test_few_bits_keep_few_bits() -> None:
+    whole, exact = kept_bytes("derivative")
+    assert whole == 1000
+    errors = []
+    for bits in (1, 2, 4, 8):
+        size, gradient = kept_bytes("few-bit", bits)
+        assert size == 125 * bits
+        assert len(np.unique(gradient)) <= 2**bits
+        errors.append(abs(gradient.std() - exact.std()))
+    assert errors[0] > errors[-1]
+
+
 def test_steps_pass_the_slope_of_their_staircase() -> None:
     from actc.torch.gradients import Gradients
     from actc.torch.operators import make

@@ -13,6 +13,8 @@ from actc.numerics.requantize import EXACT_LIMIT
 
 Array = np.ndarray[Any, Any]
 
+_EXACT = 2**53 - 1
+"""The largest integer up to which float64 holds all."""
 _INT32, _INT64 = 2**31 - 1, 2**51 - 1
 """The largest sums of accumulators: of int32, and of int64 that float64 computes."""
 
@@ -37,6 +39,11 @@ def room(value: ir.Value, channels: int) -> Array:
 def _of_reader(node: ir.Node, value: ir.Value, channels: int) -> Array:
     if is_op(node, "Requantize", domain=DOMAIN):
         return _exact(constant(node.inputs[1]), constant(node.inputs[2]), channels)
+    if is_op(node, "IntDivide", domain=DOMAIN) and node.inputs[0] is value:
+        unit, zero = constant(node.inputs[5]), constant(node.inputs[2])
+        assert unit is not None
+        assert zero is not None
+        return np.full(channels, _EXACT // max(int(unit), 1) - abs(int(zero)))
     if is_op(node, "Mul", "Add"):
         other = next(constant(v) for v in node.inputs if v is not value)
         behind = room(node.outputs[0], channels)
