@@ -27,6 +27,9 @@ def flatten_normalizations(model: ir.Model) -> None:
         shape = dims(node.inputs[0]) if node.inputs else None
         if shape is None or len(shape) < 2 or any(o.uses() for o in node.outputs[1:]):
             continue
+        if is_op(node, "RMSNormalization"):
+            flatten_rms_normalization(model, node)
+            continue
         if any(extent is None for extent in shape[1:]):
             continue
         known = [shape[0] or -1, *(extent or 0 for extent in shape[1:])]
@@ -36,8 +39,6 @@ def flatten_normalizations(model: ir.Model) -> None:
             _group(model, node, known)
         elif is_op(node, "LayerNormalization"):
             _layer(model, node, known)
-        elif is_op(node, "RMSNormalization"):
-            flatten_rms_normalization(model, node, known)
 
 
 def _instance(model: ir.Model, node: ir.Node, shape: list[int]) -> None:

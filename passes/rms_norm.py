@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.dialect import DOMAIN
-from actc.ir.graph import add_constant, constant, dims, is_op
+from actc.ir.graph import add_constant, constant, dims
 from actc.passes.rewriter import Rewriter
 
 Array = np.ndarray[Any, Any]
@@ -58,32 +58,31 @@ def rms_norm(
     return ir.node("RmsNorm", inputs, attributes, domain=DOMAIN, name=name)
 
 
-def flatten_rms_normalization(model: ir.Model, node: ir.Node, shape: list[int]) -> None:
-    """RMSNormalization -> actc::RmsNorm; over several axes, of them made one.
-
-    Args:
-        shape: of its input; -1 for an open batch.
-    """
-    gamma = constant(node.inputs[1])
+def flatten_rms_normalization(model: ir.Model, node: ir.Node) -> None:
+    """RMSNormalization -> actc::RmsNorm; over several axes, of them made one."""
+    x, shape, gamma = node.inputs[0], dims(node.inputs[0]), constant(node.inputs[1])
     given, epsilon = node.attributes.get("axis"), node.attributes.get("epsilon")
+    if x is None or shape is None or gamma is None:
+        return
     axis = (-1 if given is None else given.as_int()) % len(shape)
-    if gamma is None or axis == 0 or not is_op(node, "RMSNormalization"):
+    several = axis < len(shape) - 1
+    if axis == 0 or None in shape[1 if several else axis :]:
         return
     rewriter = Rewriter(model.graph, node)
-    folded = [*shape[:axis], int(np.prod(shape[axis:]))]
-    wide = np.broadcast_to(gamma, shape[axis:]).reshape(*[1] * axis, -1)
-    several = axis < len(shape) - 1
-    x = node.inputs[0]
+    normalized = [extent or 0 for extent in shape[axis:]]
+    wide = np.broadcast_to(gamma, normalized).reshape(*[1] * axis, -1)
     if several:
+        folded = [shape[0] or -1, *(extent or 0 for extent in shape[1:axis]), wide.size]
         x = rewriter.emit("Reshape", [x, rewriter.integers("folded", folded)])
         _shaped(x, folded)
     attributes = {"axis": axis, "epsilon": 1e-5 if epsilon is None else epsilon.as_float()}
     factor = rewriter.constant("gamma", np.ascontiguousarray(wide, np.float32))
     y = rewriter.emit("RmsNorm", [x, factor], attributes, DOMAIN)
-    _shaped(y, folded)
+    y.type, y.shape = x.type, x.shape
     if several:
-        y = rewriter.emit("Reshape", [y, rewriter.integers("shape", shape)])
-        _shaped(y, shape)
+        whole = [shape[0] or -1, *(extent or 0 for extent in shape[1:])]
+        y = rewriter.emit("Reshape", [y, rewriter.integers("shape", whole)])
+        _shaped(y, whole)
     rewriter.finish(y)
 
 

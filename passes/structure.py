@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from actc.ir.dialect import DOMAIN
 from actc.ir.elementwise import is_elementwise
-from actc.ir.execute import run_nodes
+from actc.ir.execute import ExecutionError, run_nodes
 from actc.ir.graph import add_constant, constant, dims, is_op, remove_dead
 from actc.passes.base import Pass
 from actc.passes.bases import bases
@@ -37,6 +37,8 @@ _REDUCTIONS = (
 _MOVES = ("Reshape", "Expand", "Squeeze", "Unsqueeze")
 _SCALES = (1.0, 0.1, 0.01, 3.0)
 """Sizes of the random tensors: small ones tell one epsilon from another."""
+_OPEN = 5
+"""Extent of the random tensors along an open axis but the batch."""
 _STEPS_BACK = 3
 _TOLERANCE = 2e-4
 
@@ -97,33 +99,69 @@ def _sources(reduction: ir.Node) -> list[ir.Value]:
 def _try_source(model: ir.Model, source: ir.Value) -> bool:
     """Look for a normalization of `source`; whether one was found and replaced."""
     shape = dims(source)
-    if shape is None or None in shape[1:] or len(shape) < 2 or source.dtype != ir.DataType.FLOAT:
+    if shape is None or len(shape) < 2 or source.dtype != ir.DataType.FLOAT:
         return False
     nodes, candidates = _closure(model.graph, source)
-    if not candidates:
-        return False
-    x = _samples(shape)
-    batch = shape[0] or len(x)
-    parts = [
-        run_nodes(model, nodes, {source: x[start : start + batch]}, candidates)
-        for start in range(0, len(x), batch)
-    ]
-    results = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    x = _samples(shape) if candidates else np.empty(0)
+    results = _results(model, nodes, candidates, source, x)
     numbers = _small_constants(nodes)
-    for value, y in reversed(list(zip(candidates, results, strict=True))):
-        for axis in range(1, len(shape)):
-            softmax = _matching_softmax(x, y, axis)
-            if softmax:
-                _put_softmax(model, source, value, axis, softmax)
-                return True
-            fitted = _fit_layer_norm(x, y, axis, numbers)
-            if fitted is not None:
-                _put_layer_norm(model, source, value, axis, *fitted)
-                return True
-            rms = fit_rms_norm(x, y, axis, numbers)
-            if rms is not None:
-                _put_rms_norm(model, source, value, axis, *rms)
-                return True
+    return any(
+        _replaced(model, source, value, axis, (x, y, numbers))
+        for value, y in reversed(list(zip(candidates, results, strict=True)))
+        for axis in range(1, len(shape))
+        if y.shape == x.shape
+    )
+
+
+def _results(
+    model: ir.Model,
+    nodes: list[ir.Node],
+    candidates: list[ir.Value],
+    source: ir.Value,
+    x: Array,
+) -> list[Array]:
+    """What `candidates` are for `x`, run in whole batches."""
+    shape = dims(source) or ()
+    batch = shape[0] or len(x) or 1
+    try:
+        parts = [
+            run_nodes(model, nodes, {source: x[start : start + batch]}, candidates)
+            for start in range(0, len(x), batch)
+        ]
+    except ExecutionError:
+        if None not in shape[1:]:
+            raise
+        return [np.empty(0) for _ in candidates]  # open axes here need not fit together
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _replaced(
+    model: ir.Model,
+    source: ir.Value,
+    value: ir.Value,
+    axis: int,
+    found: tuple[Array, Array, list[float]],
+) -> bool:
+    """Whether a value is a normalization of `source` along an axis, and replaced by it.
+
+    Args:
+        found: samples of `source`, what `value` is for them, and what epsilon may be.
+    """
+    x, y, numbers = found
+    softmax = _matching_softmax(x, y, axis)
+    if softmax:
+        _put_softmax(model, source, value, axis, softmax)
+        return True
+    if (dims(source) or ())[axis] is None:
+        return False
+    fitted = _fit_layer_norm(x, y, axis, numbers)
+    if fitted is not None:
+        _put_layer_norm(model, source, value, axis, *fitted)
+        return True
+    rms = fit_rms_norm(x, y, axis, numbers)
+    if rms is not None:
+        _put_rms_norm(model, source, value, axis, *rms)
+        return True
     return False
 
 
@@ -152,7 +190,7 @@ def _samples(shape: tuple[int | None, ...]) -> Array:
     generator = np.random.default_rng(1)
     batch = shape[0] or 1
     count = batch * -(-len(_SCALES) // batch)
-    x = generator.standard_normal((count, *(s or 1 for s in shape[1:])))
+    x = generator.standard_normal((count, *(s or _OPEN for s in shape[1:])))
     factors = np.resize(np.array(_SCALES), count).reshape(-1, *([1] * (len(shape) - 1)))
     return ((x + 0.3) * factors).astype(np.float32)
 

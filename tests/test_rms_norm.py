@@ -94,6 +94,14 @@ def test_zeros_stay_zero() -> None:
     assert not spec.run(golden, zeros)["y"].any()
 
 
+@pytest.mark.parametrize("name", ["operator", "divided", "by the length"])
+def test_in_sequences_of_open_length(name: str) -> None:
+    body, weights, opset = SPELLINGS[name]
+    model = network(TOKENS.replace("6", "T"), body, weights, opset=opset)
+    data = {"x": normal(24, 9, 8), "x.lengths": np.arange(24) % 9 + 1}
+    assert ops(golden_of(model, data, activations="mixed")) == ["IntRmsNorm"]
+
+
 NEAR_MISSES = {
     "by the mean": "q = Abs (x)\n v = ReduceMean (q, a)\n w = Add (v, e)\n y = Div (x, w)",
     "by the largest": "q = Abs (x)\n v = ReduceMax (q, a)\n w = Add (v, e)\n y = Div (x, w)",

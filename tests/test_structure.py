@@ -283,3 +283,21 @@ def test_no_magnitude(others: str) -> None:
     weights = {"three": np.array(3, np.float32)}
     found, _ = structured(network("float[N,6] x => float[N,3] y", body, weights))
     assert "Hypot" not in found
+
+
+def test_layer_norm_of_sequences_of_open_length() -> None:
+    body = "m = ReduceMean (x, a)\n" + LAYER_NORMS["by the square"] + ENDINGS["Sqrt"]
+    weights = {"a": np.array([-1]), "eps": np.array(1e-3, np.float32)}
+    model = network("float[N,T,8] x => float[N,T,8] z", body, weights)
+    data = {"x": normal(6, 4, 8), "x.lengths": np.array([4, 1, 2, 3, 4, 2])}
+    assert operators(transformed(model, Normalize(), Structure(), data=data)) == ["LayerNorm"]
+
+
+def test_lengths_that_the_network_does_not_take() -> None:
+    """Only even ones fit: what is not found out on another stays as it is."""
+    body = "m = ReduceMax (x, a)\n p = Reshape (m, pairs)\n q = Reshape (p, single)\n"
+    weights = {"a": np.array([-1]), "pairs": np.array([3, -1, 2]), "single": np.array([3, -1, 1])}
+    model = network("float[3,T,8] x => float[3,T,8] y", body + "y = Sub (x, q)", weights)
+    data = {"x": normal(6, 4, 8), "x.lengths": np.array([4, 2, 2, 4, 4, 2])}
+    dynamic = transformed(model, Normalize(), Structure(), data=data)
+    assert operators(dynamic) == ["ReduceMax", "Reshape", "Reshape", "Sub"]
