@@ -16,8 +16,9 @@ from actc.passes.integer.elementwise import operand, product
 
 Array = np.ndarray[Any, Any]
 
-_MOST_RATIO = 4.0
-"""Largest divisor over smallest up to which a table of reciprocals is fine enough."""
+_MOST_RATIO, _MOST_NARROW_RATIO = 4.0, 16.0
+"""Largest divisor over smallest up to which a table of reciprocals is fine enough, for quotients
+of more than 8 bits and for others, whose own rounding is as coarse."""
 _REACH = 30
 """Bits of the magnitude of a quotient."""
 _HEADROOM = 4
@@ -29,7 +30,8 @@ _PROBES = 257
 def divide(builder: Builder, node: ir.Node) -> None:
     """Div -> a table of reciprocals and actc::IntMul; of wide ranges, actc::IntDivide."""
     low, high = _divisor_range(builder, node.inputs[1])
-    if low > 0 and high > _MOST_RATIO * low:
+    wide = builder.formats(node.outputs[0]).bits > 8
+    if low > 0 and high > (_MOST_RATIO if wide else _MOST_NARROW_RATIO) * low:
         _divide(builder, node)
     elif low <= 0 <= high:
         raise NoIntegerForm(
