@@ -95,4 +95,16 @@ CODES: dict[str, CodeInfo] = {
         "QLinearReduceMean and the average poolings, with constant scales and zero points and the "
         "channels in the second axis. The message says what is different here.",
     ),
+    "ACT0120": CodeInfo(
+        "a broken golden model",
+        "The model holds integer operators of actc, which only golden.onnx does, but their "
+        "inputs have other types, sizes or values than these operators take: the file was "
+        "edited or damaged. Compile the float model again.",
+    ),
+    "ACT0121": CodeInfo(
+        "a golden model as input",
+        "The model is a golden.onnx that actc wrote. Its integers are compiled for the target "
+        "as they are; nothing is calibrated or quantized again, and options that choose how "
+        "are refused (ACT0229).",
+    ),
 }
