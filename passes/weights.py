@@ -67,9 +67,10 @@ class QuantizeWeights(Pass):
        code; below, the scale has the least square error.
     4. "optimal" rounding: codes, scales and bias have the least error in the layer's
        output on the data, see `optimal_weights`. A layer that reads more than 6144 values
-       per output is rounded to nearest. "sequential" (what "auto" means below 8 bits) is
-       the same layer by layer, for inputs as the integers of the layers before leave
-       them, see `sequential_weights`; a layer's own states are the float network's.
+       per output is rounded to nearest. "sequential" (what "auto" means where any
+       layer has less than 8 bits) is the same layer by layer, for inputs as the integers
+       of the layers before leave them, see `sequential_weights`; a layer's own states are
+       the float network's.
 
     5. Weights that the model gives as integers (``facts["given"]``) stay as they are.
 
@@ -165,12 +166,13 @@ class QuantizeWeights(Pass):
     def _is_optimal(
         self, layer: LinearLayer, formats: dict[str, WeightFormat], context: Context
     ) -> bool:
+        few = formats[layer.name].bits < 8
         wanted = self.rounding in ("optimal", "sequential")
         if self.rounding == "auto":
-            wanted = formats[layer.name].bits < 8
-        if layer.reading is None:
+            wanted = any(form.bits < 8 for form in formats.values())
+        if not wanted or layer.reading is None:
             return False
-        if wanted and layer.size > WIDEST:
+        if layer.size > WIDEST and (few or self.rounding != "auto"):
             message = f"{layer.size} values per output are too many for optimal rounding"
             context.sink.add(
                 Diagnostic(
@@ -181,8 +183,7 @@ class QuantizeWeights(Pass):
                     help="give this layer more bits, with weights{layers=NODE=8}",
                 )
             )
-            return False
-        return wanted
+        return layer.size <= WIDEST
 
     def _nearest(self, layer: LinearLayer, form: WeightFormat) -> Result:
         floor = bias_floor(layer.bias, layer.x_scale)

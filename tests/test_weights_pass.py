@@ -270,8 +270,8 @@ def test_compile_reports_layers_and_packed_size(tmp_path: Any) -> None:
     assert four.report["weights"] == {"bits": ["8", "4"], "bytes": 162 + 108 + 48 + 60}
     assert [row["weights"] for row in four.report["layers"]] == list(sizes.values())
     assert [row["rounding"] for row in four.report["layers"]] == [
-        "nearest", "sequential", "sequential", "nearest",
-    ]  # fmt: skip
+        "sequential",
+    ] * 4
     assert four.report["options"]["weights"] == "4"
     assert "weights{bits=4}" in four.report["passes"]
 

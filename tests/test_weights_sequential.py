@@ -25,6 +25,7 @@ from actc.numerics.weights import (
     paired_output_error,
     sequential_weights,
 )
+from actc.passes import weights as module
 from actc.passes.weights import QuantizeWeights
 from actc.pipeline import Pipeline
 
@@ -165,11 +166,22 @@ def test_later_layers_mend_what_earlier_ones_lost(bits: str, groups: int) -> Non
     assert errors["sequential"] < 0.9 * errors["optimal"]
 
 
-def test_layers_of_eight_bits_take_part_as_they_are() -> None:
-    """Edges of 8 bits are rounded to nearest; the layers behind them see their errors."""
-    _, context = quantized(MODEL, QuantizeWeights(bits="3", layers="h=2"))
-    found = {name: row["rounding"] for name, row in context.facts["layers"].items()}
-    assert found == {"h": "sequential", "g": "sequential", "k": "sequential", "m": "nearest"}
+def test_layers_of_eight_bits_mend_what_others_lost() -> None:
+    """The default where some layer has fewer; otherwise eight bits are rounded to nearest."""
+    for layers, expected in (("h=2", "sequential"), ("", "nearest")):
+        _, context = quantized(MODEL, QuantizeWeights(layers=layers))
+        rows = context.facts["layers"].values()
+        assert [row["bits"] for row in rows] == ["2" if layers else "8", "8", "8", "8"]
+        assert [row["rounding"] for row in rows] == [expected] * 4
+
+
+def test_layers_that_stay_nearest_take_part_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too wide to be rounded in sequence; the layers behind them see their errors."""
+    monkeypatch.setattr(module, "WIDEST", 20)
+    _, context = quantized(MODEL, QuantizeWeights(layers="g=3"))
+    found = [row["rounding"] for row in context.facts["layers"].values()]
+    assert found == ["nearest", "nearest", "sequential", "sequential"]
+    assert [d.place.node for d in context.sink.items if d.code == "ACT0228"] == ["g"]
 
 
 def test_branches_and_what_stands_behind_them(tmp_path: Any) -> None:
