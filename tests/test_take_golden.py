@@ -13,6 +13,9 @@ from onnx import numpy_helper
 
 import actc
 from actc.errors import ModelError, UsageError
+from actc.ir.bodies import floating
+from actc.ir.dialect import OPERATORS
+from actc.ir.golden import INTEGER_OPERATORS
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 DIGITS = (EXAMPLES / "digits/cnn.onnx", EXAMPLES / "digits/digits.npz")
@@ -24,6 +27,10 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("taken") / "first"
     actc.compile(DIGITS[0], "onnx", data=DIGITS[1], activations="8", output=directory)
     return directory / "golden.onnx"
+
+
+def test_every_integer_operator_is_checked() -> None:
+    assert OPERATORS - INTEGER_OPERATORS == set(floating.BODIES) | {"Hypot", "MaskedSoftmax"}
 
 
 @pytest.mark.parametrize("target", ["onnx", "cpu"])
