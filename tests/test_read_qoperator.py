@@ -125,7 +125,9 @@ def test_two_operands(op: str) -> None:
 
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_matrix_product(per_channel: bool) -> None:
-    scale = np.linspace(0.01013, 0.03071, 5, dtype=np.float32) if per_channel else np.float32(0.02377)
+    scale = (
+        np.linspace(0.01013, 0.03071, 5, dtype=np.float32) if per_channel else np.float32(0.02377)
+    )
     held = {
         "w": np.random.default_rng(1).integers(-127, 128, (6, 5)).astype(np.int8),
         "ws": scale,
