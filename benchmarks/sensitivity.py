@@ -173,8 +173,8 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|")
         for name in given.models:
-            for line in choices(name):
-                print(line, flush=True)
+            for text in choices(name):
+                print(text, flush=True)
         return
     print("| network | tensors | weights | sites | golden | simulated | sum | squares | behind |")
     print("|---|---|---|---|---|---|---|---|---|")

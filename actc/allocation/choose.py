@@ -25,7 +25,7 @@ from actc.sensitivity import Reference
 
 _STEPS = 8
 """Choices from the sum of squares that are measured."""
-_ROUNDS, _ROUNDS_OF_MANY, _MANY = 4, 2, 64
+_ROUNDS, _ROUNDS_OF_MANY, _MANY = 4, 1, 64
 """Times that errors are measured around a choice; fewer with many sites."""
 _TRUSTED = 0.05
 """How far a measured error may be from the predicted one for a choice to be trusted."""

@@ -22,7 +22,7 @@ from actc.sensitivity.gates import Gate
 
 FEWEST_SAMPLES, ENOUGH_SAMPLES, MOST_SAMPLES = 16, 64, 512
 """Samples that errors of single sites are measured on."""
-STANDARD_ERROR = 0.025
+STANDARD_ERROR = 0.05
 """Of the measured relative RMS error: up to 64 samples are taken to make it as small."""
 WORK = 2**24
 """Elements of all tensors together up to which more samples are taken all the same: with
