@@ -16,7 +16,7 @@ from actc.torch.gradients import WeightGradient
 Array = np.ndarray[Any, Any]
 
 _INSIDE = 0.5 - 2.0**-10
-"""How far from a code its weights may start: short of where the next one begins."""
+"""How far from a code its weights may start, in distances of codes: short of the next one."""
 _TOP = 1 - 2.0**-10
 """Of a sine: where a code of the largest magnitude starts, short of the flat crest."""
 
@@ -96,7 +96,8 @@ class Shadow(nn.Module):
         self.bias = None
         if found.bias:
             self.register_buffer("bias_scales", _tensor(found.bias_scales), False)
-            self.bias = nn.Parameter(_tensor(_bias_start(found)))
+            start = _nearest(found.bias_real / found.bias_scales, found.bias_codes, 1)
+            self.bias = nn.Parameter(_tensor(start * found.bias_scales))
 
     def codes(self) -> dict[str, Tensor]:
         """Golden's constants: name -> integers, with gradients to the real numbers."""
@@ -152,23 +153,17 @@ class Shadow(nn.Module):
         return positive * low + negative * high, positive * high + negative * low
 
     def _start(self, found: Trainable) -> Array:
-        unit = found.scales * found.factors
-        codes = found.codes / found.factors
-        largest = found.form.largest
-        steps = np.clip(found.real / unit, -largest - _INSIDE, largest + _INSIDE)
-        same = found.form.nearest(steps) == codes
-        near = np.clip(steps, codes - _INSIDE, codes + _INSIDE)
-        steps = np.where(same, steps, near)
+        unit, largest = found.scales * found.factors, found.form.largest
+        steps = _nearest(found.real / unit, found.codes / found.factors, found.form.step)
         if self.gradient is WeightGradient.PERIODIC:
             steps = np.arcsin(np.clip(steps / largest, -_TOP, _TOP)) * largest
         return np.asarray(steps * unit)
 
 
-def _bias_start(found: Trainable) -> Array:
-    """The float bias, or the nearest number that rounding makes golden's integer."""
-    steps = found.bias_real / found.bias_scales
-    near = np.clip(steps, found.bias_codes - _INSIDE, found.bias_codes + _INSIDE)
-    return np.asarray(near * found.bias_scales)
+def _nearest(steps: Array, codes: Array, step: int) -> Array:
+    """The numbers nearest to `steps` that rounding makes `codes`, `step` apart."""
+    reach = step * _INSIDE
+    return np.clip(steps, codes - reach, codes + reach)
 
 
 def _tensor(array: Array) -> Tensor:
