@@ -84,7 +84,7 @@ def test_what_is_printed(compiled: Path, actc_cli: CommandLine) -> None:
     assert "every input that the quantizers of the inputs represent" in done.stdout
     assert "values outside saturate" in done.stdout
     assert "output y: at most" in done.stdout
-    assert "largest difference on the data" in done.stdout
+    assert "on the data: largest difference 0.0" in done.stdout
     assert "share  weights  rounding  saturation  layer" in done.stdout
     done = actc_cli("check", compiled / "out", "--data", data, "--region", "data")
     assert "between the least and the largest value" in done.stdout

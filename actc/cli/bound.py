@@ -32,9 +32,9 @@ def _input(row: Row) -> str:
 
 def _output(row: Row) -> list[str]:
     index = f" at {row['index']}" if row["index"] else ""
-    measured = "no sample is in the region"
+    measured = "no sample in the region"
     if row["measured"] is not None:
-        measured = f"largest difference on the data {row['measured']:.4g}"
+        measured = f"largest difference {row['measured']:.4g}"
     layers: Sequence[Row] = row["layers"]
     cells = [
         (*(f"{100 * part[key]:.1f}%" for key in _KINDS), part["name"] or "(inputs)")
@@ -42,7 +42,7 @@ def _output(row: Row) -> list[str]:
     ]
     return [
         f"output {row['name']}: at most {row['bound']:.4g}{index}",
-        f"  {measured}; float reaches {row['reach']:.4g} there",
+        f"  on the data: {measured}, float reaches {row['reach']:.4g}",
         *table((*_KINDS, "layer"), cells, names=1),
     ]
 
