@@ -161,7 +161,8 @@ def is_exact(path: Path, feeds: Arrays, fixed_batch: bool) -> bool:
 def has_fixed_batch(path: Path) -> bool:
     """Does the model take only one batch size?"""
     graph = onnx.load(path, load_external_data=False).graph
-    return graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value")
+    # Some exporters write -1 for an open batch.
+    return graph.input[0].type.tensor_type.shape.dim[0].dim_value > 0
 
 
 def peak_megabytes() -> float | None:

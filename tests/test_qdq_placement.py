@@ -126,6 +126,15 @@ def test_pooling_has_its_channels_last_near_integer_convolutions(
     assert is_channels_last(pool) is expected
 
 
+def test_activations_of_the_dialect_take_any_layout() -> None:
+    graph = chain(POOLED.format(activation="Sigmoid", behind="y = Conv (p, w)"), **FILTERS)
+    node, pool = graph[1], graph[2]
+    node.domain, node.op_type = "actc", "Activation"
+    assert is_channels_last(pool)
+    node.op_type = "LayerNorm"
+    assert not is_channels_last(pool)
+
+
 def wide_net(batch: str) -> ir.Model:
     lines = "a = Conv <pads = [1,1,1,1]> (x, w)\ny = Conv <pads = [1,1,1,1]> (a, w)"
     shape = f"float[{batch},64,4,4]"

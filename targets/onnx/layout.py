@@ -7,6 +7,7 @@ which operators lie behind each other with nothing but these between.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -60,21 +61,21 @@ def is_channels_last(pool: ir.Node) -> bool:
     A Conv in front, with Relu, Clip or other poolings between; or any operators that take
     every layout, if a Conv follows too.
     """
-    if _reaches_back(pool, ("Relu", "Clip", "MaxPool")):
+    if _reaches_back(pool, lambda node: is_op(node, "Relu", "Clip", "MaxPool")):
         return True
     readers, _ = _readers(pool.outputs[0])
     followed = any(is_op(node, "Conv") for node in readers)
-    return followed and _reaches_back(pool, ("MaxPool", SILU, *_ANY))
+    return followed and _reaches_back(pool, lambda node: is_op(node, "MaxPool") or _takes_any(node))
 
 
-def _reaches_back(node: ir.Node | None, through: tuple[str, ...]) -> bool:
-    """Whether a Conv is in front, with nothing but `through` between."""
+def _reaches_back(node: ir.Node | None, passes: Callable[[ir.Node], bool]) -> bool:
+    """Whether a Conv is in front, with nothing between but what `passes`."""
     while node is not None:
         source = node.inputs[0] if node.inputs else None
         node = None if source is None else source.producer()
-        if is_op(node, "Conv"):
-            return True
-        if node is None or node.op_type not in through:
+        if node is None or is_op(node, "Conv"):
+            return node is not None
+        if not passes(node):
             return False
     return False
 
