@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from models import network
 from onnx import numpy_helper
 
 import actc
@@ -366,16 +367,14 @@ def test_state_is_the_weights_alone(planned: Planner) -> None:
 
 
 def test_operators_without_a_form_are_named_all_at_once(tmp_path: Path) -> None:
-    class Islands(torch.nn.Module):
-        def forward(self, x: Any) -> Any:
-            return torch.cumsum(torch.sigmoid(x), 1)
-
-    x = torch.randn(16, 4)
-    model = actc.export(Islands(), x[:2])
-    data = {"x": x.numpy()}
-    artifact = actc.compile(model, "onnx", data=data, output=tmp_path / "p", islands="auto")
-    with pytest.raises(ModelError, match=r"ACT0374.*CumSum.*float island") as problem:
+    body = "s = Sigmoid (x)\n d = Hardmax (s)\n t = Tanh (x)\n e = Hardmax (t)\n y = Add (d, e)"
+    model = network("float[N,4] x => float[N,4] y", body)
+    data = {"x": np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)}
+    artifact = actc.compile(model, "onnx", data=data, output=tmp_path / "plan", islands="auto")
+    with pytest.raises(ModelError, match=r"ACT0374.*Hardmax.*float island") as problem:
         actc.torch.prepare(None, artifact)
+    named = [d.place.op for d in problem.value.diagnostics]
+    assert named.count("Hardmax") == 2
     assert {d.code for d in problem.value.diagnostics} == {"ACT0374"}
 
 
