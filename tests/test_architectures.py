@@ -14,7 +14,7 @@ import onnx
 import pytest
 from architectures.texts import COMPILED, GOLDEN_OPERATORS, REFUSED, Text
 from integer_models import compiled, golden_of
-from models import network, normal, random_data
+from models import network, normal, random_data, run
 from onnx import TensorProto, helper, numpy_helper
 
 import actc
@@ -192,11 +192,19 @@ def test_any_name(tmp_path: Path, name: str) -> None:
     assert "</script>y" not in page
 
 
-def test_refusals_keep_names_on_one_line(tmp_path: Path) -> None:
-    model = dense("c = CumSum (x, axis)\ny = MatMul (c, w)", axis=np.array(1))
+def test_refusals_keep_names_on_one_line() -> None:
+    model = dense("c = Hardmax (x)\ny = MatMul (c, w)")
     model.graph.node[0].name = "a\nb\x1b[31m"
-    (found,) = refusal(model, tmp_path)
-    assert str(found).splitlines()[1] == "  --> <model>: node 'a\\nb\\x1b[31m' (CumSum)"
+    with pytest.raises(ModelError) as caught:
+        golden_of(model, random_data(model))
+    (found,) = caught.value.diagnostics
+    assert str(found).splitlines()[1] == "  --> <model>: node 'a\\nb\\x1b[31m' (Hardmax)"
+
+
+def test_a_shape_as_an_output() -> None:
+    model = dense(SMALL + "\ns = Shape (y)", "float[N,6] x => float[N,4] y, int64[2] s")
+    data = {"x": normal(8, 6)}
+    assert run(golden_of(model, data), data)["s"].tolist() == [8, 4]
 
 
 def test_names_that_golden_would_take() -> None:
