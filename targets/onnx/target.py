@@ -93,8 +93,8 @@ class OnnxTarget(Target):
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """Nothing to object: golden is what this target delivers.
 
-        Says so if the QDQ variant will be slower than float in onnxruntime (only
-        ``onnx:full`` can be), and what a QONNX executor gives otherwise than golden.
+        Says at which batch the QDQ variant will be slower than float in onnxruntime, and
+        what a QONNX executor gives otherwise than golden.
         """
         quantized = _quantized(model)
         if self.qonnx and precision == "int8" and quantized is not None:
