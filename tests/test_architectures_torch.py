@@ -14,7 +14,6 @@ import pytest
 from architectures.texts import GOLDEN_OPERATORS
 
 import actc
-from actc.errors import ModelError
 
 pytest.importorskip("torch", reason="needs torch: pip install 'actc[torch]'")
 
@@ -72,13 +71,3 @@ def test_network_of_an_opset(tmp_path: Path, name: str, exporter: str, opset: in
     options = {"opset": opset, "dynamic": not fixed}
     data = exported(networks.NETWORKS[name], tmp_path, exporter, **options)
     assert_close(tmp_path, data)
-
-
-@pytest.mark.parametrize("exporter", EXPORTERS)
-@pytest.mark.parametrize("name", networks.REFUSED)
-def test_network_without_integer_form(tmp_path: Path, name: str, exporter: str) -> None:
-    network, blamed = networks.REFUSED[name]
-    data = exported(network, tmp_path, exporter)
-    with pytest.raises(ModelError) as caught:
-        actc.compile(tmp_path / "net.onnx", "onnx", data=data, output=tmp_path / "out")
-    assert [d.place.op for d in caught.value.diagnostics] == blamed

@@ -6,14 +6,12 @@ KEEPS_FLOAT = "`--target onnx` keeps such operators in float (--islands auto, it
 GENERAL = "compile with --precision float32, or replace the operator"
 _CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
 _POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
-_SCORES = "export the network without it: the scores before it give the same class"
-_ATTENTION = "export attention as its parts, MatMul and Softmax; or use --precision float32"
+_ATTENTION = "export attention without a cache of earlier keys, and with one output alone"
 
 _BY_OPERATOR = {
     **dict.fromkeys(("If", "Loop", "Scan"), _CONTROL),
     **dict.fromkeys(("NonMaxSuppression", "NonZero", "Unique"), _POST),
     "Attention": _ATTENTION,
-    "LogSoftmax": _SCORES,
 }
 
 

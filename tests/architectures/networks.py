@@ -156,16 +156,12 @@ NETWORKS: dict[str, Network] = {
         )
         for kind in ("add", "old", "fill", "sdpa")
     },
+    "log-softmax": Network(lambda: dense.SoftmaxHead(True), {"x": normal(12)}),
+    "kan-spline": Network(dense.SplineKan, {"x": normal(6)}),
     "tokens-mean": Network(sequences.EmbedBag, {"i": integers(30, np.int64, 12)}),
     "tokens-positions": Network(sequences.EmbedPos, {"i": integers(30, np.int64, 12)}),
 }
 """Networks that compile."""
-
-REFUSED: dict[str, tuple[Network, list[str]]] = {
-    "log-softmax": (Network(lambda: dense.SoftmaxHead(True), {"x": normal(12)}), ["LogSoftmax"]),
-    "kan-spline": (Network(dense.SplineKan, {"x": normal(6)}), ["And"]),
-}
-"""Networks without an integer form yet, with the operators that are to blame."""
 
 
 def export(
