@@ -119,7 +119,8 @@ def compile(
             where the target can run them; "never" refuses them.
         budget: chooses the bits of tensors and weights: "rms=0.02" (relative RMS error
             of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
-            fewest bytes, or "size=200KB" (bytes of the weights) at the least error.
+            fewest bytes, or at the least error "size=200KB" (bytes of weights and tables)
+            or "luts=20000@ecp5" (logic cells of the unrolled network on an FPGA family).
         overrides: bits of single tensors and layers, above every other choice:
             ``{"activations": {value: bits}, "weights": {node: bits}}``.
         progress: called with the name of each stage as it starts.
