@@ -12,7 +12,9 @@ from actc.ir.graph import add_constant, constant, is_op, rank, replace_node
 def standard_norms(graph: ir.Graph) -> None:
     """Replace each actc::LayerNorm over the last axis by LayerNormalization.
 
-    Those over another axis keep their body.
+    Those over another axis keep their body. Only where the file shall keep the operators of
+    the model that it came from: onnxruntime's kernel, joined with the sum in front, takes
+    twice as long on one core as the body does.
     """
     for node in list(graph):
         if is_op(node, "LayerNorm", domain=DOMAIN):

@@ -48,7 +48,6 @@ def quantize_dequantize(
     else:
         codes = able if everywhere else place(result, able).codes
         _Writer(result.graph, codes, everywhere).write(chosen or {})
-    standard_norms(result.graph)
     remove_dead(result.graph)
     add_bodies(result)
     proto = inliner.inline_local_functions(ir.to_proto(result))
