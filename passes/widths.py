@@ -86,7 +86,8 @@ def choose_width(
             in front of depthwise convolutions.
         chosen: value name -> bits, above the policy.
         clamps: activations that only saturate: they pass codes on.
-        noisy: 8 bits lose more than multipliers may be given ("mixed" only).
+        noisy: 8 bits lose more than multipliers may be given: they take the wide format
+            (at "mixed", and where bits are given).
     """
     values = list(members)
     own = [(chosen or {}).get(str(value.name)) for value in values]
@@ -95,7 +96,8 @@ def choose_width(
     roles = {_role(user) for user in users} - {"movement"}
     linear = "linear" in roles
     if given:
-        return Width(max(given), linear and max(given) > MULTIPLIER_BITS)
+        bits = max(given)
+        return Width(bits, narrow=linear and bits > MULTIPLIER_BITS and not noisy)
     if policy != MIXED:
         return Width(int(policy))
     rest = roles - {"linear"}

@@ -73,6 +73,17 @@ def test_a_wide_value_has_a_narrow_format_for_multipliers() -> None:
     assert [str(node.inputs[0].dtype) for node in products] == ["UINT8"]
 
 
+def test_given_bits_stay_wide_where_multipliers_need_them() -> None:
+    """Bits given by hand, or by a budget, are no worse than what "mixed" does by itself."""
+    graph = ir.from_proto(
+        network("float[N,8] x => float[N,8] y", "y = MatMul (x, w)", {"w": normal(8, 8)})
+    ).graph
+    (x,) = graph.inputs
+    assert choose_width([x], "mixed", {"x": 16}) == Width(16, narrow=True)
+    assert choose_width([x], "mixed", {"x": 16}, noisy=True) == Width(16)
+    assert choose_width([x], "mixed", {"x": 6}, noisy=True) == Width(6)
+
+
 def readers(text: str, activations: str = "mixed") -> dict[str, Width]:
     weights = {"w": normal(8, 8), "g": normal(8)}
     proto = network("float[N,8] x => float[N,8] y", text, weights)
