@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from command_line import ROOT, CommandLine
+from hypothesis import settings
 from small_models import make_data, make_model
 
 # A busy machine makes any example slow once; what is tested is the result, not the time.
