@@ -110,7 +110,8 @@ def compile(
             weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each
             layer's output on the data), "sequential" (the same one layer after the other,
-            for inputs as the layers before leave them), or "auto": sequential below 8 bits.
+            for inputs as the layers before leave them), or "auto": sequential below 8 bits
+            and in recurrent networks.
         scales: of tensors and weights: "free", or "power-of-two", so that rescaling is a
             shift, but for averages over other counts.
         groups: inputs (channels of a Conv) whose weights share an integer factor below

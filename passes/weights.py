@@ -42,6 +42,7 @@ from actc.passes.linear_layers import (
     linear_layers,
     name_states,
 )
+from actc.passes.recurrent import GATES
 from actc.passes.substitutes import substitute
 
 ROUNDINGS = ("auto", "nearest", "optimal", "sequential")
@@ -68,7 +69,8 @@ class QuantizeWeights(Pass):
     4. "optimal" rounding: codes, scales and bias have the least error in the layer's
        output on the data, see `optimal_weights`. A layer that reads more than 6144 values
        per output is rounded to nearest. "sequential" (what "auto" means where any
-       layer has less than 8 bits) is the same layer by layer, for inputs as the integers
+       layer has less than 8 bits or is recurrent, so that its errors come back at every
+       step) is the same layer by layer, for inputs as the integers
        of the layers before leave them, see `sequential_weights`; a layer's own states are
        the float network's.
 
@@ -104,7 +106,8 @@ class QuantizeWeights(Pass):
         formats = self._formats(model, found)
         given = context.facts.get("given", {})
         chosen = [layer for layer in found if layer.name not in given]
-        optimal = [layer for layer in chosen if self._is_optimal(layer, formats, context)]
+        wanted = self._wants_data(found, formats)
+        optimal = [x for x in chosen if wanted and self._is_optimal(x, formats, context)]
         results: dict[str, Result] = {}
         for layer in found:
             if layer.name in given:
@@ -163,14 +166,18 @@ class QuantizeWeights(Pass):
         granularity: Granularity = "tensor" if self.granularity == "tensor" else "channel"
         return WeightFormat.parse(bits, granularity, self.power_of_two)
 
+    def _wants_data(self, layers: list[LinearLayer], formats: dict[str, WeightFormat]) -> bool:
+        """Whether rounding looks at what layers read."""
+        if self.rounding == "auto":
+            few = any(form.bits < 8 for form in formats.values())
+            return few or any(layer.node.op_type in GATES for layer in layers)
+        return self.rounding != "nearest"
+
     def _is_optimal(
         self, layer: LinearLayer, formats: dict[str, WeightFormat], context: Context
     ) -> bool:
         few = formats[layer.name].bits < 8
-        wanted = self.rounding in ("optimal", "sequential")
-        if self.rounding == "auto":
-            wanted = any(form.bits < 8 for form in formats.values())
-        if not wanted or layer.reading is None:
+        if layer.reading is None:
             return False
         if layer.size > WIDEST and (few or self.rounding != "auto"):
             message = f"{layer.size} values per output are too many for optimal rounding"

@@ -66,7 +66,7 @@ def run(
         str,
         typer.Option(
             metavar="auto|nearest|optimal|sequential",
-            help="of weights; auto: sequential below 8 bits",
+            help="of weights; auto: sequential below 8 bits and in recurrent networks",
         ),
     ] = "auto",
     scales: Annotated[
