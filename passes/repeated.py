@@ -44,14 +44,14 @@ def put_row(model: ir.Model, node: ir.Node, position: int, row: Array) -> bool:
     if output is None or len(output) != row.ndim:
         return False
     others = [v for v in node.inputs if v is not node.inputs[position] and constant(v) is None]
-    full = [v for v in others if _covers(v, output, row)]
-    if is_elementwise(node) and full:
+    if is_elementwise(node) and any(_covers(v, output, row) for v in others):
         name = f"{node.name}_row"
         node.replace_input_with(position, add_constant(model.graph, name, row))
         return True
     if is_op(node, "Concat") and row.dtype == np.float32:
-        same = [v for v in full if len(dims(v) or ()) == row.ndim]
-        return bool(same) and _join(model, node, position, row, same[0])
+        parts = [v for v in others if v is not None and len(dims(v) or ()) == row.ndim]
+        parts = [v for v in parts if row.shape[0] == 1 and (dims(v) or ("",))[0] == output[0]]
+        return bool(parts) and _join(model, node, position, row, parts[0])
     return False
 
 

@@ -66,7 +66,6 @@ class Structure(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the rules."""
-        bases(model)
         flatten_normalizations(model)
         _standard_layer_norms(model)
         for node in list(model.graph):
@@ -75,6 +74,7 @@ class Structure(Pass):
             if any(_try_source(model, source) for source in _sources(node)):
                 remove_dead(model.graph)
         _log_softmaxes(model.graph)
+        bases(model)  # behind normalizations, whose factors per channel look like bases
         split_norms(model)
         magnitudes(model)
         mask_softmaxes(model)
