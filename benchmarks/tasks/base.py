@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,21 @@ def package_folder(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise NotFetched(f"the package {name} is not there; `make accuracy` fetches it")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def import_package(name: str) -> ModuleType:
+    """Import a module of a package among the downloads or installed.
+
+    The downloads come last in the search path: what is installed keeps its version.
+
+    Raises:
+        NotFetched: it is nowhere.
+    """
+    package_folder(name.split(".")[0])
+    packages = str(DOWNLOADS / "packages")
+    if packages not in sys.path:
+        sys.path.append(packages)
+    return importlib.import_module(name)
 
 
 def downloaded(path: str) -> Path:

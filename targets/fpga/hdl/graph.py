@@ -11,7 +11,8 @@ shared is shared in hardware too; a wire that can hold one value only is that co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from actc.targets.fpga.hdl import operators as op
@@ -204,12 +205,24 @@ class Graph:
     Attributes:
         wires: every wire stands behind its operands.
         hints: index of a wire -> the name that it was given.
+        scopes: index of a wire -> the scope in which it was built first, "" outside of any.
     """
 
     def __init__(self) -> None:
         self.wires: list[Wire] = []
         self.hints: dict[int, str] = {}
+        self.scopes: dict[int, str] = {}
+        self._scope = ""
         self._known: dict[tuple[op.Operator, tuple[int, ...]], Wire] = {}
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Wires built inside belong to `name`, such as a layer; inner scopes win."""
+        outer, self._scope = self._scope, name
+        try:
+            yield
+        finally:
+            self._scope = outer
 
     def make(self, operator: op.Operator, *operands: Wire) -> Wire:
         """The wire of an operator on operands; the old one if there is one.
@@ -226,6 +239,7 @@ class Graph:
         if key not in self._known:
             wire = Wire(self, len(self.wires), operator, operands, range)
             self.wires.append(wire)
+            self.scopes[wire.index] = self._scope
             self._known[key] = wire
         return self._known[key]
 
