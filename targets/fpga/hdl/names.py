@@ -56,6 +56,16 @@ class Names:
         self._taken: set[str] = set()
         self._next: dict[str, int] = {}
 
+    def reserve(self, name: str) -> None:
+        """Take an identifier as it is.
+
+        Raises:
+            ValueError: it is taken already.
+        """
+        if name.lower() in self._taken:
+            raise ValueError(f"{name} is taken")
+        self._taken.add(name.lower())
+
     def new(self, hint: str) -> str:
         """An identifier like `hint`, with a number behind it if that is taken."""
         base = name = identifier(hint)

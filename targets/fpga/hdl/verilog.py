@@ -6,6 +6,8 @@ graph was built; tables are functions (logic) or initialized memories.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.hdl.expressions import Text, expression, literal
 from actc.targets.fpga.hdl.graph import Wire
@@ -13,6 +15,8 @@ from actc.targets.fpga.hdl.module import Module, port_name
 from actc.targets.fpga.hdl.names import Names, identifier
 
 CLOCK = "clk"
+LINT_OFF = "/* verilator lint_off UNUSED */  // shifts drop low bits, claims drop high ones"
+LINT_ON = "/* verilator lint_on UNUSED */"
 ADDRESS = "address"
 _CASE_BITS = 12
 """Address bits of a table up to which one flat case is written: the fewest LUTs in yosys."""
@@ -31,26 +35,26 @@ def write_verilog(module: Module) -> str:
     title = names.new(module.name)
     inputs = {wire.index: names.new(port_name(wire)) for wire in module.inputs}
     outputs = [names.new(out.name) for out in module.outputs]
-    ports = [f"input {_vector(w.width)}{inputs[w.index]}" for w in module.inputs]
+    ports = [f"input {vector(w.width)}{inputs[w.index]}" for w in module.inputs]
     if module.clocked:
         ports.insert(0, f"input {names.new(CLOCK)}")
     ports += [
-        f"output {_vector(out.width)}{name}"
+        f"output {vector(out.width)}{name}"
         for out, name in zip(module.outputs, outputs, strict=True)
     ]
     text = Text({**inputs}, {})
     body = _body(module, text, names)
     for out, name in zip(module.outputs, outputs, strict=True):
         body.append(f"assign {name} = {text.fit(out.wire, out.width)};")
-    lines = [f"// {line}".rstrip() for comment in module.comments for line in _plain(comment)]
+    lines = comment_lines(module.comments)
     lines += [
-        "/* verilator lint_off UNUSED */  // shifts drop low bits, claims drop high ones",
+        LINT_OFF,
         f"module {title} (",
         ",\n".join(f"  {port}" for port in ports),
         ");",
         *(f"  {line}" if line else "" for line in body),
         "endmodule",
-        "/* verilator lint_on UNUSED */",
+        LINT_ON,
     ]
     return "\n".join(lines) + "\n"
 
@@ -60,12 +64,14 @@ def module_identifier(module: Module) -> str:
     return identifier(module.name)
 
 
-def _plain(comment: str) -> list[str]:
-    """The lines of a comment in ASCII; a comment may hold names from a model."""
-    return [line.encode("ascii", "backslashreplace").decode() for line in comment.splitlines()]
+def comment_lines(comments: Sequence[str]) -> list[str]:
+    """Comments in ASCII, which no text in them can leave: they may hold names of a model."""
+    lines = (line for comment in comments for line in comment.splitlines())
+    return [f"// {line.encode('ascii', 'backslashreplace').decode()}".rstrip() for line in lines]
 
 
-def _vector(width: int) -> str:
+def vector(width: int) -> str:
+    """The width of a declaration; nothing for single bits."""
     return f"[{width - 1}:0] " if width > 1 else ""
 
 
@@ -76,25 +82,36 @@ def _body(module: Module, text: Text, names: Names) -> list[str]:
         text.names[wire.index] = names.new(hints.get(wire.index, wire.operator.noun))
     lines: list[str] = []
     for wire in wires:
-        lines += _declaration(wire, text, names)
+        lines += declaration(wire, text, names)
     return lines
 
 
 def _declared(wire: Wire) -> bool:
-    """Whether a wire has a name of its own; parts of others without one are written in place."""
     if isinstance(wire.operator, (op.Input, op.Constant)):
         return False
-    part = isinstance(wire.operator, (op.Bits, op.ShiftRight, op.Narrow))
-    return not part or wire.index in wire.graph.hints
+    return not is_part(wire) or wire.index in wire.graph.hints
 
 
-def _declaration(wire: Wire, text: Text, names: Names) -> list[str]:
-    name, vector = text.names[wire.index], _vector(wire.width)
+def is_part(wire: Wire) -> bool:
+    """Whether a wire is some bits of another; it is written in place unless it has a name."""
+    return isinstance(wire.operator, (op.Bits, op.ShiftRight, op.Narrow))
+
+
+def declaration(wire: Wire, text: Text, names: Names, *, port: bool = False) -> list[str]:
+    """What declares a wire and gives it its value.
+
+    Args:
+        text: knows the names of the wire and of what it reads; learns that of its table.
+        names: those taken in the module.
+        port: whether the wire is an output port, which is declared already.
+    """
+    name, declared = text.names[wire.index], vector(wire.width)
     if isinstance(wire.operator, op.Register):
         initial = literal(wire.operator.initial, wire.width)
         driven = text.fit(wire.operands[0], wire.width)
         return [
-            f"reg {vector}{name} = {initial};",
+            *([] if port else [f"reg {declared}{name};"]),
+            f"initial {name} = {initial};",
             f"always @(posedge {CLOCK}) {name} <= {driven};",
         ]
     lines = []
@@ -102,13 +119,14 @@ def _declaration(wire: Wire, text: Text, names: Names) -> list[str]:
         text.tables[wire.index] = names.new(f"{name}_table")
         write = _memory if wire.operator.memory else _function
         lines = write(wire.operator, wire, text.tables[wire.index])
-    return [*lines, f"wire {vector}{name} = {expression(wire.operator, wire, text)};"]
+    start = "assign " if port else f"wire {declared}"
+    return [*lines, f"{start}{name} = {expression(wire.operator, wire, text)};"]
 
 
 def _memory(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
     count = 1 << wire.operands[0].width
     entries = _entries(operator, count)
-    lines = [f"reg {_vector(wire.width)}{table} [0:{count - 1}];"]
+    lines = [f"reg {vector(wire.width)}{table} [0:{count - 1}];"]
     for first in range(0, count, _ROW):
         row = enumerate(entries[first : first + _ROW], first)
         lines += ["initial begin"]
@@ -133,7 +151,7 @@ def _function(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
     inner = ADDRESS if low == width else f"{ADDRESS}[{low - 1}:0]"
     body = _case(f"{ADDRESS}[{width - 1}:{low}]", width - low, [_case(inner, low, r) for r in rows])
     return [
-        f"function {_vector(wire.width)}{table}(input {_vector(width)}{ADDRESS});",
+        f"function {vector(wire.width)}{table}(input {vector(width)}{ADDRESS});",
         *(f"  {line}" for line in body),
         "endfunction",
     ]
