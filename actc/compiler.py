@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,9 +40,7 @@ from actc.passes.widths import AUTO
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
 from actc.sensitivity.record import FORMATS, record
-from actc.targets.base import Target
-
-Progress = Callable[[str], None]
+from actc.targets.base import Progress, Target
 
 
 @dataclass(slots=True)
@@ -180,9 +178,11 @@ def compile(
     with staged(directory) as stage:
         _write_models(stage, prepared, compiled, stages, precision)
         with stages.timed("build", say):
-            machine.build(plan, stage)
+            machine.build(plan, stage, say)
         with stages.timed("check", say):
             measured = _measure(prepared, compiled, machine, stage, stages, precision)
+        with stages.timed("verify", say):
+            _verify(prepared, machine, stage, measured, say)
         report = build_report(
             prepared, compiled, options, machine, pipeline, stages, measured, stage
         )
@@ -361,7 +361,18 @@ def _measure(
         golden = ir.to_proto(model)
         check_specification(golden, dataset)
         outputs["golden"] = run_model(golden, dataset)
-    outputs["artifact"] = run_over(lambda feeds: machine.run(stage, feeds), dataset)
+    outputs["artifact"] = run_over(machine.load(stage), dataset, machine.batch)
     measured = Measured(outputs, stages.normalized, model if precision == "int8" else None)
     measured.require_exact(precision)
     return measured
+
+
+def _verify(
+    prepared: Prepared, machine: Target, stage: Path, measured: Measured, say: Progress
+) -> None:
+    """Compare the target's own stages behind golden, and see what the device holds."""
+    if "golden" in measured.outputs:
+        inputs, golden = prepared.dataset.inputs, measured.outputs["golden"]
+        measured.rungs = machine.verify(stage, inputs, golden, say)
+        measured.require_equal_rungs()
+    measured.hardware = machine.hardware(stage)

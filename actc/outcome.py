@@ -25,7 +25,7 @@ from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
 from actc.prepare import Prepared
 from actc.report import SiteCurve, render_html, render_timings
-from actc.targets.base import Target
+from actc.targets.base import Rung, Target
 
 TIMINGS = "timings.js"
 _SHOWN_BINS = 64
@@ -53,11 +53,33 @@ class Measured:
         outputs: stage -> output name -> array [samples, ...].
         normalized: the float model with the sites' names.
         golden: the integer model, None in float32.
+        rungs: comparisons of the target's own stages with golden.
+        hardware: what the artefact takes of a device, None where it is software.
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
     normalized: onnx.ModelProto | None = None
     golden: ir.Model | None = None
+    rungs: list[Rung] = field(default_factory=list)
+    hardware: dict[str, Any] | None = None
+
+    def require_equal_rungs(self) -> None:
+        """Every stage behind golden that was compared must equal it.
+
+        Raises:
+            BudgetMissed: one does not; all that differ are named.
+        """
+        problems = [
+            Diagnostic(
+                "ACT0603",
+                f"the {rung.name} differs from golden.onnx: {rung.detail}",
+                help="please report this with the model",
+            )
+            for rung in self.rungs
+            if rung.result == "differs"
+        ]
+        if problems:
+            raise BudgetMissed(problems)
 
     def require_exact(self, precision: str) -> None:
         """The artefact must equal golden on every bit (float32: the approximated model closely).
@@ -119,6 +141,8 @@ def build_report(
         "accuracy": accuracy,
         "bit_exact": True if int8 else None,
         "samples": measured.samples,
+        "rungs": [dataclasses.asdict(rung) for rung in measured.rungs],
+        "hardware": measured.hardware,
         "activations": [_activation(s) for s in context.sites.values() if not s.affine],
         "structures": _structures(model),
         "left_float": [

@@ -13,12 +13,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
+
+Progress = Callable[[str], None]
+"""Takes a line about what begins now."""
+
+
+def quiet(line: str) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of verification between golden and the artefact.
+
+    Attributes:
+        name: what was compared with golden: "placed and routed netlist".
+        result: "not run" is no failure, but it is shown.
+        detail: how it was compared, on how much, or why it was not.
+        samples: samples compared; 0 where the rung is no comparison of samples.
+    """
+
+    name: str
+    result: Literal["equal", "differs", "not run"]
+    detail: str
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,8 @@ class Target(ABC):
     """
 
     name: ClassVar[str]
+    batch: ClassVar[int] = 64
+    """Samples of one call of `run`, while the artefact is compared with golden."""
 
     @classmethod
     @abstractmethod
@@ -132,8 +158,11 @@ class Target(ABC):
         """Plan the build; pure, needs no tool."""
 
     @abstractmethod
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the plan's files and the products into `directory`.
+
+        Args:
+            say: told of each step that takes long.
 
         Raises:
             MissingTool, ToolFailed
@@ -153,3 +182,26 @@ class Target(ABC):
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The artefact as a function, made ready once; `run` with a different batch each time."""
         return lambda feeds: self.run(directory, feeds)
+
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Compare what lies between golden and the artefact in `directory`, step by step.
+
+        `run` has been compared already; targets with stages of their own behind it, such as
+        a netlist and a bitstream, add these here.
+
+        Args:
+            feeds: input name -> all samples, first axis = samples.
+            golden: output name -> golden's outputs for them.
+            say: told of each step that takes long.
+        """
+        return []
+
+    def hardware(self, directory: Path) -> dict[str, Any] | None:
+        """What the artefact takes of a device, for the report; None where it is software."""
+        return None

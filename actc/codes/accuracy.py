@@ -18,4 +18,11 @@ CODES: dict[str, CodeInfo] = {
         "not. Right after compiling this is a mistake of actc or of the target's tools, and "
         "nothing is written; `actc check` also says it of files that were changed since.",
     ),
+    "ACT0603": CodeInfo(
+        "a stage behind golden differs from it",
+        "Between golden and what is loaded into a device lie a netlist, its placement and a "
+        "configuration; each must give golden's outputs on the same samples, and one did not. "
+        "Nothing is written. It is a mistake of actc or of the tools behind it; another seed or "
+        "an older version of the tool that made this stage may tell which.",
+    ),
 }

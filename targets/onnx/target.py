@@ -17,7 +17,7 @@ from actc.errors import UsageError
 from actc.ir import islands
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
-from actc.targets.base import BuildPlan, Capabilities, Target, Tool
+from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
 from actc.targets.onnx.given import is_given
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
 from actc.targets.onnx.qonnx_report import differences, written_qonnx
@@ -115,7 +115,7 @@ class OnnxTarget(Target):
         proto = quantize_dequantize(quantized, weights, everywhere=self.full)
         return BuildPlan(self.spec, {QDQ: proto.SerializeToString(deterministic=True)})
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the plan's files."""
         for name, content in plan.files.items():
             (directory / name).write_bytes(content)

@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic
-from actc.targets.base import BuildPlan, Capabilities, Target, Tool
+from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
 from actc.targets.tvm import runtime
 from actc.targets.tvm.host import TVM_HELP, Cpu, host_cpu, import_tvm, named_cpu
 from actc.targets.tvm.lower import INT8_RULES, examine, kernel_plan
@@ -116,7 +116,7 @@ class CpuTarget(Target):
         }
         return BuildPlan(self.spec, files, (link_command(("lib0.o", "devc.o"), runtime.LIBRARY),))
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the plan's files and model.so.
 
         Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from actc_toy.reference import ReferenceTarget
 
 from actc import toolchain
-from actc.targets.base import BuildPlan
+from actc.targets.base import BuildPlan, Progress, quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class AbsentTool(ReferenceTarget):
 
     name: ClassVar[str] = "absent-tool"
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         toolchain.find("actc-tool-of-nobody", "apt install actc-tool-of-nobody")
 
 
@@ -32,7 +32,7 @@ class FailingTool(ReferenceTarget):
 
     name: ClassVar[str] = "failing-tool"
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         script = "echo half > product; echo it broke; exit 7"
         toolchain.run(["sh", "-c", script], timeout=30, cwd=directory)
 
@@ -43,7 +43,7 @@ class HangingTool(ReferenceTarget):
 
     name: ClassVar[str] = "hanging-tool"
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         toolchain.run(["sleep", "600"], timeout=0.2, cwd=directory)
 
 
@@ -53,7 +53,7 @@ class BrokenCode(ReferenceTarget):
 
     name: ClassVar[str] = "broken-code"
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         raise ZeroDivisionError("a mistake in the target")
 
 
@@ -63,11 +63,11 @@ class Noisy(ReferenceTarget):
 
     name: ClassVar[str] = "noisy"
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         print("noise from Python")
         ctypes.CDLL(None).puts(b"noise from C")
         os.write(1, b"noise from the system\n")
-        super(Noisy, self).build(plan, directory)
+        super(Noisy, self).build(plan, directory, say)
 
 
 @dataclass(frozen=True, slots=True)

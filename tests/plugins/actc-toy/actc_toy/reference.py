@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.targets.base import BuildPlan, Capabilities, Target, Tool
+from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ReferenceTarget(Target):
         content = ir.to_proto(model).SerializeToString(deterministic=True)
         return BuildPlan(self.spec, {"model.onnx": content})
 
-    def build(self, plan: BuildPlan, directory: Path) -> None:
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the file."""
         for path, content in plan.files.items():
             (directory / path).write_bytes(content)
