@@ -86,6 +86,42 @@ def large(count: int = 40) -> tuple[dict[str, Any], dict[str, SiteCurve | list[S
     return _report(sites), curves
 
 
+def on_fpga(name: str = "features.1") -> dict[str, Any]:
+    """The small report, of a network on an FPGA; `name` for every name that a model chooses."""
+    layer = {"operator": "IntMatMul", "luts": 1210, "carries": 640, "ffs": 812, "cells": 2490}
+    rungs = [
+        ("RTL", "equal", "simulated by Verilator", 450),
+        ("placed and routed netlist", "equal", "every cell evaluated", 450),
+        ("bitstream", "not run", "ecpunpack is not installed", 0),
+    ]
+    return small()[0] | {
+        "target": "ecp5-25k",
+        "rungs": [
+            dict(zip(("name", "result", "detail", "samples"), rung, strict=True)) for rung in rungs
+        ],
+        "hardware": {
+            "device": "LFE5U-25F",
+            "board": "ecp5-25k",
+            "clock": {"asked": 120.0, "estimated": 124.0, "reached": 131.25},
+            "latency": {"clocks": 9, "ns": 68.57},
+            "samples_per_second": 131.25e6,
+            "interface": "uart",
+            "wire": "1,200 samples/s at 1 Mbaud",
+            "resources": [
+                {"name": "logic cells", "used": 3102, "available": 24288, "estimated": 2950},
+                {"name": "flip-flops", "used": 1203, "available": 24288, "estimated": None},
+            ],
+            "layers": [
+                {"layer": name} | layer,
+                {"layer": "head", "operator": name, "luts": 612, "ffs": 391, "cells": 612},
+            ],
+            "critical_path": [{"layer": name, "ns": 7.6}],
+            "tools": {"yosys": "0.70"},
+            "seed": 1,
+        },
+    }
+
+
 def unlabelled(report: dict[str, Any]) -> dict[str, Any]:
     """The same report without labels and, as loudly as possible, without data."""
     return report | {
@@ -113,6 +149,9 @@ def hostile() -> tuple[dict[str, Any], dict[str, SiteCurve | list[SiteCurve]]]:
     for tensor in report["model"]["inputs"] + report["model"]["outputs"]:
         tensor |= {"name": HOSTILE, "shape": [HOSTILE, 3], "dtype": HOSTILE}
     report["target"] = HOSTILE
+    report |= {key: on_fpga(HOSTILE)[key] for key in ("rungs", "hardware")}
+    report["hardware"] |= {"device": HOSTILE, "board": HOSTILE, "interface": HOSTILE}
+    report["rungs"][0] |= {"name": HOSTILE, "detail": HOSTILE}
     report["left_float"] = [{"node": HOSTILE, "op": HOSTILE, "reason": HOSTILE}]
     refused = dict.fromkeys(("node", "op", "reason", "help"), HOSTILE)
     report["islands"] = [{"operators": [HOSTILE], "nodes": [refused]}]

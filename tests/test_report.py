@@ -253,6 +253,22 @@ def test_what_was_left_is_listed_with_its_reason() -> None:
     assert "every operator is integer" in Page(render_html(rewritten, {})).words
 
 
+def test_hardware_is_shown_with_its_shares_and_rungs() -> None:
+    text = render_text(samples.on_fpga())
+    for words in ("131.2 MHz", "asked for 120", "9 clocks", "68.6 ns", "131.2 M samples/s"):
+        assert words in text, words
+    assert re.search(r"logic cells +3102 +24288 +12.8 % +2950", text)
+    assert re.search(r"features.1 +1210 +640 +812 +80.3 %", text)
+    assert re.search(r"bitstream +not run +ecpunpack is not installed", text)
+    page = render_html(samples.on_fpga(), {})
+    assert 'title="features.1: 80.3 %"' in page
+    assert "−5 %" in page  # the estimate of logic cells
+
+
+def test_a_report_without_hardware_has_no_such_section() -> None:
+    assert "Hardware" not in render_html(samples.small()[0], {})
+
+
 def test_a_report_of_another_version_renders() -> None:
     assert "no activation that actc recognizes" in render_html({}, {})
     assert "accuracy is not known" in render_text({})

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actc.report import view
-from actc.report.format import figure, size, visible
+from actc.report.format import figure, plain, size, visible
+from actc.report.hardware import hardware
 from actc.report.verdict import STAGES, percent, verdict
 
 _MOST = 12  # rows of a table; the page has them all
@@ -25,6 +26,8 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _headline(filled),
         _facts(filled),
         _stages(filled),
+        *_hardware(filled),
+        _rungs(filled),
         _sites(filled),
         _structures(filled),
         _left(filled),
@@ -102,6 +105,41 @@ def _left(report: view.Report) -> list[str]:
 def _islands(report: view.Report) -> list[str]:
     rows = [(row.island, row.node, row.op, row.reason) for row in view.island_rows(report)]
     return _table(("float island", "node", "op", "reason"), rows, "<<<<")
+
+
+def _hardware(report: view.Report) -> list[list[str]]:
+    found = hardware(report)
+    if found is None:
+        return []
+    facts = [
+        visible(f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else ""))
+        for name, value, remark in found.facts
+    ]
+    uses = [
+        (
+            use.name,
+            str(use.used),
+            plain(use.available),
+            "-" if use.share is None else f"{use.share:.1f} %",
+            plain(use.estimated),
+        )
+        for use in found.uses
+    ]
+    layers = [
+        (row.layer, *(plain(count) for count in row.counts), f"{row.share:.1f} %")
+        for row in found.layers
+    ]
+    sides = "<" + ">" * (len(found.columns) + 1)
+    return [
+        facts,
+        _table(("resource", "used", "of", "share", "estimated"), uses, "<>>>>"),
+        _table(("layer", *(c.lower() for c in found.columns), "share"), layers, sides),
+    ]
+
+
+def _rungs(report: view.Report) -> list[str]:
+    rows = [(rung["name"], rung["result"], rung["detail"]) for rung in report["rungs"]]
+    return _table(("compared with golden", "result", "how"), rows, "<<<")
 
 
 def _times(timings: Mapping[str, float]) -> list[str]:

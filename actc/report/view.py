@@ -25,6 +25,8 @@ _DEFAULTS: Report = {
     "accuracy": dict.fromkeys(STAGES),
     "bit_exact": None,
     "samples": 0,
+    "rungs": [],
+    "hardware": None,
     "activations": [],
     "structures": [],
     "left_float": [],
@@ -48,6 +50,7 @@ _ROWS: dict[str, Report] = {
     "structures": {"node": "", "function": "", "form": ""},
     "left_float": {"node": "", "op": "", "reason": ""},
     "islands": {"operators": [], "nodes": []},
+    "rungs": {"name": "", "result": "not run", "detail": "", "samples": 0},
     "diagnostics": {"code": "", "severity": "note", "message": "", "help": ""}
     | {"file": "", "node": "", "op": "", "notes": []},
     "outputs": dict.fromkeys(("name", "stage", "max", "p50", "p99", "rms", "top1_agreement")),

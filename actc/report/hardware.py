@@ -1,0 +1,136 @@
+"""What an artefact takes of an FPGA, for the report: figures, layers, verification.
+
+The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
+
+- ``device``, ``board``: names; ``tools``: name -> version; ``seed``: of the placement;
+- ``clock``: ``asked``, ``estimated`` and ``reached``, MHz; ``latency``: ``clocks`` and ``ns``;
+  ``samples_per_second`` of the network alone, ``interface`` and its own samples per second;
+- ``resources``: rows of ``name``, ``used``, ``available``, ``estimated``;
+- ``layers``: rows of ``layer``, ``operator`` and the counts in :data:`COLUMNS`;
+- ``critical_path``: rows of ``layer``, ``ns``.
+
+Missing keys read as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+COLUMNS = (
+    ("luts", "LUT"),
+    ("carries", "Carry"),
+    ("muxes", "Mux"),
+    ("ffs", "FF"),
+    ("brams", "BRAM"),
+    ("dsps", "DSP"),
+)
+"""Counts of a layer, with their headings."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """A resource of the device; shares are percent of what there is."""
+
+    name: str
+    used: int
+    available: int | None
+    estimated: int | None
+
+    @property
+    def share(self) -> float | None:
+        """Percent of the device that is used."""
+        return round(100 * self.used / self.available, 1) if self.available else None
+
+    @property
+    def off(self) -> float | None:
+        """How far the estimate is above what was found, as a fraction of that."""
+        if self.estimated is None or not self.used:
+            return None
+        return self.estimated / self.used - 1
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer, and its part of all logic cells in percent."""
+
+    layer: str
+    operator: str
+    counts: tuple[int | None, ...]
+    cells: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The section of the report."""
+
+    facts: tuple[tuple[str, str, str], ...]
+    uses: tuple[Use, ...]
+    layers: tuple[LayerRow, ...]
+    columns: tuple[str, ...]
+    path: tuple[tuple[str, float], ...]
+
+
+def hardware(report: Mapping[str, Any]) -> Hardware | None:
+    """The section; None where the artefact is software."""
+    given = report.get("hardware")
+    if not given:
+        return None
+    shown = [
+        (key, heading)
+        for key, heading in COLUMNS
+        if any(layer.get(key) for layer in given.get("layers", ()))
+    ]
+    return Hardware(
+        facts=tuple(_facts(given)),
+        uses=tuple(_use(row) for row in given.get("resources", ())),
+        layers=_layers(given.get("layers", ()), [key for key, _ in shown]),
+        columns=tuple(heading for _, heading in shown),
+        path=tuple((str(s["layer"]), float(s["ns"])) for s in given.get("critical_path", ())),
+    )
+
+
+def _use(row: Mapping[str, Any]) -> Use:
+    return Use(str(row["name"]), int(row["used"]), row.get("available"), row.get("estimated"))
+
+
+def _layers(rows: Any, shown: list[str]) -> tuple[LayerRow, ...]:
+    total = sum(int(row.get("cells") or 0) for row in rows) or 1
+    return tuple(
+        LayerRow(
+            str(row["layer"]),
+            str(row.get("operator") or ""),
+            tuple(row.get(key) for key in shown),
+            int(row.get("cells") or 0),
+            round(100 * int(row.get("cells") or 0) / total, 1),
+        )
+        for row in rows
+    )
+
+
+def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and remark."""
+    clock, latency = given.get("clock", {}), given.get("latency", {})
+    found = [("Device", str(given.get("device") or "-"), _remark(given.get("board")))]
+    reached, asked = clock.get("reached"), clock.get("asked")
+    if reached is not None:
+        found.append(("Clock", f"{reached:.1f} MHz", f"asked for {asked:g}" if asked else ""))
+    elif asked is not None:
+        found.append(("Clock", f"{asked:g} MHz", "asked for; not routed"))
+    if latency.get("clocks") is not None:
+        ns = latency.get("ns")
+        found.append(
+            ("Latency", f"{latency['clocks']} clocks", "" if ns is None else f"{ns:.1f} ns")
+        )
+    rate = given.get("samples_per_second")
+    if rate:
+        found.append(("Throughput", f"{rate / 1e6:.1f} M samples/s", "one every clock"))
+    if given.get("interface"):
+        found.append(("Interface", str(given["interface"]), _remark(given.get("wire"))))
+    return found
+
+
+def _remark(text: object) -> str:
+    return "" if text is None else str(text)
