@@ -85,4 +85,63 @@ CODES: dict[str, CodeInfo] = {
         "The logic levels of a netlist are counted along paths between ports and storage, and "
         "a path of this one leads back to where it began.",
     ),
+    "ACT0535": CodeInfo(
+        "an option of an FPGA target is wrong",
+        "Behind the colon of an FPGA target stand options such as `ecp5-25k:clock=120,seeds=4`; "
+        "--clock, --latency, --interface, --end and --seeds of `actc compile` write them there. "
+        "One is not known, is given twice, or cannot have this value.",
+    ),
+    "ACT0580": CodeInfo(
+        "no such board or device",
+        "Bitstreams are built for the boards and devices that the help line lists, and for "
+        "boards that a TOML file of yours describes (docs/boards.md).",
+    ),
+    "ACT0581": CodeInfo(
+        "the design does not fit the device",
+        "The design takes more of a resource than the device has. The notes say how much, "
+        "which layers take most of it and which device would hold it. Make the network smaller "
+        "(fewer bits, fewer units, more sparsity) or choose that device.",
+    ),
+    "ACT0582": CodeInfo(
+        "the design could not be placed or routed",
+        "Placement or routing found no solution, mostly because the device is nearly full. Try "
+        "other seeds (--seeds), a smaller network or a larger device.",
+    ),
+    "ACT0583": CodeInfo(
+        "the clock is too fast for the design",
+        "The routed design does not run at the clock that was asked for. The notes say how "
+        "fast it runs and which path limits it. Ask for a slower clock, allow more pipeline "
+        "stages (--latency) or try more seeds (--seeds).",
+    ),
+    "ACT0584": CodeInfo(
+        "a tool ran out of memory",
+        "An external tool needed more memory than its limit or the machine allows. Make the "
+        "network smaller, end other programs, or install the tool natively: the ones from PyPI "
+        "are limited to 4 GiB.",
+    ),
+    "ACT0585": CodeInfo(
+        "the disk is full",
+        "A file could not be written because no space is left on the device. Free some, or "
+        "write to another disk.",
+    ),
+    "ACT0586": CodeInfo(
+        "a tool is too old",
+        "The tool that an environment variable ACTC_<TOOL> names is older than what actc is "
+        "tested with. Correct or unset it.",
+    ),
+    "ACT0587": CodeInfo(
+        "a clock that the board cannot make",
+        "The PLL of the device makes no such clock from the board's oscillator. The notes give "
+        "its range.",
+    ),
+    "ACT0588": CodeInfo(
+        "the board has no pins for an interface",
+        "The data file of the board names no pin for a signal of the chosen interface. Choose "
+        "another interface, or a board file of your own (docs/boards.md).",
+    ),
+    "ACT0589": CodeInfo(
+        "a board file is wrong",
+        "The TOML file that describes a board cannot be read, lacks a field or has one that is "
+        "not known. docs/boards.md describes these files.",
+    ),
 }

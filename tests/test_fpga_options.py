@@ -1,0 +1,56 @@
+"""Options of FPGA targets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actc.errors import UsageError
+from actc.targets.fpga.options import ENDS, INTERFACES, FpgaOptions, parse_options
+
+
+@given(
+    st.builds(
+        FpgaOptions,
+        clock=st.none() | st.floats(0.1, 1000),
+        interface=st.sampled_from(["", *INTERFACES]),
+        end=st.sampled_from(ENDS),
+        seeds=st.integers(1, 64),
+        seed=st.integers(1, 2**31 - 1),
+    )
+)
+def test_what_is_written_is_read_again(options: FpgaOptions) -> None:
+    assert parse_options(str(options)) == options
+
+
+def test_defaults_are_not_written() -> None:
+    assert str(parse_options("")) == ""
+    assert str(parse_options("latency=4,seeds=1")) == "latency=4"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clok=100", "did you mean clock"),
+        ("clock", "there is no option 'clock'"),
+        ("clock=fast", "clock=fast is not possible"),
+        ("clock=nan", "MHz, 0.1 to 1000"),
+        ("latency=-1", "a whole number, 0 to 1000"),
+        ("latency=1e3", "a whole number"),
+        ("seeds=0", "1 to 64"),
+        ("interface=usb", "one of uart, spi, stream"),
+        ("seeds=2,seeds=3", "given twice"),
+        ("clock=100,latency=3", "given both"),
+    ],
+)
+def test_wrong_options_are_explained(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_options(text)
+    assert words in str(caught.value)
+
+
+def test_all_wrong_options_are_named_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_options("clok=1,seeds=x,end=softmax")
+    assert len(caught.value.diagnostics) == 3
