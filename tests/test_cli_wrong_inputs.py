@@ -152,6 +152,16 @@ def test_wrong_names_of_options(
     assert list(actc_cli.directory.iterdir()) == []
 
 
+def test_hardware_options_of_a_target_that_has_none(
+    actc_cli: CommandLine, model: Path, data: Path
+) -> None:
+    done = actc_cli("compile", model, "--data", data, "--clock", "100", "--seeds", "2", "--json")
+    assert done.status == 2, done.stderr
+    messages = [problem["message"] for problem in done.document["diagnostics"]]
+    assert [message.split()[0] for message in messages] == ["--clock", "--seeds"]
+    assert list(actc_cli.directory.iterdir()) == []
+
+
 @pytest.mark.parametrize("value", ["nan", "2"])
 def test_wrong_budget(actc_cli: CommandLine, model: Path, data: Path, value: str) -> None:
     done = actc_cli("compile", model, "--data", data, "--max-drop", value, "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,9 @@ from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
 from actc.cli.ranking import allocation_text
 from actc.cli.summary import summary
-from actc.errors import ExitStatus
+from actc.diagnostics import Diagnostic
+from actc.errors import ExitStatus, UsageError
+from actc.targets import TARGETS
 
 
 def run(
@@ -99,6 +102,24 @@ def run(
             "network on an FPGA family (luts=20000@ecp5)",
         ),
     ] = None,
+    clock: Annotated[
+        float | None,
+        typer.Option(metavar="MHZ", help="FPGA: clock to reach; default: the board's", min=0.1),
+    ] = None,
+    latency: Annotated[
+        int | None,
+        typer.Option(metavar="CLOCKS", help="FPGA: pipeline stages, instead of --clock", min=0),
+    ] = None,
+    interface: Annotated[
+        str | None, typer.Option(metavar="uart|spi|stream", help="FPGA: what the pins speak")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(metavar="output|argmax", help="FPGA: the outputs, or the largest one's index"),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="FPGA: placements to try, in parallel", min=1)
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +140,13 @@ def run(
     debug: Debug = False,
 ) -> Outcome:
     """Compile a trained model and measure what it cost."""
+    hardware = {
+        "clock": clock,
+        "latency": latency,
+        "interface": interface,
+        "end": end,
+        "seeds": seeds,
+    }
     given: dict[str, Any] = {
         "target": target,
         "data": data,
@@ -140,6 +168,7 @@ def run(
     if found is not None:
         given.update({k: v for k, v in found.options.items() if _is_default(context, k)})
         given["overrides"] = found.overrides
+    given["target"] = _with_options(str(given["target"]), hardware)
     with progress() as show:
         if found is not None:
             show(f"options of {found.path}")
@@ -152,6 +181,28 @@ def run(
     if artifact.report["allocation"] is not None:
         view.append("\n\n").append(allocation_text(artifact.report["allocation"]))
     return judged(artifact.report, view, ExitStatus.BUDGET_MISSED)
+
+
+def _with_options(target: str, hardware: Mapping[str, object]) -> str:
+    """The target with what only some targets understand behind its colon.
+
+    Raises:
+        UsageError: ACT0224, this target has no such options.
+    """
+    items = [f"{name}={value}" for name, value in hardware.items() if value is not None]
+    name, _, given = target.partition(":")
+    known = TARGETS.get(name).options if items else ()
+    wrong = [key for key, value in hardware.items() if value is not None and key not in known]
+    if wrong:
+        raise UsageError(
+            Diagnostic(
+                "ACT0224",
+                f"--{key} has no meaning for target '{name}'",
+                help="leave it out, or compile for an FPGA (see `actc targets`)",
+            )
+            for key in wrong
+        )
+    return ":".join(filter(None, (name, ",".join(filter(None, (given, *items))))))
 
 
 def _config(model: Path, given: Path | None) -> actc.Config | None:
