@@ -152,10 +152,11 @@ class _Widened:
         if array.size == 1:
             return value
         taken = _matrix(array).take(positions, axis=-1)
-        shape = (self.source.shape or ())[-2:-1]
         if self.flat:
-            wide = np.broadcast_to(taken, (int(shape[0]), len(positions)))  # type: ignore[arg-type]
-            taken = wide.reshape(-1)
+            assert self.source.shape is not None
+            rows = self.source.shape[-2]
+            assert isinstance(rows, int)
+            taken = np.broadcast_to(taken, (rows, len(positions))).reshape(-1)
         else:
             taken = taken[0]
         return self.rewriter.constant("grid", np.ascontiguousarray(taken))

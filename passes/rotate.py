@@ -170,10 +170,11 @@ def _apply(graph: ir.Graph, x: ir.Value, readers: list[ir.Node], block: Array) -
     """Put the rotation between x and its readers, and its inverse into their weights."""
     turned = _inserted(graph, x, readers[0], block)
     for node in readers:
-        matrix, name = _matrix(node), str(node.inputs[1].name)  # type: ignore[union-attr]
+        matrix, weights = _matrix(node), node.inputs[1]
+        assert weights is not None
         rotated = _turned(matrix.T.astype(np.float64), block).T.astype(matrix.dtype)
         node.replace_input_with(0, turned)
-        node.replace_input_with(1, add_constant(graph, f"{name}_rotated", rotated))
+        node.replace_input_with(1, add_constant(graph, f"{weights.name}_rotated", rotated))
 
 
 def _inserted(graph: ir.Graph, x: ir.Value, first: ir.Node, block: Array) -> ir.Value:

@@ -112,19 +112,16 @@ def problems(model: ir.Model) -> Iterator[tuple[ir.Node, str]]:
 
 def _inputs(node: ir.Node) -> Iterator[str]:
     wanted = [item.partition(":")[::2] for item in _SIGNATURES[node.op_type].split()]
-    if len(node.inputs) != len(wanted) or None in node.inputs:
+    given = [value for value in node.inputs if value is not None]
+    if len(node.inputs) != len(wanted) or len(given) < len(wanted):
         names = ", ".join(name for name, _ in wanted)
         yield f"it has {len(node.inputs)} inputs; {node.op_type} takes {names}"
         return
-    values = {name: value for (name, _), value in zip(wanted, node.inputs, strict=True)}
-    found = [
-        text
-        for name, kind in wanted
-        for text in _operand(name, kind, values[name])  # type: ignore[arg-type]  # none is None
-    ]
+    values = {name: value for (name, _), value in zip(wanted, given, strict=True)}
+    found = [text for name, kind in wanted for text in _operand(name, kind, values[name])]
     yield from found
     if not found and node.op_type in _SIZES:
-        yield from _SIZES[node.op_type]({name: value for name, value in values.items() if value})
+        yield from _SIZES[node.op_type](values)
 
 
 def _operand(name: str, kind: str, value: ir.Value) -> Iterator[str]:
