@@ -91,6 +91,49 @@ CODES: dict[str, CodeInfo] = {
         "--clock, --latency, --interface, --end and --seeds of `actc compile` write them there. "
         "One is not known, is given twice, or cannot have this value.",
     ),
+    "ACT0560": CodeInfo(
+        "no such FPGA timing",
+        "Registers are placed by the delays of a family and speed grade that the help line lists.",
+    ),
+    "ACT0561": CodeInfo(
+        "a clock that one operator alone exceeds",
+        "Registers can be placed between operators only. One of them, which the notes name, "
+        "takes longer than a clock period by itself. Ask for the clock that the help line says, "
+        "or make that operator smaller: fewer bits, a smaller table.",
+    ),
+    "ACT0562": CodeInfo(
+        "a latency that is too short",
+        "The network cannot be computed in so few clocks: inputs and outputs are registered, "
+        "and at the clock that was asked for the logic between them takes more stages. Ask for "
+        "more clocks of latency or for a slower clock, as the help line says.",
+    ),
+    "ACT0563": CodeInfo(
+        "neither a clock nor a latency",
+        "Pipelining needs the clock to reach in MHz, or the number of register stages, which is "
+        "at least 1, or both.",
+    ),
+    "ACT0564": CodeInfo(
+        "no stages were found",
+        "The linear program that places registers has a solution, but the solver returned none, "
+        "or one that breaks a constraint. This is an error of actc; please report it with the "
+        "model.",
+    ),
+    "ACT0570": CodeInfo(
+        "cells of a netlist without a model",
+        "Netlists are evaluated cell by cell to compare them with golden, and the cells that "
+        "the message names have no model. The design is built all the same; only this comparison "
+        "is not possible.",
+    ),
+    "ACT0571": CodeInfo(
+        "a netlist cannot be evaluated",
+        "What the tool wrote is not consistent, or a cell is used in a mode that has no model. "
+        "The message names it.",
+    ),
+    "ACT0572": CodeInfo(
+        "a netlist with more than one clock",
+        "Netlists are evaluated clock by clock, with one clock that comes from a port or an "
+        "oscillator, not from logic.",
+    ),
     "ACT0580": CodeInfo(
         "no such board or device",
         "Bitstreams are built for the boards and devices that the help line lists, and for "
@@ -143,5 +186,20 @@ CODES: dict[str, CodeInfo] = {
         "a board file is wrong",
         "The TOML file that describes a board cannot be read, lacks a field or has one that is "
         "not known. docs/boards.md describes these files.",
+    ),
+    "ACT0545": CodeInfo(
+        "an integer function is not given for each of its inputs",
+        "A function of a wire needs one integer for each value that the wire can have: an array "
+        "of that length, a table that is long enough, or what computes them.",
+    ),
+    "ACT0546": CodeInfo(
+        "an integer function has too many inputs to compute all its values",
+        "Functions that are given as code are evaluated on every input. For wider wires give "
+        "the runs of equal values, or build the function in stages.",
+    ),
+    "ACT0547": CodeInfo(
+        "not a requantization",
+        "A Requantize node of a golden model has a multiplier of at least 0, a shift of at "
+        "least 1 and bounds in increasing order; this one has not.",
     ),
 }

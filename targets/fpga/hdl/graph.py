@@ -109,14 +109,15 @@ class Wire:
             return self
         return self.graph.make(op.Saturate(range), self)
 
-    def register(self, initial: int | None = None) -> Wire:
+    def register(self, initial: int | None = None, *, free: bool = False) -> Wire:
         """This wire one clock later.
 
         Args:
             initial: value before the first clock; by default the one nearest to 0.
+            free: whether hardware may begin with any other value.
         """
         first = self.range.clamp(0) if initial is None else initial
-        return self.graph.make(op.Register(first), self)
+        return self.graph.make(op.Register(first, free), self)
 
     def __add__(self, other: Wire | int) -> Wire:
         second = self.graph.wire(other)

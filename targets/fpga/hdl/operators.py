@@ -305,9 +305,16 @@ class Narrow(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Register(Operator):
-    """a, one clock later; before the first clock `initial`."""
+    """a, one clock later; before the first clock `initial`.
+
+    Attributes:
+        initial: the value to begin with.
+        free: hardware may begin with any value, as nothing reads the first ones: block
+            memories and some flip-flops cannot begin with a given one.
+    """
 
     initial: int
+    free: bool = False
     noun: ClassVar[str] = "register"
 
     def result(self, operands: tuple[Range, ...]) -> Range:

@@ -107,11 +107,11 @@ def declaration(wire: Wire, text: Text, names: Names, *, port: bool = False) -> 
     """
     name, declared = text.names[wire.index], vector(wire.width)
     if isinstance(wire.operator, op.Register):
-        initial = literal(wire.operator.initial, wire.width)
+        start = f"initial {name} = {literal(wire.operator.initial, wire.width)};"
         driven = text.fit(wire.operands[0], wire.width)
         return [
             *([] if port else [f"reg {declared}{name};"]),
-            f"initial {name} = {initial};",
+            *([] if wire.operator.free else [start]),
             f"always @(posedge {CLOCK}) {name} <= {driven};",
         ]
     lines = []

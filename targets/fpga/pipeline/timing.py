@@ -1,0 +1,77 @@
+"""How fast the families are: delays of their cells with typical wires, as data.
+
+The numbers are those of nextpnr's own timing reports (yowasp-nextpnr 0.11), see
+docs/pipelining.md; they are estimates for scheduling. What a placed and routed design
+reaches, only its own report says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Delays of an FPGA family at a speed grade, ns.
+
+    Attributes:
+        name: as written by users.
+        title: what it is.
+        lut_inputs: inputs of a look-up table.
+        wide_inputs: inputs of the widest one that dedicated multiplexers make of several.
+        overhead: from the clock to a flip-flop's output, and set-up at the next one.
+        level: through a look-up table, and the wire to it.
+        mux: through a dedicated multiplexer.
+        chain: into and out of a carry chain, beyond `level`.
+        carry: along a carry chain, per bit.
+        memory_setup: wire to the address of a block memory, and set-up there.
+        memory_read: from the clock to the data of a block memory, beyond `overhead`.
+    """
+
+    name: str
+    title: str
+    lut_inputs: int
+    wide_inputs: int
+    overhead: float
+    level: float
+    mux: float
+    chain: float
+    carry: float
+    memory_setup: float
+    memory_read: float
+
+
+_TIMINGS = (
+    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.2, 1.5, 0.0, 0.6, 0.14, 1.2, 1.6),
+    Timing("ice40-lp", "Lattice iCE40 LP", 4, 4, 1.7, 2.2, 0.0, 0.9, 0.21, 1.8, 2.4),
+    Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 2.8, 3.6, 0.0, 1.2, 0.30, 3.0, 4.0),
+    Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 0.8, 1.4, 0.25, 0.7, 0.04, 1.2, 4.8),
+    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 0.7, 1.2, 0.22, 0.6, 0.035, 1.1, 4.2),
+    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 0.6, 1.1, 0.20, 0.6, 0.03, 1.0, 3.8),
+    Timing("gowin", "Gowin LittleBee and Arora", 4, 8, 1.0, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
+    Timing("nexus", "Lattice Nexus", 4, 6, 1.0, 1.4, 0.25, 0.8, 0.05, 1.2, 4.0),
+    Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 0.7, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
+)
+TIMINGS: dict[str, Timing] = {timing.name: timing for timing in _TIMINGS}
+"""The timings, by name."""
+
+
+def find_timing(name: str) -> Timing:
+    """The timing called `name`.
+
+    Raises:
+        UsageError: ACT0560, there is none.
+    """
+    found = TIMINGS.get(name)
+    if found is None:
+        raise UsageError(
+            Diagnostic(
+                "ACT0560",
+                f"there is no timing {name!r}",
+                help=f"write one of {', '.join(TIMINGS)}",
+            )
+        )
+    return found
