@@ -85,6 +85,11 @@ CODES: dict[str, CodeInfo] = {
         "The logic levels of a netlist are counted along paths between ports and storage, and "
         "a path of this one leads back to where it began.",
     ),
+    "ACT0540": CodeInfo(
+        "an option of adder graphs is out of range",
+        "Products with constant matrices are built as graphs of adders, searched for with an "
+        "effort from 0 (quick) to 3 (thorough), optionally with a limit on the adders of a path.",
+    ),
     "ACT0535": CodeInfo(
         "an option of an FPGA target is wrong",
         "Behind the colon of an FPGA target stand options such as `ecp5-25k:clock=120,seeds=4`; "

@@ -1,0 +1,154 @@
+"""A gate netlist beside what the network computes: tensors in, the first difference out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from actc.targets.fpga.gates.evaluate import simulate
+from actc.targets.fpga.gates.logic import Bits
+from actc.targets.fpga.gates.netlist import GateNetlist
+from actc.targets.fpga.hdl.design import Bus, Design
+from actc.targets.fpga.hdl.hierarchy import hierarchy
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first element of an output that is not as expected.
+
+    Attributes:
+        sample: its number.
+        output: name of the tensor.
+        element: its index in the tensor of one sample.
+        found, expected: its values.
+        samples: how many samples differ, of how many.
+    """
+
+    sample: int
+    output: str
+    element: tuple[int, ...]
+    found: int
+    expected: int
+    samples: tuple[int, int]
+
+    def __str__(self) -> str:
+        place = ", ".join(map(str, self.element))
+        wrong, all_of_them = self.samples
+        return (
+            f"sample {self.sample}: {self.output}[{place}] is {self.found}, not {self.expected} "
+            f"({wrong} of {all_of_them} samples differ)"
+        )
+
+
+def bus_bits(bus: Bus, values: npt.ArrayLike) -> Bits:
+    """Bits [samples, bus.bits] of a tensor's elements [samples, *bus.shape]."""
+    array = np.asarray(values)
+    rows = array.reshape(len(array), len(bus.wires))
+    if bus.width > 62:
+        places = [(rows >> place) & 1 for place in range(bus.width)]
+        return np.stack(places, axis=2).reshape(len(rows), bus.bits).astype(np.uint8)
+    bits = (rows.astype(np.int64)[:, :, None] >> np.arange(bus.width)) & 1
+    return bits.reshape(len(rows), bus.bits).astype(np.uint8)
+
+
+def bus_values(bus: Bus, bits: Bits) -> npt.NDArray[np.generic]:
+    """Elements [samples, *bus.shape] of bits [samples, bus.bits]: int64, or Python integers."""
+    dtype = np.dtype(object if bus.width > 62 else np.int64)
+    digits = bits.reshape(len(bits), len(bus.wires), bus.width).astype(dtype)
+    weights = np.array([1 << place for place in range(bus.width)], dtype)
+    if bus.signed:
+        weights[-1] = -weights[-1]
+    values: npt.NDArray[np.generic] = (digits * weights).sum(axis=2)
+    return values.reshape(-1, *bus.shape)
+
+
+def compare_values(
+    outputs: Mapping[str, npt.ArrayLike], expected: Mapping[str, npt.ArrayLike]
+) -> Difference | None:
+    """The first difference, by sample, then by output and element; None if there is none.
+
+    Args:
+        outputs, expected: name -> integers [samples, *shape].
+
+    Raises:
+        ValueError: names, shapes or numbers of samples differ, or there is no sample.
+    """
+    if set(outputs) != set(expected):
+        raise ValueError(f"outputs {sorted(outputs)} beside {sorted(expected)}")
+    first: Difference | None = None
+    wrong: set[int] = set()
+    count = 0
+    for name, values in expected.items():
+        right, found = np.asarray(values), np.asarray(outputs[name])
+        if right.shape != found.shape or not right.size:
+            raise ValueError(f"{name} is {found.shape}, expected {right.shape}")
+        count = len(right)
+        places = np.argwhere(right != found)
+        wrong.update(places[:, 0].tolist())
+        if len(places) and (first is None or places[0][0] < first.sample):
+            index = tuple(places[0].tolist())
+            first = Difference(
+                index[0], name, index[1:], int(found[index]), int(right[index]), (0, 0)
+            )
+    if first is None:
+        return None
+    return Difference(
+        first.sample,
+        first.output,
+        first.element,
+        first.found,
+        first.expected,
+        (len(wrong), count),
+    )
+
+
+def evaluate_design(
+    netlist: GateNetlist, design: Design, inputs: Mapping[str, npt.ArrayLike]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Outputs of a design's netlist for samples that follow each other, one per clock.
+
+    Args:
+        netlist: of the top module that ``write_design`` wrote, with its ports.
+        inputs: name of each bus -> integers [samples, *shape].
+
+    Returns:
+        name of each output bus -> integers [samples, *shape], each taken `design.latency`
+        clocks after its sample.
+
+    Raises:
+        ValueError: names or shapes differ, or paths of the design differ in length.
+        ToolFailed: ACT0533.
+    """
+    latency = design.latency
+    if latency is None:
+        raise ValueError(f"paths of {design.name} differ in length")
+    if set(inputs) != {bus.name for bus in design.inputs}:
+        raise ValueError(f"{design.name} takes {[bus.name for bus in design.inputs]}")
+    ports = hierarchy(design).ports
+    given = {}
+    for bus in design.inputs:
+        bits = bus_bits(bus, inputs[bus.name])
+        given[ports[bus.name]] = np.concatenate([bits, np.repeat(bits[-1:], latency, axis=0)])
+    found = simulate(netlist, given)
+    return {bus.name: bus_values(bus, found[ports[bus.name]][latency:]) for bus in design.outputs}
+
+
+def compare(
+    netlist: GateNetlist,
+    design: Design,
+    inputs: Mapping[str, npt.ArrayLike],
+    expected: Mapping[str, npt.ArrayLike],
+) -> Difference | None:
+    """The first difference between a netlist and what its design should give.
+
+    Args:
+        netlist, design, inputs: as for :func:`evaluate_design`.
+        expected: name of each output bus -> integers [samples, *shape].
+
+    Raises:
+        as :func:`evaluate_design`, :func:`compare_values`.
+    """
+    return compare_values(evaluate_design(netlist, design, inputs), expected)

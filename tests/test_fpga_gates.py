@@ -1,0 +1,216 @@
+"""Gate netlists: every cell beside its vendor's model, and whole netlists beside their RTL."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fpga_tools import synthesized
+from vendor_cells import Case, simulate_vendor
+
+from actc.targets.fpga.gates import GateNetlist, simulate
+from actc.targets.fpga.gates.netlist import MODELS
+
+Bits = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+needs_iverilog = pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
+)
+needs_yosys = pytest.mark.skipif(
+    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
+)
+RNG = np.random.default_rng
+CLOCKS = 300
+WORDS = {f"INIT_{row:X}": 256 for row in range(16)}
+
+
+def numbers(rng: np.random.Generator, bits: int) -> int:
+    return int.from_bytes(rng.bytes(-(-bits // 8)), "little") % (1 << bits)
+
+
+def ice40_cases(rng: np.random.Generator) -> Iterator[Case]:
+    four = {f"I{i}": 1 for i in range(4)}
+    for _ in range(4):
+        yield Case("SB_LUT4", {"LUT_INIT": (16, numbers(rng, 16))}, four, {"O": 1})
+    yield Case("SB_CARRY", {}, {"I0": 1, "I1": 1, "CI": 1}, {"CO": 1})
+    yield Case("SB_GB", {}, {"USER_SIGNAL_TO_GLOBAL_BUFFER": 1}, {"GLOBAL_BUFFER_OUTPUT": 1})
+    for kind in [name for name in MODELS["ice40"] if name.startswith("SB_DFF")]:
+        ports = {"D": 1}
+        rest = kind.removeprefix("SB_DFF").removeprefix("N")
+        if rest.startswith("E"):
+            ports["E"] = 1
+        reset = rest.removeprefix("E")
+        if reset:
+            ports["S" if reset in ("S", "SS") else "R"] = 1
+        yield Case(kind, {}, ports, {"Q": 1}, ("C",))
+    yield from ice40_memories(rng)
+    yield from ice40_logic_cells(rng)
+
+
+def ice40_memories(rng: np.random.Generator) -> Iterator[Case]:
+    ports = {"RE": 1, "RCLKE": 1, "RADDR": 11, "WE": 1, "WCLKE": 1, "WADDR": 11}
+    ports |= {"MASK": 16, "WDATA": 16}
+    for mode in range(4):
+        contents = {name: (bits, numbers(rng, bits)) for name, bits in WORDS.items()}
+        modes = {"READ_MODE": (2, mode), "WRITE_MODE": (2, 3 - mode)}
+        for pins in ("", "NR", "NW", "NRNW") if mode == 1 else ("",):
+            clocks = ("RCLKN" if "NR" in pins else "RCLK", "WCLKN" if "NW" in pins else "WCLK")
+            yield Case(f"SB_RAM40_4K{pins}", contents | modes, ports, {"RDATA": 16}, clocks)
+
+
+def ice40_logic_cells(rng: np.random.Generator) -> Iterator[Case]:
+    ports = {f"I{i}": 1 for i in range(4)} | {"CIN": 1, "CEN": 1, "SR": 1}
+    for setting in range(16):
+        flags = {
+            "DFF_ENABLE": setting & 1,
+            "SET_NORESET": setting >> 1 & 1,
+            "ASYNC_SR": setting >> 2 & 1,
+            "NEG_CLK": setting >> 3 & 1,
+            "CIN_CONST": int(rng.integers(2)),
+            "CIN_SET": int(rng.integers(2)),
+            "CARRY_ENABLE": 1,
+        }
+        parameters = {name: (1, value) for name, value in flags.items()}
+        parameters["LUT_INIT"] = (16, numbers(rng, 16))
+        outputs = {"O": 1, "LO": 1, "COUT": 1}
+        yield Case("ICESTORM_LC", parameters, ports, outputs, ("CLK",))
+
+
+def ecp5_cases(rng: np.random.Generator) -> Iterator[Case]:
+    four = dict.fromkeys("ABCD", 1)
+    for _ in range(4):
+        yield Case("LUT4", {"INIT": (16, numbers(rng, 16))}, four, {"Z": 1})
+    yield Case("LUT2", {"INIT": (4, 6)}, {"A": 1, "B": 1}, {"Z": 1})
+    yield Case("PFUMX", {}, {"ALUT": 1, "BLUT": 1, "C0": 1}, {"Z": 1})
+    yield Case("L6MUX21", {}, {"D0": 1, "D1": 1, "SD": 1}, {"Z": 1})
+    yield Case("INV", {}, {"A": 1}, {"Z": 1})
+    yield Case("VHI", {}, {}, {"Z": 1})
+    yield Case("VLO", {}, {}, {"Z": 1})
+    eight = {f"{name}{half}": 1 for half in "01" for name in "ABCD"} | {"CIN": 1}
+    for first in ("YES", "NO"):
+        for second in ("YES", "NO"):
+            parameters: dict[str, tuple[int, int] | str] = {
+                "INIT0": (16, numbers(rng, 16)),
+                "INIT1": (16, numbers(rng, 16)),
+                "INJECT1_0": first,
+                "INJECT1_1": second,
+            }
+            yield Case("CCU2C", parameters, eight, {"S0": 1, "S1": 1, "COUT": 1})
+    yield from ecp5_flip_flops()
+    yield from ecp5_slices(rng)
+    ports = {"DI": 4, "WAD": 4, "WRE": 1, "RAD": 4}
+    for edge in ("WCK", "INV"):
+        parameters = {"INITVAL": (64, numbers(rng, 64)), "WCKMUX": edge, "WREMUX": "WRE"}
+        yield Case("TRELLIS_DPR16X4", parameters, ports, {"DO": 4}, ("WCK",))
+
+
+def ecp5_flip_flops() -> Iterator[Case]:
+    for enable in ("1", "0", "CE", "INV"):
+        for reset in ("LSR", "INV"):
+            for mode in ("LSR_OVER_CE", "ASYNC"):
+                for value in ("RESET", "SET"):
+                    edge = "INV" if (enable, reset) == ("CE", "INV") else "CLK"
+                    parameters = {"CEMUX": enable, "LSRMUX": reset, "SRMODE": mode}
+                    parameters |= {"REGSET": value, "CLKMUX": edge}
+                    ports = {"CE": 1, "LSR": 1, "DI": 1}
+                    yield Case("TRELLIS_FF", parameters, ports, {"Q": 1}, ("CLK",))
+
+
+def ecp5_slices(rng: np.random.Generator) -> Iterator[Case]:
+    four = dict.fromkeys("ABCD", 1)
+    wide = four | {"M": 1, "F1": 1}
+    for mode, ports, outputs in (
+        ("LOGIC", wide, {"F": 1, "OFX": 1}),
+        # yosys' model does not drive FCO: a local wire hides it
+        ("CCU2", four | {"FCI": 1}, {"F": 1}),
+    ):
+        for inject in ("YES", "NO"):
+            init = (16, numbers(rng, 16))
+            parameters = {"MODE": mode, "INITVAL": init, "CCU2_INJECT1": inject}
+            yield Case("TRELLIS_COMB", parameters, ports, outputs)
+    parameters = {"MODE": "DPRAM", "INITVAL": (16, numbers(rng, 16))}
+    ports = four | {"WD": 1, "WRE": 1} | {f"WAD{i}": 1 for i in range(4)}
+    yield Case("TRELLIS_COMB", parameters, ports, {"F": 1}, ("WCK",))
+
+
+CASES = {"ice40": ice40_cases, "ecp5": ecp5_cases}
+
+
+def stimuli(case: Case, rng: np.random.Generator) -> Bits:
+    """All inputs of a small combinational cell, else random ones."""
+    bits = case.input_bits
+    if not case.clocks and bits <= 9:
+        return (np.arange(1 << bits)[:, None] >> np.arange(max(bits, 1)) & 1).astype(np.uint8)
+    return rng.integers(0, 2, (CLOCKS, bits), np.uint8)
+
+
+@needs_iverilog
+@needs_yosys
+@pytest.mark.parametrize("family", CASES)
+def test_cells_equal_the_models_of_their_vendor(family: str, tmp_path: Path) -> None:
+    import pyosys
+
+    share = Path(str(pyosys.__file__)).parent / "share"
+    rng = RNG(1)
+    cases = list(CASES[family](rng))
+    rows = [stimuli(case, rng) for case in cases]
+    vendor = simulate_vendor(family, cases, rows, share, tmp_path)
+    for case, given, right in zip(cases, rows, vendor, strict=True):
+        found = case.evaluate(family, given[:, : case.input_bits])
+        known = (right == "0") | (right == "1")
+        assert known.mean() > 0.9, case
+        assert np.array_equal(found[known], (right == "1")[known]), case
+
+
+# What a netlist computes
+
+SUM = """module sums(
+  input clk, input [15:0] x, input en, input rst, output [9:0] y, output [3:0] n
+);
+  wire signed [7:0] a = x[7:0], b = x[15:8];
+  reg signed [9:0] s; reg signed [8:0] d; reg signed [9:0] q; reg [3:0] c = 4'd5;
+  always @(posedge clk) begin
+    s <= a + 3 * b; d <= a - b; q <= (s > d) ? s ^ d : s + d;
+    if (rst) c <= 4'd5; else if (en) c <= c + 1;
+  end
+  assign y = q;
+  assign n = c;
+endmodule
+"""
+
+
+def sums(x: Numbers, en: Numbers, rst: Numbers) -> tuple[Numbers, Numbers]:
+    """What the module does, registers and all; y from the third clock on."""
+    a, b = ((x & 255) ^ 128) - 128, ((x >> 8) ^ 128) - 128
+    s, d = a + 3 * b, a - b
+    q = np.where(s > d, s ^ d, s + d) % 1024
+    y = np.concatenate([[0, 0], q[:-2]])
+    n, count = [], 5
+    for enabled, reset in zip(en, rst, strict=True):
+        n.append(count)
+        count = 5 if reset else (count + enabled) % 16
+    return y, np.array(n)
+
+
+def number(bits: Bits) -> Numbers:
+    return np.asarray(bits.astype(np.int64) @ (1 << np.arange(bits.shape[1])))
+
+
+@needs_yosys
+@pytest.mark.parametrize("family", CASES)
+@pytest.mark.parametrize("dsp", [False, True])
+def test_a_synthesized_netlist_computes_what_its_source_says(family: str, dsp: bool) -> None:
+    netlist = GateNetlist.read(synthesized(SUM, "sums", family, dsp=dsp), "sums", family)
+    rng = RNG(2)
+    x, en, rst = rng.integers(0, 1 << 16, 500), rng.integers(0, 2, 500), rng.integers(0, 9, 500)
+    y, n = sums(x, en, (rst == 8).astype(np.int64))
+    found = simulate(netlist, {"x": x, "en": en, "rst": (rst == 8).astype(np.int64)})
+    assert netlist.clock == "clk"
+    assert np.array_equal(number(found["y"])[2:], y[2:])
+    assert np.array_equal(number(found["n"]), n)
