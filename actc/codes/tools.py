@@ -85,16 +85,44 @@ CODES: dict[str, CodeInfo] = {
         "The logic levels of a netlist are counted along paths between ports and storage, and "
         "a path of this one leads back to where it began.",
     ),
-    "ACT0540": CodeInfo(
-        "an option of adder graphs is out of range",
-        "Products with constant matrices are built as graphs of adders, searched for with an "
-        "effort from 0 (quick) to 3 (thorough), optionally with a limit on the adders of a path.",
-    ),
     "ACT0535": CodeInfo(
         "an option of an FPGA target is wrong",
         "Behind the colon of an FPGA target stand options such as `ecp5-25k:clock=120,seeds=4`; "
         "--clock, --latency, --interface, --end and --seeds of `actc compile` write them there. "
         "One is not known, is given twice, or cannot have this value.",
+    ),
+    "ACT0540": CodeInfo(
+        "an option of adder graphs is out of range",
+        "Products with constant matrices are built as graphs of adders, searched for with an "
+        "effort from 0 (quick) to 3 (thorough), optionally with a limit on the adders of a path.",
+    ),
+    "ACT0550": CodeInfo(
+        "a part of the model cannot be unrolled into hardware",
+        "An unrolled network has wires for every element of every tensor of a sample. The "
+        "operator, or this use of it, has no such form: float islands, recurrent layers, "
+        "normalizations over an axis, what works along the batch or depends on data. All such "
+        "places are listed at once; docs/unrolled.md has the operators that can be unrolled.",
+    ),
+    "ACT0551": CodeInfo(
+        "a shape is not known",
+        "Unrolled hardware needs every axis except the batch as a number. Fix the model's other "
+        "symbolic axes before compiling.",
+    ),
+    "ACT0552": CodeInfo(
+        "the network is too large to be unrolled",
+        "Every multiplication of an unrolled network has adders of its own. The notes name the "
+        "layers that take most, by an estimate made before any work. Fewer channels, fewer bits "
+        "of weights and activations or sparse weights make it smaller.",
+    ),
+    "ACT0553": CodeInfo(
+        "an input does not fit the network",
+        "An array is missing, or has another name, element type or shape than the model's input. "
+        "Samples lie along the first axis.",
+    ),
+    "ACT0554": CodeInfo(
+        "the largest output cannot be chosen in hardware",
+        "With only an index as the result, the outputs must be comparable as integers exactly as "
+        "the float outputs of golden are. The message says why these are not.",
     ),
     "ACT0560": CodeInfo(
         "no such FPGA timing",
@@ -206,5 +234,52 @@ CODES: dict[str, CodeInfo] = {
         "not a requantization",
         "A Requantize node of a golden model has a multiplier of at least 0, a shift of at "
         "least 1 and bounds in increasing order; this one has not.",
+    ),
+    "ACT0590": CodeInfo(
+        "interface.json is missing or damaged",
+        "`actc compile` writes interface.json beside the design of a board: how samples become "
+        "bits, how these are framed, and which design answers. Give that directory. A design "
+        "with the bare stream interface has no pins that a host or a simulation could ask.",
+    ),
+    "ACT0591": CodeInfo(
+        "a port cannot be used",
+        "There is no such serial port, it may not be opened (on Linux, is the user in the group "
+        "dialout?), another program holds it, or the design has no UART. The help line lists "
+        "the ports of this machine; `--port sim` simulates the whole board.",
+    ),
+    "ACT0592": CodeInfo(
+        "the board does not answer",
+        "Requests were sent, several times, and nothing at all came back: another port, another "
+        "bitstream, no power, or rx and tx exchanged.",
+    ),
+    "ACT0593": CodeInfo(
+        "the board runs another design",
+        "The board answered, and told another build or other sizes than interface.json holds. "
+        "Program it with the bitstream of this directory.",
+    ),
+    "ACT0594": CodeInfo(
+        "the board's answers are broken",
+        "Bytes come from the board, but hardly any frame with the right checksum, or it finds "
+        "every request broken: wrong baud rate, a bad wire, or something else at this port.",
+    ),
+    "ACT0595": CodeInfo(
+        "the inputs do not fit the network in hardware",
+        "`Device.run` takes one array per input of the network, samples along the first axis; "
+        "names, shapes, types and, where integers are sent as they stand, their range must fit.",
+    ),
+    "ACT0596": CodeInfo(
+        "the baud rate cannot be made from the clock",
+        "A UART divides its clock by a whole number, which must be at least 8 and give the rate "
+        "within 1.5 percent. Choose another rate or clock.",
+    ),
+    "ACT0597": CodeInfo(
+        "the simulation of a board ended",
+        "The simulator that stands for the board stopped, or gave undefined levels. The notes "
+        "show what it said.",
+    ),
+    "ACT0598": CodeInfo(
+        "the board differs from golden.onnx",
+        "Every output of the board must equal golden.onnx bit for bit. Where the checksums are "
+        "right, the design itself is wrong: timing that was not met, or an error of actc.",
     ),
 }

@@ -1,0 +1,26 @@
+"""The host's side of a network in an FPGA: a client for its UART or SPI port.
+
+    from actc.device import Device
+    with Device.open("out", "/dev/ttyUSB0") as device:
+        outputs = device.run({"input": x})
+
+Needs numpy and, for a serial port, pyserial; nothing of the compiler.
+"""
+
+from actc.device.client import Device
+from actc.device.document import FILE, interface_text, read_interface, write_interface
+from actc.device.exchange import Traffic
+from actc.device.interface import InputFormat, Interface, OutputFormat, Simulation
+
+__all__ = [
+    "FILE",
+    "Device",
+    "InputFormat",
+    "Interface",
+    "OutputFormat",
+    "Simulation",
+    "Traffic",
+    "interface_text",
+    "read_interface",
+    "write_interface",
+]

@@ -1,0 +1,262 @@
+"""A board that is simulated: its pins are driven and seen clock by clock.
+
+Bytes become the levels of the wires, these go through Icarus Verilog, which runs the
+whole design with its port, and the levels that come out become bytes again. Only the
+copper is missing, and the PLL: the simulation has the clock behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from actc.device.document import FILE
+from actc.device.interface import Interface, Simulation
+from actc.device.waveform import Levels, Line, SpiLine, UartLine
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ToolFailed, UsageError
+from actc.toolchain import find, run
+
+INSTALL = "apt-get install iverilog"
+COMPILE_SECONDS = 600.0
+ANSWER_SECONDS = 600.0
+"""Wall time that the simulator may take for one piece."""
+MEMORY = 8 << 30
+"""Bytes of address space that compiler and simulator may take, each."""
+_PIECE = 4096
+"""Clocks that are simulated at a time."""
+
+_PORTS = {
+    "uart": ".uart_rx(pins[0]), .uart_tx(out)",
+    "spi": ".spi_sck(pins[0]), .spi_mosi(pins[1]), .spi_cs(pins[2]), .spi_miso(out)",
+}
+# Reads a character per clock, the levels of the pins; answers with the level of one. 32'h8000_0000
+# and _0001 are standard input and output.
+_BENCH = """\
+`timescale 1ns/1ns
+module actc_bench;
+  reg clk = 1'b0;
+  reg [2:0] pins = 3'd{idle};
+  wire out;
+  integer character;
+  {top} board (.clk(clk), {ports});
+  initial begin
+    character = $fgetc(32'h8000_0000);
+    while (character >= 0) begin
+      if (character == 10) $fflush(32'h8000_0001);
+      else begin
+        pins = character[2:0];
+        #1 clk = 1'b1;
+        #1 clk = 1'b0;
+        $fwrite(32'h8000_0001, "%b", out);
+      end
+      character = $fgetc(32'h8000_0000);
+    end
+    $finish;
+  end
+endmodule
+"""
+_CLOCK = """\
+module {module} (input reference, output clk, output locked);
+  assign clk = reference;
+  assign locked = 1'b1;
+endmodule
+"""
+
+
+class SimulatedPort:
+    """The port of a simulated board.
+
+    Args:
+        directory: where the files of the design are.
+        interface: of the design; has a simulation.
+        patience: clocks without a byte until :meth:`read` gives up.
+        line: how this end sends and reads; None: as the interface says.
+        noise, noise_back: what happens to levels on their way to the board, and from it.
+
+    Raises:
+        UsageError: ACT0590, the design cannot be simulated.
+        MissingTool: ACT0501, Icarus Verilog is not installed.
+        ToolFailed: the design does not compile.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        interface: Interface,
+        patience: int,
+        *,
+        line: Line | None = None,
+        noise: Callable[[Levels], Levels] | None = None,
+        noise_back: Callable[[Levels], Levels] | None = None,
+    ) -> None:
+        if interface.simulation is None or interface.kind not in _PORTS:
+            raise _no_simulation(directory, interface)
+        self.clocks = 0
+        """Simulated so far."""
+        self._line = line or _line(interface)
+        self._noise, self._noise_back = noise or _unchanged, noise_back or _unchanged
+        self._patience = patience
+        # the board holds its ports back in its first clocks
+        self._waiting = [np.full(64, self._line.idle, np.uint8)]
+        self._folder = tempfile.TemporaryDirectory(prefix="actc-")
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            folder = Path(self._folder.name)
+            _compile(directory, interface.simulation, interface.kind, self._line.idle, folder)
+            self._process = _start(folder)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the wire; time passes in :meth:`read`."""
+        if data:
+            self._waiting.append(self._noise(self._line.encode(data)))
+
+    def read(self) -> bytes:
+        """Simulate until a byte has come, or until nothing came for long.
+
+        Raises:
+            ToolFailed: ACT0597, the simulation ended or gave undefined levels.
+        """
+        quiet = 0
+        while quiet < self._patience:
+            if self._waiting:
+                levels, quiet = self._next_piece(), 0
+            else:
+                levels = self._line.quiet()
+                quiet += len(levels)
+            found = self._line.decode(levels, self._noise_back(self._simulate(levels)))
+            if found:
+                return found
+        return b""
+
+    def close(self) -> None:
+        """End the simulation."""
+        process, self._process = self._process, None
+        if process is not None:
+            # Also where the simulator does not answer any more.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        self._folder.cleanup()
+
+    def _next_piece(self) -> Levels:
+        levels = self._waiting.pop(0)
+        if len(levels) > _PIECE:
+            self._waiting.insert(0, levels[_PIECE:])
+        return levels[:_PIECE]
+
+    def _simulate(self, levels: Levels) -> Levels:
+        """Levels that the board gives in the next clocks."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise ValueError("the simulated port is closed")
+        try:
+            process.stdin.write((levels + ord("0")).tobytes() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise _ended(_rest(process)) from None
+        text = _read(process.stdout, len(levels))
+        found: Levels = np.frombuffer(text, np.uint8) - np.uint8(ord("0"))
+        if len(text) < len(levels) or (found > 1).any():
+            raise _ended(text + _rest(process))
+        self.clocks += len(levels)
+        return found
+
+
+def _unchanged(levels: Levels) -> Levels:
+    return levels
+
+
+def _line(interface: Interface) -> Line:
+    if interface.kind == "spi":
+        return SpiLine()
+    if interface.clock_hz is None or interface.baud is None:
+        raise ValueError("a UART has a clock and a baud rate")
+    return UartLine(interface.clock_hz / interface.baud)
+
+
+def _compile(directory: Path, simulation: Simulation, kind: str, idle: int, folder: Path) -> None:
+    compiler = find("iverilog", INSTALL)
+    text = _BENCH.format(top=simulation.top, ports=_PORTS[kind], idle=idle)
+    if simulation.clock_module:
+        text += _CLOCK.format(module=simulation.clock_module)
+    (folder / "actc_bench.v").write_text(text, "ascii")
+    sources = [str((directory / name).resolve()) for name in simulation.files]
+    command = [str(compiler), "-g2005", "-s", "actc_bench", "-o", "board.vvp", "actc_bench.v"]
+    run([*command, *sources], timeout=COMPILE_SECONDS, memory=MEMORY, cwd=folder)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    """The simulator, which waits for levels; ended with its group, limited in memory."""
+    simulator = find("vvp", INSTALL)
+    process = subprocess.Popen(
+        [str(simulator), "-n", "board.vvp"],
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+    return process
+
+
+def _read(stream: IO[bytes], count: int) -> bytes:
+    """`count` bytes, fewer where the stream ends or the time is over."""
+    found = bytearray()
+    end = time.monotonic() + ANSWER_SECONDS
+    while len(found) < count:
+        ready, _, _ = select.select([stream], [], [], max(0.0, end - time.monotonic()))
+        piece = os.read(stream.fileno(), count - len(found)) if ready else b""
+        if not piece:
+            break
+        found += piece
+    return bytes(found)
+
+
+def _rest(process: subprocess.Popen[bytes]) -> bytes:
+    """What a simulator that ended still had to say."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    if process.poll() is None or process.stdout is None:
+        return b""
+    return process.stdout.read()
+
+
+def _no_simulation(directory: Path, interface: Interface) -> UsageError:
+    return UsageError(
+        Diagnostic(
+            "ACT0590",
+            f"a design with the interface '{interface.kind}' cannot be simulated with its pins",
+            place=Place(str(directory / FILE)),
+            help="compile with --interface uart or --interface spi",
+        )
+    )
+
+
+def _ended(output: bytes) -> ToolFailed:
+    lines = output.decode("utf-8", errors="replace").splitlines()
+    return ToolFailed(
+        Diagnostic(
+            "ACT0597",
+            "the simulation of the board ended, or gave undefined levels",
+            notes=tuple(line[-200:] for line in lines[-20:] if line.strip()),
+            help="this is an error of actc or of the simulator; please report it",
+        )
+    )
