@@ -1,0 +1,51 @@
+"""Wires of adder graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actc.targets.fpga.adders.program import AdderGraph, Sum, Term
+from actc.targets.fpga.hdl import Range, Wire
+
+_REASON = "a sum of independent inputs"
+
+
+def build(graph: AdderGraph, inputs: Sequence[Wire], constants: Sequence[int]) -> list[Wire]:
+    """The wires of the outputs: terms of the graph, plus a constant each."""
+    home = inputs[0].graph
+    program = graph.program
+    wires = list(inputs)
+    for index, node in enumerate(program.sums, program.inputs):
+        wires.append(_sum(wires[node.first], wires[node.second], node, program.ranges[index]))
+    outputs = []
+    for term, constant in zip(graph.outputs, constants, strict=True):
+        if term is None:
+            outputs.append(home.constant(constant))
+            continue
+        scaled = program.ranges[term.node] << term.shift
+        exact = (scaled if term.sign > 0 else -scaled).plus(constant)
+        outputs.append(_output(wires[term.node], term, constant).narrow(exact, _REASON))
+    return outputs
+
+
+def _sum(first: Wire, second: Wire, node: Sum, range: Range) -> Wire:
+    high = first >> node.shift
+    high = high + second if node.sign > 0 else high - second
+    return _above(high, first, node.shift).narrow(range, _REASON)
+
+
+def _above(high: Wire, low: Wire, place: int) -> Wire:
+    """`high` from bit `place` on, over the low bits of `low`."""
+    if place == 0:
+        return high
+    word = (high.bits(0, high.width), high.width), (low.bits(0, place), place)
+    joined = high.graph.concatenate(*word)
+    return joined.bits(0, high.width + place, signed=high.signed)
+
+
+def _output(node: Wire, term: Term, constant: int) -> Wire:
+    """A term plus a constant, whose bits below the shift need no adder."""
+    high = constant >> term.shift
+    total = high + node if term.sign > 0 else high - node
+    low = constant - (high << term.shift)
+    return _above(total, node.graph.constant(low), term.shift) if low else total << term.shift

@@ -1,0 +1,152 @@
+"""Adder graphs as data: sums of two nodes, each with its exact range.
+
+A node is an input or ``first + sign * (second << shift)``: the operand that is not shifted
+is never negated, so the bits of it below the shift need no adder. What an output takes
+of a node is a :class:`Term`: a sign and a shift, both free until the very end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from actc.targets.fpga.hdl import Range
+
+
+class Term(NamedTuple):
+    """``sign * (node << shift)``."""
+
+    node: int
+    shift: int
+    sign: int
+
+
+class Sum(NamedTuple):
+    """``first + sign * (second << shift)``, of two nodes; in order, so that it is unique."""
+
+    first: int
+    second: int
+    shift: int
+    sign: int
+
+
+@dataclass(slots=True)
+class Program:
+    """Nodes of an adder graph, inputs first; every sum follows its operands.
+
+    Each node is known as a linear form of the inputs. Inputs are independent, so the range
+    of a node over all inputs is exact, which operands alone cannot give.
+
+    Attributes:
+        inputs: number of inputs.
+        sums: of the nodes from `inputs` on.
+        ranges: of all nodes.
+        forms: coefficient of each input that a node reads, by input.
+        reads: the same inputs as bits of an integer.
+        depths: adders on the longest path to a node.
+        known: index of each sum, once made.
+    """
+
+    inputs: int
+    sums: list[Sum] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
+    forms: list[dict[int, int]] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    known: dict[Sum, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, ranges: Sequence[Range]) -> Program:
+        """No sums yet, of inputs of these ranges."""
+        count = len(ranges)
+        return cls(
+            count,
+            ranges=list(ranges),
+            forms=[{index: 1} for index in range(count)],
+            reads=[1 << index for index in range(count)],
+            depths=[0] * count,
+        )
+
+    def result(self, node: Sum) -> Range:
+        """The exact range of a sum."""
+        first, second, shift, sign = node
+        if not self.reads[first] & self.reads[second]:
+            a, b = self.ranges[first], self.ranges[second]
+            if sign > 0:
+                return Range(a.low + (b.low << shift), a.high + (b.high << shift))
+            return Range(a.low - (b.high << shift), a.high - (b.low << shift))
+        return self.range_of(self._form(node))
+
+    def range_of(self, form: dict[int, int]) -> Range:
+        """The exact range of a linear form of the inputs."""
+        low = high = 0
+        for index, factor in form.items():
+            bounds = self.ranges[index]
+            ends = factor * bounds.low, factor * bounds.high
+            low, high = low + min(ends), high + max(ends)
+        return Range(low, high)
+
+    def _form(self, node: Sum) -> dict[int, int]:
+        form = dict(self.forms[node.first])
+        for index, factor in self.forms[node.second].items():
+            total = form.get(index, 0) + node.sign * (factor << node.shift)
+            if total:
+                form[index] = total
+            else:
+                del form[index]
+        return form
+
+    def add(self, node: Sum) -> int:
+        """The index of a sum, made if it is new."""
+        index = self.known.get(node)
+        if index is None:
+            index = self.known[node] = len(self.ranges)
+            form = self._form(node)
+            self.ranges.append(self.result(node))
+            self.sums.append(node)
+            self.forms.append(form)
+            self.reads.append(sum(1 << source for source in form))
+            self.depths.append(max(self.depths[node.first], self.depths[node.second]) + 1)
+        return index
+
+    def joined(self, a: Term, b: Term) -> tuple[Sum, int, int]:
+        """The sum that two terms make, with the shift and the sign that it then has."""
+        if (a.shift, a.node) > (b.shift, b.node):
+            a, b = b, a
+        return Sum(a.node, b.node, b.shift - a.shift, a.sign * b.sign), a.shift, a.sign
+
+    def join(self, a: Term, b: Term) -> Term:
+        """The term that is the sum of two."""
+        node, shift, sign = self.joined(a, b)
+        return Term(self.add(node), shift, sign)
+
+
+@dataclass(frozen=True, slots=True)
+class AdderGraph:
+    """A program, and what the outputs are.
+
+    Attributes:
+        program: with no node that no output needs.
+        outputs: term of each output; None where it is zero.
+    """
+
+    program: Program
+    outputs: tuple[Term | None, ...]
+
+
+def needed(program: Program, outputs: Sequence[Term | None]) -> AdderGraph:
+    """The graph without the nodes that no output needs, in the same order."""
+    used = {term.node for term in outputs if term is not None}
+    for index in range(len(program.ranges) - 1, program.inputs - 1, -1):
+        if index in used:
+            node = program.sums[index - program.inputs]
+            used |= {node.first, node.second}
+    kept = Program.of(program.ranges[: program.inputs])
+    new = {index: index for index in range(program.inputs)}
+    for index, node in enumerate(program.sums, program.inputs):
+        if index in used:
+            first, second = new[node.first], new[node.second]
+            new[index] = kept.add(Sum(first, second, node.shift, node.sign))
+    terms = (t if t is None else Term(new[t.node], t.shift, t.sign) for t in outputs)
+    return AdderGraph(kept, tuple(terms))
