@@ -1,0 +1,1 @@
+"""The operators of golden models that are functions of one integer."""
