@@ -1,0 +1,89 @@
+"""The table of rules, and the walk over the nodes of the hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic, Place
+from actc.targets.fpga.network import rules_codes as codes
+from actc.targets.fpga.network import rules_linear as linear
+from actc.targets.fpga.network import rules_moves as moves
+from actc.targets.fpga.network.boundary import Cut
+from actc.targets.fpga.network.builder import Builder, Unsupported
+from actc.targets.fpga.network.elements import Layer
+
+Rule = Callable[[Builder, ir.Node], None]
+
+HEADS: dict[str, Rule] = {
+    "actc::IntConv": linear.int_conv,
+    "actc::IntMatMul": linear.int_matmul,
+    "actc::IntReduceMean": linear.int_reduce_mean,
+    "actc::IntReduceSum": linear.int_reduce_sum,
+    "actc::WideConv": linear.int_conv,
+    "actc::WideMatMul": linear.int_matmul,
+}
+"""Operators that begin a layer: they join several elements."""
+
+FOLLOWERS: dict[str, Rule] = {
+    "::Concat": moves.concat,
+    "::Flatten": moves.flatten,
+    "::Gather": moves.gather,
+    "::Identity": moves.identity,
+    "::Pad": moves.pad,
+    "::Reshape": moves.reshape,
+    "::Slice": moves.slice_,
+    "::Split": moves.split,
+    "::Squeeze": moves.squeeze,
+    "::Transpose": moves.transpose,
+    "::Unsqueeze": moves.unsqueeze,
+    "actc::ChannelTable": codes.channel_table,
+    "actc::IntEmbed": codes.int_embed,
+    "actc::Requantize": codes.requantize,
+    "actc::Steps": codes.steps,
+    "actc::Table": codes.table,
+}
+"""Functions of one element, and what only moves elements: part of the layer that they read."""
+
+RULES = HEADS | FOLLOWERS
+
+
+def key_of(node: ir.Node) -> str:
+    """The name of a node's operator in the table of rules."""
+    return f"{node.domain}::{node.op_type}"
+
+
+def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
+    """Run the rules of all nodes; the reasons why some have no result."""
+    found = []
+    for node in parts.nodes:
+        builder.layer = layer_of(builder, node)
+        try:
+            RULES[key_of(node)](builder, node)
+        except Unsupported as error:
+            place = Place(node=str(node.name), op=node.op_type)
+            found.append(Diagnostic(error.code, error.reason, place=place, help=error.help))
+            break
+        made = builder.tensors.get(node.outputs[0])
+        if made is not None:
+            builder.layer.shape = made.shape
+    return found
+
+
+def layer_of(builder: Builder, node: ir.Node) -> Layer:
+    """The layer of a node: a new one for a head, else that of what it reads."""
+    if key_of(node) in FOLLOWERS:
+        for value in node.inputs:
+            if value is not None and value in builder.tensors:
+                layer = builder.tensors[value].layer
+                layer.nodes.append(str(node.name))
+                return layer
+    return builder.begin(scope_of(node), node.op_type, str(node.name))
+
+
+def scope_of(node: ir.Node) -> str:
+    """The name of a layer: that of the model's node, which golden's node begins with."""
+    name = str(node.name or node.outputs[0].name)
+    head, _, last = name.rpartition("/")
+    return head if head and last == node.op_type else name

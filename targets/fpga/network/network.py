@@ -1,0 +1,185 @@
+"""Unrolled networks: a combinational design, and what the host does around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError, UsageError
+from actc.ir import spec
+from actc.targets.fpga.hdl import Bus, Design, Range
+from actc.targets.fpga.network.boundary import cut, submodel
+from actc.targets.fpga.network.builder import Builder
+from actc.targets.fpga.network.check import check_network
+from actc.targets.fpga.network.elements import Element, Layer, Tensor, array_of
+from actc.targets.fpga.network.interface import (
+    Entry,
+    Exit,
+    Result,
+    describe,
+    entries_of,
+    exits_of,
+    results_of,
+)
+from actc.targets.fpga.network.lower import lower
+from actc.targets.fpga.network.options import NetworkOptions
+from actc.targets.fpga.network.rewrite import prepared
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A golden model as hardware: one sample is one evaluation of the design.
+
+    Attributes:
+        design: combinational; a bus per tensor at the border.
+        layers: in order; their names are the scopes of the design's graph.
+        entries: what the buses of the design's inputs hold.
+        exits: what those of its outputs hold.
+        results: how the host computes the model's outputs.
+        head, tail: the parts of golden that the host computes, as models.
+    """
+
+    design: Design
+    layers: tuple[Layer, ...]
+    entries: tuple[Entry, ...]
+    exits: tuple[Exit, ...]
+    results: tuple[Result, ...]
+    head: onnx.ModelProto
+    tail: onnx.ModelProto
+
+    def prologue(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """What the hardware takes.
+
+        Args:
+            feeds: name of each of the model's inputs -> array [samples, ...].
+
+        Returns:
+            name of each bus -> int64 [samples, *shape].
+
+        Raises:
+            UsageError: ACT0553, an input is missing, unknown, or of another shape or type.
+        """
+        _check_feeds(self.entries, feeds)
+        found = {**feeds, **spec.run(self.head, feeds)}
+        return {entry.bus: entry.codes(found[entry.value]) for entry in self.entries}
+
+    def epilogue(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs.
+
+        Args:
+            outputs: name of each bus -> integers [samples, *shape], as the hardware gives them.
+
+        Returns:
+            name of each of the model's outputs -> array, as golden's.
+        """
+        values = {e.value: np.asarray(outputs[e.bus]).astype(e.dtype) for e in self.exits}
+        found = {**values, **spec.run(self.tail, values)}
+        return {result.output: found[result.output] for result in self.results}
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs for a batch; equal to golden's on every bit.
+
+        Raises:
+            UsageError: ACT0553, as :meth:`prologue`.
+        """
+        return self.epilogue(self.design.evaluate(self.prologue(feeds)))
+
+    def interface(self) -> dict[str, Any]:
+        """What a host has to know, ready for JSON; see docs/unrolled.md."""
+        return describe(self.design, self.entries, self.exits, self.results)
+
+
+def build_network(golden: ir.Model, name: str, options: NetworkOptions | None = None) -> Network:
+    """Unroll a golden model.
+
+    Args:
+        golden: see docs/internals.md; it stays as it is.
+        name: of the design.
+        options: how.
+
+    Raises:
+        ModelError: ACT0550..0552, all reasons why it cannot be unrolled.
+    """
+    options = options or NetworkOptions()
+    problems = check_network(golden, options)
+    if problems:
+        raise ModelError(problems)
+    model = prepared(golden, options.end == "outputs")
+    parts = cut(model)
+    builder = Builder(options)
+    entries = entries_of(parts)
+    inputs = [_enter(builder, *pair) for pair in zip(entries, parts.entries, strict=True)]
+    problems = lower(builder, parts)
+    if problems:
+        raise ModelError(problems)
+    results = results_of(model, parts)
+    exits = exits_of(parts, results, {entry.bus for entry in entries})
+    outputs = [_leave(builder, *pair) for pair in zip(exits, parts.exits, strict=True)]
+    return Network(
+        Design(name, tuple(inputs), tuple(outputs)),
+        tuple(builder.layers),
+        tuple(entries),
+        tuple(exits),
+        tuple(results),
+        submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
+        submodel(model, parts.tail, parts.exits, _made(model.graph.outputs, parts.tail)),
+    )
+
+
+def _made(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value]:
+    """Those of some values that the nodes compute."""
+    own = set(nodes)
+    return [value for value in values if value.producer() in own]
+
+
+def _enter(builder: Builder, entry: Entry, value: ir.Value) -> Bus:
+    """A bus of the design's inputs; its wires belong to no layer."""
+    wires = tuple(
+        builder.graph.input(f"{entry.bus}_{index}", entry.range)
+        for index in range(prod(entry.shape))
+    )
+    elements = array_of((Element(wire) for wire in wires), entry.shape)
+    builder.tensors[value] = Tensor(elements, Layer("", "", []))
+    return Bus(entry.bus, entry.shape, wires, entry.range.width, entry.range.signed)
+
+
+def _leave(builder: Builder, exit: Exit, value: ir.Value) -> Bus:
+    """A bus of the design's outputs, as wide as its widest element."""
+    wires = builder.wires(builder.tensors[value])
+    hull = Range(
+        min(wire.range.low for wire in wires.flat), max(wire.range.high for wire in wires.flat)
+    )
+    return Bus(exit.bus, wires.shape, tuple(wires.flat), hull.width, hull.signed)
+
+
+def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
+    wanted = {entry.input: entry for entry in entries}
+    if set(wanted) != set(feeds):
+        raise _wrong(f"the network takes {_listed(wanted)}, not {_listed(feeds)}")
+    for name, entry in wanted.items():
+        array = np.asarray(feeds[name])
+        if array.ndim == 0 or array.shape[1:] != entry.shape or str(array.dtype) != entry.dtype:
+            raise _wrong(
+                f"'{name}' takes {entry.dtype} of shape [samples, "
+                f"{', '.join(map(str, entry.shape))}], not {array.dtype} of {list(array.shape)}"
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "nothing"
+
+
+def _wrong(message: str) -> UsageError:
+    return UsageError(
+        Diagnostic("ACT0553", message, help="give one array per input, samples on the first axis")
+    )

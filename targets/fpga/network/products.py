@@ -1,0 +1,94 @@
+"""Sums of elements times constant weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from actc.targets.fpga.adders import linear
+from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.network.builder import Builder
+from actc.targets.fpga.network.elements import Element
+from actc.targets.fpga.network.merging import merged
+
+Integers = npt.NDArray[np.int64]
+
+
+def product(
+    builder: Builder, matrix: npt.NDArray[Any], elements: Sequence[Element], constants: Integers
+) -> list[Element]:
+    """``matrix @ elements + constants``.
+
+    Constant elements and offsets go into the constants, weights of the same wire are
+    added, and outputs without a common input are built apart: equal parts are then found
+    again wherever they stand.
+
+    Args:
+        matrix: integers [outputs, inputs].
+        elements: one per column.
+        constants: integers [outputs].
+    """
+    weights, elements = merged(builder, matrix.astype(np.int64), elements)
+    columns: dict[int, Integers] = {}
+    wires: dict[int, Wire] = {}
+    constants = constants.astype(np.int64)
+    for element, column in zip(elements, weights.T, strict=True):
+        settled = builder.settle(element)
+        constants = constants + column * settled.offset
+        wire, scaled = settled.wire, column * settled.factor
+        if wire.value is not None:
+            constants = constants + scaled * wire.value
+        elif scaled.any():
+            columns[wire.index] = columns.get(wire.index, 0) + scaled
+            wires[wire.index] = wire
+    rows = _rows(builder, columns, wires, constants)
+    return [Element(wire) for wire in rows]
+
+
+def _rows(
+    builder: Builder, columns: dict[int, Integers], wires: dict[int, Wire], constants: Integers
+) -> list[Wire]:
+    found: list[Wire | None] = [None] * len(constants)
+    order = sorted(columns)
+    matrix = np.array([columns[index] for index in order], np.int64).reshape(len(order), -1).T
+    for outputs, inputs in _parts(matrix if order else np.zeros((len(constants), 0), np.int64)):
+        if not inputs:
+            for output in outputs:
+                found[output] = builder.graph.constant(int(constants[output]))
+            continue
+        part = matrix[np.ix_(outputs, inputs)]
+        biases = constants[outputs]
+
+        build = partial(_adders, builder, part, biases)
+        key = ("linear", part.shape, part.tobytes(), biases.tobytes())
+        made = builder.template(key, [wires[order[index]] for index in inputs], build)
+        for output, wire in zip(outputs, made, strict=True):
+            found[output] = wire
+    return [wire for wire in found if wire is not None]
+
+
+def _adders(
+    builder: Builder, matrix: Integers, constants: Integers, wires: list[Wire]
+) -> list[Wire]:
+    return linear(matrix, wires, constants, builder.options.adders)
+
+
+def _parts(matrix: Integers) -> list[tuple[list[int], list[int]]]:
+    """Outputs and inputs of the connected parts of a matrix; outputs without any come alone."""
+    used = matrix != 0
+    rest = list(range(matrix.shape[0]))
+    parts = []
+    while rest:
+        outputs, count = np.zeros(matrix.shape[0], bool), 0
+        outputs[rest[0]] = True
+        while outputs.sum() > count:
+            count = int(outputs.sum())
+            inputs = used[outputs].any(axis=0)
+            outputs |= used[:, inputs].any(axis=1)
+        parts.append((np.flatnonzero(outputs).tolist(), np.flatnonzero(inputs).tolist()))
+        rest = [row for row in rest if not outputs[row]]
+    return parts
