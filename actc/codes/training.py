@@ -1,4 +1,4 @@
-"""ACT0372..ACT0379: fine-tuning in torch."""
+"""ACT0372..ACT0384: fine-tuning in torch."""
 
 from __future__ import annotations
 
@@ -41,5 +41,29 @@ CODES: dict[str, CodeInfo] = {
         "let the weights grow until a sum could leave them, and a file with such weights could "
         "overflow. Biases are kept within bounds on their own; weights need a smaller learning "
         "rate or weight decay, or the float model must be compiled anew.",
+    ),
+    "ACT0380": CodeInfo(
+        "no weights whose logic could shrink",
+        "A budget of logic is met by giving weights codes of few signed digits. The prepared "
+        "module has no linear layer whose weights can be trained.",
+    ),
+    "ACT0381": CodeInfo(
+        "a budget of logic that cannot be",
+        "Codes are chosen so that all adders have at most the given bits together. Formats "
+        "without a zero (2 bits: -3, -1, 1, 3) need an adder per weight, so they have a least "
+        "number; others can go down to 0. The penalty's strength is a number from 0 on.",
+    ),
+    "ACT0382": CodeInfo(
+        "samples and labels do not fit together",
+        "Fine-tuning takes one label per sample, the first axis of every array counting samples.",
+    ),
+    "ACT0383": CodeInfo(
+        "an option of fine-tuning is out of its range",
+        "Epochs and samples per step are at least 1, the learning rate is a positive number.",
+    ),
+    "ACT0384": CodeInfo(
+        "training diverged",
+        "The loss became infinite or no number; the weights are of no use. Take a lower learning "
+        "rate, and look for infinite values in samples and labels.",
     ),
 }

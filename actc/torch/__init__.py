@@ -7,11 +7,14 @@
     ...                                              # train prepared.parameters()
     prepared.export("golden.onnx")                   # the trained integers
 
+For FPGAs, `fine_tune_for_logic` trains to a budget of adders.
+
 Needs the extra `torch`.
 """
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +28,19 @@ if TYPE_CHECKING:
 
     from actc.artifact import Artifact
     from actc.data import DataLike
+    from actc.torch.hardware import LogicBudget, logic
+    from actc.torch.hardware_training import fine_tune_for_logic
     from actc.torch.module import PreparedModule
 
-__all__ = ["PreparedModule", "plan", "prepare"]
+__all__ = ["LogicBudget", "PreparedModule", "fine_tune_for_logic", "logic", "plan", "prepare"]
+
+_WITH_TORCH = {
+    "LogicBudget": "hardware",
+    "PreparedModule": "module",
+    "fine_tune_for_logic": "hardware_training",
+    "logic": "hardware",
+}
+"""What needs torch to be imported: name -> module here."""
 
 
 def plan(
@@ -107,9 +120,7 @@ def prepare(
 
 
 def __getattr__(name: str) -> Any:
-    if name != "PreparedModule":
+    if name not in _WITH_TORCH:
         raise AttributeError(f"module 'actc.torch' has no attribute '{name}'")
     toolchain.require_package("torch", TORCH_HELP)
-    from actc.torch.module import PreparedModule
-
-    return PreparedModule
+    return getattr(importlib.import_module(f"actc.torch.{_WITH_TORCH[name]}"), name)

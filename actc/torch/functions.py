@@ -89,9 +89,26 @@ class _Nearest(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        # Beyond the last code only a step back to the codes changes anything.
-        outwards = ((x > ctx.reach) & (gradient < 0)) | ((x < -ctx.reach) & (gradient > 0))
-        return gradient.masked_fill(outwards, 0.0), None, None
+        return _inwards(gradient, x, ctx.reach), None, None
+
+
+class _Chosen(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, thresholds: Tensor, codes: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.reach = float(codes.abs().max()) + 0.5
+        return codes[torch.bucketize(x, thresholds)]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return _inwards(gradient, x, ctx.reach), None, None
+
+
+def _inwards(gradient: Tensor, x: Tensor, reach: float) -> Tensor:
+    """The gradient of codes: beyond the last one only a step back changes anything."""
+    outwards = ((x > reach) & (gradient < 0)) | ((x < -reach) & (gradient > 0))
+    return gradient.masked_fill(outwards, 0.0)
 
 
 def round_through(x: Tensor) -> Tensor:
@@ -154,6 +171,17 @@ def nearest_code(x: Tensor, largest: int, step: int) -> Tensor:
         step: distance of neighbouring codes, 1 or 2.
     """
     return _applied(_Nearest, x, largest, step)
+
+
+def chosen_code(x: Tensor, thresholds: Tensor, codes: Tensor) -> Tensor:
+    """The code whose part of the line `x` lies in; the gradient as that of `nearest_code`.
+
+    Args:
+        x: float64, weights in units of codes.
+        thresholds: float64 [n - 1], increasing; a part ends with its threshold.
+        codes: float64 [n], increasing.
+    """
+    return _applied(_Chosen, x, thresholds, codes)
 
 
 def shifted(x: Tensor, bits: int) -> Tensor:

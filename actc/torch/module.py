@@ -62,7 +62,7 @@ class PreparedModule(nn.Module):
         operators = [s.operator for s in self._steps if isinstance(s.operator, nn.Module)]
         self._operators = nn.ModuleList(operators)
         self._constants: dict[str, str] = {}
-        trained = {name for layer in self._shadows() for name in layer.names}
+        trained = {name for layer in self.shadows() for name in layer.names}
         for index, value in enumerate(graph.initializers.values()):
             array = constant(value)
             if array is not None and value.name not in trained:
@@ -77,7 +77,7 @@ class PreparedModule(nn.Module):
         """
         values: dict[str, Any] = self._given(inputs, named)
         values.update((name, getattr(self, kept)) for name, kept in self._constants.items())
-        for layer in self._shadows():
+        for layer in self.shadows():
             values.update(layer.codes())
         values[""] = None
         for step in self._steps:
@@ -93,7 +93,7 @@ class PreparedModule(nn.Module):
         """The trained integers: golden's constants by name, in its types."""
         types = {str(v.name): v.dtype for v in self._plan.golden.graph.initializers.values()}
         with torch.no_grad():
-            found = {name: c for layer in self._shadows() for name, c in layer.codes().items()}
+            found = {name: c for layer in self.shadows() for name, c in layer.codes().items()}
         arrays = {}
         for name, codes in found.items():
             dtype = types[name]
@@ -114,7 +114,7 @@ class PreparedModule(nn.Module):
             ModelError: ACT0377, with every layer whose sums could leave its accumulator.
             UsageError: ACT0337, the file cannot be written.
         """
-        return write_golden(self._plan, self._shadows(), self.codes(), Path(path))
+        return write_golden(self._plan, self.shadows(), self.codes(), Path(path))
 
     def float_model(self, path: str | Path) -> onnx.ModelProto:
         """Write the float model with the trained weights, for another compilation.
@@ -132,13 +132,14 @@ class PreparedModule(nn.Module):
         Raises:
             UsageError: ACT0337, the file cannot be written.
         """
-        return write_float(self._plan, self._shadows(), Path(path))
+        return write_float(self._plan, self.shadows(), Path(path))
 
     def extra_repr(self) -> str:
         """Where it comes from, for torch's printing."""
         return f"{self._plan.name}, {len(self._steps)} operators"
 
-    def _shadows(self) -> list[Shadow]:
+    def shadows(self) -> list[Shadow]:
+        """`layers`, as what they are."""
         return cast(list[Shadow], list(self.layers))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PreparedModule:

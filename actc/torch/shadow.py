@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from actc.numerics.weights import WeightFormat
-from actc.torch.functions import nearest_code, round_through
+from actc.torch.functions import chosen_code, nearest_code, round_through
 from actc.torch.gradients import WeightGradient
 
 Array = np.ndarray[Any, Any]
@@ -19,6 +19,18 @@ _INSIDE = 0.5 - 2.0**-10
 """How far from a code its weights may start, in distances of codes: short of the next one."""
 _TOP = 1 - 2.0**-10
 """Of a sine: where a code of the largest magnitude starts, short of the flat crest."""
+
+
+class Choice(NamedTuple):
+    """A staircase from real numbers to codes.
+
+    Attributes:
+        thresholds: float64 [n - 1], increasing: where the next code begins.
+        codes: float64 [n], increasing.
+    """
+
+    thresholds: Tensor
+    codes: Tensor
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,10 +81,13 @@ class Shadow(nn.Module):
         weight: real weights, float64, laid out as golden's constant; the module computes
             with the nearest codes.
         bias: real bias, float64; None where it cannot be trained.
+        choice: which code a weight gets in the place of the nearest one; see
+            `actc.torch.hardware`.
     """
 
     weight: Tensor
     bias: Tensor | None
+    choice: Choice | None
     scales: Tensor
     factors: Tensor
     bias_scales: Tensor
@@ -89,6 +104,7 @@ class Shadow(nn.Module):
         self.layer, self.form, self.axis = found.layer, found.form, found.axis
         self.names = (found.weight, found.bias)
         self.gradient, self.ends, self.first = gradient, found.ends, found.first
+        self.choice = None
         self.register_buffer("scales", _tensor(found.scales), False)
         self.register_buffer("factors", _tensor(found.factors), False)
         self.register_buffer("limit", _tensor(found.limit), False)
@@ -130,11 +146,26 @@ class Shadow(nn.Module):
         ends = torch.stack([-low, high, offset + high, -(low + offset)])
         return max(int((ends.amax(0) - self.limit).max().item()), 0)
 
-    def _weight_codes(self) -> Tensor:
+    def steps(self) -> Tensor:
+        """The weights in units of codes, as far as the format reaches or further."""
         steps, largest = self.weight / (self.scales * self.factors), self.form.largest
         if self.gradient is WeightGradient.PERIODIC:
             steps = largest * torch.sin(steps / largest)
-        return nearest_code(steps, largest, self.form.step) * self.factors
+        return steps
+
+    def settle(self) -> None:
+        """Move each weight to the code it has, which is the nearest one from then on."""
+        with torch.no_grad():
+            codes, largest = self._weight_codes() / self.factors, self.form.largest
+            if self.gradient is WeightGradient.PERIODIC:
+                codes = torch.arcsin((codes / largest).clamp(-_TOP, _TOP)) * largest
+            self.weight.copy_(codes * self.scales * self.factors)
+        self.choice = None
+
+    def _weight_codes(self) -> Tensor:
+        if self.choice is not None:
+            return chosen_code(self.steps(), *self.choice) * self.factors
+        return nearest_code(self.steps(), self.form.largest, self.form.step) * self.factors
 
     def _bias_codes(self, weight: Tensor) -> Tensor:
         """The nearest integers at which no sum can leave the accumulator."""
