@@ -21,6 +21,7 @@ from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.network.rewrite import TERMS
 
 _SOFTMAXES = ("IntSoftmax", "IntLogSoftmax")
+_CODES = (ir.DataType.UINT8, ir.DataType.UINT16)
 _INDEXED = 2**24
 """Rows of a table that an index is taken for."""
 
@@ -92,9 +93,12 @@ def _head(graph: ir.Graph, needed: Sequence[ir.Node]) -> dict[ir.Node, None]:
 
 
 def _converts(node: ir.Node) -> bool:
-    if is_op(node, "Cast", "QuantizeLinear"):
+    source = node.inputs[0]
+    if is_op(node, "QuantizeLinear"):
         return True
-    return clamp_of(node) is not None and only_reader(node.inputs[0]) is node
+    if is_op(node, "Cast") and source is not None:  # codes are cast in hardware
+        return source.dtype not in (*_CODES, ir.DataType.BOOL)
+    return clamp_of(node) is not None and only_reader(source) is node
 
 
 def clamp_of(node: ir.Node) -> Range | None:
@@ -176,7 +180,7 @@ def entry_range(value: ir.Value) -> Range | None:
     producer = value.producer()
     if producer is not None and (found := clamp_of(producer)) is not None:
         return found
-    if value.dtype in (ir.DataType.UINT8, ir.DataType.UINT16):
+    if value.dtype is not None and value.dtype in _CODES:
         return Range(0, int(np.iinfo(value.dtype.numpy()).max))
     if value.dtype == ir.DataType.BOOL:
         return Range(0, 1)

@@ -105,11 +105,9 @@ class Builder:
         elements = (Element(self.graph.constant(int(value))) for value in array.reshape(-1))
         return Tensor(array_of(elements, array.shape), self.layer)
 
-    def set(self, value: ir.Value | None, elements: Elements, layer: Layer | None = None) -> None:
+    def set(self, value: ir.Value, elements: Elements) -> None:
         """What stands for a value; built at once where several operators read it."""
-        if value is None:
-            return
-        tensor = Tensor(elements, layer or self.layer)
+        tensor = Tensor(elements, self.layer)
         if len(value.uses()) > 1:
             tensor = self.settled(tensor)
         self.tensors[value] = tensor
@@ -140,6 +138,11 @@ class Builder:
             return self._function(element.wire, function, element.stages)
         element = self.settle(element)
         return element.wire * element.factor + element.offset
+
+    def number(self, element: Element) -> int:
+        """The value of a settled element whose wire is constant."""
+        assert element.wire.value is not None  # asked for constants only
+        return element.factor * element.wire.value + element.offset
 
     def settle(self, element: Element) -> Element:
         """The same with its function built."""

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
+from actc.targets.fpga.network import rules_arithmetic as arithmetic
+from actc.targets.fpga.network import rules_choices as choices
 from actc.targets.fpga.network import rules_codes as codes
+from actc.targets.fpga.network import rules_extremes as extremes
 from actc.targets.fpga.network import rules_linear as linear
 from actc.targets.fpga.network import rules_moves as moves
 from actc.targets.fpga.network.boundary import Cut
@@ -17,20 +20,43 @@ from actc.targets.fpga.network.elements import Layer
 Rule = Callable[[Builder, ir.Node], None]
 
 HEADS: dict[str, Rule] = {
+    "::And": choices.compare,
+    "::ArgMax": extremes.arg_extreme,
+    "::ArgMin": extremes.arg_extreme,
+    "::Equal": choices.compare,
+    "::Greater": choices.compare,
+    "::GreaterOrEqual": choices.compare,
+    "::Less": choices.compare,
+    "::LessOrEqual": choices.compare,
+    "::MaxPool": extremes.max_pool,
+    "::Or": choices.compare,
+    "::ReduceMax": extremes.reduce_max,
+    "::Where": choices.where,
+    "::Xor": choices.compare,
+    "actc.network::SoftmaxTerms": extremes.softmax,
+    "actc::IntAdd": arithmetic.int_add,
+    "actc::IntBatchMatMul": arithmetic.int_batch_matmul,
     "actc::IntConv": linear.int_conv,
     "actc::IntMatMul": linear.int_matmul,
+    "actc::IntMul": arithmetic.int_mul,
     "actc::IntReduceMean": linear.int_reduce_mean,
     "actc::IntReduceSum": linear.int_reduce_sum,
+    "actc::WideBatchMatMul": arithmetic.int_batch_matmul,
     "actc::WideConv": linear.int_conv,
     "actc::WideMatMul": linear.int_matmul,
+    "actc::WideMaxPool": extremes.max_pool,
+    "actc::WideMul": arithmetic.int_mul,
+    "actc::WideReduceMax": extremes.reduce_max,
 }
 """Operators that begin a layer: they join several elements."""
 
 FOLLOWERS: dict[str, Rule] = {
+    "::Cast": choices.cast,
     "::Concat": moves.concat,
     "::Flatten": moves.flatten,
     "::Gather": moves.gather,
     "::Identity": moves.identity,
+    "::Not": choices.negation,
     "::Pad": moves.pad,
     "::Reshape": moves.reshape,
     "::Slice": moves.slice_,
@@ -60,7 +86,8 @@ def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
     for node in parts.nodes:
         builder.layer = layer_of(builder, node)
         try:
-            RULES[key_of(node)](builder, node)
+            with builder.graph.scope(builder.layer.name):
+                RULES[key_of(node)](builder, node)
         except Unsupported as error:
             place = Place(node=str(node.name), op=node.op_type)
             found.append(Diagnostic(error.code, error.reason, place=place, help=error.help))
@@ -77,8 +104,9 @@ def layer_of(builder: Builder, node: ir.Node) -> Layer:
         for value in node.inputs:
             if value is not None and value in builder.tensors:
                 layer = builder.tensors[value].layer
-                layer.nodes.append(str(node.name))
-                return layer
+                if layer.name:  # inputs are in none
+                    layer.nodes.append(str(node.name))
+                    return layer
     return builder.begin(scope_of(node), node.op_type, str(node.name))
 
 

@@ -54,8 +54,9 @@ def _rows(
 ) -> list[Wire]:
     found: list[Wire | None] = [None] * len(constants)
     order = sorted(columns)
-    matrix = np.array([columns[index] for index in order], np.int64).reshape(len(order), -1).T
-    for outputs, inputs in _parts(matrix if order else np.zeros((len(constants), 0), np.int64)):
+    shape = len(order), len(constants)
+    matrix = np.array([columns[index] for index in order], np.int64).reshape(shape).T
+    for outputs, inputs in _parts(matrix):
         if not inputs:
             for output in outputs:
                 found[output] = builder.graph.constant(int(constants[output]))

@@ -31,7 +31,7 @@ def requantize(builder: Builder, node: ir.Node) -> None:
     multipliers = per_element(builder.constant(node, 1, "the multiplier"), x)
     stages = (Requantization(m, shift, zero, low, high) for m in multipliers.tolist())
     made = builder.extended(x, ((stage, stage) for stage in stages))
-    builder.set(node.outputs[0], made, x.layer)
+    builder.set(node.outputs[0], made)
 
 
 def table(builder: Builder, node: ir.Node) -> None:
@@ -85,7 +85,7 @@ def _by_offset(
     stages = {offset: stage(offset) for offset in np.unique(offsets).tolist()}
     flat = offsets.reshape(-1).tolist()
     made = builder.extended(x, (((name, offset), stages[offset]) for offset in flat))
-    builder.set(node.outputs[0], made, x.layer)
+    builder.set(node.outputs[0], made)
 
 
 def per_element(array: Array, x: Tensor) -> Array:

@@ -22,7 +22,7 @@ from actc.targets.fpga.network.shapes import inner_axes
 Integers = npt.NDArray[np.int64]
 _MEAN_STEPS = 2**12
 """Steps of IntReduceMean for one code."""
-_OUTSIDE = -1
+OUTSIDE = -1
 """Stands for an element of the padding."""
 
 
@@ -54,7 +54,7 @@ def int_conv(builder: Builder, node: ir.Node) -> None:
     for part, (weights, bias) in enumerate(zip(matrix, biases_of, strict=True)):
         made.append([])
         for patch in places[part]:
-            inside = np.flatnonzero(patch != _OUTSIDE)
+            inside = np.flatnonzero(patch != OUTSIDE)
             kept = weights[:, inside]
             chosen = [elements[index] for index in patch[inside]]
             constants = bias - zero * kept.sum(axis=1)
@@ -69,21 +69,40 @@ def _patches(
     node: ir.Node, shape: tuple[int, ...], group: int
 ) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
     """Elements under the kernel [group, position, weight], and the shape of the positions."""
+    spatial = len(shape) - 1
+    pads = attribute_ints(node, "pads", [0] * 2 * spatial)
+    found = window_index(node, shape, pads)
+    positions = found.shape[1 : 1 + spatial]
+    # [channel, position..., kernel...] -> [group, position, channel of the group and kernel]
+    size = math.prod(found.shape[1 + spatial :])
+    found = np.moveaxis(found.reshape(group, -1, math.prod(positions), size), 1, 2)
+    return found.reshape(group, math.prod(positions), -1), positions
+
+
+def window_index(
+    node: ir.Node, shape: tuple[int, ...], pads: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """Places of the elements in all windows: [channel, position..., kernel...].
+
+    Args:
+        node: with kernel_shape, strides and dilations.
+        shape: of one sample: channels and spatial axes.
+        pads: in front of each spatial axis, then behind each; :data:`OUTSIDE` in windows.
+
+    Raises:
+        Unsupported: the kernel has another number of axes.
+    """
     kernel = attribute_ints(node, "kernel_shape", [])
     spatial = len(kernel)
     if spatial != len(shape) - 1:
-        raise Unsupported(f"a kernel over {spatial} axes does not fit {shape}")
-    pads = attribute_ints(node, "pads", [0] * 2 * spatial)
-    ones = [1] * spatial
+        raise Unsupported(f"a kernel over {spatial} axes does not fit samples of {shape}")
     index = np.arange(math.prod(shape)).reshape(1, *shape)
     widths = [(0, 0), (0, 0), *zip(pads[:spatial], pads[spatial:], strict=True)]
-    padded = np.pad(index, widths, constant_values=_OUTSIDE)
+    padded = np.pad(index, widths, constant_values=OUTSIDE)
+    ones = [1] * spatial
     strides, dilations = (attribute_ints(node, name, ones) for name in ("strides", "dilations"))
-    found = windows(padded, kernel, strides, dilations)[0]
-    positions = found.shape[1 : 1 + spatial]
-    # [channel, position..., kernel...] -> [group, position, channel of the group and kernel]
-    found = np.moveaxis(found.reshape(group, -1, math.prod(positions), math.prod(kernel)), 1, 2)
-    return found.reshape(group, math.prod(positions), -1), positions
+    found: npt.NDArray[np.int64] = windows(padded, kernel, strides, dilations)[0]
+    return found
 
 
 def int_reduce_sum(builder: Builder, node: ir.Node) -> None:

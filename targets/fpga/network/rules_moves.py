@@ -17,7 +17,7 @@ from actc.targets.fpga.network.shapes import inner_axes, resolved
 def identity(builder: Builder, node: ir.Node) -> None:
     """Identity, and Cast between integers: every value fits."""
     x = builder.tensor(node)
-    builder.set(node.outputs[0], x.elements, x.layer)
+    builder.set(node.outputs[0], x.elements)
 
 
 def transpose(builder: Builder, node: ir.Node) -> None:
@@ -28,7 +28,7 @@ def transpose(builder: Builder, node: ir.Node) -> None:
     if perm[0] != 0:
         raise Unsupported("it moves the batch axis", "keep the batch as the first axis")
     moved = x.elements.transpose([axis - 1 for axis in perm[1:]])
-    builder.set(node.outputs[0], moved, x.layer)
+    builder.set(node.outputs[0], moved)
 
 
 def reshape(builder: Builder, node: ir.Node) -> None:
@@ -87,7 +87,7 @@ def concat(builder: Builder, node: ir.Node) -> None:
     if len(layers) > 1:  # functions belong to the layers that they end
         parts = [builder.settled(part) for part in parts]
     joined = np.concatenate([part.elements for part in parts], axis=axis)
-    builder.set(node.outputs[0], joined, parts[0].layer)
+    builder.set(node.outputs[0], joined)
 
 
 def slice_(builder: Builder, node: ir.Node) -> None:
@@ -101,7 +101,7 @@ def slice_(builder: Builder, node: ir.Node) -> None:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         (inner,) = inner_axes([axis], rank)
         index[inner] = _bounds(start, end, step, x.shape[inner])
-    builder.set(node.outputs[0], _kept(x.elements[tuple(index)]), x.layer)
+    builder.set(node.outputs[0], _kept(x.elements[tuple(index)]))
 
 
 def _bounds(start: int, end: int, step: int, extent: int) -> slice:
@@ -124,7 +124,7 @@ def split(builder: Builder, node: ir.Node) -> None:
     bounds = np.cumsum(sizes)[:-1].tolist()
     parts = np.split(x.elements, bounds, axis=axis)
     for value, part in zip(node.outputs, parts, strict=True):
-        builder.set(value, _kept(part), x.layer)
+        builder.set(value, _kept(part))
 
 
 def gather(builder: Builder, node: ir.Node) -> None:
@@ -135,7 +135,7 @@ def gather(builder: Builder, node: ir.Node) -> None:
     places = builder.constant(node, 1, "the index").astype(np.int64)
     taken = np.take(x.elements, places.reshape(-1), axis=axis)
     shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
-    builder.set(node.outputs[0], _kept(taken.reshape(shape)), x.layer)
+    builder.set(node.outputs[0], _kept(taken.reshape(shape)))
 
 
 def pad(builder: Builder, node: ir.Node) -> None:
@@ -154,7 +154,7 @@ def pad(builder: Builder, node: ir.Node) -> None:
         padded = np.pad(x.elements, widths[1:], constant_values=filler)
     else:
         padded = np.pad(x.elements, widths[1:], mode=mode)  # type: ignore[call-overload]
-    builder.set(node.outputs[0], padded, x.layer)
+    builder.set(node.outputs[0], padded)
 
 
 def _integers(builder: Builder, node: ir.Node, index: int, default: Sequence[int]) -> Sequence[int]:
@@ -170,4 +170,4 @@ def _kept(elements: Elements) -> Elements:
 
 
 def _reshape(builder: Builder, node: ir.Node, x: Tensor, shape: tuple[int, ...]) -> None:
-    builder.set(node.outputs[0], x.elements.reshape(shape), x.layer)
+    builder.set(node.outputs[0], x.elements.reshape(shape))
