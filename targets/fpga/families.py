@@ -9,6 +9,7 @@ cells and 28 multipliers, so a multiplier counts as 867 logic cells.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,23 +172,74 @@ _XC7 = Family(
     carry_inside=False,
 )
 
+_XCUP = Family(
+    name="xcup",
+    title="AMD (Xilinx) UltraScale+",
+    lut_inputs=6,
+    wide_inputs=6,
+    cells=(
+        CellKind(r"LUT[1-6]|INV", "lut"),
+        # its look-up tables are cells of their own
+        CellKind(r"CARRY[48]", "carry", 0),
+        CellKind(r"MUXF[789]", "mux", 0),
+        CellKind(r"DSP48E2", "dsp"),
+        CellKind(r"RAMB36E2", "bram", 2),
+        CellKind(r"RAMB18E2", "bram"),
+        CellKind(r"SRL16E|SRLC32E|RAM\d+X\d+[SD]\w*", "lut"),
+        CellKind(r"RAM\d+M\w*", "lut", 4),
+        CellKind(r"FD[RSCP]E\w*|LD[CP]E\w*", "ff"),
+    ),
+    device="XCVU9P",
+    logic_cells=1182240,
+    dsps=6840,
+    brams=4320,
+    bram_shapes=((9, 36), (10, 18), (11, 9), (12, 4), (13, 2), (14, 1)),
+    dsp_inputs=(27, 18),
+    carry_inside=False,
+)
+_NEXUS = Family(
+    name="nexus",
+    title="Lattice Nexus",
+    lut_inputs=4,
+    wide_inputs=5,
+    cells=(
+        CellKind(r"LUT4|INV", "lut"),
+        CellKind(r"CCU2", "carry", 2),
+        CellKind(r"WIDEFN9", "lut", 2),
+        CellKind(r"MULT\w+", "dsp"),
+        CellKind(r"\w*DP16K\w*|PDP\w*16K\w*", "bram"),
+        CellKind(r"DPR16X4", "lut", 4),
+        CellKind(r"FD1P3\w+", "ff"),
+        CellKind(r"VLO|VHI", "none", 0),
+    ),
+    device="LIFCL-40",
+    logic_cells=32256,
+    dsps=56,
+    brams=84,
+    bram_shapes=((9, 36), (10, 18), (11, 9), (12, 4), (13, 2), (14, 1)),
+    dsp_inputs=(18, 18),
+    carry_inside=True,
+)
+
 FAMILIES: dict[str, Family] = {f.name: f for f in (_ICE40, _ECP5, _GOWIN, _XC7)}
-"""The families, by name."""
+"""The families whose costs are known before synthesis, by name."""
+SYNTHESIZED: dict[str, Family] = {**FAMILIES, **{f.name: f for f in (_XCUP, _NEXUS)}}
+"""The families that designs are synthesized for, by name."""
 
 
-def find_family(name: str) -> Family:
+def find_family(name: str, among: Mapping[str, Family] = FAMILIES) -> Family:
     """The family called `name`.
 
     Raises:
         UsageError: ACT0530, there is none.
     """
-    found = FAMILIES.get(name)
+    found = among.get(name)
     if found is None:
         raise UsageError(
             Diagnostic(
                 "ACT0530",
                 f"there is no FPGA family {name!r}",
-                help=f"write one of {', '.join(FAMILIES)}",
+                help=f"write one of {', '.join(among)}",
             )
         )
     return found

@@ -14,6 +14,8 @@ from actc.targets.fpga.families import Family
 Bit = int | str
 """A net by number, or a constant: "0", "1", "x", "z"."""
 
+_BARE_CARRIES = frozenset({"CARRY4", "CARRY8"})
+"""Carry cells whose look-up tables are cells of their own."""
 _CARRY_INPUTS = frozenset({"CI", "CIN", "CYINIT"})
 
 
@@ -136,13 +138,15 @@ class Netlist:
         if cell.role == "carry":
             if port in _CARRY_INPUTS and source.role == "carry":
                 return 0
-            return int(cell.type != "CARRY4")  # whose look-up tables are cells of their own
+            return int(cell.type not in _BARE_CARRIES)
         # the table of an iCE40 sum sits in the logic cell of the carry that feeds it
         return int(not (cell.type == "SB_LUT4" and source.type == "SB_CARRY"))
 
     def _from_ports(self, cell: Cell) -> int:
         """Levels from the module's ports through one cell."""
-        if cell.role in ("ff", "bram", "mux") or cell.type == "CARRY4" or not cell.inputs:
+        if cell.role in ("ff", "bram", "mux") or not cell.inputs:
+            return 0
+        if cell.type in _BARE_CARRIES:
             return 0
         return 1
 

@@ -21,7 +21,7 @@ from typing import Any
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.targets.fpga.families import Family, find_family
+from actc.targets.fpga.families import SYNTHESIZED, Family, find_family
 from actc.targets.fpga.netlist import Netlist
 
 FPGA_HELP = "pip install 'actc[fpga]'"
@@ -30,14 +30,16 @@ TIMEOUT = 300.0
 MEMORY = 8 << 30
 """Bytes of address space of a run."""
 
-_RUN = "from pyosys import libyosys; libyosys.run_pass('script run.ys', libyosys.Design())"
-_COMMANDS = {
+RUN_SCRIPT = "from pyosys import libyosys; libyosys.run_pass('script run.ys', libyosys.Design())"
+COMMANDS = {
     "ice40": ("synth_ice40", "", "-dsp"),
     "ecp5": ("synth_ecp5", "-nodsp", ""),
     "gowin": ("synth_gowin -noiopads", "-nodsp", "-family gw2a"),
     "xc7": ("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", "-nodsp", ""),
+    "xcup": ("synth_xilinx -family xcup -flatten -noiopad -noclkbuf", "-nodsp", ""),
+    "nexus": ("synth_nexus -noiopad", "-nodsp", ""),
 }
-"""The command, its options without and with hard multipliers."""
+"""By family: the command for units, its options without and with hard multipliers."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -102,7 +104,7 @@ def synthesize(
     Args:
         verilog: its text, with all that it instantiates.
         top: its name, a plain Verilog identifier.
-        family: a name of :data:`actc.cost.FAMILIES`.
+        family: a name of :data:`actc.targets.fpga.families.SYNTHESIZED`.
         dsp: whether multiplications may take hard multipliers.
         timeout: seconds.
         memory: bytes of address space.
@@ -137,7 +139,7 @@ def synthesize_all(
     Raises:
         as :func:`synthesize`.
     """
-    kind = find_family(family)
+    kind = find_family(family, SYNTHESIZED)
     for source in sources:
         if not _IDENTIFIER.fullmatch(source.top):
             raise UsageError(_bad_name(source.top))
@@ -147,7 +149,7 @@ def synthesize_all(
         work = Path(folder)
         _write_job(work, sources, kind, dsp)
         toolchain.run(
-            [sys.executable, "-c", _RUN], timeout=timeout, cwd=work, memory=memory, log=log
+            [sys.executable, "-c", RUN_SCRIPT], timeout=timeout, cwd=work, memory=memory, log=log
         )
         document = json.loads((work / "netlist.json").read_text("utf-8"))
     return [_resources(document, source.top, kind) for source in sources]
@@ -164,7 +166,7 @@ def _write_job(work: Path, sources: Sequence[Source], family: Family, dsp: bool)
     everything = "all_" + max([*names, ""], key=len)
     parts = "".join(f"  (* keep *) {name} unit{i} ();\n" for i, name in enumerate(names))
     (work / "all.v").write_text(f"module {everything};\n{parts}endmodule\n", "utf-8")
-    command, without, with_dsp = _COMMANDS[family.name]
+    command, without, with_dsp = COMMANDS[family.name]
     script += [
         "read_verilog all.v",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in names),
@@ -175,7 +177,17 @@ def _write_job(work: Path, sources: Sequence[Source], family: Family, dsp: bool)
 
 
 def _resources(document: dict[str, Any], top: str, family: Family) -> Resources:
-    netlist = Netlist.read(document, top, family)
+    return count(Netlist.read(document, top, family), document["creator"])
+
+
+def count(netlist: Netlist, creator: str) -> Resources:
+    """What the cells of a netlist take.
+
+    Args:
+        netlist: of one family.
+        creator: what wrote it, as the netlist's file says.
+    """
+    family = netlist.family
     counts = dict.fromkeys(("lut", "carry", "mux", "dsp", "bram", "ff", "none"), 0)
     logic_cells = netlist.lonely_carries
     for cell, number in netlist.cell_counts.items():
@@ -198,7 +210,7 @@ def _resources(document: dict[str, Any], top: str, family: Family) -> Resources:
         logic_cells=logic_cells,
         total=logic_cells + hard,
         cells=netlist.cell_counts,
-        tool=_tool(document["creator"]),
+        tool=_tool(creator),
     )
 
 

@@ -1,0 +1,97 @@
+"""All steps of the flow, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actc.targets.fpga.boards.constraints import SUFFIXES, write_constraints
+from actc.targets.fpga.boards.device import Board
+from actc.targets.fpga.flow.execute import Progress, prepare
+from actc.targets.fpga.flow.fit import timing_missed
+from actc.targets.fpga.flow.pack import PACKERS, Bitstream, pack
+from actc.targets.fpga.flow.programs import find_program
+from actc.targets.fpga.flow.route import PLACERS, Routed, place_and_route
+from actc.targets.fpga.flow.synthesize import Synthesis, find_yosys, synthesize_design
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A design from Verilog to bitstream: what each step made."""
+
+    synthesis: Synthesis
+    routed: Routed
+    bitstream: Bitstream
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Name and version of each tool, in the order of the steps."""
+        return (self.synthesis.tool, self.routed.tool, self.bitstream.tool)
+
+
+def build_bitstream(
+    files: Mapping[str, str],
+    top: str,
+    board: Board,
+    work: Path,
+    *,
+    ports: Mapping[str, str],
+    clock_mhz: float,
+    seeds: Sequence[int] = (1,),
+    jobs: int = 1,
+    dsp: bool = False,
+    require_clock: bool = True,
+    progress: Progress | None = None,
+) -> Built:
+    """Synthesize, place, route and pack a design.
+
+    Every file appears in `work` under its name only when it is complete. All tools are
+    looked for before the first one runs.
+
+    Args:
+        files: name -> Verilog text.
+        top: the top module.
+        board: where it shall run.
+        work: folder that receives netlist.json, the constraint file, what
+            :func:`~actc.targets.fpga.flow.route.place_and_route` writes, `<top>` with the
+            suffix of bitstreams, and `logs/`.
+        ports: port of `top` -> role of a pin of the board.
+        clock_mhz: that the design must reach.
+        seeds, jobs: see :func:`~actc.targets.fpga.flow.route.place_and_route`.
+        dsp: whether multiplications may take hard multipliers.
+        require_clock: whether a missed clock is an error; else the bitstream is packed.
+        progress: called with a line for each step.
+
+    Raises:
+        ModelError: ACT0581. BudgetMissed: ACT0583. UsageError: ACT0531, ACT0588.
+        MissingTool: ACT0501..0503, ACT0586. ToolFailed: ACT0510..0513, ACT0582, ACT0584,
+            ACT0585.
+    """
+    say = progress or _silent
+    constraints = write_constraints(board, ports)
+    family = board.device.family
+    find_yosys()
+    prepare([find_program(PLACERS[family]), find_program(PACKERS[family])], progress)
+    say(f"synthesis for {board.device.title}")
+    synthesis = synthesize_design(files, top, board.device, work, dsp=dsp)
+    say(f"placing and routing {synthesis.total.logic_cells} logic cells")
+    (work / f"{top}{SUFFIXES[family]}").write_text(constraints, "ascii")
+    routed = place_and_route(
+        synthesis,
+        board,
+        work,
+        constraints=constraints,
+        clock_mhz=clock_mhz,
+        seeds=seeds,
+        jobs=jobs,
+        progress=progress,
+    )
+    if require_clock and not routed.met:
+        raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, routed.critical_path)
+    say("packing the bitstream")
+    return Built(synthesis, routed, pack(routed, work, top, progress=progress))
+
+
+def _silent(line: str) -> None:
+    """No progress is shown."""

@@ -1,0 +1,183 @@
+"""Runs programs of the flow in a folder of their own, under limits, with their logs kept."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ToolFailed
+from actc.targets.fpga.flow.failures import explain
+from actc.targets.fpga.flow.programs import Program
+
+Progress = Callable[[str], None]
+LOGS = "logs"
+"""Folder of the output folder that keeps the logs."""
+_LOCK = "actc.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run of a program may take.
+
+    Attributes:
+        seconds: wall time.
+        memory: bytes of address space. WebAssembly reserves 8 GiB of it and can use 4.
+    """
+
+    seconds: float
+    memory: int
+
+
+def execute(
+    program: Program, arguments: Sequence[str], folder: Path, *, limits: Limits, log: Path
+) -> float:
+    """Run a program in a folder; it sees no other files if it is WebAssembly.
+
+    Args:
+        program: what runs.
+        arguments: paths among them are relative to `folder`.
+        folder: working directory.
+        limits: of time and memory.
+        log: file that receives its output.
+
+    Returns:
+        wall time, seconds.
+
+    Raises:
+        ToolFailed: ACT0510..0513, ACT0584, ACT0585.
+    """
+    # one order of sets in programs that are Python
+    environment = {"PYTHONHASHSEED": "0"}
+    if program.wasm and ":" not in str(folder):  # which separates mounts
+        environment["YOWASP_MOUNT"] = f"/={folder}"
+    try:
+        done = toolchain.run(
+            [*program.argv, *arguments],
+            timeout=limits.seconds,
+            cwd=folder,
+            memory=limits.memory,
+            environment=environment,
+            log=log,
+        )
+    except ToolFailed as problem:
+        raise explain(problem, program.name, log) from problem
+    return done.seconds
+
+
+@contextlib.contextmanager
+def scratch(work: Path) -> Iterator[Path]:
+    """A fresh folder on the disk of `work`, removed at the end.
+
+    Raises:
+        ToolFailed: ACT0585, the disk is full; an OSError of the body too.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".actc-", dir=work) as folder:
+            yield Path(folder).resolve()
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ToolFailed(
+            Diagnostic(
+                "ACT0585",
+                "no space is left on the disk",
+                place=Place(str(work)),
+                help="free some space, or write to another disk with -o DIR",
+            )
+        ) from problem
+
+
+def log_file(work: Path, name: str) -> Path:
+    """Path of a log in `work`, whose folder exists then."""
+    folder = work / LOGS
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.log"
+
+
+def require(folder: Path, names: Sequence[str], program: Program, log: Path) -> None:
+    """Refuse outputs that are missing or empty though the program says it succeeded.
+
+    Raises:
+        ToolFailed: ACT0510; ACT0585 where the disk is full.
+    """
+    for name in names:
+        path = folder / name
+        if path.is_file() and path.stat().st_size:
+            continue
+        full = shutil.disk_usage(folder).free < 1 << 20
+        raise ToolFailed(
+            Diagnostic(
+                "ACT0585" if full else "ACT0510",
+                f"{program.name} wrote no {name}" + (": the disk is full" if full else ""),
+                notes=(f"its log is {log}",),
+                help="free some space, or write to another disk with -o DIR"
+                if full
+                else "read the log; this is an error of the tool or of actc",
+            )
+        )
+
+
+def prepare(programs: Sequence[Program], progress: Progress | None = None) -> None:
+    """Compile the WebAssembly of programs that have not run on this machine yet.
+
+    Each takes 2 to 20 seconds once. Two processes that compiled the same program at a time
+    would write the same file of the cache, so the first one locks the cache.
+
+    Args:
+        programs: what will run.
+        progress: called with a line for each program that is not ready.
+
+    Raises:
+        ToolFailed: a program does not start.
+    """
+    for program in programs:
+        if not program.wasm:
+            continue
+        cache = _cache()
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_ready(program, cache):
+                if progress is not None:
+                    progress(f"preparing {program.name} for its first run: up to 20 seconds")
+                _compile(program)
+
+
+def _compile(program: Program) -> None:
+    # packers know no --version and fail: what counts is that the program was compiled
+    with tempfile.TemporaryDirectory(prefix="actc-") as folder, contextlib.suppress(ToolFailed):
+        toolchain.run([*program.argv, "--version"], timeout=300, cwd=Path(folder))
+
+
+def _cache() -> Path:
+    """The folder that yowasp-runtime keeps compiled programs in."""
+    chosen = os.environ.get("YOWASP_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    import platformdirs  # comes with yowasp-runtime
+
+    return Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
+
+
+def _is_ready(program: Program, cache: Path) -> bool:
+    found = importlib.util.find_spec(program.package)
+    if found is None or found.origin is None:
+        return False
+    name = f"{program.name}.wasm"
+    source = Path(found.origin).parent / name
+    if not source.is_file():
+        return False
+    digest = hashlib.sha1(source.read_bytes(), usedforsecurity=False).hexdigest()
+    return (cache / program.package / name / digest).is_file()

@@ -1,0 +1,155 @@
+"""Designs that do not fit, cannot be routed or are too slow, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from actc.diagnostics import Diagnostic
+from actc.errors import ActcError, BudgetMissed, ModelError, ToolFailed
+from actc.targets.fpga.boards.device import Board, Device
+from actc.targets.fpga.boards.load import devices
+from actc.targets.fpga.flow.failures import errors_of, read_log
+from actc.targets.fpga.flow.report import COUNTED, TITLES, CriticalPath, Use
+from actc.targets.fpga.flow.synthesize import Synthesis
+
+_USE = re.compile(r"^Info:\s+([A-Z][A-Z0-9_]*):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_PLACING = re.compile(
+    r"[Uu]nable to (find a placement|place|route)|[Ff]ailed to (place|route|expand)"
+)
+_MOST_LAYERS = 3
+_KINDS = ("luts", "ffs", "brams", "dsps")
+
+
+def check_fit(synthesis: Synthesis, board: Board) -> None:
+    """Refuse a netlist that takes more than its device has, before placement.
+
+    Raises:
+        ModelError: ACT0581.
+    """
+    total, device = synthesis.total, board.device
+    needs = {
+        "luts": total.logic_cells,
+        "ffs": total.ffs,
+        "brams": total.brams,
+        "dsps": total.dsps,
+    }
+    has = _sizes(device)
+    uses = {kind: Use(needs[kind], has[kind]) for kind in _KINDS}
+    if any(use.used > use.available for use in uses.values()):
+        raise ModelError(_too_large(synthesis, board, uses, ""))
+
+
+def explain_routing(problem: ActcError, synthesis: Synthesis, board: Board, log: Path) -> ActcError:
+    """Why nextpnr failed: too large (ACT0581), no placement or route (ACT0582), or as it was."""
+    if problem.diagnostics[0].code != "ACT0510":
+        return problem
+    text = read_log(log)
+    uses = _uses_of_log(text, board.device.family)
+    if any(use.used > use.available for use in uses.values()):
+        return ModelError(_too_large(synthesis, board, uses, f"the log is {log}"))
+    if not _PLACING.search(text):
+        return problem
+    full = [
+        f"{use.used} of {use.available} {TITLES[kind]} are used"
+        for kind, use in uses.items()
+        if use.used
+    ]
+    return ToolFailed(
+        Diagnostic(
+            "ACT0582",
+            f"the design could not be placed and routed on {board.name}",
+            notes=(*errors_of(text), *full, f"the log is {log}"),
+            help=f"try more seeds (--seeds), a smaller network{_larger(board.device, uses)}",
+        )
+    )
+
+
+def timing_missed(
+    synthesis: Synthesis,
+    board: Board,
+    achieved_mhz: float,
+    target_mhz: float,
+    path: CriticalPath | None,
+) -> BudgetMissed:
+    """The error for a clock that the routed design does not reach: ACT0583."""
+    notes = []
+    if path is not None and path.steps:
+        ends = [step.layer or synthesis.top for step in (path.steps[0], path.steps[-1])]
+        where = f"in {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} to {ends[1]}"
+        notes.append(
+            f"the slowest path is {where}: {path.delay_ns:.2f} ns, of it {path.routing_ns:.2f} ns "
+            f"of wires, through {path.logic_levels} cells"
+        )
+        notes.append(f"it begins at {path.steps[0].cell} and ends at {path.steps[-1].cell}")
+    return BudgetMissed(
+        Diagnostic(
+            "ACT0583",
+            f"the design runs at {achieved_mhz:.1f} MHz on {board.name}, "
+            f"{target_mhz - achieved_mhz:.1f} MHz less than the {target_mhz:g} MHz asked for",
+            notes=tuple(notes),
+            help="ask for a slower clock, for more pipeline stages (--latency) or for more "
+            "seeds (--seeds)",
+        )
+    )
+
+
+def _uses_of_log(text: str, family: str) -> dict[str, Use]:
+    """Kind of resource -> use, as nextpnr's log says last."""
+    titles = COUNTED[family]
+    return {
+        titles[name]: Use(int(used), int(available))
+        for name, used, available in _USE.findall(text)
+        if name in titles
+    }
+
+
+def _sizes(device: Device) -> dict[str, int]:
+    return {
+        "luts": device.luts,
+        "ffs": device.ffs,
+        "brams": device.brams,
+        "dsps": device.dsps,
+    }
+
+
+def _too_large(synthesis: Synthesis, board: Board, uses: Mapping[str, Use], log: str) -> Diagnostic:
+    over = {kind: use for kind, use in uses.items() if use.used > use.available}
+    amounts = [
+        f"{use.used} of {use.available} {TITLES[kind]} ({_percent(use)} percent)"
+        for kind, use in over.items()
+    ]
+    notes = [f"it takes {' and '.join(amounts)}", *_largest(synthesis, next(iter(over)))]
+    return Diagnostic(
+        "ACT0581",
+        f"the design does not fit {board.device.title}",
+        notes=(*notes, *filter(None, [log])),
+        help="make the network smaller (fewer bits, fewer units, more sparsity)"
+        + _larger(board.device, uses),
+    )
+
+
+def _percent(use: Use) -> str:
+    return f"{100 * use.used / use.available:.0f}" if use.available else "infinitely many"
+
+
+def _largest(synthesis: Synthesis, kind: str) -> list[str]:
+    """The layers that take most of a resource."""
+    field = {"luts": "logic_cells", "ffs": "ffs", "brams": "brams", "dsps": "dsps"}.get(kind)
+    if field is None:
+        return []
+    amounts = {name or synthesis.top: getattr(r, field) for name, r in synthesis.layers.items()}
+    order = sorted(amounts, key=lambda name: (-amounts[name], name))[:_MOST_LAYERS]
+    parts = [f"{name} {amounts[name]}" for name in order if amounts[name]]
+    return [f"largest layers by {TITLES[kind]}: {', '.join(parts)}"] if parts else []
+
+
+def _larger(device: Device, uses: Mapping[str, Use]) -> str:
+    """ ", or take ecp5-45k, which has 43848 look-up tables": the smallest that has enough."""
+    for other in sorted(devices().values(), key=lambda d: (d.luts, d.name)):
+        sizes = _sizes(other)
+        enough = all(uses[kind].used <= sizes[kind] for kind in _KINDS if kind in uses)
+        if enough and other.luts > device.luts:
+            return f", or take {other.name}, which has {other.luts} look-up tables"
+    return ""

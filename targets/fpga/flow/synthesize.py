@@ -1,0 +1,187 @@
+"""From Verilog files to a netlist of a device's cells, and what each layer takes of it.
+
+The hierarchy is flattened before optimization: with modules kept apart a 64-16-10 MLP took
+6 percent more look-up tables and 36 percent more multiplexers, in the same time. The cells
+of a layer are told by their names, which begin with the path of the instance whose net they
+drive; what several layers share counts for one of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
+from actc.targets.fpga.boards.device import Device
+from actc.targets.fpga.families import SYNTHESIZED
+from actc.targets.fpga.flow.execute import Limits, execute, log_file, require, scratch
+from actc.targets.fpga.flow.programs import Program
+from actc.targets.fpga.netlist import Netlist
+from actc.targets.fpga.synthesis import FPGA_HELP, RUN_SCRIPT, Resources, count
+
+SYNTHESIS_LIMITS = Limits(seconds=3600, memory=12 << 30)
+NETLIST = "netlist.json"
+
+_COMMANDS = {
+    "ice40": ("synth_ice40", "", "-dsp"),
+    "ecp5": ("synth_ecp5", "-nodsp", ""),
+    "gowin": ("synth_gowin", "-nodsp", ""),
+    "nexus": ("synth_nexus -family lifcl", "-nodsp", ""),
+}
+"""By family: the command for whole designs, its options without and with multipliers."""
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.v")
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """A synthesized design.
+
+    Attributes:
+        netlist: file that yosys' `write_json` wrote, flat; it holds no paths.
+        top: its module.
+        device: what it is for.
+        total: what all of it takes.
+        layers: instance path ("core.dense_1"; "" for what is in no instance) -> what it
+            takes without the instances in it, in the order of the paths.
+        tool: name and version of the synthesizer.
+        seconds: wall time.
+    """
+
+    netlist: Path
+    top: str
+    device: Device
+    total: Resources
+    layers: Mapping[str, Resources]
+    tool: str
+    seconds: float
+
+
+def find_yosys() -> Program:
+    """The synthesizer: pyosys, or the native yosys that ACTC_YOSYS names.
+
+    Raises:
+        MissingTool: ACT0503, pyosys is not installed; ACT0502, ACTC_YOSYS is wrong.
+    """
+    native = toolchain.locate("yosys") if "ACTC_YOSYS" in os.environ else None
+    if native is not None:
+        return Program("yosys", (str(native), "-s", "run.ys"), "")
+    if importlib.util.find_spec("pyosys") is None:
+        raise toolchain.missing_package("pyosys", FPGA_HELP)
+    return Program("yosys", (sys.executable, "-c", RUN_SCRIPT), "")
+
+
+def synthesize_design(
+    files: Mapping[str, str],
+    top: str,
+    device: Device,
+    work: Path,
+    *,
+    dsp: bool = False,
+    limits: Limits = SYNTHESIS_LIMITS,
+) -> Synthesis:
+    """Synthesize a design for a device.
+
+    Args:
+        files: name ("core.v") -> Verilog text.
+        top: name of the top module, a plain identifier.
+        device: of :func:`~actc.targets.fpga.boards.load.devices`.
+        work: folder that receives `netlist.json` and `logs/synthesis.log`; made if missing.
+        dsp: whether multiplications may take hard multipliers.
+        limits: of the run.
+
+    Raises:
+        UsageError: ACT0531, a name is not plain.
+        MissingTool: ACT0503, pyosys is not installed.
+        ToolFailed: ACT0510..0513, ACT0533, ACT0584, ACT0585.
+    """
+    _check_names(files, top)
+    yosys = find_yosys()
+    start = time.monotonic()
+    with scratch(work) as folder:
+        for name, text in files.items():
+            (folder / name).write_text(text, "utf-8")
+        (folder / "run.ys").write_text(_script(files, top, device, dsp), "utf-8")
+        log = log_file(work, "synthesis")
+        execute(yosys, (), folder, limits=limits, log=log)
+        require(folder, [NETLIST], yosys, log)
+        document = json.loads((folder / NETLIST).read_text("utf-8"))
+        (folder / NETLIST).replace(work / NETLIST)
+    family = SYNTHESIZED[device.family]
+    total = count(Netlist.read(document, top, family), document["creator"])
+    layers = {
+        layer: count(Netlist.read(part, top, family), document["creator"])
+        for layer, part in _layers(document, top).items()
+    }
+    seconds = time.monotonic() - start
+    return Synthesis(work / NETLIST, top, device, total, layers, total.tool, seconds)
+
+
+def _script(files: Iterable[str], top: str, device: Device, dsp: bool) -> str:
+    command, without, with_dsp = _COMMANDS[device.family]
+    words = (command, *device.synthesis, with_dsp if dsp else without, f"-top {top}")
+    lines = [
+        *(f"read_verilog {name}" for name in files),
+        " ".join(filter(None, words)),
+        *_FIXES.get(device.family, ()),
+        # places in source files hold the path of yosys' own library
+        f"setattr -unset src {top}/*",
+        f"setattr -mod -unset src {top}",
+        f"select {top}",
+        f"write_json -selected {NETLIST}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_FIXES: dict[str, tuple[str, ...]] = {}
+
+
+def instance_of(name: str, instances: Mapping[str, Any] | frozenset[str]) -> str:
+    """The innermost instance path that a cell's or net's name begins with; "" if none."""
+    path = name
+    while "." in path:
+        path = path.rpartition(".")[0]
+        if path in instances:
+            return path
+    return ""
+
+
+def instances_of(document: Mapping[str, Any], top: str) -> frozenset[str]:
+    """Paths of the instances that the hierarchy of a flat netlist had."""
+    cells = document["modules"][top]["cells"]
+    return frozenset(name for name, cell in cells.items() if cell["type"] == "$scopeinfo")
+
+
+def _layers(document: Mapping[str, Any], top: str) -> dict[str, dict[str, Any]]:
+    """Instance path -> a netlist of its cells alone."""
+    instances = instances_of(document, top)
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, cell in document["modules"][top]["cells"].items():
+        if not cell["type"].startswith("$"):
+            found[instance_of(name, instances)][name] = cell
+    return {layer: {"modules": {top: {"cells": found[layer]}}} for layer in sorted(found)}
+
+
+def _check_names(files: Mapping[str, str], top: str) -> None:
+    wrong = [name for name in files if not _FILE.fullmatch(name)]
+    if not _IDENTIFIER.fullmatch(top):
+        wrong.append(top)
+    if wrong:
+        raise UsageError(
+            Diagnostic(
+                "ACT0531",
+                f"{wrong[0]!r} is not a plain name",
+                help="name modules and files with letters, digits and underscores",
+            )
+        )
