@@ -197,33 +197,10 @@ _XCUP = Family(
     dsp_inputs=(27, 18),
     carry_inside=False,
 )
-_NEXUS = Family(
-    name="nexus",
-    title="Lattice Nexus",
-    lut_inputs=4,
-    wide_inputs=5,
-    cells=(
-        CellKind(r"LUT4|INV", "lut"),
-        CellKind(r"CCU2", "carry", 2),
-        CellKind(r"WIDEFN9", "lut", 2),
-        CellKind(r"MULT\w+", "dsp"),
-        CellKind(r"\w*DP16K\w*|PDP\w*16K\w*", "bram"),
-        CellKind(r"DPR16X4", "lut", 4),
-        CellKind(r"FD1P3\w+", "ff"),
-        CellKind(r"VLO|VHI", "none", 0),
-    ),
-    device="LIFCL-40",
-    logic_cells=32256,
-    dsps=56,
-    brams=84,
-    bram_shapes=((9, 36), (10, 18), (11, 9), (12, 4), (13, 2), (14, 1)),
-    dsp_inputs=(18, 18),
-    carry_inside=True,
-)
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (_ICE40, _ECP5, _GOWIN, _XC7)}
 """The families whose costs are known before synthesis, by name."""
-SYNTHESIZED: dict[str, Family] = {**FAMILIES, **{f.name: f for f in (_XCUP, _NEXUS)}}
+SYNTHESIZED: dict[str, Family] = {**FAMILIES, _XCUP.name: _XCUP}
 """The families that designs are synthesized for, by name."""
 
 

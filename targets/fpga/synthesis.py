@@ -37,7 +37,6 @@ COMMANDS = {
     "gowin": ("synth_gowin -noiopads", "-nodsp", "-family gw2a"),
     "xc7": ("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", "-nodsp", ""),
     "xcup": ("synth_xilinx -family xcup -flatten -noiopad -noclkbuf", "-nodsp", ""),
-    "nexus": ("synth_nexus -noiopad", "-nodsp", ""),
 }
 """By family: the command for units, its options without and with hard multipliers."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -10,7 +10,7 @@ from actc.errors import UsageError
 from actc.targets.fpga.boards.device import Board, Pin
 
 _PORT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[0-9]+\])?")
-SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst", "nexus": ".pdc"}
+SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst"}
 """Of each family's constraint files."""
 
 
@@ -57,15 +57,7 @@ def _cst(port: str, pin: Pin, standard: str) -> list[str]:
     return [f'IO_LOC "{port}" {pin.site};', f'IO_PORT "{port}" IO_TYPE={standard}{pull};']
 
 
-def _pdc(port: str, pin: Pin, standard: str) -> list[str]:
-    pull = f" PULLMODE={pin.pull.upper()}" if pin.pull else ""
-    return [
-        f"ldc_set_location -site {{{pin.site}}} [get_ports {{{port}}}]",
-        f"ldc_set_port -iobuf {{IO_TYPE={standard}{pull}}} [get_ports {{{port}}}]",
-    ]
-
-
-_LINES = {"ice40": _pcf, "ecp5": _lpf, "gowin": _cst, "nexus": _pdc}
+_LINES = {"ice40": _pcf, "ecp5": _lpf, "gowin": _cst}
 
 
 def _no_pin(board: Board, role: str) -> Diagnostic:

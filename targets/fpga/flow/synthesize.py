@@ -37,7 +37,6 @@ _COMMANDS = {
     "ice40": ("synth_ice40", "", "-dsp"),
     "ecp5": ("synth_ecp5", "-nodsp", ""),
     "gowin": ("synth_gowin", "-nodsp", ""),
-    "nexus": ("synth_nexus -family lifcl", "-nodsp", ""),
 }
 """By family: the command for whole designs, its options without and with multipliers."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -134,7 +133,6 @@ def _script(files: Iterable[str], top: str, device: Device, dsp: bool) -> str:
     lines = [
         *(f"read_verilog {name}" for name in files),
         " ".join(filter(None, words)),
-        *_FIXES.get(device.family, ()),
         # places in source files hold the path of yosys' own library
         f"setattr -unset src {top}/*",
         f"setattr -mod -unset src {top}",
@@ -142,9 +140,6 @@ def _script(files: Iterable[str], top: str, device: Device, dsp: bool) -> str:
         f"write_json -selected {NETLIST}",
     ]
     return "\n".join(lines) + "\n"
-
-
-_FIXES: dict[str, tuple[str, ...]] = {}
 
 
 def instance_of(name: str, instances: Mapping[str, Any] | frozenset[str]) -> str:
