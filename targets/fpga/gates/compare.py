@@ -106,13 +106,18 @@ def compare_values(
 
 
 def evaluate_design(
-    netlist: GateNetlist, design: Design, inputs: Mapping[str, npt.ArrayLike]
+    netlist: GateNetlist,
+    design: Design,
+    inputs: Mapping[str, npt.ArrayLike],
+    *,
+    floating: int = 0,
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Outputs of a design's netlist for samples that follow each other, one per clock.
 
     Args:
         netlist: of the top module that ``write_design`` wrote, with its ports.
         inputs: name of each bus -> integers [samples, *shape].
+        floating: what nets without a driver read as.
 
     Returns:
         name of each output bus -> integers [samples, *shape], each taken `design.latency`
@@ -132,7 +137,7 @@ def evaluate_design(
     for bus in design.inputs:
         bits = bus_bits(bus, inputs[bus.name])
         given[ports[bus.name]] = np.concatenate([bits, np.repeat(bits[-1:], latency, axis=0)])
-    found = simulate(netlist, given)
+    found = simulate(netlist, given, floating=floating)
     return {bus.name: bus_values(bus, found[ports[bus.name]][latency:]) for bus in design.outputs}
 
 
@@ -144,6 +149,8 @@ def compare(
 ) -> Difference | None:
     """The first difference between a netlist and what its design should give.
 
+    If nets of the netlist have no driver, it must give the same whether they are 0 or 1.
+
     Args:
         netlist, design, inputs: as for :func:`evaluate_design`.
         expected: name of each output bus -> integers [samples, *shape].
@@ -151,4 +158,9 @@ def compare(
     Raises:
         as :func:`evaluate_design`, :func:`compare_values`.
     """
-    return compare_values(evaluate_design(netlist, design, inputs), expected)
+    for floating in (0, 1) if netlist.floating else (0,):
+        found = evaluate_design(netlist, design, inputs, floating=floating)
+        difference = compare_values(found, expected)
+        if difference is not None:
+            return difference
+    return None

