@@ -13,7 +13,7 @@ _MEMORY = re.compile(
     r"bad_alloc|[Oo]ut of memory|Cannot allocate memory|MemoryError|memory allocation of \d+ bytes"
     r"|failed to reserve virtual memory|mmap failed"
 )
-_ERROR = re.compile(r"^(?:ERROR|error|Error|Assertion failure|terminate called)\b.*")
+_ERROR = re.compile(r"\bERROR\b|^(?:error|Error|Assertion failure|terminate called)\b")
 _MOST_ERRORS = 8
 _READ = 1 << 22
 """Bytes of a log that are read: its end."""
@@ -33,7 +33,7 @@ def read_log(log: Path) -> str:
 def errors_of(text: str) -> tuple[str, ...]:
     """The lines of a log that say what is wrong, the first ones."""
     lines = (line.strip() for line in text.splitlines())
-    return tuple([line for line in lines if _ERROR.match(line)][:_MOST_ERRORS])
+    return tuple([line for line in lines if _ERROR.search(line)][:_MOST_ERRORS])
 
 
 def explain(problem: ToolFailed, name: str, log: Path) -> ToolFailed:

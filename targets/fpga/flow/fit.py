@@ -125,8 +125,15 @@ def _too_large(synthesis: Synthesis, board: Board, uses: Mapping[str, Use], log:
         "ACT0581",
         f"the design does not fit {board.device.title}",
         notes=(*notes, *filter(None, [log])),
-        help="make the network smaller (fewer bits, fewer units, more sparsity)"
-        + _larger(board.device, uses),
+        help=_smaller(board.device, uses, pins_only=set(over) == {"pins"}),
+    )
+
+
+def _smaller(device: Device, uses: Mapping[str, Use], *, pins_only: bool) -> str:
+    if pins_only:
+        return "choose an interface with fewer pins: uart or spi"
+    return "make the network smaller (fewer bits, fewer units, more sparsity)" + _larger(
+        device, uses
     )
 
 
