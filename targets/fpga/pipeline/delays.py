@@ -141,7 +141,7 @@ def trailing_zeros(wire: Wire) -> int:
         return (operator.value & -operator.value).bit_length() - 1 if operator.value else 0
     if isinstance(operator, op.ShiftLeft):
         return operator.amount + trailing_zeros(wire.operands[0])
-    if isinstance(operator, op.Narrow):
+    if isinstance(operator, (op.Narrow, op.Register)):
         return trailing_zeros(wire.operands[0])
     return 0
 

@@ -116,7 +116,10 @@ def shortest_period(problem: Problem, latency: int, tolerance: float = 1e-3) -> 
 
 
 def latest(problem: Problem, period: float, latency: int) -> list[int]:
-    """The last stage of every node in schedules of `latency` clocks."""
+    """The last stage of every node in schedules of `latency` clocks.
+
+    No node can be later in any schedule; nodes behind a memory may have to be earlier.
+    """
     count = len(problem.delays)
     stages = [latency - (delay > 0) for delay in problem.delays]
     # time from the start of a node to the end of its stage
@@ -218,7 +221,7 @@ class _Program:
     def __init__(self, problem: Problem, latency: int, bounds: list[tuple[int, int]]) -> None:
         self.bounds = bounds
         self._nodes = len(bounds)
-        self._costs = [-float(width) for width in problem.widths]
+        self._costs = [0.0] * len(bounds)
         self._rows: list[tuple[int, int, int]] = []
         readers: list[list[int]] = [[] for _ in bounds]
         for operand, node, step in problem.edges():
@@ -228,8 +231,10 @@ class _Program:
                 self.apart(node, operand, -step)
         outputs = set(problem.outputs)
         for node, width in enumerate(problem.widths):
-            # what outputs hold, is held to the end in any case
-            if node not in outputs and readers[node]:
+            if node in outputs:  # held to the end, so only its beginning matters
+                self._costs[node] -= width
+            elif readers[node]:
+                self._costs[node] -= width
                 self._costs[self._last_reader(readers[node], latency)] += width
 
     def apart(self, first: int, second: int, stages: int) -> None:

@@ -1,0 +1,367 @@
+"""Pipelining: the same outputs some clocks later, with the fewest register bits."""
+
+from __future__ import annotations
+
+import itertools
+from math import inf
+
+import numpy as np
+import pytest
+from fpga_designs import random_designs, random_samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actc.errors import UsageError
+from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire, write_design
+from actc.targets.fpga.hdl import operators as op
+from actc.targets.fpga.pipeline import TIMINGS, Timing, find_timing, pipeline, report
+from actc.targets.fpga.pipeline.delays import delay
+from actc.targets.fpga.pipeline.schedule import (
+    Problem,
+    earliest,
+    fewest_registers,
+    fewest_stages,
+    latest,
+    long_paths,
+    shortest_period,
+)
+
+ECP5 = find_timing("ecp5-6")
+
+
+def delayed_outputs(design: Design, made: Design, seed: int = 0) -> None:
+    """Check that `made` gives the outputs of `design`, its latency later."""
+    inputs = random_samples(design, 30, seed)
+    latency = made.latency
+    assert latency is not None
+    expected, found = design.evaluate(inputs), made.evaluate(inputs)
+    for bus in design.outputs:
+        assert np.array_equal(found[bus.name][latency:], expected[bus.name][: 30 - latency])
+
+
+def register_bits(design: Design) -> int:
+    return sum(w.width for w in design.module().wires() if isinstance(w.operator, op.Register))
+
+
+# -- the whole -----------------------------------------------------------------------------
+
+
+@given(random_designs(), st.sampled_from(sorted(TIMINGS)), st.integers(2, 9), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_outputs_are_the_same_later(
+    design: Design, name: str, latency: int, input_register: bool
+) -> None:
+    timing = TIMINGS[name]
+    made = pipeline(design, timing, latency=latency, input_register=input_register)
+    ends = [wire for bus in design.outputs for wire in bus.wires]
+    assert made.latency == (0 if all(wire.value is not None for wire in ends) else latency)
+    delayed_outputs(design, made)
+    if input_register and made.latency:
+        before = report(made, timing).stages[0]
+        assert before.nanoseconds == timing.overhead
+    assert [bus.name for bus in made.inputs] == [bus.name for bus in design.inputs]
+    assert write_design(made) == write_design(
+        pipeline(design, timing, latency=latency, input_register=input_register)
+    )
+
+
+@given(random_designs(), st.sampled_from([40.0, 90.0, 140.0]))
+@settings(max_examples=40, deadline=None)
+def test_clocks_are_reached(design: Design, clock_mhz: float) -> None:
+    slowest = max(delay(wire, ECP5) for wire in design.module().wires())
+    if slowest + ECP5.overhead > 1e3 / clock_mhz:
+        with pytest.raises(UsageError, match=r"ACT0561(.|\n)*alone takes"):
+            pipeline(design, ECP5, clock_mhz=clock_mhz)
+        return
+    made = pipeline(design, ECP5, clock_mhz=clock_mhz)
+    delayed_outputs(design, made)
+    found = report(made, ECP5)
+    assert found.clock_mhz >= clock_mhz - 1e-6
+    # one stage less does not do
+    if found.latency > 1:
+        with pytest.raises(UsageError, match="ACT0562"):
+            pipeline(design, ECP5, clock_mhz=clock_mhz, latency=found.latency - 1)
+
+
+def dot_product(bits: int = 4) -> Design:
+    graph = Graph()
+    x = [graph.input(f"x_{n}", Range.unsigned(bits)) for n in range(4)]
+    with graph.scope("fc1"):
+        total = ((x[0] + x[1]) + (x[2] + x[3])).named("total")
+    with graph.scope("act"):
+        y = graph.lookup(total, [k % 3 for k in range(4 << bits)]).named("rest")
+    return Design("dot", (Bus("x", (4,), tuple(x), bits, False),), (Bus("y", (), (y,), 2, False),))
+
+
+def test_a_shorter_period_takes_more_stages() -> None:
+    found = []
+    for latency in (2, 3, 4):
+        made = pipeline(dot_product(), ECP5, latency=latency)
+        found.append(report(made, ECP5))
+        assert made.latency == latency
+    periods = [each.critical.nanoseconds for each in found]
+    assert periods[0] > periods[1] > periods[2]
+    # where it begins and three operators; the first one apart from two; each for itself
+    assert [[len(stage.path) for stage in each.stages] for each in found] == [
+        [1, 4, 1], [1, 2, 3, 1], [1, 2, 2, 2, 1],
+    ]  # fmt: skip
+    last = found[1]
+    assert [stage.register_bits for stage in last.stages] == [16, 10, 2, 0]
+    assert last.register_bits == 28
+    assert last.critical.path[1:] == (("fc1", "total"), ("act", "rest"))
+    assert last.clock_mhz == 1e3 / last.critical.nanoseconds
+
+
+def test_registers_are_where_wires_are_narrow() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(-128, 127))
+    narrow = x.saturate(Range(-2, 1))
+    wide = narrow * 77
+    design = Design("d", (Bus("x", (), (x,), 8, True),), (Bus("y", (), (wide,), 9, True),))
+    made = pipeline(design, ECP5, latency=6)
+    # x and the product once each, where they must be, 4 times the 2 bits between
+    assert register_bits(made) == 8 + 4 * 2 + wide.width
+
+
+def test_readers_share_registers() -> None:
+    graph = Graph()
+    x = graph.input("x", Range.unsigned(8))
+    ends = [x + 1, x + 2, x + 3]
+    design = Design("d", (Bus("x", (), (x,), 8, False),), (Bus("y", (3,), tuple(ends), 9, False),))
+    made = pipeline(design, ECP5, latency=5)
+    assert register_bits(made) == 4 * 8 + 3 * 9
+
+
+def test_memories_are_read_into_registers() -> None:
+    graph = Graph()
+    x = graph.input("x", Range.unsigned(6))
+    entry = graph.lookup(x, [k * k % 61 for k in range(64)], memory=True)
+    both = entry + graph.lookup(x, [5 * k % 7 for k in range(64)])
+    design = Design(
+        "d", (Bus("x", (), (x,), 6, False),), (Bus("y", (2,), (both, entry), 8, False),)
+    )
+    for kwargs in ({"latency": 4}, {"clock_mhz": 80.0}, {"latency": 3, "input_register": False}):
+        made = pipeline(design, ECP5, **kwargs)
+        delayed_outputs(design, made)
+        (table,) = [
+            w
+            for w in made.module().wires()
+            if isinstance(w.operator, op.Lookup) and w.operator.memory
+        ]
+        readers = [w for w in made.module().wires() if table in w.operands]
+        assert [type(w.operator) for w in readers] == [op.Register]
+        text = "".join(write_design(made).values())
+        # what begins with given bits does not fit into a block memory
+        assert text.count("initial") == 1
+        assert text.count("posedge") > 2
+
+
+def test_claims_hold_from_the_first_clock_on() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(3, 9))
+    down = 12 - x
+    both = (down + x).narrow(Range(12, 12), "opposite terms")
+    late = (both * x).narrow(Range(36, 108), "twelve times x")
+    design = Design("d", (Bus("x", (), (x,), 4, False),), (Bus("y", (), (late,), 7, False),))
+    delayed_outputs(design, pipeline(design, ECP5, latency=6))
+
+
+def test_wires_without_logic_are_delayed() -> None:
+    graph = Graph()
+    x = graph.input("x", Range.unsigned(4))
+    unused = graph.input("unused", Range.unsigned(4))
+    design = Design(
+        "d",
+        (Bus("x", (), (x,), 4, False), Bus("unused", (), (unused,), 4, False)),
+        (Bus("y", (3,), (x, x.bits(1, 2), graph.constant(7)), 4, False),),
+    )
+    made = pipeline(design, ECP5, latency=3)
+    assert (made.latency, register_bits(made)) == (3, 3 * 4)
+    delayed_outputs(design, made)
+    assert pipeline(design, ECP5, clock_mhz=1000.0).latency == 1
+
+
+def test_wide_wires_are_pipelined() -> None:
+    graph = Graph()
+    x = graph.input("x", Range.unsigned(40))
+    design = Design(
+        "d", (Bus("x", (), (x,), 40, False),), (Bus("y", (), (x * x * x + 1,), 121, False),)
+    )
+    delayed_outputs(design, pipeline(design, ECP5, latency=4))
+
+
+# -- wrong inputs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "ACT0563.*neither a clock nor a latency"),
+        ({"latency": 0}, "ACT0563.*latency of 0 clocks"),
+        ({"clock_mhz": 0.0}, "ACT0563.*clock of 0 MHz"),
+        ({"clock_mhz": inf}, "ACT0563.*clock of inf MHz"),
+        ({"clock_mhz": float("nan")}, "ACT0563.*clock of nan MHz"),
+        ({"latency": 1}, r"ACT0562.*dot takes at least 2 clocks, not 1"),
+        ({"latency": 2, "clock_mhz": 150.0}, r"ACT0562.*takes \d clocks at 150 MHz.*not 2"),
+    ],
+)
+def test_what_cannot_be_asked_for(options: dict[str, float], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        pipeline(dot_product(), ECP5, **options)  # type: ignore[arg-type]
+
+
+def test_the_help_for_a_short_latency_is_right() -> None:
+    with pytest.raises(UsageError) as caught:
+        pipeline(dot_product(), ECP5, latency=2, clock_mhz=150.0)
+    help_line = str(caught.value).partition("help: ")[2]
+    clocks, mhz = (int(word) for word in help_line.split() if word.isdigit())
+    assert pipeline(dot_product(), ECP5, latency=clocks, clock_mhz=150.0).latency == clocks
+    assert pipeline(dot_product(), ECP5, latency=2, clock_mhz=float(mhz)).latency == 2
+    with pytest.raises(UsageError, match="ACT0562"):
+        pipeline(dot_product(), ECP5, latency=2, clock_mhz=mhz + 1.0)
+
+
+def test_pipelined_designs_are_not_pipelined_again() -> None:
+    made = pipeline(dot_product(), ECP5, latency=2)
+    with pytest.raises(ValueError, match="has registers already"):
+        pipeline(made, ECP5, latency=2)
+
+
+def test_uneven_designs_have_no_report() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(0, 3))
+    y = x + x.register()
+    design = Design("d", (Bus("x", (), (x,), 2, False),), (Bus("y", (), (y,), 3, False),))
+    with pytest.raises(ValueError, match="differ in latency"):
+        report(design, ECP5)
+
+
+def test_unknown_timings_are_named() -> None:
+    with pytest.raises(UsageError, match=r"ACT0560.*'spartan'(.|\n)*ecp5-6"):
+        find_timing("spartan")
+
+
+# -- delays --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timing", TIMINGS.values(), ids=lambda timing: timing.name)
+def test_delays_grow_with_width(timing: Timing) -> None:
+    graph = Graph()
+
+    def at(width: int) -> list[Wire]:
+        a, b = (graph.input(f"{n}{width}", Range.unsigned(width)) for n in "ab")
+        index = a.bits(0, width // 2)
+        return [
+            a + b, a - b, a * b, a < b, a.equals(b), a.reaches((1 << width) - 3), -a,
+            a.saturate(Range(3, 1 << (width - 1))), graph.lookup(a, range(1 << width)),
+            graph.select(index, [a + k for k in range(1 << (width // 2))]),
+        ]  # fmt: skip
+
+    for small, large in zip(at(3), at(10), strict=True):
+        assert 0 < delay(small, timing) <= delay(large, timing)
+    a = graph.input("c", Range.unsigned(8))
+    for free in (a >> 2, a << 3, a.bits(1, 3), ~a, graph.concatenate((a, 9), (a, 8))):
+        assert delay(free, timing) == 0
+    # the low bits of a pass by
+    assert delay(a + (a << 6), timing) == delay(a + graph.input("d", a.range), timing)
+
+
+# -- schedules against brute force ---------------------------------------------------------
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    count = draw(st.integers(2, 5))
+    operands: list[tuple[int, ...]] = [()]
+    delays = [0.0]
+    for node in range(1, count):
+        read = draw(st.sets(st.integers(0, node - 1), max_size=3))
+        operands.append(tuple(sorted(read)))
+        delays.append(float(draw(st.integers(0, 4))) if read else 0.0)
+    outputs = draw(st.sets(st.integers(0, count - 1), min_size=1, max_size=2))
+    edges = [(o, node) for node, read in enumerate(operands) for o in read if len(read) == 1]
+    clocked = draw(st.sets(st.sampled_from(edges), max_size=1)) if edges else set()
+    return Problem(
+        delays=tuple(delays),
+        widths=tuple(draw(st.integers(1, 9)) for _ in range(count)),
+        operands=tuple(operands),
+        outputs=tuple(sorted(outputs)),
+        steps=dict.fromkeys(clocked, 1),
+        first=draw(st.integers(0, 1)),
+    )
+
+
+def allowed(problem: Problem, period: float, latency: int, stages: tuple[int, ...]) -> bool:
+    """Whether a schedule keeps the rules, by following every path."""
+    for node, read in enumerate(problem.operands):
+        low, high = 0, latency
+        if problem.delays[node]:
+            low, high = problem.first, latency - 1
+        if not read:
+            high = 0
+        if not low <= stages[node] <= high:
+            return False
+        for operand in read:
+            between = stages[node] - stages[operand]
+            if between < 0 or between != problem.steps.get((operand, node), between):
+                return False
+
+    def longest(node: int) -> float:
+        same = [longest(o) for o in problem.operands[node] if stages[o] == stages[node]]
+        return problem.delays[node] + max(same, default=0.0)
+
+    return all(longest(node) <= period for node in range(len(problem.delays)))
+
+
+def cost(problem: Problem, latency: int, stages: tuple[int, ...]) -> int:
+    bits = 0
+    for node, width in enumerate(problem.widths):
+        ends = [stages[reader] for reader, read in enumerate(problem.operands) if node in read]
+        ends += [latency] if node in problem.outputs else []
+        bits += width * (max(ends, default=stages[node]) - stages[node])
+    return bits
+
+
+def schedules(problem: Problem, period: float, latency: int) -> list[tuple[int, ...]]:
+    choices = itertools.product(range(latency + 1), repeat=len(problem.delays))
+    return [stages for stages in choices if allowed(problem, period, latency, stages)]
+
+
+@given(problems(), st.integers(1, 9))
+@settings(max_examples=80, deadline=None)
+def test_stages_are_the_best_ones(problem: Problem, period: float) -> None:
+    for latency in (1, 2, 3):
+        found = schedules(problem, period, latency)
+        assert (fewest_stages(problem, period) <= latency) == bool(found)
+        if not found:
+            continue
+        stages = tuple(fewest_registers(problem, period, latency).tolist())
+        assert stages in found
+        assert cost(problem, latency, stages) == min(cost(problem, latency, s) for s in found)
+        for node, column in enumerate(zip(*found, strict=True)):
+            assert earliest(problem, period)[0][node] == min(column)
+            last = latest(problem, period, latency)[node]
+            assert last >= max(column) if problem.steps else last == max(column)
+
+
+@given(problems(), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_periods_are_the_shortest(problem: Problem, latency: int) -> None:
+    # all delays are whole numbers, so the shortest period is one
+    best = next((p for p in range(30) if schedules(problem, p, latency)), inf)
+    found = shortest_period(problem, latency)
+    assert best <= found <= best + 1e-3 if best < inf else found == inf
+
+
+def test_only_pairs_that_others_do_not_imply() -> None:
+    # a chain of five additions of 2 ns each, at 5 ns
+    chain = Problem(
+        delays=(0.0, 2.0, 2.0, 2.0, 2.0, 2.0),
+        widths=(1,) * 6,
+        operands=((), (0,), (1,), (2,), (3,), (4,)),
+        outputs=(5,),
+    )
+    assert long_paths(chain, 5.0, [(0, 9)] * 6) == [(1, 3), (2, 4), (3, 5)]
+    # what the windows tell already
+    windows = [(0, 0), (0, 1), (0, 1), (2, 3), (1, 3), (2, 3)]
+    assert long_paths(chain, 5.0, windows) == [(3, 5)]
