@@ -8,7 +8,13 @@ Needs numpy and, for a serial port, pyserial; nothing of the compiler.
 """
 
 from actc.device.client import Device
-from actc.device.document import FILE, interface_text, read_interface, write_interface
+from actc.device.document import (
+    FILE,
+    interface_of,
+    interface_text,
+    read_interface,
+    write_interface,
+)
 from actc.device.exchange import Traffic
 from actc.device.interface import InputFormat, Interface, OutputFormat, Simulation
 
@@ -20,6 +26,7 @@ __all__ = [
     "OutputFormat",
     "Simulation",
     "Traffic",
+    "interface_of",
     "interface_text",
     "read_interface",
     "write_interface",

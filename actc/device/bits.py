@@ -23,7 +23,7 @@ def pack(columns: Sequence[tuple[Integers, int]]) -> list[bytes]:
     parts = []
     for values, width in columns:
         bits = (values[:, :, None] >> np.arange(width)) & 1
-        parts.append(bits.reshape(len(values), -1).astype(np.uint8))
+        parts.append(bits.reshape(len(values), values.shape[1] * width).astype(np.uint8))
     packed = np.packbits(np.concatenate(parts, axis=1), axis=1, bitorder="little")
     return [row.tobytes() for row in packed]
 

@@ -115,14 +115,16 @@ class Device:
             ToolFailed: ACT0592, ACT0594.
         """
         _check_feeds(self.interface, feeds)
-        inputs = self.interface.inputs
-        columns = [(item.codes(np.asarray(feeds[item.name])), item.width) for item in inputs]
-        outputs = self.interface.outputs
+        columns = [
+            (item.codes(np.asarray(feeds[item.input])), item.width)
+            for item in self.interface.inputs
+        ]
         size = -(-self.interface.output_bits // 8)
         answers = self._exchange.ask(frames.OUTPUTS, bits.pack(columns), size)
-        layout = [(item.elements, item.width, item.signed) for item in outputs]
-        found = bits.unpack(answers, layout)
-        return {item.name: item.values(part) for item, part in zip(outputs, found, strict=True)}
+        wires = self.interface.wires
+        layout = [(item.elements, item.width, item.signed) for item in wires]
+        found = dict(zip(self.interface.output_buses, bits.unpack(answers, layout), strict=True))
+        return {item.output: item.values(found[item.bus]) for item in self.interface.outputs}
 
 
 def _open_port(directory: Path, interface: Interface, name: str) -> Port:
@@ -144,30 +146,33 @@ def _check_feeds(interface: Interface, feeds: Mapping[str, Array]) -> None:
     Raises:
         UsageError: ACT0595, with all problems at once.
     """
-    problems = [problem for item in interface.inputs for problem in _feed_problems(item, feeds)]
-    unknown = sorted(set(feeds) - {item.name for item in interface.inputs})
-    problems += [f"there is no input '{name}'" for name in unknown]
+    wanted = {item.input: item for item in interface.inputs}
+    problems = [problem for item in wanted.values() for problem in _feed_problems(item, feeds)]
+    problems += [f"there is no input '{name}'" for name in sorted(set(feeds) - set(wanted))]
     counts = {len(array) for array in map(np.asarray, feeds.values()) if array.ndim}
     if not problems and len(counts) > 1:
         problems.append(f"the arrays hold different numbers of samples, {sorted(counts)}")
     if problems:
-        wanted = ", ".join(
-            f"{item.name} [samples{''.join(f', {size}' for size in item.shape)}] {item.dtype}"
-            for item in interface.inputs
+        listed = ", ".join(
+            f"{item.input} [samples{''.join(f', {size}' for size in item.shape)}] {item.dtype}"
+            for item in wanted.values()
         )
-        help_text = f"the network takes {wanted}"
+        help_text = f"the network takes {listed}"
         raise UsageError([Diagnostic("ACT0595", text, help=help_text) for text in problems])
 
 
+_TAKEN = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+"""Kind of an input's type -> kinds of arrays that it takes."""
+
+
 def _feed_problems(item: InputFormat, feeds: Mapping[str, Array]) -> list[str]:
-    if item.name not in feeds:
-        return [f"there are no values for the input '{item.name}'"]
-    array = np.asarray(feeds[item.name])
+    if item.input not in feeds:
+        return [f"there are no values for the input '{item.input}'"]
+    array = np.asarray(feeds[item.input])
     if array.ndim == 0 or array.shape[1:] != item.shape:
-        return [f"'{item.name}' has the shape {list(array.shape)}"]
-    kinds = "fiu" if item.dtype == "float32" else "iu"
-    if array.dtype.kind not in kinds:
-        return [f"'{item.name}' has the type {array.dtype}"]
+        return [f"'{item.input}' has the shape {list(array.shape)}"]
+    if array.dtype.kind not in _TAKEN[np.dtype(item.dtype).kind]:
+        return [f"'{item.input}' has the type {array.dtype}"]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [f"'{item.name}' holds NaN or infinite values"]
+        return [f"'{item.input}' holds NaN or infinite values"]
     return []

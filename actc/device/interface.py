@@ -1,19 +1,21 @@
 """What the host must know of a network in hardware.
 
-How real inputs become the integers that the network takes and its integers become real
-outputs (what golden.onnx does in float at its boundary), how these lie on the wire, and
-which design answers there.
+How inputs become the integers that the network takes, and its integers outputs (what
+golden.onnx does in float at its boundary), how these lie on the wire, and which design
+answers there. Names and meanings are those of `Network.interface()` of the compiler.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from actc.device.bits import Integers
+from actc.device.logarithm import log_softmax
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
@@ -22,28 +24,32 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:
-    """How one input reaches the hardware.
+    """How one bus of the hardware is fed.
 
     Attributes:
-        name: of the model's input.
-        dtype: numpy's name of what golden.onnx takes, "float32" or an integer type.
+        bus: its name.
+        input: the model's input that it is made of.
+        dtype: numpy's name of the input's type.
         shape: of one sample, without the batch axis.
         width: bits of each element on the wire.
         signed: whether these are two's complement.
-        low, high: the integers that are sent; others are clipped to them.
-        scale: integer = clip(round(float32(x) / scale) + zero_point), ties to even, as ONNX
-            QuantizeLinear; None: the integers are sent as they stand.
-        zero_point: the integer of real zero.
+        low, high: the integers that occur.
+        kind: "quantize": clip(rint(float32(x) / scale) + zero_point, low, high), as ONNX
+            QuantizeLinear; "codes": x as it stands; "index": x where 0 <= x < high, else
+            high; "flags": 0 or 1.
+        scale, zero_point: of "quantize".
     """
 
-    name: str
+    bus: str
+    input: str
     dtype: str
     shape: tuple[int, ...]
     width: int
     signed: bool
     low: int
     high: int
-    scale: float | None = None
+    kind: str
+    scale: float = 1.0
     zero_point: int = 0
 
     @property
@@ -64,49 +70,58 @@ class InputFormat:
             UsageError: ACT0595, integers are sent as they stand and some do not fit.
         """
         rows = np.asarray(values).reshape(len(values), self.elements)
-        if self.scale is None:
-            if rows.size and (rows.min() < self.low or rows.max() > self.high):
-                message = f"input '{self.name}' holds integers outside {self.low}..{self.high}"
-                raise UsageError(
-                    Diagnostic("ACT0595", message, help="the network cannot read them")
-                )
-            return rows.astype(np.int64)
-        with np.errstate(over="ignore", under="ignore"):
-            steps = rows.astype(np.float32) / np.float32(self.scale)
-        bounded = np.clip(steps, self.low - self.zero_point, self.high - self.zero_point)
-        codes: Integers = np.rint(bounded).astype(np.int64) + self.zero_point
-        return codes
+        if self.kind == "quantize":
+            with np.errstate(over="ignore", under="ignore"):
+                steps = rows.astype(np.float32) / np.float32(self.scale)
+            bounded = np.clip(steps, self.low - self.zero_point, self.high - self.zero_point)
+            codes: Integers = np.rint(bounded).astype(np.int64) + self.zero_point
+            return codes
+        rows = rows.astype(np.int64)
+        if self.kind == "index":
+            return np.where((rows >= 0) & (rows < self.high), rows, self.high)
+        if rows.size and (rows.min() < self.low or rows.max() > self.high):
+            message = f"input '{self.input}' holds integers outside {self.low}..{self.high}"
+            help_text = "the network has no way to read them"
+            raise UsageError(Diagnostic("ACT0595", message, help=help_text))
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """How one output of the hardware becomes the model's.
+    """How one output of the model is computed from what a bus of the hardware holds, q.
 
     Attributes:
-        name: of the model's output.
-        dtype: numpy's name of what golden.onnx gives.
+        bus: its name; several outputs may be made of one.
+        output: of the model.
+        dtype: numpy's name of the output's type.
         shape: of one sample, without the batch axis.
         width: bits of each element on the wire.
         signed: whether these are two's complement.
-        kind: "codes" and "accumulator": (integer - zero_point) * scale in float32, as ONNX
-            DequantizeLinear; "softmax": table[max - integer] over its sum along `axis`, as
-            IntSoftmax of the dialect; "index": the integers are the output.
-        scale: one number, or one per entry along `axis`.
-        zero_point: of "codes".
-        axis: of one sample, along which scales or the softmax run.
-        table: of "softmax", the exponentials of differences.
+        kind: "codes": (q - zero_point) * scale in float32, as ONNX DequantizeLinear;
+            "accumulator": (q * multiplier + offset - zero_point) * scale, integers first;
+            "softmax": float32(float64(q) / float64(sum of q)); "scores": the same of
+            table[max of q - q]; "log_softmax": (integers of IntLogSoftmax - zero_point) *
+            scale; "integers": q; "index": q, the place of the largest value.
+        scale, offset: one number, or one per entry along `axis`.
+        axis: of the tensor with its batch axis: of scales and offsets, or of the softmax.
+        multiplier, zero_point: see kind.
+        tables: "table" of "scores"; "table", "levels", "octaves" and "logarithms" of
+            "log_softmax".
     """
 
-    name: str
+    bus: str
+    output: str
     dtype: str
     shape: tuple[int, ...]
     width: int
     signed: bool
     kind: str
-    scale: tuple[float, ...] = ()
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[int, ...] = (0,)
+    axis: int = 1
+    multiplier: int = 1
     zero_point: int = 0
-    axis: int = 0
-    table: tuple[int, ...] = ()
+    tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def elements(self) -> int:
@@ -122,21 +137,40 @@ class OutputFormat:
         Returns:
             `dtype` [samples, *shape].
         """
-        rows = integers.reshape(len(integers), *self.shape)
-        if self.kind == "index":
-            return rows.astype(self.dtype)
+        q = integers.reshape(len(integers), *self.shape)
+        if self.kind in ("index", "integers"):
+            return q.astype(self.dtype)
         if self.kind == "softmax":
-            along = self.axis + 1
-            table = np.array(self.table, np.int64)
-            e = table[np.minimum(rows.max(axis=along, keepdims=True) - rows, len(table) - 1)]
-            total = e.sum(axis=along, keepdims=True).astype(np.float64)
-            share: Array = (e.astype(np.float64) / total).astype(np.float32)
-            return share
-        scale = np.array(self.scale, np.float32)
-        if scale.size > 1:
-            scale = scale.reshape([-1 if a == self.axis else 1 for a in range(len(self.shape))])
-        real: Array = (rows - self.zero_point).astype(np.float32) * scale
+            return _shares(q, self.axis)
+        if self.kind == "scores":
+            return _shares(self._lookup("table", _below(q, self.axis)), self.axis)
+        if self.kind == "log_softmax":
+            q = log_softmax(q, self.tables, self.axis)
+        elif self.kind == "accumulator":
+            q = q * self.multiplier + self._along(np.array(self.offset, np.int64))
+        scale = self._along(np.array(self.scale, np.float32))
+        real: Array = (q - self.zero_point).astype(np.float32) * scale
         return real
+
+    def _along(self, numbers: Array) -> Array:
+        """Numbers so that they broadcast along `axis` of [samples, *shape]."""
+        rank = len(self.shape) + 1
+        axis = self.axis % rank
+        return numbers.reshape([-1 if place == axis else 1 for place in range(rank)])
+
+    def _lookup(self, name: str, places: Integers) -> Integers:
+        table = np.array(self.tables[name], np.int64)
+        return np.asarray(table[np.minimum(places, len(table) - 1)])
+
+
+def _below(q: Integers, axis: int) -> Integers:
+    return np.asarray(q.max(axis=axis, keepdims=True) - q)
+
+
+def _shares(e: Integers, axis: int) -> Array:
+    total = e.sum(axis=axis, keepdims=True).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # only a wrong design gives zeros
+        return np.asarray((e.astype(np.float64) / total).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +198,9 @@ class Interface:
         kind: "uart", "spi" or "stream".
         build: 16 hexadecimal digits, which the board answers too.
         latency: clocks from inputs to outputs of the core.
-        inputs, outputs: in the order of the wire.
+        inputs: one per bus, in the order of the wire.
+        outputs: in the order of the model.
+        output_buses: in the order of the wire.
         clock_hz: of the core, None where it is not known.
         baud: bits per second of a UART.
         simulation: None where the design cannot be simulated.
@@ -176,9 +212,16 @@ class Interface:
     latency: int
     inputs: tuple[InputFormat, ...]
     outputs: tuple[OutputFormat, ...]
+    output_buses: tuple[str, ...]
     clock_hz: float | None = None
     baud: int | None = None
     simulation: Simulation | None = None
+
+    @property
+    def wires(self) -> tuple[OutputFormat, ...]:
+        """One of the outputs of each bus, in the order of the wire."""
+        of_bus = {item.bus: item for item in self.outputs}
+        return tuple(of_bus[name] for name in self.output_buses)
 
     @property
     def input_bits(self) -> int:
@@ -188,4 +231,4 @@ class Interface:
     @property
     def output_bits(self) -> int:
         """Bits of all outputs of one sample."""
-        return sum(item.elements * item.width for item in self.outputs)
+        return sum(item.elements * item.width for item in self.wires)

@@ -68,8 +68,8 @@ module actc_bench;
 endmodule
 """
 _CLOCK = """\
-module {module} (input reference, output clk, output locked);
-  assign clk = reference;
+module {module} (input clkin, output clkout, output locked);
+  assign clkout = clkin;
   assign locked = 1'b1;
 endmodule
 """
@@ -133,25 +133,43 @@ class SimulatedPort:
         """
         quiet = 0
         while quiet < self._patience:
-            if self._waiting:
-                levels, quiet = self._next_piece(), 0
-            else:
-                levels = self._line.quiet()
-                quiet += len(levels)
-            found = self._line.decode(levels, self._noise_back(self._simulate(levels)))
+            before, sending = self.clocks, bool(self._waiting)
+            found = self.step()
             if found:
                 return found
+            quiet = 0 if sending else quiet + self.clocks - before
         return b""
+
+    def step(self) -> bytes:
+        """Simulate a short while; the bytes that came.
+
+        Raises:
+            ToolFailed: ACT0597, as :meth:`read`.
+        """
+        levels = self._next_piece() if self._waiting else self._line.quiet()
+        return self._line.decode(levels, self._noise_back(self._simulate(levels)))
+
+    def send_levels(self, levels: Levels) -> None:
+        """Put any levels on the wire, as they are."""
+        self._waiting.append(levels)
 
     def close(self) -> None:
         """End the simulation."""
-        process, self._process = self._process, None
-        if process is not None:
-            # Also where the simulator does not answer any more.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+        self.kill()
+        if self._process is not None:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(BrokenPipeError):  # of what it did not read
+                        stream.close()
+            self._process.wait()
+        self._process = None
         self._folder.cleanup()
+
+    def kill(self) -> None:
+        """End the simulator, also where it does not answer any more."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _next_piece(self) -> Levels:
         levels = self._waiting.pop(0)
