@@ -26,7 +26,7 @@ from actc.targets.fpga.interfaces import KINDS, Kind
 pytestmark = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
 )
-PATIENCE = 40_000
+PATIENCE = 20_000
 """Clocks: more than the longest answer of these cores takes."""
 
 
@@ -120,8 +120,8 @@ def test_requests_fill_the_wire(tmp_path: Path) -> None:
 # --- the clock of the other end
 
 
-@pytest.mark.parametrize("error", [-0.02, 0.02])
-@pytest.mark.parametrize("baud", [1_000_000, 1_500_000])
+@pytest.mark.parametrize("error", [-0.02, 0.0, 0.02])
+@pytest.mark.parametrize("baud", [500_000, 750_000, 1_000_000, 1_500_000])
 def test_another_baud_rate(error: float, baud: int, tmp_path: Path) -> None:
     core = bytes_out(9)
     interface = build(tmp_path, core, baud=baud)
@@ -129,7 +129,7 @@ def test_another_baud_rate(error: float, baud: int, tmp_path: Path) -> None:
     device = Device(interface, board(tmp_path, interface, line=line))
     with device:
         device.identify()
-        compare(core, device, 20)
+        compare(core, device, 8)
         assert device.traffic.broken == device.traffic.refused == device.traffic.silences == 0
 
 
@@ -166,8 +166,8 @@ def glitches(length: int, every: int, seed: int = 5) -> Callable[[Levels], Level
     generator = np.random.default_rng(seed)
 
     def noise(levels: Levels) -> Levels:
-        count = max(1, len(levels) // every)
-        places = np.sort(generator.integers(0, max(1, len(levels) - 4 * length), count))
+        count = generator.poisson(len(levels) / every)
+        places = np.sort(generator.integers(0, len(levels), count))
         apart = places[np.diff(places, prepend=-1000) > 3 * length]
         return flipped(levels, apart.tolist(), length)
 
@@ -187,13 +187,13 @@ def test_long_glitches_are_found_and_repaired(tmp_path: Path) -> None:
     core = odd()
     interface = build(tmp_path, core)
     port = board(
-        tmp_path, interface, noise=glitches(9, 12_000), noise_back=glitches(9, 30_000, seed=2)
+        tmp_path, interface, noise=glitches(9, 8_000), noise_back=glitches(9, 8_000, seed=2)
     )
     with Device(interface, port) as device:
-        for seed in range(4):
-            compare(core, device, 25, seed)
+        for seed in range(3):
+            compare(core, device, 20, seed)
         traffic = device.traffic
-        assert traffic.requests > traffic.answers == 100
+        assert traffic.requests > traffic.answers == 60
         assert traffic.refused > 0
         assert traffic.broken > 0
 
@@ -299,7 +299,7 @@ def test_broken_frames_are_refused_and_forgotten(kind: Kind, tmp_path: Path) -> 
             assert [frame.kind for frame in found] == [REFUSED, OUTPUTS], name
             assert found[0].payload == b""
             assert found[1] == answer
-        assert answers_to(port, good[1:]) == []  # without its first flag, behind one
+        assert answers_to(port, good[1:]) == [answer]  # the flag before it does
     finally:
         port.close()
 
@@ -404,9 +404,9 @@ def test_another_build_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_sizes_are_refused(tmp_path: Path) -> None:
-    build(tmp_path / "board", odd())
+    made = build(tmp_path / "board", odd())
     interface = build(tmp_path / "other", sums())
-    device = Device(interface, board(tmp_path / "board", interface))
+    device = Device(interface, board(tmp_path / "board", made))
     with device, pytest.raises(UsageError, match="26 bits in and 27 out"):
         device.identify()
 

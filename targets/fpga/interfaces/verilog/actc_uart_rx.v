@@ -13,7 +13,8 @@ module actc_uart_rx #(
 );
   localparam WIDTH = $clog2(DIVISOR);
   localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1;
-  localparam [WIDTH-1:0] HALF = {1'b0, DIVISOR[WIDTH-1:1]} - 1'b1;
+  localparam [31:0] MIDDLE = DIVISOR / 2 - 1;
+  localparam [WIDTH-1:0] HALF = MIDDLE[WIDTH-1:0];
   localparam [3:0] IDLE = 4'd0, START = 4'd1, STOP = 4'd10;
 
   // Two flip-flops against metastability, two more for the majority of three samples.
