@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.adders.build import build
-from actc.targets.fpga.adders.digits import canonical_digits
 from actc.targets.fpga.adders.options import AdderOptions
-from actc.targets.fpga.adders.program import AdderGraph, Program, Term, needed
-from actc.targets.fpga.adders.search import Search, Taste
+from actc.targets.fpga.adders.program import AdderGraph, Program, Term
+from actc.targets.fpga.adders.repeat import best_graph
+from actc.targets.fpga.adders.search import Row
 from actc.targets.fpga.hdl import Range, Wire
 
 Progress = Callable[[float], None]
@@ -58,26 +58,36 @@ def adder_graph(
         options, progress: as for :func:`linear`.
     """
     options = options or AdderOptions()
-    weights = np.asarray(matrix, np.int64)
-    rows = [_terms(row) for row in weights]
-    program = Program.of(ranges)
-    limits = [_limit(len(row), options.max_depth) for row in rows]
-    search = Search(program, rows, options.family, limits, Taste())
-    search.share()
-    outputs = search.finish(progress)
-    return needed(program, outputs)
+    rows, uses = _distinct(np.asarray(matrix, np.int64))
+    graph = best_graph(Program.of(ranges), rows, options, progress or (lambda done: None))
+    outputs = []
+    for number, shift, sign in uses:
+        term = None if number is None else graph.outputs[number]
+        outputs.append(term and Term(term.node, term.shift + shift, term.sign * sign))
+    return AdderGraph(graph.program, tuple(outputs))
 
 
-def _limit(terms: int, depth: int | None) -> int | None:
-    return None if depth is None else max(depth, (max(terms, 1) - 1).bit_length())
+_Use = tuple[int | None, int, int]
+"""Which distinct row an output is, if it is not zero, with its shift and its sign."""
 
 
-def _terms(row: npt.NDArray[np.int64]) -> list[Term]:
-    return [
-        Term(index, place, sign)
-        for index in np.flatnonzero(row).tolist()
-        for place, sign in canonical_digits(int(row[index]))
-    ]
+def _distinct(matrix: npt.NDArray[np.int64]) -> tuple[list[Row], list[_Use]]:
+    """The rows of a matrix that are not shifts or negatives of others."""
+    known: dict[tuple[tuple[int, int], ...], int] = {}
+    uses: list[_Use] = []
+    for weights in matrix:
+        row = {index: int(weights[index]) for index in np.flatnonzero(weights).tolist()}
+        if not row:
+            uses.append((None, 0, 1))
+            continue
+        bits = 0
+        for constant in row.values():
+            bits |= constant
+        shift = (bits & -bits).bit_length() - 1
+        sign = 1 if next(iter(row.values())) > 0 else -1
+        reduced = tuple((index, sign * (constant >> shift)) for index, constant in row.items())
+        uses.append((known.setdefault(reduced, len(known)), shift, sign))
+    return [dict(row) for row in known], uses
 
 
 def _checked(

@@ -17,9 +17,9 @@ class AdderOptions:
     """How an adder graph is searched for; equal options give equal graphs.
 
     Attributes:
-        effort: 0 takes pairs within blocks of inputs only, 1 over all inputs, 2 and 3
-            search again and again and keep the best. Time never decides, so results do not
-            depend on the machine.
+        effort: 0 and 1 search once, 0 in smaller blocks of inputs where the matrix is large;
+            2 and 3 search up to 12 and 100 times and keep the best. Time never decides, so
+            results do not depend on the machine.
         max_depth: adders on the longest path from an input to an output; where it is less
             than what the terms of an output need, that output takes the fewest possible.
             None for no limit.
@@ -30,7 +30,7 @@ class AdderOptions:
         UsageError: ACT0540, a value out of range; ACT0530, no such family.
     """
 
-    effort: int = 2
+    effort: int = 1
     max_depth: int | None = None
     family: str = "ecp5"
     seed: int = 0

@@ -1,24 +1,62 @@
 """Sharing: two-term common subexpressions, by what they save.
 
-Every output is a row of terms. The pair of terms that saves the most adder cells, times its
-occurrences but one, becomes a node, and each occurrence one term; then again, until no
-pair occurs twice (Potkonjak, Srivastava and Chandrakasan 1996; Hosangadi, Fallah and
-Kastner 2006). What is left of a row is summed pair by pair, the cheapest sum first.
+Every output is a row: a constant for each node that it reads. The pair of digits that
+saves the most adder cells, its cells times its occurrences but one, becomes a node, and
+each occurrence a digit of that node; then again, until no pair occurs twice (Potkonjak,
+Srivastava and Chandrakasan 1996; Hosangadi, Fallah and Kastner 2006). Digits are those
+of every form of a constant with the fewest digits, so forms are chosen by what they share.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from actc.targets.fpga.adders.cost import adder_bits, cells_of
-from actc.targets.fpga.adders.program import Program, Sum, Term
+from actc.targets.fpga.adders.digits import digit_count, minimal_digits, minimal_pairs
+from actc.targets.fpga.adders.program import Program, Sum
 
-Row = dict[tuple[int, int], int]
-"""(node, shift) -> sign."""
+Row = dict[int, int]
+"""Node -> its constant."""
+
+# So that pairs are counted fast, a digit is one integer (shift, node, whether negative),
+# and so is a pair (first node, then the second digit relative to the first).
+_PLACE = 24
+_LOW = (1 << _PLACE) - 1
+_FIRST = 40
+
+
+def _pair(key: int) -> Sum:
+    rest = key & ((1 << _FIRST) - 1)
+    return Sum(key >> _FIRST, (rest & _LOW) >> 1, rest >> _PLACE, -1 if rest & 1 else 1)
+
+
+def _codes(node: int, constant: int) -> list[int]:
+    return [place << _PLACE | node << 1 | (sign < 0) for place, sign in minimal_digits(constant)]
+
+
+def _keys(digits: Sequence[int], others: Iterable[int]) -> list[int]:
+    """The pairs of each digit with each of the others, of other nodes."""
+    keys = []
+    for x in digits:
+        place, node = x & ~_LOW, (x & _LOW) >> 1 << _FIRST
+        for y in others:
+            if x < y:
+                keys.append(node | (y - place) & ~1 | (x ^ y) & 1)
+            else:
+                keys.append((y & _LOW) >> 1 << _FIRST | (x - (y & ~_LOW)) & ~1 | (x ^ y) & 1)
+    return keys
+
+
+def _keys_inside(node: int, constant: int) -> list[int]:
+    """The pairs of digits of one constant."""
+    return [
+        node << _FIRST | (q - p) << _PLACE | node << 1 | (s != t)
+        for (p, s), (q, t) in minimal_pairs(constant)
+    ]
 
 
 @dataclass
@@ -35,188 +73,168 @@ class Taste:
     noise: float = 0.0
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
-    def score(self, count: int, cells: int) -> float:
-        """How good it is to share a sum of so many cells among `count` terms."""
-        score: float = (count - 1) * float(cells) ** self.power
-        return score * (1.0 + self.noise * self.random.random()) if self.noise else score
+    def price(self, cells: int) -> float:
+        """How good it is to save an adder of so many cells."""
+        price: float = float(cells) ** self.power
+        return price * (1.0 + self.noise * self.random.random()) if self.noise else price
 
 
 class Search:
-    """Rows over the nodes of a program, and how often each pair of terms stands in them."""
+    """Rows over the nodes of a program, and how often each pair of digits stands in them.
+
+    Attributes:
+        rows: what is left of each output.
+    """
 
     def __init__(
         self,
         program: Program,
-        rows: Iterable[Iterable[Term]],
+        rows: Iterable[Row],
         family: str,
         limits: Sequence[int | None],
         taste: Taste,
     ) -> None:
         self.program = program
         self.rows: list[Row] = [{} for _ in limits]
-        self.cells = cells_of(family)
-        self.limits = limits
-        self.taste = taste
-        self.counts: dict[Sum, int] = {}
-        self.where: dict[int, set[int]] = {}
-        self.heap: list[tuple[float, Sum]] = []
-        for number, terms in enumerate(rows):
-            for term in terms:
-                self._insert(number, term)
-        self._start()
+        self._digits: list[dict[int, None]] = [{} for _ in limits]
+        self._cells = cells_of(family)
+        self._limits = limits
+        self._taste = taste
+        self._counts: dict[int, int] = {}
+        self._prices: dict[int, float] = {}
+        self._where: dict[int, dict[int, None]] = {}
+        self._offered: dict[int, int] = {}
+        self._heap: list[tuple[float, int]] = []
+        for number, row in enumerate(rows):
+            for node, constant in row.items():
+                self._set(number, node, constant)
+        self._offer(self._counts)
 
     # -- rows
 
-    def _pairs(self, number: int, term: Term) -> Iterator[Sum]:
-        node, shift, sign = term
-        for (other, place), its in self.rows[number].items():
-            if shift < place or (shift == place and node < other):
-                yield Sum(node, other, place - shift, sign * its)
-            else:
-                yield Sum(other, node, shift - place, sign * its)
-
-    def _insert(self, number: int, term: Term) -> list[Sum]:
-        touched = []
-        counts = self.counts
-        for pair in self._pairs(number, term):
-            counts[pair] = counts.get(pair, 0) + 1
-            touched.append(pair)
-        self.rows[number][term.node, term.shift] = term.sign
-        self.where.setdefault(term.node, set()).add(number)
-        return touched
-
-    def _remove(self, number: int, term: Term) -> None:
-        row, counts = self.rows[number], self.counts
-        del row[term.node, term.shift]
-        for pair in self._pairs(number, term):
-            left = counts[pair] - 1
-            if left:
-                counts[pair] = left
-            else:
-                del counts[pair]
+    def _set(self, number: int, node: int, constant: int) -> list[int]:
+        """Give a row a constant for a node; what pairs that makes."""
+        row, digits, counts = self.rows[number], self._digits[number], self._counts
+        old = row.pop(node, 0)
+        if old:
+            codes = _codes(node, old)
+            for code in codes:
+                del digits[code]
+            for key in _keys(codes, digits) + _keys_inside(node, old):
+                counts[key] -= 1
+        if not constant:
+            self._where[node].pop(number, None)
+            return []
+        row[node] = constant
+        codes = _codes(node, constant)
+        keys = _keys(codes, digits) + _keys_inside(node, constant)
+        for key in keys:
+            counts[key] = counts.get(key, 0) + 1
+        digits |= dict.fromkeys(codes)
+        self._where.setdefault(node, {})[number] = None
+        return keys
 
     # -- sharing
 
-    def _score(self, pair: Sum, count: int) -> float:
-        program = self.program
-        cells = self.cells(adder_bits(program, pair, program.result(pair)))
-        return self.taste.score(count, cells)
+    def _price(self, key: int) -> float:
+        price = self._prices.get(key)
+        if price is None:
+            pair = _pair(key)
+            cells = self._cells(adder_bits(self.program, pair, self.program.result(pair)))
+            price = self._prices[key] = self._taste.price(cells)
+        return price
 
-    def _start(self) -> None:
-        self.heap = [(-self._score(p, n), p) for p, n in self.counts.items() if n > 1]
-        heapq.heapify(self.heap)
+    def _offer(self, keys: Iterable[int]) -> None:
+        """Put pairs on the heap that now stand more often than when they came there last."""
+        counts, offered = self._counts, self._offered
+        for key in keys:
+            count = counts[key]
+            if count > offered.get(key, 1):
+                offered[key] = count
+                heapq.heappush(self._heap, (-(count - 1) * self._price(key), key))
 
     def share(self) -> None:
         """Make nodes of pairs until none is worth it."""
-        while self.heap:
-            found, pair = heapq.heappop(self.heap)
-            count = self.counts.get(pair, 0)
-            if count < 2:
+        while self._heap:
+            score, key = heapq.heappop(self._heap)
+            if self._counts[key] < 2:
+                self._offered.pop(key, None)
                 continue
-            score = -self._score(pair, count)
-            if score > found + abs(found) * self.taste.noise + 1e-9:
-                heapq.heappush(self.heap, (score, pair))
-                continue
-            places = self._in_time(pair, self._places(pair))
-            if len(places) > 1:
+            pair = _pair(key)
+            places = self._places(pair)
+            found = -(len(places) - 1) * self._price(key)
+            if len(places) < 2:
+                self._offered.pop(key, None)
+            elif found > score and self._heap and found > self._heap[0][0]:
+                heapq.heappush(self._heap, (found, key))
+            else:
+                self._offered.pop(key, None)
                 self._take(pair, places)
 
-    def _places(self, pair: Sum) -> list[tuple[int, int]]:
-        """Rows and shifts where a pair stands and may be taken, none overlapping another."""
+    def _places(self, pair: Sum) -> list[tuple[int, int, int]]:
+        """Rows, shifts and signs where a pair can be taken, all of them together."""
+        first, second, shift, sign = pair
         places = []
-        both = self.where.get(pair.first, set()) & self.where.get(pair.second, set())
-        for number in sorted(both):
+        for number in sorted(self._where[first].keys() & self._where[second].keys()):
             row = self.rows[number]
-            taken: set[tuple[int, int]] = set()
-            for node, shift in sorted(key for key in row if key[0] == pair.first):
-                first, second = (node, shift), (pair.second, shift + pair.shift)
-                sign = row.get(second)
-                if sign is None or row[first] * sign != pair.sign:
+            left = {first: row[first], second: row[second]}
+            room = self._room(number)
+            for place, its in minimal_digits(row[first]):
+                one = 1 << place
+                rest = _without(left, (first, its * one), (second, sign * its * one << shift))
+                if rest is None:
                     continue
-                if first not in taken and second not in taken:
-                    taken |= {first, second}
-                    places.append((number, shift))
+                if room is not None:
+                    room -= self._weight_of(pair)
+                    if room < 0:
+                        break
+                left = rest
+                places.append((number, place, its))
         return places
 
-    def _in_time(self, pair: Sum, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The places that rows can give and still meet their limits of depth.
+    def _room(self, number: int) -> int | None:
+        """What a row may still add to the sum of two to the depths of its digits.
 
-        The terms of a row fit under a limit if and only if the sum of two to their depths
-        is at most two to the limit (Kraft).
+        A row can be summed within a limit of depth if and only if this sum is at most two
+        to the limit (Kraft's inequality).
         """
+        limit = self._limits[number]
+        if limit is None:
+            return None
         depths = self.program.depths
-        a, b = depths[pair.first], depths[pair.second]
-        more = (2 << max(a, b)) - (1 << a) - (1 << b)
-        weights: dict[int, int] = {}
-        kept = []
-        for number, shift in places:
-            limit = self.limits[number]
-            if limit is not None:
-                if number not in weights:
-                    weights[number] = sum(1 << depths[node] for node, _ in self.rows[number])
-                if weights[number] + more > 1 << limit:
-                    continue
-                weights[number] += more
-            kept.append((number, shift))
-        return kept
+        used = sum(digit_count(c) << depths[node] for node, c in self.rows[number].items())
+        return (1 << limit) - used
 
-    def _take(self, pair: Sum, places: list[tuple[int, int]]) -> None:
+    def _weight_of(self, pair: Sum) -> int:
+        a, b = self.program.depths[pair.first], self.program.depths[pair.second]
+        return (2 << max(a, b)) - (1 << a) - (1 << b)
+
+    def _take(self, pair: Sum, places: list[tuple[int, int, int]]) -> None:
         new = self.program.add(pair)
-        touched: dict[Sum, None] = {}
-        for number, shift in places:
-            row = self.rows[number]
-            second = pair.second, shift + pair.shift
-            sign = row[pair.first, shift]
-            self._remove(number, Term(pair.first, shift, sign))
-            self._remove(number, Term(*second, row[second]))
-            touched |= dict.fromkeys(self._insert(number, Term(new, shift, sign)))
-        for found in touched:
-            count = self.counts.get(found, 0)
-            if count > 1:
-                heapq.heappush(self.heap, (-self._score(found, count), found))
+        changes: dict[int, dict[int, int]] = {}
+        for number, place, sign in places:
+            row = changes.setdefault(number, {})
+            one = sign << place
+            for node, digit in (
+                (pair.first, -one),
+                (pair.second, -pair.sign * one << pair.shift),
+                (new, one),
+            ):
+                row[node] = row.get(node, 0) + digit
+        touched: dict[int, None] = {}
+        for number, row in changes.items():
+            for node, change in row.items():
+                constant = self.rows[number].get(node, 0) + change
+                touched |= dict.fromkeys(self._set(number, node, constant))
+        self._offer(touched)
 
-    # -- sums
 
-    def finish(self, progress: Callable[[float], None] | None = None) -> list[Term | None]:
-        """Sum what is left of each row."""
-        outputs: list[Term | None] = []
-        for number, row in enumerate(self.rows):
-            terms = [Term(node, shift, sign) for (node, shift), sign in row.items()]
-            outputs.append(self._total(terms, self.limits[number]) if terms else None)
-            if progress is not None:
-                progress((number + 1) / len(self.rows))
-        return outputs
-
-    def _total(self, terms: list[Term], limit: int | None) -> Term:
-        program = self.program
-        alive = dict(enumerate(terms))
-        new = len(terms) - 1
-        heap: list[tuple[int, int, int, int]] = []
-
-        def offer(i: int, j: int) -> None:
-            pair, _, _ = program.joined(alive[i], alive[j])
-            result = program.result(pair)
-            cells = 0 if pair in program.known else self.cells(adder_bits(program, pair, result))
-            heapq.heappush(heap, (cells, result.width + pair.shift, i, j))
-
-        for i in alive:
-            for j in range(i):
-                offer(i, j)
-        while len(alive) > 1:
-            _, _, i, j = heapq.heappop(heap)
-            if i not in alive or j not in alive:
-                continue
-            a, b = alive[i], alive[j]
-            if limit is not None:
-                depths = program.depths
-                da, db = depths[a.node], depths[b.node]
-                weight = sum(1 << depths[t.node] for t in alive.values())
-                if weight - (1 << da) - (1 << db) + (2 << max(da, db)) > 1 << limit:
-                    continue
-            del alive[i], alive[j]
-            new += 1
-            alive[new] = program.join(a, b)
-            for other in list(alive):
-                if other != new:
-                    offer(new, other)
-        return next(iter(alive.values()))
+def _without(constants: Row, *digits: tuple[int, int]) -> Row | None:
+    """Constants less some digits; None if one is not among the fewest that make its constant."""
+    left = dict(constants)
+    for node, digit in digits:
+        rest = left[node] - digit
+        if digit_count(rest) >= digit_count(left[node]):
+            return None
+        left[node] = rest
+    return left

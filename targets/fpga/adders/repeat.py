@@ -1,0 +1,101 @@
+"""Repeated searches: the best of several, each with another taste.
+
+How many are made depends on the rows and the effort, never on time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from actc.targets.fpga.adders.cost import adder_cost
+from actc.targets.fpga.adders.digits import canonical_digits, digit_count, minimal_digits
+from actc.targets.fpga.adders.options import AdderOptions
+from actc.targets.fpga.adders.program import AdderGraph, Program, Term, needed
+from actc.targets.fpga.adders.search import Row, Search, Taste
+from actc.targets.fpga.adders.total import total
+
+_PAIRS = (1_000_000, 3_000_000, 3_000_000, 6_000_000)
+"""By effort: pairs of digits that one search may count at once; beyond, inputs go in blocks."""
+
+_WORK = (0, 0, 1_000_000, 12_000_000)
+"""By effort: pairs of digits that repeated searches may count in all."""
+
+_SEARCHES = (1, 1, 12, 100)
+"""By effort: at most so many searches, however small the matrix."""
+
+
+def best_graph(
+    program: Program,
+    rows: Sequence[Row],
+    options: AdderOptions,
+    progress: Callable[[float], None],
+) -> AdderGraph:
+    """The cheapest adder graph found for rows over the inputs of a program without sums."""
+    affordable = _WORK[options.effort] // max(_pairs(rows), 1)
+    searches = min(max(affordable, 1), _SEARCHES[options.effort])
+    random = np.random.default_rng(options.seed)
+    best: tuple[int, AdderGraph] | None = None
+    for number in range(searches):
+        taste = Taste() if number == 0 else _drawn(random)
+        graph = _graph(Program.of(program.ranges), rows, options, taste)
+        cost = adder_cost(graph, options.family)
+        if best is None or cost < best[0]:
+            best = cost, graph
+        progress((number + 1) / searches)
+    assert best is not None
+    return best[1]
+
+
+def _drawn(random: np.random.Generator) -> Taste:
+    power = float(random.uniform(0.5, 2.5))
+    noise = float(random.choice([0.02, 0.1, 0.3]))
+    return Taste(power, noise, np.random.default_rng(random.integers(1 << 32)))
+
+
+def _graph(
+    program: Program, rows: Sequence[Row], options: AdderOptions, taste: Taste
+) -> AdderGraph:
+    limits = [_limit(row, options.max_depth) for row in rows]
+    family = options.family
+    for block in _blocks(rows, len(program.ranges), _PAIRS[options.effort]):
+        parts = [{node: c for node, c in row.items() if node in block} for row in rows]
+        search = Search(program, parts, family, limits, taste)
+        search.share()
+        rows = [
+            {node: c for node, c in row.items() if node not in block} | part
+            for row, part in zip(rows, search.rows, strict=True)
+        ]
+    outputs = [
+        total(program, _terms(row), family, limit) for row, limit in zip(rows, limits, strict=True)
+    ]
+    return needed(program, outputs)
+
+
+def _pairs(rows: Sequence[Row]) -> int:
+    """Pairs of digits that a search over all rows counts first."""
+    return sum(sum(len(minimal_digits(c)) for c in row.values()) ** 2 // 2 for row in rows)
+
+
+def _blocks(rows: Sequence[Row], inputs: int, limit: int) -> list[range]:
+    """Inputs in as few equal blocks as keep the pairs of each within a limit."""
+    count = max(round(np.sqrt(_pairs(rows) / limit)), 1)
+    bounds = np.linspace(0, inputs, count + 1).astype(int).tolist()
+    return [range(low, high) for low, high in itertools.pairwise(bounds)]
+
+
+def _limit(row: Row, depth: int | None) -> int | None:
+    """The limit of depth of a row, as far as its digits allow one."""
+    if depth is None:
+        return None
+    return max(depth, (sum(digit_count(c) for c in row.values()) - 1).bit_length())
+
+
+def _terms(row: Row) -> list[Term]:
+    return [
+        Term(node, place, sign)
+        for node, constant in row.items()
+        for place, sign in canonical_digits(constant)
+    ]
