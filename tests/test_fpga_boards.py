@@ -20,6 +20,7 @@ from actc.targets.fpga.boards import (
     make_pll,
     write_constraints,
 )
+from actc.targets.fpga.synthesis import synthesize
 
 STABLE = (
     *("ecp5-25k", "ecp5-45k", "ecp5-85k", "ice40-hx8k", "ice40-up5k"),
@@ -38,6 +39,9 @@ led = { site = "B2", inverted = true, standard = "LVCMOS18", pull = "down" }
 """
 
 
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "boards.md"
+
+
 def only(problem: ActcError) -> Diagnostic:
     assert len(problem.diagnostics) == 1
     return problem.diagnostics[0]
@@ -46,6 +50,12 @@ def only(problem: ActcError) -> Diagnostic:
 def test_names_that_users_rely_on() -> None:
     assert set(STABLE) <= {*board_names(), *device_names()}
     assert not set(board_names()) & set(device_names())
+
+
+@pytest.mark.parametrize("name", [*board_names(), *device_names()])
+def test_the_documentation_lists_it(name: str) -> None:
+    title = find_board(name).title
+    assert re.search(rf"^\| `{name}` \| {re.escape(title)} \|", DOCS.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", board_names())
@@ -243,6 +253,25 @@ def test_a_clock_out_of_reach(target: float) -> None:
     problem = only(caught.value)
     assert problem.code == "ACT0587"
     assert "3.125 to 400 MHz" in problem.notes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("icebreaker", "SB_PLL40_PAD"),
+        ("ice40-hx8k", "SB_PLL40_CORE"),
+        ("ulx3s-25f", "EHXPLLL"),
+        ("tangnano9k", "rPLL"),
+    ],
+)
+def test_the_synthesizer_takes_the_clock_as_no_logic(name: str, cell: str) -> None:
+    pytest.importorskip("pyosys")
+    board = find_board(name)
+    found = synthesize(make_pll(board, 60.0).verilog, "pll", board.device.family)
+    assert found.cells[cell] == 1
+    # its output is fed back to it on ECP5: no loop of logic
+    assert (found.depth, found.logic_cells) == (0, 0)
 
 
 def test_no_clock_exceeds_what_the_pll_gives() -> None:

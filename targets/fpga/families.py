@@ -16,7 +16,7 @@ from typing import Literal
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
-Role = Literal["lut", "carry", "mux", "dsp", "bram", "ff", "none"]
+Role = Literal["lut", "carry", "mux", "dsp", "bram", "ff", "clock", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ _ICE40 = Family(
         CellKind(r"SB_MAC16", "dsp"),
         CellKind(r"SB_RAM40_4K\w*", "bram"),
         CellKind(r"SB_DFF\w*", "ff"),
+        CellKind(r"SB_PLL40_\w+|SB_GB", "clock"),
     ),
     device="iCE40UP5K",
     logic_cells=5280,
@@ -114,6 +115,7 @@ _ECP5 = Family(
         CellKind(r"DP16KD|PDPW16KD", "bram"),
         CellKind(r"TRELLIS_DPR16X4", "lut", 4),
         CellKind(r"TRELLIS_FF|FD1\w+|IFS1\w+|OFS1\w+", "ff"),
+        CellKind(r"EHXPLLL|DCCA", "clock"),
     ),
     device="LFE5U-25F",
     logic_cells=24288,
@@ -136,6 +138,7 @@ _GOWIN = Family(
         CellKind(r"SDPX?9?B|DPX?9?B|pROMX?9?|SPX?9?", "bram"),
         CellKind(r"RAM16SDP[124]|RAM16SP[124]", "lut", 4),
         CellKind(r"DFF\w*|DL\w*", "ff"),
+        CellKind(r"r?PLL\w*|BUF[GS]", "clock"),
         CellKind(r"VCC|GND", "none", 0),
     ),
     device="GW2AR-18",

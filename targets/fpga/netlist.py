@@ -16,6 +16,8 @@ Bit = int | str
 
 _BARE_CARRIES = frozenset({"CARRY4", "CARRY8"})
 """Carry cells whose look-up tables are cells of their own."""
+_STARTS = ("ff", "bram", "clock")
+"""Roles of cells whose outputs do not follow their inputs at once."""
 _CARRY_INPUTS = frozenset({"CI", "CIN", "CYINIT"})
 
 
@@ -124,7 +126,7 @@ class Netlist:
 
     def _arcs(self, cell: Cell, drivers: dict[Bit, int]) -> Iterator[tuple[int, int]]:
         """Cells that drive a cell's combinational inputs, with the levels to its outputs."""
-        if cell.role in ("ff", "bram"):
+        if cell.role in _STARTS:
             return
         for port, bits in cell.inputs.items():
             for bit in bits:
@@ -144,7 +146,7 @@ class Netlist:
 
     def _from_ports(self, cell: Cell) -> int:
         """Levels from the module's ports through one cell."""
-        if cell.role in ("ff", "bram", "mux") or not cell.inputs:
+        if cell.role in (*_STARTS, "mux") or not cell.inputs:
             return 0
         if cell.type in _BARE_CARRIES:
             return 0

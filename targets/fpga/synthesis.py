@@ -187,7 +187,7 @@ def count(netlist: Netlist, creator: str) -> Resources:
         creator: what wrote it, as the netlist's file says.
     """
     family = netlist.family
-    counts = dict.fromkeys(("lut", "carry", "mux", "dsp", "bram", "ff", "none"), 0)
+    counts = dict.fromkeys(("lut", "carry", "mux", "dsp", "bram", "ff", "clock", "none"), 0)
     logic_cells = netlist.lonely_carries
     for cell, number in netlist.cell_counts.items():
         kind = family.kind(cell)
