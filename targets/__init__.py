@@ -8,11 +8,35 @@ from __future__ import annotations
 
 from actc.registry import Registry
 
+_FPGAS = (
+    "colorlight-i5",
+    "ecp5-25k",
+    "ecp5-45k",
+    "ecp5-85k",
+    "gowin-gw1n9",
+    "gowin-gw2a18",
+    "ice40-hx8k",
+    "ice40-hx8k-evn",
+    "ice40-up5k",
+    "icebreaker",
+    "icesugar",
+    "icesugar-pro",
+    "orangecrab-25f",
+    "orangecrab-85f",
+    "tangnano20k",
+    "tangnano9k",
+    "ulx3s-25f",
+    "ulx3s-45f",
+    "ulx3s-85f",
+)
+"""Devices and boards that `actc.targets.fpga.boards` describes."""
+
 TARGETS = Registry(
     "target",
     "actc.targets",
     {
         "onnx": "actc.targets.onnx:OnnxTarget",
         "cpu": "actc.targets.tvm:CpuTarget",
+        **{name: f"actc.targets.fpga.names:{name.replace('-', '_')}" for name in _FPGAS},
     },
 )

@@ -113,10 +113,6 @@ def run(
     interface: Annotated[
         str | None, typer.Option(metavar="uart|spi|stream", help="FPGA: what the pins speak")
     ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option(metavar="output|argmax", help="FPGA: the outputs, or the largest one's index"),
-    ] = None,
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="FPGA: placements to try, in parallel", min=1)
     ] = None,
@@ -144,7 +140,6 @@ def run(
         "clock": clock,
         "latency": latency,
         "interface": interface,
-        "end": end,
         "seeds": seeds,
     }
     given: dict[str, Any] = {

@@ -88,7 +88,7 @@ CODES: dict[str, CodeInfo] = {
     "ACT0535": CodeInfo(
         "an option of an FPGA target is wrong",
         "Behind the colon of an FPGA target stand options such as `ecp5-25k:clock=120,seeds=4`; "
-        "--clock, --latency, --interface, --end and --seeds of `actc compile` write them there. "
+        "--clock, --latency, --interface and --seeds of `actc compile` write them there. "
         "One is not known, is given twice, or cannot have this value.",
     ),
     "ACT0540": CodeInfo(
@@ -110,6 +110,11 @@ CODES: dict[str, CodeInfo] = {
         "not a requantization",
         "A Requantize node of a golden model has a multiplier of at least 0, a shift of at "
         "least 1 and bounds in increasing order; this one has not.",
+    ),
+    "ACT0574": CodeInfo(
+        "a proof without an answer",
+        "The SAT solver of yosys ended neither with a proof nor with a counterexample nor at a "
+        "limit. The notes show the end of its log. This is an error of actc or of yosys.",
     ),
     "ACT0590": CodeInfo(
         "interface.json is missing or damaged",

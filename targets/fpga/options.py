@@ -11,7 +11,6 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
 INTERFACES = ("uart", "spi", "stream")
-ENDS = ("output", "argmax")
 MOST_SEEDS = 64
 MOST_STAGES = 1000
 
@@ -25,7 +24,6 @@ class FpgaOptions:
         latency: clocks from an input to its output; None: as many as the clock needs.
         interface: what the board's pins speak: "uart", "spi" or "stream" (the bare ports);
             "": the target's default.
-        end: "output" for the model's outputs, "argmax" for the index of the largest one.
         seeds: placements that are tried; the fastest is kept.
         seed: of the first placement.
     """
@@ -33,7 +31,6 @@ class FpgaOptions:
     clock: float | None = None
     latency: int | None = None
     interface: str = ""
-    end: str = "output"
     seeds: int = 1
     seed: int = 1
 
@@ -114,7 +111,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "clock": _megahertz,
     "latency": _number(0, MOST_STAGES),
     "interface": _one_of(INTERFACES),
-    "end": _one_of(ENDS),
     "seeds": _number(1, MOST_SEEDS),
     "seed": _number(1, 2**31 - 1),
 }

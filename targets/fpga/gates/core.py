@@ -1,0 +1,227 @@
+"""A network cut out of the netlist of a whole board, so that samples go in and out directly.
+
+Through the pins of a board a sample takes tens of thousands of clocks. But its netlist keeps
+the names of the nets between the network and its surroundings: synthesis those of the ports,
+placement those of the nets. Nets that the network reads become ports, everything that its
+outputs do not depend on is left out, and what is left is the very netlist of the board,
+evaluated at one sample per clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actc.diagnostics import Diagnostic
+from actc.errors import ToolFailed
+
+CLOCK = "clk"
+CORE = "core"
+"""Name of the module that is cut out."""
+
+_CLOCK_SOURCES = re.compile(
+    r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|GSR|SB_HFOSC"
+)
+"""Cells that make or distribute clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One bit at the border of the network.
+
+    Attributes:
+        constant: "0" or "1" where synthesis found it to be constant.
+        names: of its net, any of which may survive placement; empty where nothing reads it.
+    """
+
+    constant: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Border:
+    """The border of a network in its board.
+
+    Attributes:
+        inputs, outputs: port -> its bits, bit 0 first.
+    """
+
+    inputs: Mapping[str, tuple[Pin, ...]]
+    outputs: Mapping[str, tuple[Pin, ...]]
+
+
+def find_border(
+    document: Mapping[str, Any],
+    top: str,
+    instance: str,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+) -> Border:
+    """The border of an instance in a synthesized netlist.
+
+    Args:
+        document: what yosys' `write_json` wrote, flat.
+        top: its module.
+        instance: name of the network in it.
+        inputs, outputs: its ports, besides the clock.
+
+    Raises:
+        ToolFailed: ACT0571, a port has no net any more.
+    """
+    vectors = document["modules"][top]["netnames"]
+    names: dict[int, list[str]] = {}
+    for name, entry in vectors.items():
+        for bit, title in zip(entry["bits"], _titles(name, entry), strict=True):
+            if isinstance(bit, int):
+                names.setdefault(bit, []).append(title)
+
+    def pins(port: str) -> tuple[Pin, ...]:
+        entry = vectors.get(f"{instance}.{port}")
+        if entry is None:
+            raise ToolFailed(_lost(top, f"{instance}.{port}"))
+        return tuple(
+            Pin("", tuple(names[bit]))
+            if isinstance(bit, int)
+            else Pin(bit if bit in "01" else "", ())
+            for bit in entry["bits"]
+        )
+
+    return Border({port: pins(port) for port in inputs}, {port: pins(port) for port in outputs})
+
+
+def _pin(bit: int | str, names: Mapping[int, list[str]]) -> Pin:
+    if isinstance(bit, int):
+        return Pin("", tuple(names[bit]))
+    return Pin(bit if bit in "01" else "", ())
+
+
+def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:
+    """The network alone, as a module :data:`CORE` with the ports of its Verilog.
+
+    Args:
+        document: a synthesized or routed netlist of the board, flat.
+        top: its module.
+        border: of :func:`find_border`.
+
+    Raises:
+        ToolFailed: ACT0571, a net of the border is not there any more.
+    """
+    module = document["modules"][top]
+    known = {
+        title: bit
+        for name, entry in module["netnames"].items()
+        for bit, title in zip(entry["bits"], _titles(name, entry), strict=True)
+    }
+    fresh = _Fresh(module)
+    clock = fresh.net()
+    replaced: dict[int | str, int] = {
+        bit: clock
+        for cell in module["cells"].values()
+        if _CLOCK_SOURCES.fullmatch(cell["type"])
+        for bit in _bits(cell, "output")
+    }
+    ports: dict[str, Any] = {CLOCK: {"direction": "input", "bits": [clock]}}
+    for port, pins in border.inputs.items():
+        bits = []
+        for pin in pins:
+            old = next((known[name] for name in pin.names if name in known), None)
+            new = fresh.net()
+            bits.append(new)
+            if isinstance(old, int):
+                # one net for two bits of the input: synthesis saw that they are always equal
+                bits[-1] = replaced.setdefault(old, new)
+        ports[port] = {"direction": "input", "bits": bits}
+    for port, pins in border.outputs.items():
+        ports[port] = {"direction": "output", "bits": [_found(pin, known, top) for pin in pins]}
+    cells = _cone(module["cells"], ports, replaced)
+    return {"modules": {CORE: {"ports": ports, "cells": cells, "netnames": {}}}}
+
+
+def _found(pin: Pin, known: Mapping[str, int | str], top: str) -> int | str:
+    """The net of an output."""
+    if not pin.names:
+        return pin.constant or "x"
+    for name in pin.names:
+        if name in known:
+            return known[name]
+    raise ToolFailed(_lost(top, pin.names[0]))
+
+
+def _cone(
+    cells: Mapping[str, Any], ports: Mapping[str, Any], replaced: Mapping[int | str, int]
+) -> dict[str, Any]:
+    """The cells that the outputs depend on, with their inputs on the nets of the ports."""
+    drivers = {bit: name for name, cell in cells.items() for bit in _bits(cell, "output")}
+    pending = [
+        bit for port in ports.values() if port["direction"] == "output" for bit in port["bits"]
+    ]
+    found: dict[str, Any] = {}
+    while pending:
+        bit = pending.pop()
+        name = drivers.get(bit)
+        if name is None or name in found or bit in replaced:
+            continue
+        cell = cells[name]
+        directions = cell["port_directions"]
+        found[name] = {
+            **cell,
+            "connections": {
+                port: [replaced.get(b, b) if directions[port] != "output" else b for b in bits]
+                for port, bits in cell["connections"].items()
+            },
+        }
+        pending += _bits(cell, "input")
+    return {name: found[name] for name in cells if name in found}
+
+
+def _bits(cell: Mapping[str, Any], direction: str) -> list[int | str]:
+    """Nets at the inputs or outputs of a cell."""
+    directions = cell["port_directions"]
+    return [
+        bit
+        for port, bits in cell["connections"].items()
+        if directions[port] == direction
+        for bit in bits
+        if isinstance(bit, int)
+    ]
+
+
+def _titles(name: str, entry: Mapping[str, Any]) -> list[str]:
+    """Names of the bits of a vector, as placement writes them."""
+    count = len(entry["bits"])
+    if count == 1:
+        return [name]
+    offset = int(entry.get("offset", 0))
+    places = range(offset, offset + count)
+    order = reversed(places) if entry.get("upto") else places
+    return [f"{name}[{place}]" for place in order]
+
+
+class _Fresh:
+    """Nets that a module does not have."""
+
+    def __init__(self, module: Mapping[str, Any]) -> None:
+        bits = [
+            bit
+            for cell in module["cells"].values()
+            for bits in cell["connections"].values()
+            for bit in bits
+            if isinstance(bit, int)
+        ]
+        bits += [bit for entry in module["netnames"].values() for bit in entry["bits"]
+                 if isinstance(bit, int)]  # fmt: skip
+        self._next = max(bits, default=0)
+
+    def net(self) -> int:
+        self._next += 1
+        return self._next
+
+
+def _lost(top: str, net: str) -> Diagnostic:
+    return Diagnostic(
+        "ACT0571",
+        f"the netlist of {top} cannot be evaluated: the net {net} is not in it",
+        help="this is an error of the tool that wrote it, or a mode that has no model",
+    )
