@@ -11,7 +11,6 @@ grid of the codes, so that compiling finds these codes again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +32,22 @@ def rounded(x: Tensor, scale: Tensor | float, low: int, high: int) -> Tensor:
     return x + (nearest - x).detach()
 
 
-class FewBitLinear(nn.Linear):
+class Stage:
+    """A part of a network that changes as training goes on.
+
+    Attributes:
+        quantized: whether the forward pass rounds.
+        keep: the part of its weights or edges that is left at the end.
+    """
+
+    quantized: bool
+    keep: float = 1.0
+
+    def prune(self, part: float) -> None:
+        """Keep the most important `part` of all weights or edges."""
+
+
+class FewBitLinear(nn.Linear, Stage):
     """A linear layer with weights of few bits, some of them pruned.
 
     Attributes:
@@ -75,7 +89,7 @@ class FewBitLinear(nn.Linear):
         return layer
 
 
-class FewBits(nn.Module):
+class FewBits(nn.Module, Stage):
     """A tensor of few bits: unsigned codes over the range that was seen.
 
     Attributes:
@@ -120,7 +134,7 @@ def plain(model: nn.Sequential) -> nn.Sequential:
     """The float network behind a network of few bits."""
     kept = (layer for layer in model if not isinstance(layer, FewBits))
     return nn.Sequential(
-        *(layer.plain() if isinstance(layer, FewBitLinear) else layer for layer in kept)
+        *(layer.plain() if isinstance(layer, Stage) else layer for layer in kept)  # type: ignore[attr-defined]
     ).eval()
 
 
@@ -157,11 +171,8 @@ def train(
 
 def prepare_epoch(model: nn.Module, done: float) -> None:
     """Prune and round as much as is due when the part `done` of the training is over."""
-    for layer in _few_bit(model):
-        layer.quantized = done >= _QUANTIZED_FROM
-        if isinstance(layer, FewBitLinear) and done <= _PRUNED_BY:
-            layer.prune(1 - (1 - layer.keep) * done / _PRUNED_BY)
-
-
-def _few_bit(model: nn.Module) -> Iterator[FewBitLinear | FewBits]:
-    return (m for m in model.modules() if isinstance(m, (FewBitLinear, FewBits)))
+    for layer in model.modules():
+        if isinstance(layer, Stage):
+            layer.quantized = done >= _QUANTIZED_FROM
+            if done <= _PRUNED_BY:
+                layer.prune(1 - (1 - layer.keep) * done / _PRUNED_BY)
