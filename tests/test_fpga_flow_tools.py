@@ -71,13 +71,12 @@ def design(board: Board, pll_mhz: float | None = None) -> dict[str, str]:
 
 def build(board: Board, work: Path, *, pll_mhz: float | None = None, seed: int = 1) -> Built:
     needs(board.device.family)
-    roles = {port: role for port, role in PORTS.items() if role in board.pins or not board.generic}
     return build_bitstream(
         design(board, pll_mhz),
         "top",
         board,
         work,
-        ports=roles,
+        ports=PORTS,
         clock_mhz=pll_mhz or board.clock_mhz,
         seeds=[seed],
     )

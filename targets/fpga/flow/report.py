@@ -22,7 +22,13 @@ COUNTED = {
         "MULT18X18D": "dsps",
         "TRELLIS_IO": "pins",
     },
-    "gowin": {"LUT4": "luts", "DFF": "ffs", "BSRAM": "brams", "IOB": "pins"},
+    "gowin": {
+        "LUT4": "luts",
+        "DFF": "ffs",
+        "BSRAM": "brams",
+        "MULT18X18": "dsps",
+        "IOB": "pins",
+    },
 }
 """By family: nextpnr's name of a resource -> "luts", "ffs", "brams", "dsps" or "pins".
 
