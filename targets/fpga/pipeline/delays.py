@@ -11,6 +11,7 @@ from functools import singledispatch
 from math import ceil, log2
 
 from actc.targets.fpga.hdl import operators as op
+from actc.targets.fpga.hdl.expressions import first_bit
 from actc.targets.fpga.hdl.graph import Wire
 from actc.targets.fpga.pipeline.timing import Timing
 
@@ -45,19 +46,15 @@ def _(operator: op.Operator, wire: Wire, timing: Timing) -> float:
 @_delay.register(op.Subtract)
 @_delay.register(op.Negate)
 def _(operator: op.Operator, wire: Wire, timing: Timing) -> float:
-    last = wire.operands[-1]
-    idle = trailing_zeros(last)  # below them the other operand passes as it is
-    if isinstance(operator, op.Add):
-        idle = max(idle, trailing_zeros(wire.operands[0]))
-    return chain(max(wire.width - idle, 1), timing)
+    return chain(_chain_bits(wire), timing)
 
 
 @_delay.register
 def _(operator: op.Compare, wire: Wire, timing: Timing) -> float:
+    if operator.kind in ("<", ">="):
+        return chain(_chain_bits(wire), timing)
     first, second = wire.operands
     width = first.range.hull(second.range).width
-    if operator.kind in ("<", ">="):
-        return chain(width, timing)
     inputs = width if first.value is not None or second.value is not None else 2 * width
     return gate(inputs, timing)
 
@@ -88,7 +85,7 @@ def _(operator: op.Lookup, wire: Wire, timing: Timing) -> float:
 
 @_delay.register
 def _(operator: op.Saturate, wire: Wire, timing: Timing) -> float:
-    return chain(wire.operands[0].width, timing) + timing.level
+    return chain(_chain_bits(wire), timing) + timing.level
 
 
 @_delay.register
@@ -100,6 +97,42 @@ def _(operator: op.Multiply, wire: Wire, timing: Timing) -> float:
     savers = ceil(log2(rows / 2) / log2(1.5)) if rows > 2 else 0
     rows_made = timing.level if known is None else 0.0
     return rows_made + savers * timing.level + chain(wire.width, timing)
+
+
+def saving(operand: Wire, wire: Wire, timing: Timing) -> float:
+    """How much less than `delay` a wire takes behind an operand of the same stage, ns.
+
+    The carries of two chains run at the same time: a sum's bits come one after the other,
+    and the next chain takes them so. Summing them up would charge them twice.
+    """
+    return timing.carry * min(_ripple(operand), _chain_bits(wire))
+
+
+def _chain_bits(wire: Wire) -> int:
+    """Bits of the carry chain that an operator begins with; 0 for others."""
+    operator = wire.operator
+    if isinstance(operator, (op.Add, op.Subtract, op.Negate)):
+        # zeros at the end of one operand: the other one passes as it is
+        idle = trailing_zeros(wire.operands[-1])
+        if isinstance(operator, op.Add):
+            idle = max(idle, trailing_zeros(wire.operands[0]))
+        return max(wire.width - idle, 1)
+    if isinstance(operator, op.Saturate):
+        return wire.operands[0].width
+    if isinstance(operator, op.Compare) and operator.kind in ("<", ">="):
+        first, second = wire.operands
+        return first.range.hull(second.range).width
+    return 0
+
+
+def _ripple(wire: Wire) -> int:
+    """How many carries later than the first bit of a wire its last one comes."""
+    lost = 0
+    while isinstance(wire.operator, (op.ShiftLeft, op.ShiftRight, op.Bits, op.Narrow, op.Invert)):
+        lost += first_bit(wire.operator)
+        (wire,) = wire.operands
+    sums = isinstance(wire.operator, (op.Add, op.Subtract, op.Negate))
+    return max(_chain_bits(wire) - lost, 0) if sums else 0
 
 
 def chain(width: int, timing: Timing) -> float:

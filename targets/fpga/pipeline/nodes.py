@@ -10,7 +10,7 @@ from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.hdl.design import Design
 from actc.targets.fpga.hdl.evaluate import compute
 from actc.targets.fpga.hdl.graph import Graph, Wire
-from actc.targets.fpga.pipeline.delays import delay, is_memory, trailing_zeros
+from actc.targets.fpga.pipeline.delays import delay, is_memory, saving, trailing_zeros
 from actc.targets.fpga.pipeline.schedule import Problem, Stages
 from actc.targets.fpga.pipeline.timing import Timing
 
@@ -38,11 +38,16 @@ def build_nodes(design: Design, timing: Timing, *, input_register: bool) -> Node
     delays: list[float] = []
     operands: list[tuple[int, ...]] = []
     steps: dict[tuple[int, int], int] = {}
+    savings: dict[tuple[int, int], float] = {}
     node: dict[int, int] = {}
     for wire in design.module().wires():
         if wire.value is not None:
             continue
         read = sorted({node[o.index] for o in wire.operands if o.value is None})
+        for operand in wire.operands:
+            saved = saving(operand, wire, timing)
+            if saved:
+                savings[node[operand.index], len(wires)] = saved
         wires.append(wire)
         delays.append(delay(wire, timing))
         operands.append(tuple(read))
@@ -60,6 +65,7 @@ def build_nodes(design: Design, timing: Timing, *, input_register: bool) -> Node
         operands=tuple(operands),
         outputs=tuple(sorted(node[index] for index in ends)),
         steps=steps,
+        savings=savings,
         first=int(input_register),
     )
     return Nodes(problem, tuple(wires), node)

@@ -13,6 +13,7 @@ from actc.targets.fpga.pipeline.schedule import (
     fewest_stages,
     shortest_period,
 )
+from actc.targets.fpga.pipeline.splitting import split
 from actc.targets.fpga.pipeline.timing import Timing
 
 
@@ -26,7 +27,8 @@ def pipeline(
 ) -> Design:
     """A combinational design with registers: one sample per clock, all paths equally long.
 
-    Outputs are registered. Among all schedules with the fewest stages for the clock, or with
+    Outputs are registered. Operators that alone take longer than a clock are split if they can
+    be. Among all schedules with the fewest stages for the clock, or with
     the shortest clock period for the latency, the one with the fewest register bits is taken.
 
     Args:
@@ -47,8 +49,9 @@ def pipeline(
     if design.module().clocked:
         raise ValueError(f"{design.name} has registers already")
     _check(clock_mhz, latency)
-    nodes = build_nodes(design, timing, input_register=input_register)
     period = inf if clock_mhz is None else 1e3 / clock_mhz - timing.overhead
+    design = split(design, timing, period)
+    nodes = build_nodes(design, timing, input_register=input_register)
     stages = _reachable(design, nodes, timing, period)
     if latency is None:
         latency = stages
@@ -89,19 +92,23 @@ def _reachable(design: Design, nodes: Nodes, timing: Timing, period: float) -> i
     stages = fewest_stages(nodes.problem, period)
     if isfinite(stages):
         return int(stages)
-    slowest = max(range(len(nodes.wires)), key=lambda node: nodes.problem.delays[node])
-    wire, longest = nodes.wires[slowest], nodes.problem.delays[slowest]
-    where = design.graph.scopes[wire.index] or design.name
-    name = design.graph.hints.get(wire.index, wire.operator.noun)
+    delays = nodes.problem.delays
+    longest = max(delays, default=0.0)
+    notes = f"registers alone take {timing.overhead:.2f} ns"
+    if longest > 0:
+        wire = nodes.wires[delays.index(longest)]
+        where = design.graph.scopes[wire.index] or design.name
+        name = design.graph.hints.get(wire.index, wire.operator.noun)
+        notes = (
+            f"{name} of {where} ({wire.operator.noun} of {wire.width} bits) alone takes "
+            f"{longest + timing.overhead:.2f} ns, registers included"
+        )
     raise UsageError(
         Diagnostic(
             "ACT0561",
             f"{design.name} cannot be clocked at {1e3 / (period + timing.overhead):g} MHz "
             f"on {timing.title}",
-            notes=(
-                f"{name} of {where} ({wire.operator.noun} of {wire.width} bits) alone takes "
-                f"{longest + timing.overhead:.2f} ns, registers included",
-            ),
+            notes=(notes,),
             help=f"ask for at most {_mhz(longest, timing):.0f} MHz, or for fewer bits there",
         )
     )

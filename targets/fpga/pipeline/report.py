@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.hdl.design import Design
 from actc.targets.fpga.hdl.graph import Wire
-from actc.targets.fpga.pipeline.delays import delay, is_memory, trailing_zeros
+from actc.targets.fpga.pipeline.delays import delay, is_memory, saving, trailing_zeros
 from actc.targets.fpga.pipeline.timing import Timing
 
 
@@ -83,10 +83,9 @@ def report(design: Design, timing: Timing) -> PipelineReport:
                 bits[clocks[wire.index]] += wire.width - trailing_zeros(wire)
             clocks[wire.index] += 1
             continue
-        last = max(read, key=lambda operand: arrivals[operand.index], default=None)
-        before[wire.index] = last
-        start = 0.0 if last is None else arrivals[last.index]
-        arrivals[wire.index] = start + delay(wire, timing)
+        starts = [(arrivals[o.index] - saving(o, wire, timing), o) for o in read]
+        start, before[wire.index] = max(starts, key=lambda found: found[0], default=(0.0, None))
+        arrivals[wire.index] = max(start, 0.0) + delay(wire, timing)
     stages = []
     for number in range(latency + 1):
         inside = [wire for wire in wires if clocks[wire.index] == number]

@@ -41,6 +41,8 @@ class Problem:
         operands: nodes that each node reads, without repetition.
         outputs: nodes that the last register holds.
         steps: pairs of nodes -> stages between them, exactly: clocked memories.
+        savings: pairs of nodes -> how much less than its delay the second one takes behind
+            the first one in the same stage, ns.
         first: stage from which nodes with a delay work on: 1 if inputs are registered.
     """
 
@@ -49,6 +51,7 @@ class Problem:
     operands: tuple[tuple[int, ...], ...]
     outputs: tuple[int, ...]
     steps: dict[tuple[int, int], int] = field(default_factory=dict)
+    savings: dict[tuple[int, int], float] = field(default_factory=dict)
     first: int = 0
 
     def edges(self) -> Iterator[tuple[int, int, int]]:
@@ -72,7 +75,8 @@ def earliest(problem: Problem, period: float) -> tuple[list[int], list[float]]:
         for operand in read:
             step = problem.steps.get((operand, node), 0)
             from_stage = stages[operand] + step
-            from_time = 0.0 if step else arrivals[operand]
+            saved = problem.savings.get((operand, node), 0.0)
+            from_time = 0.0 if step else max(arrivals[operand] - saved, 0.0)
             if from_stage > stage:
                 stage, arrival = from_stage, from_time
             elif from_stage == stage:
@@ -132,7 +136,8 @@ def latest(problem: Problem, period: float, latency: int) -> list[int]:
         for reader in readers[node]:
             step = problem.steps.get((node, reader), 0)
             to_stage = stages[reader] - step
-            to_length = 0.0 if step else lengths[reader]
+            saved = problem.savings.get((node, reader), 0.0)
+            to_length = 0.0 if step else max(lengths[reader] - saved, 0.0)
             if to_stage < stage:
                 stage, length = to_stage, to_length
             elif to_stage == stage:
@@ -156,9 +161,13 @@ def long_paths(
     highs = np.array([high for _, high in windows])
     pairs: list[tuple[int, int]] = []
     for node, read in enumerate(problem.operands):
-        sources, lengths = _merged([reached[o] for o in read if (o, node) not in problem.steps])
         delay = problem.delays[node]
-        lengths = lengths + delay
+        parts = [
+            (reached[o][0], reached[o][1] + delay - problem.savings.get((o, node), 0.0))
+            for o in read
+            if (o, node) not in problem.steps
+        ]
+        sources, lengths = _merged(parts)
         open_ = highs[sources] >= lows[node]  # others are apart in every schedule
         late = open_ & (lengths > period)
         if late.any():
@@ -201,6 +210,8 @@ def fewest_registers(problem: Problem, period: float, latency: int) -> Stages:
     Raises:
         InternalError: ACT0564, the solver found no such stages.
     """
+    if not problem.delays:
+        return np.zeros(0, np.int64)  # all outputs are constants
     lows, _ = earliest(problem, period)
     highs = latest(problem, period, latency)
     program = _Program(problem, latency, list(zip(lows, highs, strict=True)))
@@ -281,7 +292,8 @@ def _verify(problem: Problem, period: float, latency: int, stages: Stages) -> No
             if between < 0 or (step is not None and between != step):
                 raise _unsolved(f"node {node} is {between} stages behind {operand}")
             if between == 0:
-                arrival = max(arrival, arrivals[operand])
+                saved = problem.savings.get((operand, node), 0.0)
+                arrival = max(arrival, arrivals[operand] - saved)
         arrivals.append(arrival + delay)
         last = latency - 1 if delay else latency
         first = problem.first if delay else 0

@@ -45,15 +45,15 @@ class Timing:
 
 
 _TIMINGS = (
-    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.2, 1.5, 0.0, 0.6, 0.14, 1.2, 1.6),
-    Timing("ice40-lp", "Lattice iCE40 LP", 4, 4, 1.7, 2.2, 0.0, 0.9, 0.21, 1.8, 2.4),
-    Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 2.8, 3.6, 0.0, 1.2, 0.30, 3.0, 4.0),
-    Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 0.8, 1.4, 0.25, 0.7, 0.04, 1.2, 4.8),
-    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 0.7, 1.2, 0.22, 0.6, 0.035, 1.1, 4.2),
-    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 0.6, 1.1, 0.20, 0.6, 0.03, 1.0, 3.8),
-    Timing("gowin", "Gowin LittleBee and Arora", 4, 8, 1.0, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
-    Timing("nexus", "Lattice Nexus", 4, 6, 1.0, 1.4, 0.25, 0.8, 0.05, 1.2, 4.0),
-    Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 0.7, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
+    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 2.0, 1.3, 0.0, 0.45, 0.15, 1.3, 1.6),
+    Timing("ice40-lp", "Lattice iCE40 LP", 4, 4, 2.9, 1.9, 0.0, 0.65, 0.22, 1.9, 2.4),
+    Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 5.3, 3.4, 0.0, 1.2, 0.33, 3.4, 4.0),
+    Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 1.4, 1.35, 0.25, 0.75, 0.036, 1.2, 4.4),
+    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.25, 1.2, 0.22, 0.67, 0.032, 1.1, 3.9),
+    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.15, 1.1, 0.20, 0.62, 0.029, 1.0, 3.6),
+    Timing("gowin", "Gowin LittleBee and Arora", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
+    Timing("nexus", "Lattice Nexus", 4, 6, 1.6, 1.4, 0.25, 0.8, 0.05, 1.2, 4.0),
+    Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
 )
 TIMINGS: dict[str, Timing] = {timing.name: timing for timing in _TIMINGS}
 """The timings, by name."""
