@@ -178,15 +178,20 @@ class Builder:
         def build(inputs: list[Wire]) -> list[Wire]:
             return [composite(inputs[0], stages, self.options.functions)]
 
-        return self.template(("function", function.key), [wire], build)[0]
+        return self.template(("function", function.key), [wire], build, [function.hull])[0]
 
     def template(
-        self, key: Hashable, wires: Sequence[Wire], build: Callable[[list[Wire]], Sequence[Wire]]
+        self,
+        key: Hashable,
+        wires: Sequence[Wire],
+        build: Callable[[list[Wire]], Sequence[Wire]],
+        results: Sequence[Range],
     ) -> list[Wire]:
         """`build` of `wires`, carried out once for each key and ranges.
 
         Args:
             key: says all about `build` but the wires.
+            results: ranges of what it gives, from which a rehearsal goes on.
         """
         ranges = tuple(wire.range for wire in wires)
         full = (key, ranges)
@@ -223,6 +228,25 @@ class Builder:
         if full not in self._functions:
             self._functions[full] = _composed(element, stage)
         return Element(element.wire, *self._functions[full])
+
+
+class Rehearsal(Builder):
+    """Runs the rules without searching for hardware: unknown wires of the right ranges."""
+
+    def template(
+        self,
+        key: Hashable,
+        wires: Sequence[Wire],
+        build: Callable[[list[Wire]], Sequence[Wire]],
+        results: Sequence[Range],
+    ) -> list[Wire]:
+        """Wires with the ranges of `results` and no meaning."""
+        return [self._unknown(range) for range in results]
+
+    def _unknown(self, range: Range) -> Wire:
+        if range.single:
+            return self.graph.constant(range.low)
+        return self.graph.input(f"unknown_{len(self.graph.wires)}", range)
 
 
 def _composed(element: Element, stage: Stage) -> tuple[StepFunction, tuple[Stage, ...]]:

@@ -1,11 +1,24 @@
-"""What networks take, before anything is built."""
+"""What a network takes, estimated from golden alone: before any wire is made."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
+
+from actc.ir.graph import attribute_ints, constant, dims, is_op
+from actc.targets.fpga.network.boundary import clamp_of, entry_range
+
+Array = npt.NDArray[Any]
 
 _WEIGHT_BITS = 34
+_KEPT = 0.45
+"""Bits of adders that are left of those of single digits: sharing, and short sums."""
+_CODE_BITS = 8
 
 
 def signed_digits(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -15,3 +28,106 @@ def signed_digits(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     places = size ^ (3 * size)
     counts: npt.NDArray[np.int64] = sum((places >> bit) & 1 for bit in range(_WEIGHT_BITS))
     return counts
+
+
+def adder_bits(node: ir.Node) -> int:
+    """Estimated bits of adders, or of what is about as large, behind one operator."""
+    rule = _SIZES.get(node.op_type)
+    return 0 if rule is None else rule(node)
+
+
+def bits_of(value: ir.Value | None) -> int:
+    """Bits of the codes of a value, as far as golden says."""
+    if value is None:
+        return _CODE_BITS
+    array = constant(value)
+    if array is not None:
+        return _width(int(array.max(initial=0)))
+    if "actc.bits" in value.metadata_props:
+        return int(value.metadata_props["actc.bits"])
+    node = value.producer()
+    if node is None or clamp_of(node) is not None:
+        range = entry_range(value)
+        return _CODE_BITS if range is None else range.width
+    if is_op(node, "Requantize", domain="actc"):
+        low, high = (constant(v) for v in node.inputs[4:6])
+        if low is not None and high is not None:
+            return _width(int(high.max()) - int(low.min()))
+    if is_op(node, "Table", "ChannelTable", domain="actc"):
+        return bits_of(node.inputs[1])
+    source = node.inputs[0] if node.inputs and node.domain == "" else None
+    return _CODE_BITS if source is None or source.dtype != value.dtype else bits_of(source)
+
+
+def _width(number: int) -> int:
+    return max(number.bit_length(), 1)
+
+
+def _size(value: ir.Value | None) -> int:
+    """Elements of one sample; open axes count as one, and are refused elsewhere."""
+    return math.prod(extent or 1 for extent in (dims(value) or (1,))[1:])
+
+
+def _matrix(weight: Array, bits: int) -> float:
+    """Adders of a matrix [outputs, inputs] times codes."""
+    digits = signed_digits(weight.astype(np.int64)).sum(axis=1)
+    bounds = np.abs(weight.astype(np.int64)).sum(axis=1) << bits
+    widths = np.log2(np.maximum(bounds, 2))
+    return float((np.maximum(digits - 1, 0) * widths).sum()) * _KEPT
+
+
+def _matmul(node: ir.Node) -> int:
+    weight = constant(node.inputs[1])
+    if weight is None or weight.ndim != 2:
+        return 0
+    rows = _size(node.outputs[0]) // max(weight.shape[1], 1)
+    return round(rows * _matrix(weight.T, bits_of(node.inputs[0])))
+
+
+def _conv(node: ir.Node) -> int:
+    weight = constant(node.inputs[1])
+    if weight is None:
+        return 0
+    positions = _size(node.outputs[0]) // max(weight.shape[0], 1)
+    return round(positions * _matrix(weight.reshape(len(weight), -1), bits_of(node.inputs[0])))
+
+
+def _product(node: ir.Node) -> int:
+    return _size(node.outputs[0]) * bits_of(node.inputs[0]) * bits_of(node.inputs[1])
+
+
+def _batch_product(node: ir.Node) -> int:
+    depth = (dims(node.inputs[0]) or (1,))[-1] or 1
+    return _product(node) * depth
+
+
+def _pool(node: ir.Node) -> int:
+    kernel = math.prod(attribute_ints(node, "kernel_shape", [1]))
+    return _size(node.outputs[0]) * (kernel - 1) * 2 * bits_of(node.inputs[0])
+
+
+def _reduction(node: ir.Node) -> int:
+    return _size(node.inputs[0]) * 2 * bits_of(node.inputs[0])
+
+
+def _function(node: ir.Node) -> int:
+    return _size(node.outputs[0]) * bits_of(node.outputs[0]) ** 2
+
+
+_SIZES: dict[str, Callable[[ir.Node], int]] = {
+    "IntMatMul": _matmul,
+    "WideMatMul": _matmul,
+    "IntConv": _conv,
+    "WideConv": _conv,
+    "IntMul": _product,
+    "WideMul": _product,
+    "IntBatchMatMul": _batch_product,
+    "WideBatchMatMul": _batch_product,
+    "MaxPool": _pool,
+    "WideMaxPool": _pool,
+    **dict.fromkeys(
+        ("ReduceMax", "WideReduceMax", "IntReduceSum", "IntReduceMean", "ArgMax", "ArgMin"),
+        _reduction,
+    ),
+    **dict.fromkeys(("Requantize", "Table", "ChannelTable", "Steps", "IntEmbed"), _function),
+}

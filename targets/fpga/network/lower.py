@@ -7,6 +7,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
+from actc.ir.graph import constant
 from actc.targets.fpga.network import rules_arithmetic as arithmetic
 from actc.targets.fpga.network import rules_choices as choices
 from actc.targets.fpga.network import rules_codes as codes
@@ -81,21 +82,26 @@ def key_of(node: ir.Node) -> str:
 
 
 def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
-    """Run the rules of all nodes; the reasons why some have no result."""
+    """Run the rules of all nodes whose inputs are there; the reasons why others are not."""
     found = []
     for node in parts.nodes:
+        if any(value not in builder.tensors for value in _variable(node)):
+            continue
         builder.layer = layer_of(builder, node)
         try:
             with builder.graph.scope(builder.layer.name):
                 RULES[key_of(node)](builder, node)
         except Unsupported as error:
             place = Place(node=str(node.name), op=node.op_type)
-            found.append(Diagnostic(error.code, error.reason, place=place, help=error.help))
-            break
-        made = builder.tensors.get(node.outputs[0])
-        if made is not None:
-            builder.layer.shape = made.shape
+            text = f"operator {node.op_type} cannot be unrolled: {error.reason}"
+            found.append(Diagnostic(error.code, text, place=place, help=error.help))
+        else:
+            builder.layer.shape = builder.tensors[node.outputs[0]].shape
     return found
+
+
+def _variable(node: ir.Node) -> list[ir.Value]:
+    return [value for value in node.inputs if value is not None and constant(value) is None]
 
 
 def layer_of(builder: Builder, node: ir.Node) -> Layer:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,11 @@ from actc.errors import ModelError, UsageError
 from actc.ir import spec
 from actc.targets.fpga.hdl import Bus, Design, Range
 from actc.targets.fpga.network.boundary import cut, submodel
-from actc.targets.fpga.network.builder import Builder
+from actc.targets.fpga.network.builder import Builder, Unsupported
 from actc.targets.fpga.network.check import check_network
-from actc.targets.fpga.network.elements import Element, Layer, Tensor, array_of
+from actc.targets.fpga.network.elements import Layer, Tensor
+from actc.targets.fpga.network.enter import enter
+from actc.targets.fpga.network.index import AXIS, largest_index
 from actc.targets.fpga.network.interface import (
     Entry,
     Exit,
@@ -83,7 +84,10 @@ class Network:
             name of each of the model's outputs -> array, as golden's.
         """
         values = {e.value: np.asarray(outputs[e.bus]).astype(e.dtype) for e in self.exits}
-        found = {**values, **spec.run(self.tail, values)}
+        computed = spec.run(self.tail, values)
+        # what no tail computes is an integer that the hardware gives
+        own = {r.output: values[r.value] for r in self.results if r.value in values}
+        found = {**own, **computed}
         return {result.output: found[result.output] for result in self.results}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -93,6 +97,24 @@ class Network:
             UsageError: ACT0553, as :meth:`prologue`.
         """
         return self.epilogue(self.design.evaluate(self.prologue(feeds)))
+
+    def agrees(self, found: Mapping[str, Array], golden: Mapping[str, Array]) -> Array:
+        """Which samples have golden's outputs, bit for bit.
+
+        An index in place of an output must point at its largest element.
+
+        Args:
+            found: as of :meth:`run`.
+            golden: golden's outputs for the same samples.
+
+        Returns:
+            bool [samples].
+        """
+        same = [
+            _same(result, np.asarray(found[result.output]), np.asarray(golden[result.output]))
+            for result in self.results
+        ]
+        return np.asarray(np.logical_and.reduce(same))
 
     def interface(self) -> dict[str, Any]:
         """What a host has to know, ready for JSON; see docs/unrolled.md."""
@@ -114,17 +136,29 @@ def build_network(golden: ir.Model, name: str, options: NetworkOptions | None = 
     problems = check_network(golden, options)
     if problems:
         raise ModelError(problems)
+    try:
+        return _build(golden, name, options)
+    except Unsupported as error:
+        raise ModelError(Diagnostic(error.code, error.reason, help=error.help)) from error
+
+
+def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
     model = prepared(golden, options.end == "outputs")
     parts = cut(model)
     builder = Builder(options)
     entries = entries_of(parts)
-    inputs = [_enter(builder, *pair) for pair in zip(entries, parts.entries, strict=True)]
+    inputs = [enter(builder, *pair) for pair in zip(entries, parts.entries, strict=True)]
     problems = lower(builder, parts)
     if problems:
         raise ModelError(problems)
     results = results_of(model, parts)
     exits = exits_of(parts, results, {entry.bus for entry in entries})
-    outputs = [_leave(builder, *pair) for pair in zip(exits, parts.exits, strict=True)]
+    tensors = [builder.tensors[value] for value in parts.exits]
+    if options.end == "argmax":
+        named = {exit.value: tensor for exit, tensor in zip(exits, tensors, strict=True)}
+        exits, results, tensors = _indices(builder, results, named)
+    outputs = [_leave(builder, *pair) for pair in zip(exits, tensors, strict=True)]
+    tail = () if options.end == "argmax" else parts.tail
     return Network(
         Design(name, tuple(inputs), tuple(outputs)),
         tuple(builder.layers),
@@ -132,7 +166,7 @@ def build_network(golden: ir.Model, name: str, options: NetworkOptions | None = 
         tuple(exits),
         tuple(results),
         submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
-        submodel(model, parts.tail, parts.exits, _made(model.graph.outputs, parts.tail)),
+        submodel(model, tail, parts.exits, _made(model.graph.outputs, tail)),
     )
 
 
@@ -142,20 +176,29 @@ def _made(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value
     return [value for value in values if value.producer() in own]
 
 
-def _enter(builder: Builder, entry: Entry, value: ir.Value) -> Bus:
-    """A bus of the design's inputs; its wires belong to no layer."""
-    wires = tuple(
-        builder.graph.input(f"{entry.bus}_{index}", entry.range)
-        for index in range(prod(entry.shape))
-    )
-    elements = array_of((Element(wire) for wire in wires), entry.shape)
-    builder.tensors[value] = Tensor(elements, Layer("", "", []))
-    return Bus(entry.bus, entry.shape, wires, entry.range.width, entry.range.signed)
+def _indices(
+    builder: Builder, results: Sequence[Result], tensors: Mapping[str, Tensor]
+) -> tuple[list[Exit], list[Result], list[Tensor]]:
+    """The index of the largest in place of each output that is not an integer already."""
+    exits, found, given = [], [], []
+    for result in results:
+        tensor = tensors[result.value]
+        if result.kind != "integers":
+            name = f"{result.output}/index"
+            builder.layer = builder.begin(name, "ArgMax", name)
+            with builder.graph.scope(name):
+                tensor = Tensor(largest_index(builder, result, tensor), builder.layer)
+            builder.layer.shape = tensor.shape
+            result = Result(result.output, name, tensor.shape, "int64", "index", {"axis": AXIS})
+        exits.append(Exit(result.output, result.value, result.dtype))
+        found.append(result)
+        given.append(tensor)
+    return exits, found, given
 
 
-def _leave(builder: Builder, exit: Exit, value: ir.Value) -> Bus:
+def _leave(builder: Builder, exit: Exit, tensor: Tensor) -> Bus:
     """A bus of the design's outputs, as wide as its widest element."""
-    wires = builder.wires(builder.tensors[value])
+    wires = builder.wires(tensor)
     hull = Range(
         min(wire.range.low for wire in wires.flat), max(wire.range.high for wire in wires.flat)
     )
@@ -173,6 +216,17 @@ def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
                 f"'{name}' takes {entry.dtype} of shape [samples, "
                 f"{', '.join(map(str, entry.shape))}], not {array.dtype} of {list(array.shape)}"
             )
+
+
+def _same(result: Result, found: Array, golden: Array) -> Array:
+    if result.kind == "index":
+        chosen = np.take_along_axis(golden, np.expand_dims(found, AXIS), AXIS)
+        equal = chosen == golden.max(axis=AXIS, keepdims=True)
+    else:
+        kind = f"V{golden.dtype.itemsize}"  # bits: zeros have signs, and NaN equals itself
+        equal = np.ascontiguousarray(found).view(kind) == np.ascontiguousarray(golden).view(kind)
+        equal = equal & (found.dtype == golden.dtype)
+    return np.asarray(equal.reshape(len(golden), -1).all(axis=1))
 
 
 def _listed(names: Iterable[str]) -> str:

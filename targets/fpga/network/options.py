@@ -20,7 +20,7 @@ class NetworkOptions:
             golden's outputs: of a softmax the numerators, which the host divides by their
             sum. "scores": the same, but a softmax is left to the host altogether.
             "argmax": only the index of the largest output along axis 1, of equal ones the
-            first.
+            first (or, under several scales, any of those that are equal only as rounded).
         limit: estimated bits of adders above which a network is refused before any work.
         adders: how sums of products are built.
         functions: how functions of one wire are built.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.adders import linear
-from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.hdl import Range, Wire
 from actc.targets.fpga.network.builder import Builder
 from actc.targets.fpga.network.elements import Element
 from actc.targets.fpga.network.merging import merged
@@ -66,10 +66,20 @@ def _rows(
 
         build = partial(_adders, builder, part, biases)
         key = ("linear", part.shape, part.tobytes(), biases.tobytes())
-        made = builder.template(key, [wires[order[index]] for index in inputs], build)
+        given = [wires[order[index]] for index in inputs]
+        made = builder.template(key, given, build, _ranges(part, given, biases))
         for output, wire in zip(outputs, made, strict=True):
             found[output] = wire
     return [wire for wire in found if wire is not None]
+
+
+def _ranges(matrix: Integers, wires: Sequence[Wire], constants: Integers) -> list[Range]:
+    """From the least to the largest sum of independent inputs."""
+    ends = np.array([[wire.range.low, wire.range.high] for wire in wires])
+    positive, negative = np.maximum(matrix, 0), np.minimum(matrix, 0)
+    low = positive @ ends[:, 0] + negative @ ends[:, 1] + constants
+    high = positive @ ends[:, 1] + negative @ ends[:, 0] + constants
+    return [Range(*pair) for pair in zip(low.tolist(), high.tolist(), strict=True)]
 
 
 def _adders(

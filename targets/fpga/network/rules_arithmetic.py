@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.targets.fpga.functions import StepFunction, multiply
-from actc.targets.fpga.hdl import Range
+from actc.targets.fpga.hdl import Range, Wire
 from actc.targets.fpga.network.builder import Array, Builder, Unsupported
 from actc.targets.fpga.network.elements import Element, Elements, Tensor, array_of
 from actc.targets.fpga.network.products import product
@@ -48,7 +48,12 @@ def _product(builder: Builder, a: Element, b: Element, zeros: list[int]) -> Elem
         builder.wire(Element(e.wire, None, (), e.factor, e.offset - zero))
         for e, zero in zip((a, b), zeros, strict=True)
     ]
-    return Element(builder.template("multiply", wires, lambda w: [multiply(w[0], w[1])])[0])
+    range = wires[0].range * wires[1].range
+    return Element(builder.template("multiply", wires, _multiplied, [range])[0])
+
+
+def _multiplied(wires: list[Wire]) -> list[Wire]:
+    return [multiply(wires[0], wires[1])]
 
 
 def _square(builder: Builder, a: Element, b: Element, zeros: list[int]) -> Element:

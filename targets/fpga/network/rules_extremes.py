@@ -115,11 +115,15 @@ def softmax(builder: Builder, node: ir.Node) -> None:
         raise Unsupported("it works along the batch axis", "keep one sample in one row")
     table = builder.constant(node, 1, "the table").reshape(-1).tolist()
     moved = np.moveaxis(builder.wires(x), axis, -1)
-    rows = moved.reshape(-1, moved.shape[-1])
+
+    def build(wires: list[Wire]) -> list[Wire]:
+        return softmax_terms(wires, table, builder.options.functions)[0]
+
+    reach = Range(min(table), max(table))
     found = [
         Element(term)
-        for row in rows
-        for term in softmax_terms(list(row), table, builder.options.functions)[0]
+        for row in moved.reshape(-1, moved.shape[-1])
+        for term in builder.template(("softmax", *table), list(row), build, [reach] * len(row))
     ]
     terms = np.moveaxis(array_of(found, moved.shape), -1, axis)
     builder.set(node.outputs[0], terms)
