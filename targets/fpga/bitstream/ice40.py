@@ -35,7 +35,7 @@ _SYNCHRONOUS = re.compile(
 )
 _ASYNCHRONOUS = re.compile(
     rf"always @\((pos|neg)edge ({_BIT})\s*, posedge ({_BIT})\s*\) if \({_BIT}\s*\) ({_NAME})\s* <= "
-    rf"1'b([01]); else if \(({_BIT})\s*\) {_NAME}\s* <= ({_BIT})\s*;"
+    rf"1'b([01]); else if \(({_BIT})\s*\) (?:{_NAME})\s* <= ({_BIT})\s*;"
 )
 _STATEMENT = re.compile(r"\s*(SB_(?:.|\n)*?\);|[^\n]*;)[ \t]*(?=\n|$)")
 _INSTANCE = re.compile(rf"(SB_\w+)\s*(?:#\((.*?)\)\s*)?({_NAME})\s*\((.*)\);", re.DOTALL)
