@@ -29,6 +29,8 @@ def build(graph: AdderGraph, inputs: Sequence[Wire], constants: Sequence[int]) -
 
 
 def _sum(first: Wire, second: Wire, node: Sum, range: Range) -> Wire:
+    if node.lead < 0:
+        return ((second << node.shift) - first).narrow(range, _REASON)
     high = first >> node.shift
     high = high + second if node.sign > 0 else high - second
     return _above(high, first, node.shift).narrow(range, _REASON)

@@ -12,6 +12,7 @@ from actc.targets.fpga.adders.options import AdderOptions
 from actc.targets.fpga.adders.program import AdderGraph, Program, Term
 from actc.targets.fpga.adders.repeat import best_graph
 from actc.targets.fpga.adders.search import Row
+from actc.targets.fpga.adders.signs import turned
 from actc.targets.fpga.hdl import Range, Wire
 
 Progress = Callable[[float], None]
@@ -40,7 +41,10 @@ def linear(
         ValueError: no inputs, no integers, or shapes that do not fit.
     """
     weights, biases = _checked(matrix, inputs, constants)
+    options = options or AdderOptions()
     graph = adder_graph(weights, [wire.range for wire in inputs], options, progress)
+    # a constant is added to a negative as well as to a positive term
+    graph = turned(graph, [constant != 0 for constant in biases], options.family)
     return build(graph, inputs, biases)
 
 
@@ -84,9 +88,11 @@ def _distinct(matrix: npt.NDArray[np.int64]) -> tuple[list[Row], list[_Use]]:
         for constant in row.values():
             bits |= constant
         shift = (bits & -bits).bit_length() - 1
-        sign = 1 if next(iter(row.values())) > 0 else -1
-        reduced = tuple((index, sign * (constant >> shift)) for index, constant in row.items())
-        uses.append((known.setdefault(reduced, len(known)), shift, sign))
+        reduced = tuple((index, constant >> shift) for index, constant in row.items())
+        negative = tuple((index, -constant) for index, constant in reduced)
+        sign = -1 if negative in known else 1
+        number = known[negative] if sign < 0 else known.setdefault(reduced, len(known))
+        uses.append((number, shift, sign))
     return [dict(row) for row in known], uses
 
 

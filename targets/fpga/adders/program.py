@@ -1,8 +1,9 @@
 """Adder graphs as data: sums of two nodes, each with its exact range.
 
 A node is an input or ``first + sign * (second << shift)``: the operand that is not shifted
-is never negated, so the bits of it below the shift need no adder. What an output takes
-of a node is a :class:`Term`: a sign and a shift, both free until the very end.
+is not negated, so the bits of it below the shift need no adder. What an output takes
+of a node is a :class:`Term`: a sign and a shift, both free until the very end, where
+:mod:`actc.targets.fpga.adders.signs` turns some differences round.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ class Term(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """``first + sign * (second << shift)``, of two nodes; in order, so that it is unique."""
+    """``lead * first + sign * (second << shift)``, of two nodes; not both signs are -1.
+
+    Searches make sums with a lead of 1 only, in order, so that each is unique.
+    """
 
     first: int
     second: int
     shift: int
     sign: int
+    lead: int = 1
 
 
 @dataclass(slots=True)
@@ -70,12 +75,10 @@ class Program:
 
     def result(self, node: Sum) -> Range:
         """The exact range of a sum."""
-        first, second, shift, sign = node
+        first, second, shift, sign, lead = node
         if not self.reads[first] & self.reads[second]:
-            a, b = self.ranges[first], self.ranges[second]
-            if sign > 0:
-                return Range(a.low + (b.low << shift), a.high + (b.high << shift))
-            return Range(a.low - (b.high << shift), a.high - (b.low << shift))
+            a, b = self.ranges[first], self.ranges[second] << shift
+            return (a if lead > 0 else -a) + (b if sign > 0 else -b)
         return self.range_of(self._form(node))
 
     def range_of(self, form: dict[int, int]) -> Range:
@@ -88,7 +91,7 @@ class Program:
         return Range(low, high)
 
     def _form(self, node: Sum) -> dict[int, int]:
-        form = dict(self.forms[node.first])
+        form = {index: node.lead * factor for index, factor in self.forms[node.first].items()}
         for index, factor in self.forms[node.second].items():
             total = form.get(index, 0) + node.sign * (factor << node.shift)
             if total:
@@ -147,6 +150,6 @@ def needed(program: Program, outputs: Sequence[Term | None]) -> AdderGraph:
     for index, node in enumerate(program.sums, program.inputs):
         if index in used:
             first, second = new[node.first], new[node.second]
-            new[index] = kept.add(Sum(first, second, node.shift, node.sign))
+            new[index] = kept.add(Sum(first, second, node.shift, node.sign, node.lead))
     terms = (t if t is None else Term(new[t.node], t.shift, t.sign) for t in outputs)
     return AdderGraph(kept, tuple(terms))
