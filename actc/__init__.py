@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actc.inspection import inspect
     from actc.pipeline import Pipeline
     from actc.recheck import check
+    from actc.running import run
     from actc.targets.base import Target
     from actc.torch_export import export
     from actc.verifying import verify
@@ -44,6 +45,7 @@ __all__ = [
     "inspect",
     "load",
     "read_config",
+    "run",
     "verify",
 ]
 
@@ -63,6 +65,7 @@ _HOMES = {
     "inspect": ("actc.inspection", "inspect"),
     "load": ("actc.artifact", "open_artifact"),
     "read_config": ("actc.config", "read_config"),
+    "run": ("actc.running", "run"),
     "verify": ("actc.verifying", "verify"),
 }
 

@@ -25,6 +25,7 @@ COMMANDS = (
         "fit",
         "verify",
         "functions",
+        "run",
         "targets",
         "report",
         "explain",

@@ -42,8 +42,8 @@ CORES = {
     "17 bytes out": bytes_out(17, 100),
 }
 PLL_TEXT = """\
-module actc_pll (input clkin, output clkout, output locked);
-  assign clkout = clkin;
+module actc_pll (input reference, output clk, output locked);
+  assign clk = reference;
   assign locked = 1'b1;
 endmodule
 """

@@ -23,6 +23,7 @@ from actc.cli import (
     functions,
     inspect,
     report,
+    run,
     targets,
     verify,
 )
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "fit": fit.run,
     "verify": verify.run,
     "functions": functions.run,
+    "run": run.run,
     "targets": targets.run,
     "report": report.run,
     "explain": explain.run,

@@ -68,8 +68,8 @@ module actc_bench;
 endmodule
 """
 _CLOCK = """\
-module {module} (input clkin, output clkout, output locked);
-  assign clkout = clkin;
+module {module} (input reference, output clk, output locked);
+  assign clk = reference;
   assign locked = 1'b1;
 endmodule
 """

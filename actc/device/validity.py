@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from actc.device.interface import InputFormat, Interface, OutputFormat
+from actc.device.interface import InputFormat, Interface, OutputFormat, Simulation
 from actc.device.logarithm import TABLES
 from actc.device.members import Wrong, require
 
@@ -52,9 +53,18 @@ def check(interface: Interface) -> None:
     require(most < _MOST_BITS, f"{most} bits are more than a board can have")
     if interface.kind == "uart":
         require((interface.clock_hz or 0) > 0 and (interface.baud or 0) > 0, "no clock or baud")
-    for name in interface.simulation.files if interface.simulation else ():
-        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
-        require(inside, f"the file '{name}' is not inside the directory")
+    if interface.simulation is not None:
+        _check_simulation(interface.simulation)
+
+
+def _check_simulation(simulation: Simulation) -> None:
+    """Its names go into Verilog, its files are read."""
+    for name in (simulation.top, simulation.clock_module or simulation.top):
+        plain = re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is not None
+        require(plain, f"'{name}' is no plain Verilog identifier")
+    for file in simulation.files:
+        inside = not Path(file).is_absolute() and ".." not in Path(file).parts
+        require(inside, f"the file '{file}' is not inside the directory")
 
 
 def _distinct(names: list[str]) -> None:

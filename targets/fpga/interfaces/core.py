@@ -80,8 +80,8 @@ class ClockModule:
     """What makes the clock of the design from that of the board, a PLL.
 
     Attributes:
-        module: its name. Its ports are `clkin`, `clkout` and `locked`, which is high while
-            `clkout` can be used.
+        module: its name. Its ports are `reference`, `clk` and `locked`, which is high while
+            `clk` can be used.
         files: file name -> Verilog text of it.
     """
 

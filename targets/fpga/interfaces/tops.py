@@ -25,7 +25,7 @@ _PORTS = {
 _CLOCK = """\
   wire clock;
   wire locked;
-  {module} clock_source (.clkin(clk), .clkout(clock), .locked(locked));
+  {module} clock_source (.reference(clk), .clk(clock), .locked(locked));
   // Flip-flops begin with their initial values; this holds the ports back until the clock
   // has been stable for a while, and whenever it is not.
   reg [3:0] stable = 4'd0;

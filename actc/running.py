@@ -1,0 +1,166 @@
+"""run(): samples through a network in an FPGA, compared with golden.onnx."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc import data as data_module
+from actc.checks.compare import Outputs, identical, top1
+from actc.data import DataLike, Dataset, InputInfo
+from actc.device import Device, Interface, read_interface
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+
+GOLDEN = "golden.onnx"
+_BATCH = 256
+
+
+def run(
+    directory: str | Path,
+    data: DataLike,
+    *,
+    port: str,
+    output: str | Path | None = None,
+    samples: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run samples on a board, or on a simulation of it.
+
+    Args:
+        directory: what `actc compile` wrote for a board.
+        data: as for `actc.compile`.
+        port: a serial port such as /dev/ttyUSB0, or "sim".
+        output: an .npz file that receives the outputs.
+        samples: at most so many; None: all.
+        progress: called with a line now and then.
+
+    Returns:
+        JSON-ready: name, port, build, samples, seconds, samples_per_second, traffic
+        (see `actc.device.Traffic`), accuracy (of the outputs, None without labels),
+        golden (None without golden.onnx, else bit_exact, differing, accuracy),
+        diagnostics (ACT0598 the board differs from golden.onnx).
+
+    Raises:
+        UsageError: ACT0590 the directory, ACT0591 the port, ACT0593 another design,
+            ACT0220, ACT0221 the data, ACT0241 the output cannot be written.
+        ToolFailed: ACT0592, ACT0594 no answers, or broken ones.
+        MissingTool: ACT0503, ACT0501.
+    """
+    show = progress or (lambda line: None)
+    if output is not None:
+        _check_place(Path(output))
+    dataset = data_module.load(data, _inputs(read_interface(directory)))
+    if samples is not None:
+        dataset = dataset.take(samples)
+    device = Device.open(directory, port)
+    with device:
+        start = time.perf_counter()
+        outputs = _outputs(device, dataset, show)
+        seconds = time.perf_counter() - start
+    if output is not None:
+        _save(Path(output), outputs)
+    golden = _golden(Path(directory), device.interface, dataset, outputs)
+    diagnostics = []
+    if golden is not None and not golden["bit_exact"]:
+        message = f"the board differs from {GOLDEN} on {golden['differing']} samples"
+        diagnostics.append(Diagnostic("ACT0598", message, place=Place(str(directory))))
+    return {
+        "name": device.interface.name,
+        "port": port,
+        "build": device.interface.build,
+        "samples": dataset.samples,
+        "seconds": seconds,
+        "samples_per_second": dataset.samples / seconds,
+        "traffic": asdict(device.traffic),
+        "accuracy": _accuracy(device.interface, outputs, dataset),
+        "golden": golden,
+        "diagnostics": [diagnostic.to_json() for diagnostic in diagnostics],
+    }
+
+
+def _inputs(interface: Interface) -> list[InputInfo]:
+    wanted = {item.input: item for item in interface.inputs}
+    return [
+        InputInfo(name, np.dtype(item.dtype), (None, *item.shape)) for name, item in wanted.items()
+    ]
+
+
+def _outputs(device: Device, dataset: Dataset, show: Callable[[str], None]) -> Outputs:
+    parts: list[Outputs] = []
+    for feeds, _ in dataset.batches(_BATCH):
+        parts.append(device.run(feeds))
+        done = min(dataset.samples, _BATCH * len(parts))
+        show(f"{done} of {dataset.samples} samples")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _accuracy(interface: Interface, outputs: Outputs, dataset: Dataset) -> float | None:
+    """Share of right classes, by the first output that tells them."""
+    for item in interface.outputs:
+        if item.kind == "index" and dataset.labels is not None:
+            found = outputs[item.output].reshape(dataset.samples, -1)
+            if found.shape[1] == 1:
+                return float(np.mean(found[:, 0] == dataset.labels))
+    return top1(outputs, dataset.labels)
+
+
+def _golden(
+    directory: Path, interface: Interface, dataset: Dataset, outputs: Outputs
+) -> dict[str, Any] | None:
+    """How the outputs compare with those of golden.onnx; None where there is none."""
+    if not (directory / GOLDEN).is_file():
+        return None
+    import onnx
+
+    from actc.checks.stages import run_model
+
+    expected = run_model(onnx.load(directory / GOLDEN), dataset)
+    accuracy = top1(expected, dataset.labels)
+    for item in interface.outputs:
+        if item.kind == "index" and expected[item.output].shape != outputs[item.output].shape:
+            expected[item.output] = _largest(expected[item.output], outputs[item.output])
+    found = {name: outputs[name] for name in expected if name in outputs}
+    exact, differing = identical(found, {name: expected[name] for name in found})
+    return {"bit_exact": exact, "differing": differing, "accuracy": accuracy}
+
+
+def _largest(golden: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The indices along axis 1 that are right: those found, where golden is largest there.
+
+    Outputs may be equal only because float32 rounded them; any of them is the largest.
+    """
+    best = golden.argmax(axis=1)
+    places = np.clip(found.reshape(best.shape), 0, golden.shape[1] - 1)
+    there = np.take_along_axis(golden, np.expand_dims(places, 1), axis=1).squeeze(1)
+    same = (there == golden.max(axis=1)) & (places == found.reshape(best.shape))
+    right = np.where(same, found.reshape(best.shape), best)
+    return np.asarray(right.reshape(found.shape).astype(found.dtype))
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work."""
+    if path.is_dir():
+        raise _not_writable(path, "it is a directory")
+    if not path.parent.is_dir():
+        raise _not_writable(path, "its directory does not exist")
+
+
+def _save(path: Path, outputs: Outputs) -> None:
+    try:
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, **outputs)  # type: ignore[arg-type]  # names of outputs
+    except OSError as problem:
+        reason = (problem.strerror or type(problem).__name__).lower()
+        raise _not_writable(path, reason) from problem
+
+
+def _not_writable(path: Path, reason: str) -> UsageError:
+    message = f"cannot write the outputs: {reason}"
+    help_text = "give another file with --output"
+    return UsageError(Diagnostic("ACT0241", message, place=Place(str(path)), help=help_text))
