@@ -421,6 +421,7 @@ def test_synthesis_that_fails_leaves_no_netlist(fake: Fake, tmp_path: Path) -> N
         ({"../top.v": ""}, "top"),
         ({"top.v\nexec x": ""}, "top"),
         ({"-f.v": ""}, "top"),
+        ({"sums.v": ""}, "top"),  # the name of a file that actc adds
     ],
 )
 def test_names_cannot_reach_the_script_of_the_synthesizer(

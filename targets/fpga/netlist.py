@@ -100,6 +100,7 @@ class Netlist:
             for number, cell in enumerate(self.cells)
             for bits in cell.outputs.values()
             for bit in bits
+            if isinstance(bit, int)  # "x": an output that is left open
         }
         waiting: dict[int, int] = {}
         readers: dict[int, list[tuple[int, int]]] = defaultdict(list)

@@ -29,6 +29,7 @@ from actc.targets.fpga.flow.execute import Limits, execute, log_file, require, s
 from actc.targets.fpga.flow.programs import Program
 from actc.targets.fpga.netlist import Netlist
 from actc.targets.fpga.synthesis import FPGA_HELP, RUN_SCRIPT, Resources, count
+from actc.targets.fpga.techmap import free_carries, techmap_files, with_sums
 
 SYNTHESIS_LIMITS = Limits(seconds=3600, memory=12 << 30)
 NETLIST = "netlist.json"
@@ -105,17 +106,21 @@ def synthesize_design(
         MissingTool: ACT0503, pyosys is not installed.
         ToolFailed: ACT0510..0513, ACT0533, ACT0584, ACT0585.
     """
-    _check_names(files, top)
+    _check_names(files, top, device)
     yosys = find_yosys()
     start = time.monotonic()
     with scratch(work) as folder:
         for name, text in files.items():
+            (folder / name).write_text(text, "utf-8")
+        for name, text in techmap_files(device.family).items():
             (folder / name).write_text(text, "utf-8")
         (folder / "run.ys").write_text(_script(files, top, device, dsp), "utf-8")
         log = log_file(work, "synthesis")
         execute(yosys, (), folder, limits=limits, log=log)
         require(folder, [NETLIST], yosys, log)
         document = json.loads((folder / NETLIST).read_text("utf-8"))
+        free_carries(document)
+        (folder / NETLIST).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         (folder / NETLIST).replace(work / NETLIST)
     family = SYNTHESIZED[device.family]
     total = count(Netlist.read(document, top, family), document["creator"])
@@ -132,7 +137,7 @@ def _script(files: Iterable[str], top: str, device: Device, dsp: bool) -> str:
     words = (command, *device.synthesis, with_dsp if dsp else without, f"-top {top}")
     lines = [
         *(f"read_verilog {name}" for name in files),
-        " ".join(filter(None, words)),
+        *with_sums(" ".join(filter(None, words)), device.family),
         # places in source files hold the path of yosys' own library
         f"setattr -unset src {top}/*",
         f"setattr -mod -unset src {top}",
@@ -168,15 +173,16 @@ def _layers(document: Mapping[str, Any], top: str) -> dict[str, dict[str, Any]]:
     return {layer: {"modules": {top: {"cells": found[layer]}}} for layer in sorted(found)}
 
 
-def _check_names(files: Mapping[str, str], top: str) -> None:
-    wrong = [name for name in files if not _FILE.fullmatch(name)]
+def _check_names(files: Mapping[str, str], top: str, device: Device) -> None:
+    taken = set(techmap_files(device.family))
+    wrong = [name for name in files if not _FILE.fullmatch(name) or name in taken]
     if not _IDENTIFIER.fullmatch(top):
         wrong.append(top)
     if wrong:
         raise UsageError(
             Diagnostic(
                 "ACT0531",
-                f"{wrong[0]!r} is not a plain name",
+                f"{wrong[0]!r} is not a plain name, or one that is taken",
                 help="name modules and files with letters, digits and underscores",
             )
         )
