@@ -36,9 +36,10 @@ NETLIST: dict[str, Any] = {
     "creator": "Yosys 0.70 (git sha1 abc)",
     "modules": {
         "top": {
+            "ports": {},
             "cells": {
-                "core": {"type": "$scopeinfo"},
-                "core.dense": {"type": "$scopeinfo"},
+                "core": {"type": "$scopeinfo", "port_directions": {}, "connections": {}},
+                "core.dense": {"type": "$scopeinfo", "port_directions": {}, "connections": {}},
                 **{
                     name: {
                         "type": kind,
@@ -54,7 +55,7 @@ NETLIST: dict[str, Any] = {
                         ]
                     )
                 },
-            }
+            },
         }
     },
 }
