@@ -120,8 +120,7 @@ class Builder:
 
     def settled(self, tensor: Tensor) -> Tensor:
         """The same with every function built."""
-        with self.graph.scope(tensor.layer.name):
-            found = [self.settle(element) for element in tensor.elements.reshape(-1)]
+        found = [self.settle(element) for element in tensor.elements.reshape(-1)]
         return Tensor(array_of(found, tensor.shape), tensor.layer)
 
     def wires(self, tensor: Tensor) -> Elements:
@@ -135,7 +134,8 @@ class Builder:
         """One wire that holds the value itself."""
         function = element.function
         if function is not None and (element.wire.index, id(function)) not in self._built:
-            return self._function(element.wire, function, element.stages)
+            with self.graph.scope(element.scope):
+                return self._function(element.wire, function, element.stages)
         element = self.settle(element)
         return element.wire * element.factor + element.offset
 
@@ -151,7 +151,8 @@ class Builder:
             return element
         key = element.wire.index, id(function)
         if key not in self._built:
-            self._built[key] = self._spaced(element.wire, function, element.stages)
+            with self.graph.scope(element.scope):
+                self._built[key] = self._spaced(element.wire, function, element.stages)
         return self._built[key]
 
     def _spaced(self, wire: Wire, function: StepFunction, stages: tuple[Stage, ...]) -> Element:
@@ -210,12 +211,11 @@ class Builder:
         for element, (key, _) in pairs:
             wanted.setdefault((element.wire.index, id(element.function)), set()).add(key)
         found = []
-        with self.graph.scope(tensor.layer.name):
-            for element, (key, stage) in pairs:
-                # several functions of one code: the code is built once
-                shared = len(wanted[element.wire.index, id(element.function)]) > 1
-                source = self.settle(element) if shared else element
-                found.append(self._then(source, key, stage))
+        for element, (key, stage) in pairs:
+            # several functions of one code: the code is built once
+            shared = len(wanted[element.wire.index, id(element.function)]) > 1
+            source = self.settle(element) if shared else element
+            found.append(self._then(source, key, stage))
         return array_of(found, tensor.shape)
 
     def shared(self, function: StepFunction) -> StepFunction:
@@ -227,7 +227,17 @@ class Builder:
         full = (element.wire.range, id(inner), element.factor, element.offset, key)
         if full not in self._functions:
             self._functions[full] = _composed(element, stage)
-        return Element(element.wire, *self._functions[full])
+        return self.pending(element.wire, *self._functions[full])
+
+    def pending(
+        self, wire: Wire, function: StepFunction, stages: tuple[Stage, ...] = ()
+    ) -> Element:
+        """A function that is built in the present layer once it is needed.
+
+        Args:
+            stages: what makes it up; none: the function is one stage.
+        """
+        return Element(wire, function, stages or (function.cut,), scope=self.layer.name)
 
 
 class Rehearsal(Builder):

@@ -12,7 +12,7 @@ from actc.targets.fpga.network.boundary import Cut, cut
 from actc.targets.fpga.network.builder import Rehearsal, Unsupported
 from actc.targets.fpga.network.enter import enter
 from actc.targets.fpga.network.estimate import adder_bits
-from actc.targets.fpga.network.interface import entries_of, results_of, shape_of
+from actc.targets.fpga.network.interface import entries_of, results_of
 from actc.targets.fpga.network.lower import RULES, key_of, lower, scope_of
 from actc.targets.fpga.network.options import NetworkOptions
 from actc.targets.fpga.network.rewrite import prepared
@@ -42,7 +42,7 @@ def check_network(golden: ir.Model, options: NetworkOptions | None = None) -> li
         return found
     model = prepared(golden, options.end == "outputs")
     parts = cut(model)
-    found = [*_operators(parts), *_borders(model, parts), *_shapes(parts)]
+    found = [*_operators(parts), *_borders(model, parts)]
     return found or [*_size(parts, options)] or _rehearsed(parts, options)
 
 
@@ -55,7 +55,7 @@ def _operators(parts: Cut) -> Iterator[Diagnostic]:
 
 
 def _borders(model: ir.Model, parts: Cut) -> Iterator[Diagnostic]:
-    """What enters and leaves the hardware, if operators alone are not to blame for it."""
+    """What enters and leaves the hardware, unless operators are to blame for it."""
     if any(key_of(node) not in RULES for node in parts.nodes):
         return
     checks: tuple[Callable[[], object], ...] = (
@@ -67,15 +67,6 @@ def _borders(model: ir.Model, parts: Cut) -> Iterator[Diagnostic]:
             check()
         except Unsupported as error:
             yield Diagnostic(error.code, error.reason, help=error.help)
-
-
-def _shapes(parts: Cut) -> Iterator[Diagnostic]:
-    for node in parts.nodes:
-        for value in node.outputs:
-            try:
-                shape_of(value)
-            except Unsupported as error:
-                yield _at(node, error.reason, error.help, error.code)
 
 
 def _size(parts: Cut, options: NetworkOptions) -> Iterator[Diagnostic]:

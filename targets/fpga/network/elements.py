@@ -30,6 +30,7 @@ class Element:
         function: still to be built; None: the wire itself.
         stages: the operators that make up the function, in order.
         factor, offset: of a wire that stands for evenly spaced values.
+        scope: layer in which the function is built.
     """
 
     wire: Wire
@@ -37,6 +38,7 @@ class Element:
     stages: tuple[Stage, ...] = ()
     factor: int = 1
     offset: int = 0
+    scope: str = ""
 
     @property
     def plain(self) -> bool:

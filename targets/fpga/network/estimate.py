@@ -80,7 +80,7 @@ def _matmul(node: ir.Node) -> int:
     weight = constant(node.inputs[1])
     if weight is None or weight.ndim != 2:
         return 0
-    rows = _size(node.outputs[0]) // max(weight.shape[1], 1)
+    rows: int = _size(node.outputs[0]) // max(weight.shape[1], 1)
     return round(rows * _matrix(weight.T, bits_of(node.inputs[0])))
 
 
@@ -88,7 +88,7 @@ def _conv(node: ir.Node) -> int:
     weight = constant(node.inputs[1])
     if weight is None:
         return 0
-    positions = _size(node.outputs[0]) // max(weight.shape[0], 1)
+    positions: int = _size(node.outputs[0]) // max(weight.shape[0], 1)
     return round(positions * _matrix(weight.reshape(len(weight), -1), bits_of(node.inputs[0])))
 
 

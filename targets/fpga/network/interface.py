@@ -96,8 +96,7 @@ class Result:
     Attributes:
         output: its name.
         value: the value of golden that it is computed from, in a bus of its own.
-        shape: of one sample.
-        dtype: of the output.
+        dtype: of the output, whose shape is that of the bus.
         kind: "codes": (q - zero_point) * scale; "accumulator": (q * multiplier + offset) *
             scale, integers first; "softmax": float32(float64(q) / float64(sum of q));
             "scores": IntSoftmax of q; "log_softmax": IntLogSoftmax of q, times scale;
@@ -108,7 +107,6 @@ class Result:
 
     output: str
     value: str
-    shape: tuple[int, ...]
     dtype: str
     kind: Kind
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -236,8 +234,7 @@ def describe(
                 "bus": bus.name,
                 "output": result.output,
                 "dtype": result.dtype,
-                "shape": list(result.shape),
-                "bus_shape": list(bus.shape),
+                "shape": list(bus.shape),
                 "width": bus.width,
                 "signed": bus.signed,
                 "kind": result.kind,
@@ -249,11 +246,9 @@ def describe(
 
 def _result(output: ir.Value, exits: set[ir.Value]) -> Result:
     dtype = "" if output.dtype is None else str(output.dtype.numpy())
-    common = str(output.name), shape_of(output), dtype
 
     def made(value: ir.Value, kind: Kind, **parameters: Any) -> Result:
-        name, shape, dtype = common
-        return Result(name, str(value.name), shape, dtype, kind, parameters)
+        return Result(str(output.name), str(value.name), dtype, kind, parameters)
 
     if output in exits:
         return made(output, "integers")
@@ -272,8 +267,12 @@ def _result(output: ir.Value, exits: set[ir.Value]) -> Result:
     if source not in exits and is_op(inner, "IntLogSoftmax", domain="actc"):
         assert inner is not None
         names = ("table", "levels", "octaves", "logarithms")
-        tables = {name: _list(v) for name, v in zip(names, inner.inputs[1:], strict=True)}
-        return made(_first(source), "log_softmax", axis=_axis(inner), **scale, **tables)
+        tables: dict[str, Any] = {
+            name: _list(v) for name, v in zip(names, inner.inputs[1:], strict=True)
+        }
+        return made(
+            _first(source), "log_softmax", axis=_axis(inner), scale=scale["scale"], **tables
+        )
     if source.dtype in (ir.DataType.UINT8, ir.DataType.UINT16):
         return made(source, "codes", **scale)
     value, terms_of = _affine(source, exits)

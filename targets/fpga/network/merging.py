@@ -45,8 +45,7 @@ def merged(
             column = np.zeros(len(matrix), np.int64)
             column[output] = 1
             columns.append(column)
-            edge = builder.shared(function)
-            kept.append(Element(sources[0].wire, edge, (edge.cut,)))
+            kept.append(builder.pending(sources[0].wire, builder.shared(function)))
     joined = np.array(columns, np.int64).reshape(len(columns), len(matrix)).T
     return joined, kept
 

@@ -17,10 +17,18 @@ TERMS = "actc.network.division"
 """Metadata of the operators behind the numerators of a softmax."""
 
 
+_SAME_SHAPE = ("IntSoftmax", "IntLogSoftmax")
+"""Operators whose bodies hide from shape inference that they keep the shape."""
+
+
 def prepared(golden: ir.Model, split: bool) -> ir.Model:
     """A copy of golden, with all shapes; a softmax at its end is split if so wanted."""
     proto = onnx.shape_inference.infer_shapes(ir.to_proto(golden))
     model = ir.from_proto(proto)
+    for node in model.graph:
+        source, output = node.inputs[0] if node.inputs else None, node.outputs[0]
+        if output.shape is None and source is not None and node.op_type in _SAME_SHAPE:
+            output.shape = source.shape
     if not split:
         return model
     for node in list(model.graph):

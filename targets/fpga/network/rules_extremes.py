@@ -79,7 +79,7 @@ def largest(builder: Builder, elements: Sequence[Element]) -> Element:
         if np.all(np.diff(in_stages(hull, stages).levels) > 0):
             wire = maximum([element.wire for element in elements])
             function = builder.shared(in_stages(wire.range, stages))
-            return Element(wire, function, stages)
+            return builder.pending(wire, function, stages)
     if len(elements) == 1:
         return elements[0]
     return Element(maximum([builder.wire(element) for element in elements]))

@@ -28,7 +28,7 @@ OUTSIDE = -1
 
 def int_matmul(builder: Builder, node: ir.Node) -> None:
     """IntMatMul, WideMatMul: a row of the matrix product at a time."""
-    x = builder.settled(builder.tensor(node))
+    x = builder.tensor(node)
     weight = builder.constant(node, 1, "the weight").astype(np.int64)
     if weight.ndim != 2 or not x.shape or x.shape[-1] != weight.shape[0]:
         raise Unsupported(f"a weight of shape {weight.shape} does not fit {x.shape}")

@@ -83,9 +83,6 @@ def concat(builder: Builder, node: ir.Node) -> None:
         raise Unsupported("all its inputs are constants", "fold constants first")
     (axis,) = inner_axes([node.attributes["axis"].as_int()], ranks[0])
     parts = [builder.operand(node, index, ranks[0]) for index in range(len(node.inputs))]
-    layers = {part.layer.name: part.layer for part in parts}
-    if len(layers) > 1:  # functions belong to the layers that they end
-        parts = [builder.settled(part) for part in parts]
     joined = np.concatenate([part.elements for part in parts], axis=axis)
     builder.set(node.outputs[0], joined)
 
