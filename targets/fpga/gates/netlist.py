@@ -10,11 +10,17 @@ from typing import Any
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 from actc.targets.fpga.families import find_family
-from actc.targets.fpga.gates import ecp5, ice40
+from actc.targets.fpga.gates import ecp5, gowin, ice40, xilinx
 from actc.targets.fpga.gates.cell import Cell, Model
 from actc.targets.fpga.gates.logic import ONE, ZERO, FlipFlop, Logic, Memory, simplified
 
-MODELS: dict[str, dict[str, Model]] = {"ice40": ice40.MODELS, "ecp5": ecp5.MODELS}
+MODELS: dict[str, dict[str, Model]] = {
+    "ice40": ice40.MODELS,
+    "ecp5": ecp5.MODELS,
+    "gowin": gowin.MODELS,
+    "xc7": xilinx.MODELS,
+    "xcup": xilinx.MODELS,
+}
 """The model of each cell type, by family."""
 
 
@@ -136,9 +142,9 @@ class _Reader:
     def _clock(self, logic: Logic, inputs: Mapping[str, tuple[int, ...]]) -> str | None:
         """The port of the only clock."""
         clocked: list[FlipFlop | Memory] = [*logic.flip_flops, *logic.memories]
-        clocks = {item.clock for item in clocked}
+        clocks = {item.clock for item in clocked} - {ZERO, ONE}
         inside = clocks.intersection(_driven(logic))
-        if len(clocks) > 1 or inside or clocks & {ZERO, ONE}:
+        if len(clocks) > 1 or inside:
             raise ToolFailed(_clocks(self.name, len(clocks), bool(inside)))
         names = [port for port, nets in inputs.items() if clocks.intersection(nets)]
         if not names:
@@ -180,7 +186,8 @@ def _resolved(logic: Logic, resolve: _Aliases) -> Logic:
             f,
             data=resolve(f.data),
             clock=resolve(f.clock),
-            enable=resolve(f.enable),
+            # without a clock, as unused ports of memories are, it never changes
+            enable=ZERO if resolve(f.clock) in (ZERO, ONE) else resolve(f.enable),
             clear=resolve(f.clear),
         )
         for f in logic.flip_flops
@@ -191,7 +198,7 @@ def _resolved(logic: Logic, resolve: _Aliases) -> Logic:
             address=every(m.address),
             write_address=every(m.write_address),
             data=every(m.data),
-            mask=every(m.mask),
+            mask=every(m.mask if resolve(m.clock) not in (ZERO, ONE) else [ZERO] * len(m.mask)),
             clock=resolve(m.clock),
         )
         for m in logic.memories
