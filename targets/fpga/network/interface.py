@@ -267,12 +267,9 @@ def _result(output: ir.Value, exits: set[ir.Value]) -> Result:
     if source not in exits and is_op(inner, "IntLogSoftmax", domain="actc"):
         assert inner is not None
         names = ("table", "levels", "octaves", "logarithms")
-        tables: dict[str, Any] = {
-            name: _list(v) for name, v in zip(names, inner.inputs[1:], strict=True)
-        }
-        return made(
-            _first(source), "log_softmax", axis=_axis(inner), scale=scale["scale"], **tables
-        )
+        tables = {name: _list(v) for name, v in zip(names, inner.inputs[1:], strict=True)}
+        rest: dict[str, Any] = {"axis": _axis(inner), "scale": scale["scale"], **tables}
+        return made(_first(source), "log_softmax", **rest)
     if source.dtype in (ir.DataType.UINT8, ir.DataType.UINT16):
         return made(source, "codes", **scale)
     value, terms_of = _affine(source, exits)
