@@ -94,7 +94,7 @@ def predict(counts: Features, family: Family, weights: Mapping[str, Any]) -> Cos
     group = weights[counts.group]
     amounts = {name: _weighted(counts, name, group[name]) for name in TARGETS}
     dsps = sum(_tiles(sizes, family) for sizes in counts.products)
-    brams = sum(_blocks(sizes, family) for sizes in counts.memories)
+    brams = sum(blocks(sizes, family) for sizes in counts.memories)
     return Cost(
         family=family.name,
         luts=amounts["luts"],
@@ -126,8 +126,8 @@ def _tiles(sizes: tuple[int, int], family: Family) -> int:
     return min(-(-a // m) * -(-b // n), -(-b // m) * -(-a // n))
 
 
-def _blocks(sizes: tuple[int, int], family: Family) -> int:
-    """Block memories of a table, in the best of their shapes."""
+def blocks(sizes: tuple[int, int], family: Family) -> int:
+    """Block memories of a table of (address bits, data bits), in the best of their shapes."""
     address, width = sizes
     return min(
         (1 << max(address - deep, 0)) * -(-width // wide) for deep, wide in family.bram_shapes

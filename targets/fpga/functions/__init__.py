@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from actc.targets.fpga.functions.apply import composite, integer_function, requantize
+from actc.targets.fpga.functions.apply import (
+    composite,
+    integer_function,
+    preferred_offset,
+    requantize,
+)
 from actc.targets.fpga.functions.compare import argmax, maximum, softmax_terms
 from actc.targets.fpga.functions.options import FunctionOptions
 from actc.targets.fpga.functions.products import multiply
@@ -19,6 +24,7 @@ __all__ = [
     "integer_function",
     "maximum",
     "multiply",
+    "preferred_offset",
     "requantize",
     "softmax_terms",
     "steps_stage",

@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from actc.targets.fpga.functions.choose import build, choose
 from actc.targets.fpga.functions.options import FunctionOptions
+from actc.targets.fpga.functions.scaling import sparing_offsets
 from actc.targets.fpga.functions.stages import Requantization, Stage, in_stages
 from actc.targets.fpga.functions.steps import Function, StepFunction
 from actc.targets.fpga.hdl import Range, Wire
 
 _DEFAULT = FunctionOptions()
+_OFFSETS = 3
 
 
 def integer_function(
@@ -35,6 +37,32 @@ def integer_function(
             inputs to compute all values.
     """
     return build(StepFunction.of(x.range, values), x, options)
+
+
+def preferred_offset(
+    range: Range,
+    values: npt.ArrayLike | Function | StepFunction,
+    options: FunctionOptions = _DEFAULT,
+) -> int:
+    """What to add to the input, where that is free, so that the function costs least.
+
+    An accumulator's bias is free. For an accumulator `acc` with `range`, build ``x = acc +
+    offset`` as part of its sum, and then ``integer_function(x, StepFunction.of(range,
+    values).moved(offset))``: one threshold becomes a sign bit, a line loses its constant, and
+    saturated ends move to where first bits tell them.
+
+    Returns:
+        the offset; 0 if no other costs less.
+
+    Raises:
+        UsageError: as :func:`integer_function`.
+    """
+    steps = StepFunction.of(range, values)
+    if steps.levels.size == 1:
+        return 0
+    ends = [-int(steps.starts[1]), -int(steps.starts[-1])]
+    offsets = dict.fromkeys([0, *ends, *sparing_offsets(steps)[:_OFFSETS]])
+    return min(offsets, key=lambda offset: choose(steps.moved(offset), options).cost)
 
 
 def requantize(

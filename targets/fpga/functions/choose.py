@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from actc.cost.features import features
-from actc.cost.model import coefficients, predict
-from actc.targets.fpga.families import find_family
-from actc.targets.fpga.functions.forms import Form, constant, domain, forms
+from actc.cost.model import blocks, coefficients, predict
+from actc.targets.fpga.families import Family, find_family
+from actc.targets.fpga.functions.count import graph_cells, search_cells, table_cells
+from actc.targets.fpga.functions.forms import TABLE_BITS, Form, constant, extended, forms
 from actc.targets.fpga.functions.options import FunctionOptions
-from actc.targets.fpga.functions.steps import Integers, StepFunction
-from actc.targets.fpga.hdl import Graph, Module, Output, Range, Wire, evaluate
+from actc.targets.fpga.functions.steps import StepFunction
+from actc.targets.fpga.hdl import Graph, Module, Output, Wire
 
 _CACHE = 4096
-_COUNTED_BITS = 16
-"""Bits of input up to which truth tables are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +40,32 @@ def choose(steps: StepFunction, options: FunctionOptions) -> Choice:
 def choices(steps: StepFunction, options: FunctionOptions) -> list[Choice]:
     """All forms with their costs, in the order of :func:`~.forms.forms`."""
     if steps.levels.size == 1:
-        return [Choice(Form("constant", lambda x: constant(steps, x)), 0)]
-    wide = steps.range.width > _COUNTED_BITS
-    return [
-        Choice(
-            form,
-            long_search(steps, options)
-            if wide and form.name == "search"
-            else cost(form, steps.range, options),
-        )
-        for form in forms(steps, memory=options.memory)
-    ]
+        return [Choice(Form("constant", functools.partial(constant, steps), "lines"), 0)]
+    found = forms(steps, memory=options.memory)
+    return [Choice(form, cost(form, steps, options)) for form in found]
 
 
-def long_search(steps: StepFunction, options: FunctionOptions) -> int:
-    """Logic cells of a search through more inputs than truth tables are counted for."""
-    per_table = find_family(options.family).lut_inputs - 1
-    bits = steps.range.width - 1 + steps.hull.width
-    return (steps.levels.size - 1) * -(-bits // per_table)
-
-
-def cost(form: Form, range: Range, options: FunctionOptions) -> int:
-    """Estimated logic cells of a form on an input of `range`."""
-    whole = domain(range)
-    x = Graph().input("x", whole)
-    y = form.build(x)
-    if y.value is not None:
-        return 0
+def cost(form: Form, steps: StepFunction, options: FunctionOptions) -> int:
+    """Estimated logic cells of a form of a function."""
     family = find_family(options.family)
+    if form.kind == "memory":
+        return blocks((steps.range.width, steps.hull.width), family) * family.bram_rate
+    if form.kind == "logic":
+        return round(logic_cells(steps, family))
+    x = Graph().input("x", steps.range)
+    y = form.build(x)
     module = Module("function", (x,), (Output("y", y, y.width),))
-    outputs = np.zeros(0, np.int64)  # not read where no output is a truth table
-    if whole.width <= _COUNTED_BITS:
-        outputs = _outputs(module, np.arange(whole.low, whole.high + 1))
-    counts = features(module, outputs, family)
+    if form.kind == "lines":
+        return round(graph_cells(module, family))
+    counts = features(module, np.zeros(0, np.int64), family)  # no unit is a table alone
     return predict(counts, family, coefficients()[family.name]).total
 
 
-def _outputs(module: Module, codes: Integers) -> Integers:
-    """Values in the order of the input's bit patterns."""
-    if codes[0] < 0:
-        codes = np.roll(codes, len(codes) // 2)
-    found: Integers = evaluate(module, {"x": codes})["y"]
-    return found
+def logic_cells(steps: StepFunction, family: Family) -> float:
+    """Cells of a function in logic alone, however it is written."""
+    if steps.range.width > TABLE_BITS:
+        return search_cells(steps, family)
+    return table_cells(extended(steps), steps.hull.width, family)
 
 
 @dataclass(frozen=True, eq=False)

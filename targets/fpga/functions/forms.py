@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from actc.approx.compressed_table import CompressedTable, compress_table
+from actc.approx.dyadic import SegmentTree, fit_segment_tree
+from actc.approx.fixed_point import FixedPoint
+from actc.approx.gates import Gates
+from actc.targets.fpga.functions.domain import domain, position
+from actc.targets.fpga.functions.middle import Middle
 from actc.targets.fpga.functions.scaling import scalings
-from actc.targets.fpga.functions.steps import StepFunction
-from actc.targets.fpga.hdl import Range, Wire
+from actc.targets.fpga.functions.steps import Integers, StepFunction
+from actc.targets.fpga.hdl import Wire
+from actc.targets.fpga.units.lines import segment_tree
+from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.selectors import Search
+from actc.targets.fpga.units.tables import compressed_table
 
 TABLE_BITS = 12
 """Bits of input up to which tables are written into logic."""
 _MEMORY_BITS = 16
 _SEARCH_RUNS = 600
+_LINES = 6
+_TREE_BITS = 5
+"""Bits of output from which on a slope for each segment has ever been cheapest."""
+_FITTED_BITS = 12
+"""Bits of input up to which the forms of :mod:`actc.approx` are fitted, by all inputs."""
+_UNIT = UnitOptions()
+
+
+Kind = Literal["logic", "lines", "unit", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +45,87 @@ class Form:
     Attributes:
         name: of the form.
         build: what computes it on a wire of the function's range.
+        kind: what it costs by: "logic" by the truth table of the whole function, "lines"
+            by its sums and tables, "unit" as units are (docs/cost.md), "memory" by its words.
     """
 
     name: str
     build: Callable[[Wire], Wire]
+    kind: Kind
 
 
-def forms(steps: StepFunction, *, memory: bool) -> Iterator[Form]:
-    """All forms worth comparing; the first one always exists.
+def forms(steps: StepFunction, *, memory: bool) -> list[Form]:
+    """All forms worth comparing; at least one.
 
     Args:
         memory: whether tables in block memory are wanted.
     """
+    found = list(_whole(steps))
     bits = steps.range.width
-    if steps.levels.size <= _SEARCH_RUNS or bits > TABLE_BITS:
-        yield Form("search", lambda x: search(steps, x))
-    if bits <= TABLE_BITS:
-        yield Form("table", lambda x: table(steps, x, memory=False))
+    if bits <= _FITTED_BITS:
+        found += _fitted(steps)
     if memory and bits <= _MEMORY_BITS:
-        yield Form("memory", lambda x: table(steps, x, memory=True))
-    for scaling in scalings(steps):
-        yield Form("scaling", scaling.build)
+        found.append(Form("memory", functools.partial(table, steps, memory=True), "memory"))
+    middle = Middle.of(steps)
+    if middle is not None:
+        found += [
+            Form(f"{form.name} between ends", functools.partial(middle.build, form.build), "lines")
+            for form in _lines(middle.inner)
+        ]
+    return found or [Form("search", functools.partial(search, steps), "logic")]
+
+
+def _whole(steps: StepFunction) -> Iterator[Form]:
+    """Forms that take the input as it is."""
+    if steps.levels.size <= _SEARCH_RUNS:
+        yield Form("search", functools.partial(search, steps), "logic")
+    if steps.range.width <= TABLE_BITS:
+        yield Form("table", functools.partial(table, steps, memory=False), "logic")
+    yield from _lines(steps)
+
+
+def _lines(steps: StepFunction) -> Iterator[Form]:
+    for scaling in scalings(steps, _LINES):
+        name = f"lines of {scaling.factor} in {len(scaling.constants)} blocks"
+        yield Form(name, scaling.build, "lines")
+
+
+def _fitted(steps: StepFunction) -> Iterator[Form]:
+    """Forms of :mod:`actc.approx` that give the function exactly."""
+    gates = exact_gates(steps)
+    inputs = steps.range.high - steps.range.low + 1
+    if steps.hull.width >= _TREE_BITS and 2 * steps.levels.size <= inputs:
+        tree = fit_segment_tree(gates, digits=2).form
+        yield Form("tree", functools.partial(_tree, tree), "unit")
+    found = compress_table(extended(steps), gates.input, gates.output)
+    if found.coarse.size > 1:
+        yield Form("compressed table", functools.partial(_compressed, found), "lines")
+
+
+def _tree(tree: SegmentTree, x: Wire) -> Wire:
+    return segment_tree(tree, x, _UNIT)
+
+
+def _compressed(form: CompressedTable, x: Wire) -> Wire:
+    return compressed_table(form, x, _UNIT)
+
+
+def exact_gates(steps: StepFunction) -> Gates:
+    """Only the value at inputs of the range, anything at others."""
+    whole, hull = domain(steps.range), steps.hull
+    input = FixedPoint(whole.low < 0, steps.range.width, 0)
+    output = FixedPoint(hull.low < 0, hull.width, 0)
+    codes = input.codes()
+    values = steps.evaluate(codes)
+    free = (codes < steps.range.low) | (codes > steps.range.high)
+    low, high = np.where(free, output.low, values), np.where(free, output.high, values)
+    return Gates("function", input, output, 0.0, values.astype(np.float64), low, high)
+
+
+def extended(steps: StepFunction) -> Integers:
+    """Values of all inputs of as many bits; beyond the range those of its ends."""
+    whole = domain(steps.range)
+    return steps.evaluate(np.arange(whole.low, whole.high + 1))
 
 
 def constant(steps: StepFunction, x: Wire) -> Wire:
@@ -63,22 +143,5 @@ def search(steps: StepFunction, x: Wire) -> Wire:
 def table(steps: StepFunction, x: Wire, *, memory: bool) -> Wire:
     """One lookup; beyond the range the value of its end."""
     address = position(x)
-    codes = np.arange(address.range.high + 1) + domain(x.range).low
+    codes = np.arange(1 << x.width) + domain(x.range).low
     return x.graph.lookup(address, steps.evaluate(codes).tolist(), memory=memory)
-
-
-def domain(range: Range) -> Range:
-    """All integers of as many bits as a wire of `range` has, of its sign."""
-    whole = Range.unsigned(range.width)
-    return whole.plus(-(1 << (range.width - 1))) if range.signed else whole
-
-
-def position(x: Wire) -> Wire:
-    """``x - least integer of its bits``: unsigned, for signed x with the first bit inverted."""
-    if not x.signed:
-        return x
-    rest = x.width - 1
-    top = x.bits(rest, 1) ^ 1
-    if rest == 0:
-        return top
-    return x.graph.concatenate((top, 1), (x.bits(0, rest), rest))

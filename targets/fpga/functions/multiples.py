@@ -59,6 +59,16 @@ def multiples(adders: int) -> Constants:
     return kept
 
 
+def adders_of(constant: int) -> int:
+    """Adders of an odd constant, as :func:`split` adds it up."""
+    if constant == 1:
+        return 0
+    for adders in range(1, MAX_ADDERS + 1):
+        if _is_multiple(constant, adders):
+            return adders
+    return len(signed_digits(constant)) - 1
+
+
 def split(constant: int) -> Split:
     """How an odd constant > 1 is added up, by as few adders as are known."""
     for adders in range(1, MAX_ADDERS + 1):
