@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,19 @@ from integer_models import golden_of
 from models import network, normal
 from test_fpga_network_operators import QUICK, check, codes, matmul, random_feeds, sums
 
+import actc
 from actc.errors import ModelError, UsageError
 from actc.ir import spec
+from actc.ir.execute import Session
 from actc.targets.fpga.adders import AdderOptions
 from actc.targets.fpga.hdl import operators as op
-from actc.targets.fpga.network import Network, NetworkOptions, build_network, check_network
+from actc.targets.fpga.network import (
+    Network,
+    NetworkOptions,
+    build_network,
+    check_network,
+    products,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -309,3 +318,64 @@ def test_splines_are_one_table_per_edge(bits: str) -> None:
     # each of 2 outputs adds up 3 tables, instead of 15 products
     adders = [w for w in built.design.module().wires() if isinstance(w.operator, op.Add)]
     assert len(adders) <= 2 * 3
+
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "digits"
+CNN = """
+a = Conv <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (image, w1)
+b = Relu (a)
+c = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 4> (b, w2)
+d = Sigmoid (c)
+e = Add (b, d)
+f = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (e)
+g = Flatten (f)
+scores = MatMul (g, w3)
+y = Softmax (scores)
+"""
+
+
+def small_cnn() -> onnx.ModelProto:
+    """Strided, depthwise, a residual sum, pooling, softmax."""
+    weights = {
+        "w1": normal(4, 1, 3, 3, scale=0.4),
+        "w2": normal(4, 1, 3, 3, seed=1, scale=0.4),
+        "w3": normal(16, 10, seed=2, scale=0.3),
+    }
+    return network("float[N,1,8,8] image => float[N,10] y", CNN, weights)
+
+
+def compiled(model: Any, data: Path, path: Path) -> onnx.ModelProto:
+    actc.compile(model, "onnx", data=data, output=path, activations="4", weights="4", max_drop=1.0)
+    return onnx.load(path / "golden.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_digits(name: str, tmp_path: Path) -> None:
+    data = EXAMPLES / ("digits_mlp.npz" if name == "mlp" else "digits.npz")
+    model = str(EXAMPLES / "mlp.onnx") if name == "mlp" else small_cnn()
+    golden = compiled(model, data, tmp_path / "out")
+    built = build_network(ir.from_proto(golden), name, QUICK)
+    feeds = {"image": np.load(data)["image"]}
+    found = built.run(feeds)
+    assert len(feeds["image"]) >= 400
+    assert built.agrees(found, spec.run(golden, feeds)).all()
+    assert built.agrees(found, Session(golden).run(feeds)).all()
+
+
+def test_positions_share_one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A convolution searches for adders once per border, not once per position."""
+    searched: list[tuple[int, ...]] = []
+    search = products.linear
+
+    def counted(matrix: Array, *given: Any) -> Any:
+        searched.append(matrix.shape)
+        return search(matrix, *given)
+
+    monkeypatch.setattr(products, "linear", counted)
+    g = Golden(6)
+    x = codes(g, 1, 7, 7)
+    y = g.conv(x, 1, 2, (3, 3), pads=[1, 1, 1, 1], zero=7, finish="accumulator")
+    check(g.model(g.dequantize(y, 0.01, np.int32(0))))
+    assert len(searched) == 9  # inside, 4 edges, 4 corners
+    assert sorted(searched)[-1] == (2, 9)
