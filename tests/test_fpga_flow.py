@@ -9,6 +9,7 @@ import errno
 import importlib.util
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,9 @@ Fake = Callable[[str, str], Path]
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Put a script in the place of a tool."""
+    kept = tmp_path / "temporary"
+    kept.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(kept))
 
     def make(tool: str, body: str) -> Path:
         path = tmp_path / f"fake-{tool}"
@@ -410,9 +414,14 @@ def test_synthesis_that_fails_leaves_no_netlist(fake: Fake, tmp_path: Path) -> N
     fake("yosys", "open('netlist.json', 'w').write('{'); print('ERROR: no'); sys.exit(1)")
     with pytest.raises(ToolFailed) as caught:
         built(tmp_path / "out", find_board("ecp5-25k"))
-    assert only(caught.value).message == "yosys failed with status 1"
-    assert only(caught.value).notes[0] == "ERROR: no"
+    problem = only(caught.value)
+    assert problem.message == "yosys failed with status 1"
+    assert problem.notes[0] == "ERROR: no"
     assert names(tmp_path / "out") == {"logs/synthesis.log"}
+    # the output folder may be gone by the time that the user reads this
+    log = Path(problem.notes[1].removeprefix("its log is "))
+    assert not log.is_relative_to(tmp_path / "out")
+    assert log.read_text() == "ERROR: no\n"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from actc.errors import ActcError
 from actc.targets.fpga.boards.constraints import SUFFIXES, write_constraints
 from actc.targets.fpga.boards.device import Board
-from actc.targets.fpga.flow.execute import Progress, prepare
+from actc.targets.fpga.flow.execute import LOGS, Progress, prepare
 from actc.targets.fpga.flow.fit import timing_missed
 from actc.targets.fpga.flow.pack import PACKERS, Bitstream, pack
 from actc.targets.fpga.flow.programs import find_program
@@ -47,7 +51,8 @@ def build_bitstream(
     """Synthesize, place, route and pack a design.
 
     Every file appears in `work` under its name only when it is complete. All tools are
-    looked for before the first one runs.
+    looked for before the first one runs. Where a step fails, copies of the logs are kept in
+    a temporary folder that the error names: `work` may be one that a failure removes.
 
     Args:
         files: name -> Verilog text.
@@ -73,24 +78,45 @@ def build_bitstream(
     family = board.device.family
     find_yosys()
     prepare([find_program(PLACERS[family]), find_program(PACKERS[family])], progress)
-    say(f"synthesis for {board.device.title}")
-    synthesis = synthesize_design(files, top, board.device, work, dsp=dsp)
-    say(f"placing and routing {synthesis.total.logic_cells} logic cells")
-    (work / f"{top}{SUFFIXES[family]}").write_text(constraints, "ascii")
-    routed = place_and_route(
-        synthesis,
-        board,
-        work,
-        constraints=constraints,
-        clock_mhz=clock_mhz,
-        seeds=seeds,
-        jobs=jobs,
-        progress=progress,
-    )
-    if require_clock and not routed.met:
-        raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, routed.critical_path)
-    say("packing the bitstream")
-    return Built(synthesis, routed, pack(routed, work, top, progress=progress))
+    with _keeping_logs(work):
+        say(f"synthesis for {board.device.title}")
+        synthesis = synthesize_design(files, top, board.device, work, dsp=dsp)
+        say(f"placing and routing {synthesis.total.logic_cells} logic cells")
+        (work / f"{top}{SUFFIXES[family]}").write_text(constraints, "ascii")
+        routed = place_and_route(
+            synthesis,
+            board,
+            work,
+            constraints=constraints,
+            clock_mhz=clock_mhz,
+            seeds=seeds,
+            jobs=jobs,
+            progress=progress,
+        )
+        if require_clock and not routed.met:
+            raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, routed.critical_path)
+        say("packing the bitstream")
+        return Built(synthesis, routed, pack(routed, work, top, progress=progress))
+
+
+@contextlib.contextmanager
+def _keeping_logs(work: Path) -> Iterator[None]:
+    """Errors that name logs in `work` name lasting copies of them instead."""
+    try:
+        yield
+    except ActcError as problem:
+        logs = str(work / LOGS)
+        if not any(logs in note for found in problem.diagnostics for note in found.notes):
+            raise
+        try:
+            kept = tempfile.mkdtemp(prefix="actc-logs-")
+            shutil.copytree(logs, kept, dirs_exist_ok=True)
+        except OSError:  # a full disk: what failed first matters more than its log
+            raise problem from None
+        raise type(problem)(
+            replace(found, notes=tuple(note.replace(logs, kept) for note in found.notes))
+            for found in problem.diagnostics
+        ) from problem
 
 
 def _silent(line: str) -> None:
