@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import shutil
 from math import inf
 
 import numpy as np
 import pytest
 from fpga_designs import random_designs, random_samples
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from actc.errors import UsageError
@@ -25,8 +27,17 @@ from actc.targets.fpga.pipeline.schedule import (
     long_paths,
     shortest_period,
 )
+from actc.targets.fpga.rtl_simulation import simulate_design
+from actc.targets.fpga.synthesis import synthesize
 
 ECP5 = find_timing("ecp5-6")
+SLOW = Timing("slow", "a device with slow carries", 4, 4, 1.0, 1.0, 0.1, 0.5, 0.5, 1.0, 1.0)
+needs_iverilog = pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
+)
+needs_pyosys = pytest.mark.skipif(
+    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
+)
 
 
 def delayed_outputs(design: Design, made: Design, seed: int = 0) -> None:
@@ -202,6 +213,36 @@ def test_wide_wires_are_pipelined() -> None:
     delayed_outputs(design, pipeline(design, ECP5, latency=4))
 
 
+@needs_iverilog
+@given(st.data())
+@settings(max_examples=10, deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_the_written_files_mean_the_same(data: st.DataObject) -> None:
+    design = data.draw(random_designs())
+    timing = data.draw(st.sampled_from([ECP5, SLOW]))
+    latency = 2 + memories_in_a_row(design) + data.draw(st.integers(0, 3))
+    made = pipeline(design, timing, latency=latency)
+    inputs = random_samples(design, 40, seed=5)
+    found = simulate_design(write_design(made), made, inputs, simulator="icarus")
+    expected = design.evaluate(inputs)
+    assert {k: v.tolist() for k, v in found.items()} == {k: v.tolist() for k, v in expected.items()}
+
+
+@pytest.mark.slow
+@needs_pyosys
+@pytest.mark.parametrize(("timing", "brams"), [("ecp5-6", 1), ("ice40-hx", 2)])
+def test_memories_become_block_memories(timing: str, brams: int) -> None:
+    graph = Graph()
+    x, z = (graph.input(name, Range.unsigned(10)) for name in "xz")
+    y = graph.lookup(x, [k * k * 7 % 253 for k in range(1024)], memory=True) + z
+    buses = Bus("x", (), (x,), 10, False), Bus("z", (), (z,), 10, False)
+    design = Design("d", buses, (Bus("y", (), (y,), 11, False),))
+    made = pipeline(design, find_timing(timing), latency=3)
+    found = synthesize("".join(write_design(made).values()), "d", timing.partition("-")[0])
+    # x once, z twice, y once; what is read is in the memory's own register
+    assert (found.brams, found.ffs) == (brams, 10 + 2 * 10 + 11)
+    assert report(made, find_timing(timing)).register_bits == found.ffs
+
+
 # -- splitting -----------------------------------------------------------------------------
 
 
@@ -230,9 +271,6 @@ def wide_designs() -> dict[str, Design]:
         name: Design("d", inputs, (Bus("y", (), (wire,), 13, True),))
         for name, wire in found.items()
     }
-
-
-SLOW = Timing("slow", "a device with slow carries", 4, 4, 1.0, 1.0, 0.1, 0.5, 0.5, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("name", wide_designs())
