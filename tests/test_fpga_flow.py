@@ -10,6 +10,7 @@ import importlib.util
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -332,6 +333,39 @@ def test_the_best_of_several_seeds_whatever_runs_first(
     assert tuple(attempt.seed for attempt in routed.attempts) == tried
     assert (tmp_path / "out/routed.config").read_text() == f"configuration {seed}"
     assert len(lines) == len(tried)
+
+
+def test_seeds_behind_the_one_that_is_kept_are_ended(
+    synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path
+) -> None:
+    fake("nextpnr-ecp5", "time.sleep(300) if seed == 2 else route(80.0)")
+    start = time.monotonic()
+    routed = place_and_route(synthesis, board, tmp_path / "out", clock_mhz=50, seeds=(1, 2), jobs=2)
+    assert routed.seed == 1
+    assert time.monotonic() - start < 60
+
+
+def test_an_interrupt_ends_all_seeds(
+    synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path
+) -> None:
+    fake("nextpnr-ecp5", "time.sleep(300) if seed == 2 else route(30.0)")
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        place_and_route(
+            synthesis,
+            board,
+            tmp_path / "out",
+            clock_mhz=50,
+            seeds=(1, 2),
+            jobs=2,
+            progress=interrupt,
+        )
+    assert time.monotonic() - start < 60
+    assert all(name.startswith("logs/") for name in names(tmp_path / "out"))
 
 
 def test_a_seed_that_fails_does_not_end_the_others(

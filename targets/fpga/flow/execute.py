@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,18 @@ def scratch(work: Path) -> Iterator[Path]:
                 help="free some space, or write to another disk with -o DIR",
             )
         ) from problem
+
+
+def end_all(folder: Path) -> None:
+    """End the programs that run in a folder or below it, at once."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = (process / "cwd").readlink().is_relative_to(folder)
+        except OSError:
+            continue  # it has ended, or is another user's
+        if inside:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def log_file(work: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from actc.targets.fpga.boards.device import Board
 from actc.targets.fpga.flow.execute import (
     Limits,
     Progress,
+    end_all,
     execute,
     log_file,
     prepare,
@@ -126,7 +127,7 @@ def place_and_route(
         seeds: at least one; the fastest placement is kept, the first of equal ones.
         jobs: runs at a time.
         stop_when_met: keep the first seed, in the order given, that reaches the clock, and
-            start no further ones.
+            end or leave out those behind it.
         limits: of each run.
         progress: called with a line for each seed.
 
@@ -252,19 +253,27 @@ class _Job:
 def _try_all(
     job: _Job, seeds: Sequence[int], jobs: int, stop_when_met: bool, say: Callable[[str], None]
 ) -> tuple[Attempt, ...]:
-    """Run seeds in their order, `jobs` at a time; those after one that met are not told."""
+    """Run seeds in their order, `jobs` at a time, to the first one that meets the clock.
+
+    Those that run when it is found, or when the user interrupts, are ended.
+    """
     done: list[Attempt] = []
+    waiting = list(dict.fromkeys(seeds))
+    running: list[Future[Attempt]] = []
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = list(dict.fromkeys(seeds))
-        running: list[Future[Attempt]] = []
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                running.append(pool.submit(job.run, waiting.pop(0)))
-            attempt = running.pop(0).result()
-            done.append(attempt)
-            say(_line(attempt))
-            if stop_when_met and attempt.fmax_mhz >= job.clock_mhz:
-                break
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running.append(pool.submit(job.run, waiting.pop(0)))
+                attempt = running.pop(0).result()
+                done.append(attempt)
+                say(_line(attempt))
+                if stop_when_met and attempt.fmax_mhz >= job.clock_mhz:
+                    break
+        finally:
+            # again and again, as a thread may be about to start its program
+            while wait(running, timeout=0.1).not_done:
+                end_all(job.scratch)
     return tuple(done)
 
 
