@@ -111,58 +111,6 @@ CODES: dict[str, CodeInfo] = {
         "A Requantize node of a golden model has a multiplier of at least 0, a shift of at "
         "least 1 and bounds in increasing order; this one has not.",
     ),
-    "ACT0574": CodeInfo(
-        "a proof without an answer",
-        "The SAT solver of yosys ended neither with a proof nor with a counterexample nor at a "
-        "limit. The notes show the end of its log. This is an error of actc or of yosys.",
-    ),
-    "ACT0590": CodeInfo(
-        "interface.json is missing or damaged",
-        "`actc compile` writes interface.json beside the design of a board: how samples become "
-        "bits, how these are framed, and which design answers. Give that directory. A design "
-        "with the bare stream interface has no pins that a host or a simulation could ask.",
-    ),
-    "ACT0591": CodeInfo(
-        "a port cannot be used",
-        "There is no such serial port, it may not be opened (on Linux, is the user in the group "
-        "dialout?), another program holds it, or the design has no UART. The help line lists "
-        "the ports of this machine; `--port sim` simulates the whole board.",
-    ),
-    "ACT0592": CodeInfo(
-        "the board does not answer",
-        "Requests were sent, several times, and nothing at all came back: another port, another "
-        "bitstream, no power, or rx and tx exchanged.",
-    ),
-    "ACT0593": CodeInfo(
-        "the board runs another design",
-        "The board answered, and told another build or other sizes than interface.json holds. "
-        "Program it with the bitstream of this directory.",
-    ),
-    "ACT0594": CodeInfo(
-        "the board's answers are broken",
-        "Bytes come from the board, but hardly any frame with the right checksum, or it finds "
-        "every request broken: wrong baud rate, a bad wire, or something else at this port.",
-    ),
-    "ACT0595": CodeInfo(
-        "the inputs do not fit the network in hardware",
-        "`Device.run` takes one array per input of the network, samples along the first axis; "
-        "names, shapes, types and, where integers are sent as they stand, their range must fit.",
-    ),
-    "ACT0596": CodeInfo(
-        "the baud rate cannot be made from the clock",
-        "A UART divides its clock by a whole number, which must be at least 8 and give the rate "
-        "within 1.5 percent. Choose another rate or clock.",
-    ),
-    "ACT0597": CodeInfo(
-        "the simulation of a board ended",
-        "The simulator that stands for the board stopped, or gave undefined levels. The notes "
-        "show what it said.",
-    ),
-    "ACT0598": CodeInfo(
-        "the board differs from golden.onnx",
-        "Every output of the board must equal golden.onnx bit for bit. Where the checksums are "
-        "right, the design itself is wrong: timing that was not met, or an error of actc.",
-    ),
     "ACT0550": CodeInfo(
         "a part of the model cannot be unrolled into hardware",
         "An unrolled network has wires for every element of every tensor of a sample. The "
@@ -234,6 +182,11 @@ CODES: dict[str, CodeInfo] = {
         "Netlists are evaluated clock by clock, with one clock that comes from a port or an "
         "oscillator, not from logic.",
     ),
+    "ACT0574": CodeInfo(
+        "a proof without an answer",
+        "The SAT solver of yosys ended neither with a proof nor with a counterexample nor at a "
+        "limit. The notes show the end of its log. This is an error of actc or of yosys.",
+    ),
     "ACT0580": CodeInfo(
         "no such board or device",
         "Bitstreams are built for the boards and devices that the help line lists, and for "
@@ -286,5 +239,52 @@ CODES: dict[str, CodeInfo] = {
         "a board file is wrong",
         "The TOML file that describes a board cannot be read, lacks a field or has one that is "
         "not known. docs/boards.md describes these files.",
+    ),
+    "ACT0590": CodeInfo(
+        "interface.json is missing or damaged",
+        "`actc compile` writes interface.json beside the design of a board: how samples become "
+        "bits, how these are framed, and which design answers. Give that directory. A design "
+        "with the bare stream interface has no pins that a host or a simulation could ask.",
+    ),
+    "ACT0591": CodeInfo(
+        "a port cannot be used",
+        "There is no such serial port, it may not be opened (on Linux, is the user in the group "
+        "dialout?), another program holds it, or the design has no UART. The help line lists "
+        "the ports of this machine; `--port sim` simulates the whole board.",
+    ),
+    "ACT0592": CodeInfo(
+        "the board does not answer",
+        "Requests were sent, several times, and nothing at all came back: another port, another "
+        "bitstream, no power, or rx and tx exchanged.",
+    ),
+    "ACT0593": CodeInfo(
+        "the board runs another design",
+        "The board answered, and told another build or other sizes than interface.json holds. "
+        "Program it with the bitstream of this directory.",
+    ),
+    "ACT0594": CodeInfo(
+        "the board's answers are broken",
+        "Bytes come from the board, but hardly any frame with the right checksum, or it finds "
+        "every request broken: wrong baud rate, a bad wire, or something else at this port.",
+    ),
+    "ACT0595": CodeInfo(
+        "the inputs do not fit the network in hardware",
+        "`Device.run` takes one array per input of the network, samples along the first axis; "
+        "names, shapes, types and, where integers are sent as they stand, their range must fit.",
+    ),
+    "ACT0596": CodeInfo(
+        "the baud rate cannot be made from the clock",
+        "A UART divides its clock by a whole number, which must be at least 8 and give the rate "
+        "within 1.5 percent. Choose another rate or clock.",
+    ),
+    "ACT0597": CodeInfo(
+        "the simulation of a board ended",
+        "The simulator that stands for the board stopped, or gave undefined levels. The notes "
+        "show what it said.",
+    ),
+    "ACT0598": CodeInfo(
+        "the board differs from golden.onnx",
+        "Every output of the board must equal golden.onnx bit for bit. Where the checksums are "
+        "right, the design itself is wrong: timing that was not met, or an error of actc.",
     ),
 }
