@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from actc.targets.fpga.adders.build import build
 from actc.targets.fpga.adders.options import AdderOptions
-from actc.targets.fpga.adders.program import AdderGraph, Program, Term
+from actc.targets.fpga.adders.program import AdderGraph, Term
 from actc.targets.fpga.adders.repeat import best_graph
 from actc.targets.fpga.adders.search import Row
 from actc.targets.fpga.adders.signs import turned
@@ -63,7 +63,7 @@ def adder_graph(
     """
     options = options or AdderOptions()
     rows, uses = _distinct(np.asarray(matrix, np.int64))
-    graph = best_graph(Program.of(ranges), rows, options, progress or (lambda done: None))
+    graph = best_graph(ranges, rows, options, progress or (lambda done: None))
     outputs = []
     for number, shift, sign in uses:
         term = None if number is None else graph.outputs[number]

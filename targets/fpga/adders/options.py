@@ -30,7 +30,7 @@ class AdderOptions:
         UsageError: ACT0540, a value out of range; ACT0530, no such family.
     """
 
-    effort: int = 1
+    effort: int = 2
     max_depth: int | None = None
     family: str = "ecp5"
     seed: int = 0

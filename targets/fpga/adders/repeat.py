@@ -1,4 +1,4 @@
-"""Repeated searches: the best of several, each with another taste.
+"""Repeated searches: the best of several, each with the inputs in another order.
 
 How many are made depends on the rows and the effort, never on time.
 """
@@ -14,8 +14,9 @@ from actc.targets.fpga.adders.cost import adder_cost
 from actc.targets.fpga.adders.digits import canonical_digits, digit_count, minimal_digits
 from actc.targets.fpga.adders.options import AdderOptions
 from actc.targets.fpga.adders.program import AdderGraph, Program, Term, needed
-from actc.targets.fpga.adders.search import Row, Search, Taste
+from actc.targets.fpga.adders.search import Row, Search
 from actc.targets.fpga.adders.total import total
+from actc.targets.fpga.hdl import Range
 
 _PAIRS = (1_000_000, 3_000_000, 3_000_000, 6_000_000)
 """By effort: pairs of digits that one search may count at once; beyond, inputs go in blocks."""
@@ -26,43 +27,62 @@ _WORK = (0, 0, 1_000_000, 12_000_000)
 _SEARCHES = (1, 1, 12, 100)
 """By effort: at most so many searches, however small the matrix."""
 
+_POWER = 2.0
+"""The power of a first search: wide sums count for more than they cost, as they end rows."""
+
 
 def best_graph(
-    program: Program,
+    ranges: Sequence[Range],
     rows: Sequence[Row],
     options: AdderOptions,
     progress: Callable[[float], None],
 ) -> AdderGraph:
-    """The cheapest adder graph found for rows over the inputs of a program without sums."""
+    """The cheapest adder graph found for rows over inputs of these ranges."""
     affordable = _WORK[options.effort] // max(_pairs(rows), 1)
     searches = min(max(affordable, 1), _SEARCHES[options.effort])
     random = np.random.default_rng(options.seed)
+    order, power = list(range(len(ranges))), _POWER
     best: tuple[int, AdderGraph] | None = None
     for number in range(searches):
-        taste = Taste() if number == 0 else _drawn(random)
-        graph = _graph(Program.of(program.ranges), rows, options, taste)
+        graph = _reordered(ranges, rows, order, options, power)
         cost = adder_cost(graph, options.family)
         if best is None or cost < best[0]:
             best = cost, graph
+        order = random.permutation(len(ranges)).tolist()
+        power = float(random.uniform(1.5, 3.5))
         progress((number + 1) / searches)
     assert best is not None
     return best[1]
 
 
-def _drawn(random: np.random.Generator) -> Taste:
-    power = float(random.uniform(0.5, 2.5))
-    noise = float(random.choice([0.02, 0.1, 0.3]))
-    return Taste(power, noise, np.random.default_rng(random.integers(1 << 32)))
+def _reordered(
+    ranges: Sequence[Range],
+    rows: Sequence[Row],
+    order: Sequence[int],
+    options: AdderOptions,
+    power: float,
+) -> AdderGraph:
+    """The graph of a search that sees the inputs in another order."""
+    place = {index: number for number, index in enumerate(order)}
+    moved = [dict(sorted((place[index], c) for index, c in row.items())) for row in rows]
+    program = Program.of([ranges[index] for index in order])
+    found = _graph(program, moved, options, power)
+    back = list(order)
+    made = Program.of(ranges)
+    for node in found.program.sums:
+        back.append(made.add(node._replace(first=back[node.first], second=back[node.second])))
+    terms = (term and term._replace(node=back[term.node]) for term in found.outputs)
+    return AdderGraph(made, tuple(terms))
 
 
 def _graph(
-    program: Program, rows: Sequence[Row], options: AdderOptions, taste: Taste
+    program: Program, rows: Sequence[Row], options: AdderOptions, power: float
 ) -> AdderGraph:
     limits = [_limit(row, options.max_depth) for row in rows]
     family = options.family
     for block in _blocks(rows, len(program.ranges), _PAIRS[options.effort]):
         parts = [{node: c for node, c in row.items() if node in block} for row in rows]
-        search = Search(program, parts, family, limits, taste)
+        search = Search(program, parts, family, limits, power)
         search.share()
         rows = [
             {node: c for node, c in row.items() if node not in block} | part

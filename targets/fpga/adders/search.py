@@ -1,19 +1,16 @@
 """Sharing: two-term common subexpressions, by what they save.
 
 Every output is a row: a constant for each node that it reads. The pair of digits that
-saves the most adder cells, its cells times its occurrences but one, becomes a node, and
-each occurrence a digit of that node; then again, until no pair occurs twice (Potkonjak,
-Srivastava and Chandrakasan 1996; Hosangadi, Fallah and Kastner 2006). Digits are those
-of every form of a constant with the fewest digits, so forms are chosen by what they share.
+saves the most becomes a node, and each occurrence a digit of that node; then again, until
+no pair occurs twice (Potkonjak, Srivastava and Chandrakasan 1996; Hosangadi, Fallah and
+Kastner 2006). Digits are those of every form of a constant with the fewest digits, so forms
+are chosen by what they share.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from actc.targets.fpga.adders.cost import adder_bits, cells_of
 from actc.targets.fpga.adders.digits import digit_count, minimal_digits, minimal_pairs
@@ -59,28 +56,11 @@ def _keys_inside(node: int, constant: int) -> list[int]:
     ]
 
 
-@dataclass
-class Taste:
-    """What a search prefers; drawn at random for repeated searches.
-
-    Attributes:
-        power: of the cells of a sum, where pairs are compared.
-        noise: relative, of each comparison.
-        random: where the noise is drawn from.
-    """
-
-    power: float = 1.0
-    noise: float = 0.0
-    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-
-    def price(self, cells: int) -> float:
-        """How good it is to save an adder of so many cells."""
-        price: float = float(cells) ** self.power
-        return price * (1.0 + self.noise * self.random.random()) if self.noise else price
-
-
 class Search:
     """Rows over the nodes of a program, and how often each pair of digits stands in them.
+
+    Pairs are compared by their adder cells to a power, times their occurrences but one. Of
+    equal ones the one of the first nodes is taken, so the order of the inputs matters.
 
     Attributes:
         rows: what is left of each output.
@@ -92,14 +72,14 @@ class Search:
         rows: Iterable[Row],
         family: str,
         limits: Sequence[int | None],
-        taste: Taste,
+        power: float,
     ) -> None:
         self.program = program
         self.rows: list[Row] = [{} for _ in limits]
         self._digits: list[dict[int, None]] = [{} for _ in limits]
         self._cells = cells_of(family)
         self._limits = limits
-        self._taste = taste
+        self._power = power
         self._counts: dict[int, int] = {}
         self._prices: dict[int, float] = {}
         self._where: dict[int, dict[int, None]] = {}
@@ -141,7 +121,7 @@ class Search:
         if price is None:
             pair = _pair(key)
             cells = self._cells(adder_bits(self.program, pair, self.program.result(pair)))
-            price = self._prices[key] = self._taste.price(cells)
+            price = self._prices[key] = float(cells**self._power)
         return price
 
     def _offer(self, keys: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""The sum of a few terms: pair by pair, the cheapest and narrowest sum first."""
+"""The sum of a few terms, pair by pair: first the sum whose highest bit is the lowest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from actc.targets.fpga.adders.program import Program, Term
 
 
 class Total:
-    """Terms that are summed, with the pairs of them in the order of their cost."""
+    """Terms that are summed, and the pairs of them, in the order of their sum's highest bit."""
 
     def __init__(self, program: Program, family: str, limit: int | None) -> None:
         self.program = program
@@ -24,10 +24,10 @@ class Total:
         """One term more."""
         program = self.program
         for index, other in self._terms.items():
-            pair, _, _ = program.joined(term, other)
+            pair, shift, _ = program.joined(term, other)
             result = program.result(pair)
             cells = 0 if pair in program.known else self._cells(adder_bits(program, pair, result))
-            heapq.heappush(self._heap, (cells, result.width, index, self._count))
+            heapq.heappush(self._heap, (result.width + shift, cells, index, self._count))
         self._terms[self._count] = term
         self._count += 1
 
