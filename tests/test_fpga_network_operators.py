@@ -12,7 +12,10 @@ from golden_models import Golden
 
 from actc.ir import spec
 from actc.targets.fpga.adders import AdderOptions
+from actc.targets.fpga.functions import Requantization
+from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.network import Network, NetworkOptions, build_network
+from actc.targets.fpga.network.joint import smaller_sum
 
 Array = np.ndarray[Any, Any]
 
@@ -388,6 +391,29 @@ def test_a_constant_is_joined() -> None:
     wanted = spec.run(ir.to_proto(model), feeds)
     for name, array in wanted.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_sums_of_codes_have_small_factors() -> None:
+    """7001 * a + 9003 * b is rounded to 4 bits: a few bits of the factors are enough."""
+    network = check(added(7001, 9003))
+    assert max(wire.width for wire in network.design.module().wires()) <= 10
+    (layer,) = network.layers
+    assert [name.split("_")[0] for name in layer.nodes] == ["IntAdd", "Requantize"]
+    assert layer.shape == (2, 3)
+
+
+@pytest.mark.parametrize("factors", [(7001, 9003), (-300, 9000), (5, 3), (12345, -12344)])
+def test_smaller_factors_round_alike(factors: tuple[int, int]) -> None:
+    stage = Requantization(2**18 // max(map(abs, factors)), 20, 5, 1, 14)
+    first, second = Range(-3, 12), Range(0, 15)
+    joint = smaller_sum(first, second, factors, 77, stage)
+    assert joint is not None
+    a, b = np.meshgrid(np.arange(-3, 13), np.arange(16))
+    sums = factors[0] * a + factors[1] * b + 77
+    wanted = [[stage.apply(int(x)) for x in row] for row in sums]
+    found = joint.function.evaluate(joint.factors[0] * a + joint.factors[1] * b)
+    np.testing.assert_array_equal(found, wanted)
+    assert sum(map(abs, joint.factors)) <= sum(map(abs, factors))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -42,6 +42,7 @@ class Builder:
         tensors: what stands for the values of the model.
         layers: in the order in which they begin.
         layer: to which the node belongs that is being built.
+        done: nodes that were built together with one in front of them.
     """
 
     def __init__(self, options: NetworkOptions) -> None:
@@ -50,6 +51,7 @@ class Builder:
         self.tensors: dict[ir.Value, Tensor] = {}
         self.layers: list[Layer] = []
         self.layer = Layer("", "", [])
+        self.done: set[ir.Node] = set()
         self._templates: dict[Hashable, Template] = {}
         self._built: dict[tuple[int, int], Element] = {}
         self._functions: dict[Hashable, tuple[StepFunction, tuple[Stage, ...]]] = {}
@@ -111,6 +113,7 @@ class Builder:
         if len(value.uses()) > 1:
             tensor = self.settled(tensor)
         self.tensors[value] = tensor
+        self.layer.shape = tensor.shape
 
     def count(self, weights: Array, times: int) -> None:
         """Add a matrix that is multiplied so many times to the layer."""

@@ -85,6 +85,9 @@ def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
     """Run the rules of all nodes whose inputs are there; the reasons why others are not."""
     found = []
     for node in parts.nodes:
+        if node in builder.done:
+            builder.tensors[node.outputs[0]].layer.nodes.append(str(node.name))
+            continue
         if any(value not in builder.tensors for value in _variable(node)):
             continue
         builder.layer = layer_of(builder, node)
@@ -95,8 +98,6 @@ def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
             place = Place(node=str(node.name), op=node.op_type)
             text = f"operator {node.op_type} cannot be unrolled: {error.reason}"
             found.append(Diagnostic(error.code, text, place=place, help=error.help))
-        else:
-            builder.layer.shape = builder.tensors[node.outputs[0]].shape
     return found
 
 

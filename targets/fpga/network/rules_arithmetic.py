@@ -2,25 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
-from actc.targets.fpga.functions import StepFunction, multiply
+from actc.ir.graph import constant, is_op
+from actc.targets.fpga.functions import Requantization, StepFunction, multiply
 from actc.targets.fpga.hdl import Range, Wire
+from actc.targets.fpga.network.boundary import only_reader
 from actc.targets.fpga.network.builder import Array, Builder, Unsupported
 from actc.targets.fpga.network.elements import Element, Elements, Tensor, array_of
+from actc.targets.fpga.network.joint import smaller_sum
 from actc.targets.fpga.network.products import product
 
 
 def int_add(builder: Builder, node: ir.Node) -> None:
-    """IntAdd: each sum is a product with its two factors."""
+    """IntAdd, and a Requantize that alone reads it: the sum may then have smaller factors."""
     a, b = _operands(builder, node)
     factors = [builder.scalar(node, index, "a factor") for index in (2, 3)]
-    bias = np.array([builder.scalar(node, 4, "the bias")])
-    matrix = np.array([factors])
-    pairs = zip(a.reshape(-1), b.reshape(-1), strict=True)
-    found = [product(builder, matrix, pair, bias)[0] for pair in pairs]
-    builder.set(node.outputs[0], array_of(found, a.shape))
+    bias = builder.scalar(node, 4, "the bias")
+    pairs = list(zip(a.reshape(-1), b.reshape(-1), strict=True))
+    reader = only_reader(node.outputs[0])
+    stage = _rounding(reader)
+    if reader is None or stage is None:
+        found = [_sum(builder, pair, factors, bias) for pair in pairs]
+        builder.set(node.outputs[0], array_of(found, a.shape))
+        return
+    found = [_rounded_sum(builder, pair, factors, bias, stage) for pair in pairs]
+    builder.done.add(reader)
+    builder.set(reader.outputs[0], array_of(found, a.shape))
+
+
+def _rounding(reader: ir.Node | None) -> Requantization | None:
+    """What a node does to all elements alike, if it is a Requantize."""
+    if reader is None or not is_op(reader, "Requantize", domain="actc"):
+        return None
+    numbers = [constant(value) for value in reader.inputs[1:]]
+    given = [int(array.item()) for array in numbers if array is not None and array.size == 1]
+    return Requantization(*given) if len(given) == len(numbers) else None
+
+
+def _sum(builder: Builder, pair: Sequence[Element], factors: Sequence[int], bias: int) -> Element:
+    return product(builder, np.array([factors]), pair, np.array([bias]))[0]
+
+
+def _rounded_sum(
+    builder: Builder,
+    pair: Sequence[Element],
+    factors: Sequence[int],
+    bias: int,
+    stage: Requantization,
+) -> Element:
+    """A sum behind `stage`, with the smallest factors that round alike."""
+    codes = [builder.settle(element) for element in pair]
+    wires = [Element(element.wire) for element in codes]
+    weights = [factor * code.factor for factor, code in zip(factors, codes, strict=True)]
+    bias += sum(factor * code.offset for factor, code in zip(factors, codes, strict=True))
+    joint = None
+    if wires[0].wire is not wires[1].wire and not any(e.range.single for e in wires):
+        joint = smaller_sum(wires[0].range, wires[1].range, tuple(weights), bias, stage)
+    if joint is not None:
+        total = _sum(builder, wires, joint.factors, 0)
+        function = joint.function.cut(total.wire.range)
+        return builder.pending(total.wire, builder.shared(function))
+    total = _sum(builder, wires, weights, bias)
+    one = Tensor(array_of([total], (1,)), builder.layer)
+    made: Element = builder.extended(one, [(stage, stage)]).item()
+    return made
 
 
 def int_mul(builder: Builder, node: ir.Node) -> None:
