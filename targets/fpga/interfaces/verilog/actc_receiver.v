@@ -14,7 +14,7 @@ module actc_receiver #(
   input                    clk,
   input                    reset,
   input                    valid,   // a byte has come; at least 10 clocks before the next one
-  input              [7:0] data,
+  input              [7:0] data,    // holds for two more clocks
   input                    busy,    // a request waits: frames that begin now are ignored
   output reg               request, // one clock at the end of each frame
   output reg         [1:0] status,  // then: 0 outputs, 1 identity, 2 the frame is broken
@@ -30,6 +30,9 @@ module actc_receiver #(
   reg taking = 1'b0;    // the next byte belongs to the payload
   reg ignore = 1'b0;
   reg escaped = 1'b0;
+  reg seen = 1'b0;      // valid a clock later, when it is known whether data is
+  reg flag = 1'b0;      // a flag
+  reg escape = 1'b0;    // or the sign of an escape
   reg [1:0] command = 2'd0;
   reg [15:0] check = 16'hffff;
   reg [7:0] rest = 8'd0;  // bits that the check has not taken yet
@@ -52,16 +55,19 @@ module actc_receiver #(
       rest <= {1'b0, rest[7:1]};
       check <= {1'b0, check[15:1]} ^ (check[0] ^ rest[0] ? 16'h8408 : 16'h0000);
     end
-    if (valid) begin
-      escaped <= data == ESCAPE;
-      if (data == FLAG) begin
+    seen <= valid;
+    flag <= data == FLAG;
+    escape <= data == ESCAPE;
+    if (seen) begin
+      escaped <= escape;
+      if (flag) begin
         request <= ~first & ~ignore;
         status <= good ? command : 2'd2;
         count <= {WIDTH{1'b0}};
         taking <= 1'b0;
         ignore <= 1'b0;
         check <= 16'hffff;
-      end else if (data != ESCAPE) begin
+      end else if (~escape) begin
         rest <= plain;
         left <= 4'd8;
         if (count != LONG + 1'b1) count <= count + 1'b1;
@@ -79,6 +85,7 @@ module actc_receiver #(
     if (reset) begin
       count <= {WIDTH{1'b0}};
       request <= 1'b0;
+      seen <= 1'b0;
     end
   end
 endmodule

@@ -30,27 +30,29 @@ module actc_sender #(
 
   // A request waits for its outputs, and for the answer before its own to be sent.
   reg waiting = 1'b0;
+  reg arrived = 1'b0;  // the outputs are there
   reg [1:0] kind = 2'd0;
   reg [WAIT-1:0] clocks = {WAIT{1'b0}};
   assign busy = waiting | request;
 
   reg [2:0] state = IDLE;
-  wire start = waiting & (clocks == {WAIT{1'b0}}) & (state == IDLE);
+  wire start = arrived & (state == IDLE);
   reg [1:0] sent = 2'd0;                    // status of the answer that is being sent
   reg [8*BYTES-1:0] body = {BYTES{8'd0}};   // next byte lowest
   reg [WIDTH-1:0] index = {WIDTH{1'b0}};    // of the next byte
   reg [7:0] byte_now = 8'd0;                // without escape
-  reg escaped = 1'b0;                       // its escape is sent
+  reg offered = 1'b0;                       // byte_now, or a flag, can be taken
+  reg special = 1'b0;                       // it needs an escape
+  reg escaped = 1'b0;                       // which is sent
   reg [15:0] check = 16'hffff;
   reg [3:0] left = 4'd0;                    // bits that the check has not taken yet
 
-  wire special = (byte_now == FLAG) | (byte_now == ESCAPE);
   wire framing = (state == OPEN) | (state == CLOSE);
   wire [7:0] inner = special ? (escaped ? byte_now ^ 8'h20 : ESCAPE) : byte_now;
   assign data = framing ? FLAG : inner;
-  assign valid = (state != IDLE) & (left == 4'd0);
-  wire taken = valid & ready;
-  wire done = taken & (framing | ~special | escaped);
+  assign valid = offered;
+  wire taken = offered & ready;
+  wire done = taken & (~special | escaped);
   wire [WIDTH-1:0] last = sent[0] ? LAST_OF_IDENTITY : LAST_OF_OUTPUTS;
   wire [7:0] next = sent[0] ? IDENTITY[{index[3:0], 3'b000} +: 8] : body[7:0];
 
@@ -61,16 +63,22 @@ module actc_sender #(
       clocks <= LATENCY[WAIT-1:0];
     end else begin
       if (clocks != {WAIT{1'b0}}) clocks <= clocks - 1'b1;
+      arrived <= waiting & (clocks == {WAIT{1'b0}}) & ~start;
       if (start) waiting <= 1'b0;
     end
 
-    // the byte turns once round while the check takes its bits
+    // The byte turns once round while the check takes its bits, then it is offered. The
+    // header does so in front of the first flag.
     if (left != 4'd0) begin
       left <= left - 1'b1;
       byte_now <= {byte_now[0], byte_now[7:1]};
       check <= {1'b0, check[15:1]} ^ (check[0] ^ byte_now[0] ? 16'h8408 : 16'h0000);
+    end else if (~offered) begin
+      offered <= state != IDLE;
+      special <= ~framing & ((byte_now == FLAG) | (byte_now == ESCAPE));
     end
-    if (taken) escaped <= special & ~framing & ~escaped;
+    if (taken) escaped <= special & ~escaped;
+    if (done) offered <= 1'b0;
 
     if (start) begin
       state <= OPEN;
@@ -105,6 +113,8 @@ module actc_sender #(
     end
     if (reset) begin
       waiting <= 1'b0;
+      arrived <= 1'b0;
+      offered <= 1'b0;
       state <= IDLE;
       left <= 4'd0;
     end
