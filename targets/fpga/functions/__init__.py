@@ -8,6 +8,7 @@ from actc.targets.fpga.functions.apply import (
     preferred_offset,
     requantize,
 )
+from actc.targets.fpga.functions.bias import without_bias
 from actc.targets.fpga.functions.compare import argmax, maximum, softmax_terms
 from actc.targets.fpga.functions.options import FunctionOptions
 from actc.targets.fpga.functions.products import multiply
@@ -29,4 +30,5 @@ __all__ = [
     "softmax_terms",
     "steps_stage",
     "table_stage",
+    "without_bias",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy.typing as npt
 
+from actc.targets.fpga.functions.bias import without_bias
 from actc.targets.fpga.functions.choose import build, choose
 from actc.targets.fpga.functions.options import FunctionOptions
 from actc.targets.fpga.functions.scaling import sparing_offsets
@@ -36,7 +37,7 @@ def integer_function(
         UsageError: ACT0545, `values` are not one integer per input; ACT0546, too many
             inputs to compute all values.
     """
-    return build(StepFunction.of(x.range, values), x, options)
+    return composite(x, [StepFunction.of(x.range, values).cut], options)
 
 
 def preferred_offset(
@@ -85,6 +86,9 @@ def requantize(
 def composite(acc: Wire, stages: Sequence[Stage], options: FunctionOptions = _DEFAULT) -> Wire:
     """Functions one after the other; neighbours are joined wherever that costs less.
 
+    Constants that `acc` ends with, such as the bias of an accumulator, become a part of the
+    first function.
+
     Args:
         stages: one at least, such as :class:`~.stages.Requantization` and
             :func:`~.stages.table_stage`.
@@ -92,9 +96,10 @@ def composite(acc: Wire, stages: Sequence[Stage], options: FunctionOptions = _DE
     Raises:
         UsageError: ACT0545, a stage has no value for something that the one before gives.
     """
-    for function in cheapest_stages(acc.range, stages, options):
-        acc = build(function, acc, options)
-    return acc
+    wire, own = without_bias(acc, stages)
+    for function in cheapest_stages(wire.range, own, options):
+        wire = build(function, wire, options)
+    return wire
 
 
 def cheapest_stages(

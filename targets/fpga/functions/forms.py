@@ -27,7 +27,10 @@ TABLE_BITS = 12
 """Bits of input up to which tables are written into logic."""
 _MEMORY_BITS = 16
 _SEARCH_RUNS = 600
+_SMALL_BITS, _FEW_RUNS = 8, 64
+"""Functions of more inputs and fewer runs are smaller as searches than as tables; measured."""
 _LINES = 6
+_COMPRESSED_BITS = 11
 _TREE_BITS = 5
 """Bits of output from which on a slope for each segment has ever been cheapest."""
 _FITTED_BITS = 12
@@ -77,10 +80,14 @@ def forms(steps: StepFunction, *, memory: bool) -> list[Form]:
 
 def _whole(steps: StepFunction) -> Iterator[Form]:
     """Forms that take the input as it is."""
-    if steps.levels.size <= _SEARCH_RUNS:
-        yield Form("search", functools.partial(search, steps), "logic")
+    logic = []
     if steps.range.width <= TABLE_BITS:
-        yield Form("table", functools.partial(table, steps, memory=False), "logic")
+        logic.append(Form("table", functools.partial(table, steps, memory=False), "logic"))
+    if steps.levels.size <= _SEARCH_RUNS:
+        logic.append(Form("search", functools.partial(search, steps), "logic"))
+    # both are the same truth table; synthesis makes less of the one or the other
+    few = steps.range.width > _SMALL_BITS and steps.levels.size <= _FEW_RUNS
+    yield from reversed(logic) if few else logic
     yield from _lines(steps)
 
 
@@ -97,6 +104,8 @@ def _fitted(steps: StepFunction) -> Iterator[Form]:
     if steps.hull.width >= _TREE_BITS and 2 * steps.levels.size <= inputs:
         tree = fit_segment_tree(gates, digits=2).form
         yield Form("tree", functools.partial(_tree, tree), "unit")
+    if steps.range.width > _COMPRESSED_BITS:
+        return
     found = compress_table(extended(steps), gates.input, gates.output)
     if found.coarse.size > 1:
         yield Form("compressed table", functools.partial(_compressed, found), "lines")
