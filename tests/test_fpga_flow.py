@@ -23,11 +23,13 @@ from actc.errors import ActcError, BudgetMissed, MissingTool, ModelError, ToolFa
 from actc.targets.fpga.boards import Board, devices, find_board
 from actc.targets.fpga.flow import (
     Limits,
+    Program,
     Synthesis,
     build_bitstream,
     find_program,
     pack,
     place_and_route,
+    prepare,
     programs,
     synthesize_design,
 )
@@ -570,3 +572,41 @@ def test_packing_alone(synthesis: Synthesis, board: Board, fake: Fake, tmp_path:
     packed = pack(routed, tmp_path / "b", "net")
     assert packed.path == tmp_path / "b/net.bit"
     assert packed.path.read_text() == "bits"
+
+
+COMPILE = """\
+import hashlib, os, pathlib, sys
+here = pathlib.Path(os.environ["YOWASP_CACHE_DIR"])
+assert sys.argv[1:] == ["--version"]
+with (here / "runs").open("a") as runs:
+    runs.write("run ")
+content = pathlib.Path(os.environ["WASM"]).read_bytes()
+compiled = here / "packaged" / "tool.wasm" / hashlib.sha1(content).hexdigest()
+compiled.parent.mkdir(parents=True, exist_ok=True)
+compiled.write_text("machine code")
+sys.exit(1)  # as packers do
+"""
+
+
+def test_webassembly_is_compiled_once_per_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "packaged"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    wasm = package / "tool.wasm"
+    wasm.write_bytes(b"version 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WASM", str(wasm))
+    tool = Program("tool", (sys.executable, "-c", COMPILE), "1", package="packaged")
+    native = Program("native", ("/nowhere/native",), "1")
+    lines: list[str] = []
+    prepare([tool, native], lines.append)
+    prepare([tool, native], lines.append)
+    assert len(lines) == 1
+    assert "preparing tool" in lines[0]
+    wasm.write_bytes(b"version 2")
+    prepare([tool], lines.append)
+    assert len(lines) == 2
+    assert (tmp_path / "cache/runs").read_text() == "run run "
