@@ -477,6 +477,22 @@ def test_periods_are_the_shortest(problem: Problem, latency: int) -> None:
     assert best <= found <= best + 1e-3 if best < inf else found == inf
 
 
+@given(st.lists(st.floats(0.1, 3.0), min_size=3, max_size=12), st.integers(2, 6))
+@settings(max_examples=60, deadline=None)
+def test_sums_that_are_rounded_differently(delays: list[float], stages: int) -> None:
+    """A chain, at a period that the delays of some neighbours meet exactly."""
+    operands: list[tuple[int, ...]] = [(), *((node,) for node in range(len(delays)))]
+    problem = Problem(
+        delays=(0.0, *delays),
+        widths=(1,) * (len(delays) + 1),
+        operands=tuple(operands),
+        outputs=(len(delays),),
+    )
+    period = max(sum(delays[n : n + stages]) for n in range(len(delays)))
+    latency = int(fewest_stages(problem, period))
+    assert fewest_registers(problem, period, latency).max() == latency - 1
+
+
 def test_only_pairs_that_others_do_not_imply() -> None:
     # a chain of five additions of 2 ns each, at 5 ns
     chain = Problem(

@@ -24,7 +24,11 @@ from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
 
 _TOLERANCE = 1e-9
-"""ns by which sums of the same delays in another order may differ."""
+"""ns by which sums of the same delays in another order may differ.
+
+The earliest stages keep the period as it is, everything else allows this much, so that the
+earliest schedule is always one of those that the program chooses from.
+"""
 
 Stages = npt.NDArray[np.int64]
 
@@ -142,7 +146,7 @@ def latest(problem: Problem, period: float, latency: int) -> list[int]:
                 stage, length = to_stage, to_length
             elif to_stage == stage:
                 length = max(length, to_length)
-        if length + problem.delays[node] > period:
+        if length + problem.delays[node] > period + _TOLERANCE:
             stage, length = stage - 1, 0.0
         stages[node] = stage if problem.operands[node] else 0
         lengths[node] = length + problem.delays[node]
@@ -169,7 +173,7 @@ def long_paths(
         ]
         sources, lengths = _merged(parts)
         open_ = highs[sources] >= lows[node]  # others are apart in every schedule
-        late = open_ & (lengths > period)
+        late = open_ & (lengths > period + _TOLERANCE)
         if late.any():
             found = set(sources[late].tolist())
             # a source is implied by any reader of it that is a source, too
@@ -298,7 +302,7 @@ def _verify(problem: Problem, period: float, latency: int, stages: Stages) -> No
         last = latency - 1 if delay else latency
         first = problem.first if delay else 0
         last = last if read else 0
-        if not first <= stages[node] <= last or arrivals[node] > period + _TOLERANCE:
+        if not first <= stages[node] <= last or arrivals[node] > period + 2 * _TOLERANCE:
             raise _unsolved(f"node {node} is in stage {stages[node]} after {arrivals[node]} ns")
 
 
