@@ -3,8 +3,8 @@
 Description, Verilog, synthesized netlist, placed and routed netlist, bitstream: each rung
 gets the same samples, those of the data and random ones over all codes, and must give the
 integers that golden gives. The netlists are those of the whole board; the network is cut out
-of them where its ports are. What lies around it, the port and its frames, is tried through
-its pins with a few samples.
+of them where its ports are. What lies around it, the port and its frames, is simulated with
+a few samples.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from actc.ir import spec
 from actc.targets.base import Progress, Rung
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.bitstream import FAMILIES as DECOMPILED
-from actc.targets.fpga.bitstream import decompile, pads
+from actc.targets.fpga.bitstream import TOP, decompiled_document, pads, register_nets
 from actc.targets.fpga.flow import BITSTREAMS
 from actc.targets.fpga.gates import GateNetlist, compare, compare_values
-from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border
+from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border, placed_border
 from actc.targets.fpga.gates.netlist import MODELS
-from actc.targets.fpga.gates.wire import NetlistPort
 from actc.targets.fpga.network import Network
 from actc.targets.fpga.rtl_simulation import simulate_design
 
@@ -40,9 +39,8 @@ RANDOM = 1000
 """Random samples beside those of the data."""
 MOST = 4000
 """Samples of the data that go up the ladder."""
-THROUGH_PINS = 3
-"""Samples that go through the pins of the board: each takes tens of thousands of clocks."""
-ROUTED_TOP = "top"
+OVER_THE_WIRE = 2
+"""Samples that go over the wire of the board: each takes tens of thousands of clocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +84,8 @@ def climb(
     say("verify: description and Verilog")
     vectors = _vectors(assembly.network, golden, feeds, outputs)
     rungs = [_description(assembly, vectors), _verilog(assembly, directory, vectors)]
+    say("verify: the board over its wire")
+    rungs.append(_board(assembly, directory, vectors))
     assert assembly.board is not None
     family = assembly.board.device.family
     if family not in MODELS:
@@ -98,11 +98,11 @@ def climb(
     border = _border(assembly, synthesized)
     for name, document, top in (
         ("synthesized netlist", synthesized, assembly.top),
-        ("placed and routed netlist", routed, ROUTED_TOP),
+        ("placed and routed netlist", routed, TOP),
     ):
         rungs.append(_netlist(name, assembly, document, top, border, family, vectors))
     say("verify: bitstream")
-    rungs.append(_bitstream(assembly, directory, routed, family, vectors))
+    rungs.append(_bitstream(assembly, directory, routed, border, family, vectors))
     return rungs
 
 
@@ -193,29 +193,36 @@ def _bitstream(
     assembly: Assembly,
     directory: Path,
     routed: Mapping[str, Any],
+    border: Border,
     family: str,
     vectors: Vectors,
 ) -> Rung:
-    """What the bits mean, through the pins of the board."""
+    """What the bits mean, found without the netlists: only the places of the ports are."""
     name = "bitstream"
     if family not in DECOMPILED:
         return Rung(name, "not run", f"bitstreams of {family} are not decompiled")
-    if assembly.kind == "stream":
-        return Rung(name, "not run", "only boards with a serial port are asked through their pins")
     path = directory / f"{assembly.top}{BITSTREAMS[family]}"
     try:
-        netlist = decompile(path, family, pads(routed, ROUTED_TOP))
+        document = decompiled_document(path, family, pads(routed))
     except MissingTool as problem:
         return Rung(name, "not run", problem.diagnostics[0].message)
-    feeds = {name: array[-THROUGH_PINS:] for name, array in vectors.feeds.items()}
-    with Device(assembly.interface, NetlistPort(netlist, assembly.interface)) as device:
-        device.identify()
+    placed = placed_border(border, routed, register_nets(routed, family))
+    return _netlist(name, assembly, document, TOP, placed, family, vectors)
+
+
+def _board(assembly: Assembly, directory: Path, vectors: Vectors) -> Rung:
+    """The whole board in simulation, asked over its wire by the host's own client."""
+    name = "board, over its wire"
+    if assembly.kind == "stream":
+        return Rung(name, "not run", "a bare stream has no wire")
+    feeds = {key: array[-OVER_THE_WIRE:] for key, array in vectors.feeds.items()}
+    with Device.open(directory, "sim") as device:
         outputs = device.run(feeds)
     for output, array in vectors.golden.items():
-        if not np.array_equal(outputs[output], array[-THROUGH_PINS:], equal_nan=True):
-            return Rung(name, "differs", f"output {output}", THROUGH_PINS)
-    how = f"decompiled, asked through its pins for its identity and {THROUGH_PINS} samples"
-    return Rung(name, "equal", how, THROUGH_PINS)
+        if not np.array_equal(outputs[output], array[-OVER_THE_WIRE:], equal_nan=True):
+            return Rung(name, "differs", f"output {output}", OVER_THE_WIRE)
+    how = f"simulated with its {assembly.kind}, asked by `actc run` for {OVER_THE_WIRE} samples"
+    return Rung(name, "equal", how, OVER_THE_WIRE)
 
 
 def _counted(vectors: Vectors) -> str:

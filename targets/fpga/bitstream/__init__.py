@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from actc.targets.fpga.bitstream import ecp5, ice40
-from actc.targets.fpga.bitstream.document import TOP, pads
+from actc.targets.fpga.bitstream.document import TOP, pads, register_nets
 from actc.targets.fpga.gates import GateNetlist
 
-__all__ = ["FAMILIES", "decompile", "pads"]
+__all__ = ["FAMILIES", "TOP", "decompile", "decompiled_document", "pads", "register_nets"]
 
 FAMILIES = ("ice40", "ecp5")
 """Families whose bitstreams can be decompiled."""
@@ -32,11 +32,18 @@ def decompile(
             evaluated.
         ValueError: no such family.
     """
-    document: dict[str, Any]
+    return GateNetlist.read(decompiled_document(bitstream, family, ports), TOP, family)
+
+
+def decompiled_document(
+    bitstream: Path, family: str, ports: Mapping[str, tuple[str, list[str]]]
+) -> dict[str, Any]:
+    """The same as a document in the form of yosys' JSON, with the module "top".
+
+    Args, raises: as :func:`decompile`, but nothing is evaluated yet.
+    """
     if family == "ice40":
-        document = ice40.netlist_of(ice40.decompile(bitstream), ports)
-    elif family == "ecp5":
-        document = ecp5.netlist_of(ecp5.unpack(bitstream), ports)
-    else:
-        raise ValueError(f"bitstreams of {family} cannot be decompiled, only {FAMILIES}")
-    return GateNetlist.read(document, TOP, family)
+        return ice40.netlist_of(ice40.decompile(bitstream), ports)
+    if family == "ecp5":
+        return ecp5.netlist_of(ecp5.unpack(bitstream), ports)
+    raise ValueError(f"bitstreams of {family} cannot be decompiled, only {FAMILIES}")

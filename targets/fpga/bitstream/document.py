@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 TOP = "top"
 """Name of the module."""
+
+_OUTPUT = re.compile(
+    r"O|Q|Z|CO|COUT|S[01]|F|OFX|FCO|RDATA|DO[AB]\d+|P\d+|GLOBAL_BUFFER_OUTPUT|CLKO\w*|PLLOUT\w*"
+)
+"""Ports of the cells that are found in bitstreams by which they drive nets."""
 
 
 class Document:
@@ -16,6 +22,7 @@ class Document:
         self._nets: dict[str, int | str] = {"0": "0", "1": "1"}
         self._cells: dict[str, Any] = {}
         self._ports: dict[str, Any] = {}
+        self._titles: dict[str, int | str] = {}
 
     def net(self, name: str) -> int | str:
         """The bit of a net; "0" and "1" are the constants."""
@@ -33,7 +40,17 @@ class Document:
             port: [self.net(net) for net in ((nets,) if isinstance(nets, str) else nets)]
             for port, nets in connections.items()
         }
-        self._cells[name] = {"type": type, "parameters": dict(parameters), "connections": bits}
+        directions = {port: "output" if _OUTPUT.fullmatch(port) else "input" for port in bits}
+        self._cells[name] = {
+            "type": type,
+            "parameters": dict(parameters),
+            "port_directions": directions,
+            "connections": bits,
+        }
+
+    def title(self, name: str, net: str) -> None:
+        """Give a net another name."""
+        self._titles[name] = self.net(net)
 
     def port(self, name: str, direction: str, nets: Sequence[str]) -> None:
         """Add a port of the module, bit 0 first."""
@@ -41,7 +58,8 @@ class Document:
 
     def finish(self) -> dict[str, Any]:
         """The module as a document."""
-        return {"modules": {TOP: {"ports": self._ports, "cells": self._cells}}}
+        nets = {name: {"bits": [bit]} for name, bit in {**self._nets, **self._titles}.items()}
+        return {"modules": {TOP: {"ports": self._ports, "cells": self._cells, "netnames": nets}}}
 
 
 def pads(routed: Mapping[str, Any], top: str = TOP) -> dict[str, tuple[str, list[str]]]:
@@ -64,3 +82,44 @@ def pads(routed: Mapping[str, Any], top: str = TOP) -> dict[str, tuple[str, list
         name: (port["direction"], [sites.get(bit, "") for bit in port["bits"]])
         for name, port in module["ports"].items()
     }
+
+
+def register_nets(routed: Mapping[str, Any], family: str, top: str = TOP) -> dict[int, str]:
+    """Names that nets behind flip-flops have in a decompiled netlist.
+
+    Args:
+        routed: what nextpnr's ``--write`` wrote.
+        family: "ice40" or "ecp5".
+
+    Returns:
+        bit of the routed netlist -> name in what ``netlist_of`` gives.
+    """
+    pattern, port, write = _PLACES[family]
+    found = {}
+    for cell in routed["modules"][top]["cells"].values():
+        match = re.fullmatch(pattern, cell["attributes"].get("NEXTPNR_BEL", ""))
+        for bit in cell["connections"].get(port, []) if match else []:
+            assert match is not None
+            found[bit] = write(match)
+    return found
+
+
+def _ecp5_register(match: re.Match[str]) -> str:
+    column, row, letter, half = match.groups()
+    return f"R{row}C{column}_Q{2 * 'ABCD'.index(letter) + int(half)}_SLICE"
+
+
+def ice40_register(column: str, row: str, number: str) -> str:
+    """The name of what logic cell `number` of a tile drives."""
+    return f"X{column}/Y{row}/lc{number}"
+
+
+def _ice40_register(match: re.Match[str]) -> str:
+    return ice40_register(match[1], match[2], match[3])
+
+
+_PLACES: dict[str, tuple[str, str, Callable[[re.Match[str]], str]]] = {
+    "ice40": (r"X(\d+)/Y(\d+)/lc(\d)", "O", _ice40_register),
+    "ecp5": (r"X(\d+)/Y(\d+)/SLICE([A-D])\.FF([01])", "Q", _ecp5_register),
+}
+"""By family: places of flip-flops, the port that they drive by, and the name of that net."""

@@ -157,6 +157,12 @@ class _Decompiler:
     def _build(self, pin: Wire) -> None:
         """Add the cell that has the pin."""
         row, column, name = pin
+        match = re.fullmatch(r"J(CLKO\w+|LOCK)_PLL", name)
+        if match:
+            source = self.net((row, column, "CLKI_PLL"), _ZERO)
+            pins = {"CLKI": source, match[1]: _name(pin)}
+            self.document.cell(_name(pin), "EHXPLLL", {}, pins)
+            return
         tile = self.tiles.get((row, column, _SLICE_TILE), TileConfig())
         for pattern, build in (
             (r"F(?P<n>\d)_SLICE", self._table),
@@ -294,7 +300,7 @@ def _is_pin(wire: Wire) -> bool:
     return (
         re.fullmatch(
             r"[FQ]\d_SLICE|F[5X][ABCD]_SLICE|FCO[ABC]?_SLICE|JPADDI[A-D]_PIO|JP\d+_MULT18|"
-            r"JDO[AB]\d+_EBR\w*|JCLKO\w+_PLL|OSC_OSC",
+            r"JDO[AB]\d+_EBR\w*|JCLKO\w+_PLL|JLOCK_PLL|OSC_OSC",
             wire[2],
         )
         is not None

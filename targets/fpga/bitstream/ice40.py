@@ -16,7 +16,7 @@ from typing import Any
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
-from actc.targets.fpga.bitstream.document import Document
+from actc.targets.fpga.bitstream.document import Document, ice40_register
 from actc.targets.fpga.flow.execute import Limits, execute, prepare
 from actc.targets.fpga.flow.programs import find_program
 
@@ -59,7 +59,7 @@ def decompile(bitstream: Path) -> str:
         arguments = ["design.bin", "design.asc"]
         execute(unpack, arguments, folder, limits=LIMITS, log=folder / "log")
         text = folder / "design.v"
-        argv = [str(verilog), "-s", "design.asc"]
+        argv = [str(verilog), "design.asc"]
         toolchain.run(argv, timeout=LIMITS.seconds, cwd=folder, memory=MEMORY, log=text)
         return text.read_text("utf-8")
 
@@ -82,7 +82,21 @@ def netlist_of(verilog: str, pads: Mapping[str, tuple[str, list[str]]]) -> dict[
         _Reader(document, f"cell{number}", statement).add()
     for port, (direction, sites) in pads.items():
         document.port(port, direction, [_pad(site) for site in sites])
+    for net, title in _logic_cells(verilog):
+        document.title(title, net)
     return document.finish()
+
+
+def _logic_cells(verilog: str) -> Iterator[tuple[str, str]]:
+    """Nets that logic cells drive, with the names of their places, from comments."""
+    net = ""
+    for line in verilog.splitlines():
+        declared = re.match(r"(?:wire|reg) (\w+)\b", line)
+        if declared:
+            net = declared[1]
+        driver = re.match(r"// \((\d+), (\d+), 'lutff_(\d)/out'\)", line)
+        if driver:
+            yield net, ice40_register(driver[1], driver[2], driver[3])
 
 
 def _pad(site: str) -> str:

@@ -21,8 +21,10 @@ CLOCK = "clk"
 CORE = "core"
 """Name of the module that is cut out."""
 
+_CLOCK_PIN = re.compile(r"C|CLK|CLK[ABRW]|[RW]CLK")
+"""Ports by which cells are clocked."""
 _CLOCK_SOURCES = re.compile(
-    r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|GSR|SB_HFOSC"
+    r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|SB_HFOSC|OSCG"
 )
 """Cells that make or distribute clocks."""
 
@@ -97,6 +99,42 @@ def _pin(bit: int | str, names: Mapping[int, list[str]]) -> Pin:
     return Pin(bit if bit in "01" else "", ())
 
 
+def placed_border(border: Border, routed: Mapping[str, Any], nets: Mapping[int, str]) -> Border:
+    """The same border, with the names that its nets have in a decompiled bitstream.
+
+    Args:
+        border: of :func:`find_border`.
+        routed: the routed netlist, flat, with the module "top".
+        nets: bit of the routed netlist -> name, from
+            :func:`~actc.targets.fpga.bitstream.register_nets`.
+
+    Raises:
+        ToolFailed: ACT0571, an output is no register.
+    """
+    known = _known(routed["modules"]["top"])
+
+    def placed(pin: Pin, needed: bool) -> Pin:
+        bits = [known[name] for name in pin.names if name in known]
+        names = tuple(nets[bit] for bit in bits if isinstance(bit, int) and bit in nets)
+        if pin.names and needed and not names:
+            raise ToolFailed(_lost("top", pin.names[0]))
+        return Pin(pin.constant, names)
+
+    return Border(
+        {port: tuple(placed(pin, False) for pin in pins) for port, pins in border.inputs.items()},
+        {port: tuple(placed(pin, True) for pin in pins) for port, pins in border.outputs.items()},
+    )
+
+
+def _known(module: Mapping[str, Any]) -> dict[str, int | str]:
+    """The bit of each name."""
+    return {
+        title: bit
+        for name, entry in module["netnames"].items()
+        for bit, title in zip(entry["bits"], _titles(name, entry), strict=True)
+    }
+
+
 def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:
     """The network alone, as a module :data:`CORE` with the ports of its Verilog.
 
@@ -106,22 +144,14 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
         border: of :func:`find_border`.
 
     Raises:
-        ToolFailed: ACT0571, a net of the border is not there any more.
+        ToolFailed: ACT0571, a net of the border is not there any more; ACT0572, logic drives
+            a clock.
     """
     module = document["modules"][top]
-    known = {
-        title: bit
-        for name, entry in module["netnames"].items()
-        for bit, title in zip(entry["bits"], _titles(name, entry), strict=True)
-    }
+    known = _known(module)
     fresh = _Fresh(module)
     clock = fresh.net()
-    replaced: dict[int | str, int] = {
-        bit: clock
-        for cell in module["cells"].values()
-        if _CLOCK_SOURCES.fullmatch(cell["type"])
-        for bit in _bits(cell, "output")
-    }
+    replaced: dict[int | str, int] = dict.fromkeys(_clocks(module, top), clock)
     ports: dict[str, Any] = {CLOCK: {"direction": "input", "bits": [clock]}}
     for port, pins in border.inputs.items():
         bits = []
@@ -137,6 +167,31 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
         ports[port] = {"direction": "output", "bits": [_found(pin, known, top) for pin in pins]}
     cells = _cone(module["cells"], ports, replaced)
     return {"modules": {CORE: {"ports": ports, "cells": cells, "netnames": {}}}}
+
+
+def _clocks(module: Mapping[str, Any], top: str) -> list[int | str]:
+    """Nets that clock cells: outputs of clock sources, or of nothing in the netlist.
+
+    A net that data pins read too is none: unused write ports have both tied to one net.
+
+    Raises:
+        ToolFailed: ACT0572, logic drives one.
+    """
+    logic = [c for c in module["cells"].values() if not _CLOCK_SOURCES.fullmatch(c["type"])]
+    clocks: dict[int | str, None] = {}
+    data: set[int | str] = set()
+    for cell in logic:
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                nets: dict[int | str, None] = {bit: None for bit in bits if isinstance(bit, int)}
+                if _CLOCK_PIN.fullmatch(port):
+                    clocks |= nets
+                else:
+                    data |= nets.keys()
+    found = [net for net in clocks if net not in data]
+    if any(not set(found).isdisjoint(_bits(cell, "output")) for cell in logic):
+        raise ToolFailed(_gated(top))
+    return found
 
 
 def _found(pin: Pin, known: Mapping[str, int | str], top: str) -> int | str:
@@ -217,6 +272,14 @@ class _Fresh:
     def net(self) -> int:
         self._next += 1
         return self._next
+
+
+def _gated(top: str) -> Diagnostic:
+    return Diagnostic(
+        "ACT0572",
+        f"the netlist of {top} has a clock that logic drives",
+        help="netlists are evaluated with one clock that comes from a port or an oscillator",
+    )
 
 
 def _lost(top: str, net: str) -> Diagnostic:
