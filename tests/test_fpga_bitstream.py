@@ -17,7 +17,7 @@ from fpga_tools import SUM, sums_differ
 from actc.errors import MissingTool, ToolFailed
 from actc.targets.fpga.bitstream import decompile, ecp5, ice40, pads
 from actc.targets.fpga.bitstream.trellis import read_configuration
-from actc.targets.fpga.boards import find_board
+from actc.targets.fpga.boards import find_board, make_pll
 from actc.targets.fpga.flow import Routed, pack, place_and_route, synthesize_design
 from actc.targets.fpga.gates import GateNetlist, simulate
 
@@ -58,7 +58,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(f"yowasp-nextpnr-{family} is not installed")
     work = tmp_path_factory.mktemp(family)
     board = find_board(BOARDS[family])
-    synthesis = synthesize_design({"sums.v": SUM}, "sums", board.device, work)
+    synthesis = synthesize_design({"source.v": SUM}, "sums", board.device, work)
     routed = place_and_route(synthesis, board, work, clock_mhz=12)
     return Made(family, json.loads(synthesis.netlist.read_text("utf-8")), routed, work)
 
@@ -109,6 +109,34 @@ def test_wrong_bits_in_a_bitstream_are_found(made: Made) -> None:
         planted = wrong_tables_ecp5(text)
     for wrong in planted:
         assert sums_differ(made.decompiled(wrong))
+
+
+WITH_PLL = """module top(
+  input clk, input [15:0] x, input en, input rst, output [9:0] y, output [3:0] n, output locked
+);
+  wire fast;
+  pll pll_of_top(.clkin(clk), .clkout(fast), .locked(locked));
+  sums unit(.clk(fast), .x(x), .en(en), .rst(rst), .y(y), .n(n));
+endmodule
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", BOARDS)
+def test_a_clock_may_come_from_a_pll(family: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(f"yowasp_nextpnr_{family}") is None:
+        pytest.skip(f"yowasp-nextpnr-{family} is not installed")
+    board = find_board(BOARDS[family])
+    files = {"source.v": SUM, "pll.v": make_pll(board, 50).verilog, "top.v": WITH_PLL}
+    synthesis = synthesize_design(files, "top", board.device, tmp_path)
+    routed = place_and_route(synthesis, board, tmp_path, clock_mhz=50)
+    document = json.loads(routed.netlist.read_text("utf-8"))
+    assert not sums_differ(GateNetlist.read(document, "top", family))
+    if family == "ice40" and shutil.which("icebox_vlog") is None:
+        pytest.skip("icebox_vlog is not installed (apt: fpga-icestorm)")
+    netlist = decompile(pack(routed, tmp_path, "top").path, family, pads(document))
+    assert netlist.clock == "clk"
+    assert not sums_differ(netlist)
 
 
 def wrong_tables_ecp5(text: str) -> list[str]:

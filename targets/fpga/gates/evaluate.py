@@ -57,7 +57,8 @@ class Simulation:
         Args:
             clocks: how many; needed only where there are no inputs.
             inputs: port -> integers [clocks] for a port of up to 62 bits, or bits
-                [clocks, width], bit 0 first. Negative numbers are two's complement.
+                [clocks, width], bit 0 first. Negative numbers are two's complement. Ports
+                that nothing reads may be left out.
 
         Returns:
             port -> bits [clocks, width].
@@ -84,9 +85,9 @@ class Simulation:
         steps = clocks * self.halves
         values = np.zeros((self.netlist.logic.nets, -(-steps // 64)), np.uint64)
         values[1] = _ALL
-        for port, nets in self.netlist.inputs.items():
-            rows = np.repeat(inputs[port], self.halves, axis=0).T
-            values[list(nets)] = pack(rows, values.shape[1])
+        for port, bits in inputs.items():
+            rows = np.repeat(bits, self.halves, axis=0).T
+            values[list(self.netlist.inputs[port])] = pack(rows, values.shape[1])
         values[list(self.netlist.floating)] = _ALL if self.floating else 0
         values[ZERO], values[1] = 0, _ALL
         for level in self._steps:
@@ -128,10 +129,13 @@ def unpack(words: Words, steps: int) -> Bits:
 
 def input_bits(netlist: GateNetlist, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Bits]:
     """Bits [clocks, width] of every input port, checked."""
-    if set(inputs) != set(netlist.inputs):
-        raise ValueError(f"{netlist.name} takes {sorted(netlist.inputs)}, not {sorted(inputs)}")
+    needed = set(netlist.inputs) - netlist.unread
+    if not needed <= set(inputs) <= set(netlist.inputs):
+        raise ValueError(f"{netlist.name} takes {sorted(needed)}, not {sorted(inputs)}")
     found: dict[str, Bits] = {}
     for port, nets in netlist.inputs.items():
+        if port not in inputs:
+            continue
         array = np.asarray(inputs[port])
         if array.ndim == 1:
             array = _number_bits(port, array, len(nets))

@@ -201,6 +201,16 @@ def _pad(cell: Cell) -> None:
         cell.logic.connect(cell.output("GLOBAL_BUFFER_OUTPUT"), cell.input("PACKAGE_PIN"))
 
 
+def _pll(cell: Cell) -> None:
+    """A PLL: its outputs stand for the clock; frequencies and phases are not simulated."""
+    sources = [port for port in ("REFERENCECLK", "PACKAGEPIN") if cell.connected(port)]
+    for port in cell.ports:
+        if port.startswith("PLLOUT") and cell.connected(port) and sources:
+            cell.logic.connect(cell.output(port), cell.input(sources[-1]))
+    if cell.connected("LOCK"):
+        cell.logic.connect(cell.output("LOCK"), ONE)
+
+
 MODELS: dict[str, Model] = {
     "SB_LUT4": lookup_table(("I0", "I1", "I2", "I3"), "O", "LUT_INIT"),
     "SB_CARRY": _carry,
@@ -216,8 +226,8 @@ MODELS: dict[str, Model] = {
     "SB_IO": _pad,
     "SB_GB_IO": _pad,
     "SB_GB": buffer("USER_SIGNAL_TO_GLOBAL_BUFFER", "GLOBAL_BUFFER_OUTPUT"),
-    "SB_PLL40_CORE": buffer("REFERENCECLK", "PLLOUTCORE"),
-    "SB_PLL40_PAD": buffer("PACKAGEPIN", "PLLOUTCORE"),
+    **{f"SB_PLL40_{kind}": _pll for kind in ("CORE", "PAD", "2_PAD", "2F_CORE", "2F_PAD")},
+    "ICESTORM_PLL": _pll,
     "SB_WARMBOOT": ignore,
 }
 """The model of each cell type."""

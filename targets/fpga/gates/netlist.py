@@ -31,6 +31,7 @@ class GateNetlist:
     Attributes:
         name: of the module.
         inputs, outputs: nets by port, bit 0 first; clocks are not among the inputs.
+        unread: input ports that nothing reads, as the pin of a PLL that is wired inside.
         clock: the port that clocks everything; None when nothing is clocked or the clock
             comes from inside.
         logic: the primitives, each net of them the representative of its aliases.
@@ -42,6 +43,7 @@ class GateNetlist:
     name: str
     inputs: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, tuple[int, ...]]
+    unread: frozenset[str]
     clock: str | None
     logic: Logic
     floating: tuple[int, ...]
@@ -128,8 +130,9 @@ class _Reader:
         floating = tuple(sorted(read - known))
         if clock is not None:
             del inputs[clock]
+        unread = frozenset(port for port, nets in inputs.items() if not read.intersection(nets))
         counts = dict(sorted(self.cells.items()))
-        return GateNetlist(self.name, inputs, outputs, clock, logic, floating, counts)
+        return GateNetlist(self.name, inputs, outputs, unread, clock, logic, floating, counts)
 
     def _check_drivers(self, logic: Logic, inputs: Mapping[str, tuple[int, ...]]) -> None:
         drivers = Counter(_driven(logic))
