@@ -8,12 +8,14 @@ from __future__ import annotations
 import errno
 import importlib.util
 import json
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -484,6 +486,21 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert only(caught.value).code == "ACT0585"
     assert names(tmp_path / "out") == set()
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_that_became_full_without_the_tool_noticing(
+    synthesis: Synthesis,
+    board: Board,
+    fake: Fake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake("nextpnr-ecp5", "route(80.0)")
+    usage = SimpleNamespace(total=1 << 30, used=1 << 30, free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    problem = fails(synthesis, board, tmp_path / "out", ToolFailed)
+    assert problem.code == "ACT0585"
+    assert "cut short" in problem.message
 
 
 def test_other_errors_of_the_system_are_not_a_full_disk(tmp_path: Path) -> None:

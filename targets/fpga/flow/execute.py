@@ -25,6 +25,7 @@ Progress = Callable[[str], None]
 LOGS = "logs"
 """Folder of the output folder that keeps the logs."""
 _LOCK = "actc.lock"
+_LEAST_FREE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +123,31 @@ def log_file(work: Path, name: str) -> Path:
 def require(folder: Path, names: Sequence[str], program: Program, log: Path) -> None:
     """Refuse outputs that are missing or empty though the program says it succeeded.
 
+    Programs do not always notice that the disk is full, and leave files that are cut short.
+
     Raises:
-        ToolFailed: ACT0510; ACT0585 where the disk is full.
+        ToolFailed: ACT0510; ACT0585, less than 1 MiB is left on the disk.
     """
-    for name in names:
-        path = folder / name
-        if path.is_file() and path.stat().st_size:
-            continue
-        full = shutil.disk_usage(folder).free < 1 << 20
+    if shutil.disk_usage(folder).free < _LEAST_FREE:
         raise ToolFailed(
             Diagnostic(
-                "ACT0585" if full else "ACT0510",
-                f"{program.name} wrote no {name}" + (": the disk is full" if full else ""),
+                "ACT0585",
+                f"the disk is full: what {program.name} wrote may be cut short",
                 notes=(f"its log is {log}",),
-                help="free some space, or write to another disk with -o DIR"
-                if full
-                else "read the log; this is an error of the tool or of actc",
+                help="free some space, or write to another disk with -o DIR",
             )
         )
+    for name in names:
+        path = folder / name
+        if not path.is_file() or not path.stat().st_size:
+            raise ToolFailed(
+                Diagnostic(
+                    "ACT0510",
+                    f"{program.name} wrote no {name}",
+                    notes=(f"its log is {log}",),
+                    help="read the log; this is an error of the tool or of actc",
+                )
+            )
 
 
 def prepare(programs: Sequence[Program], progress: Progress | None = None) -> None:
