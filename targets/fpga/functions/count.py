@@ -22,6 +22,8 @@ _GATE = 0.4
 _NODE = {"ice40": 1.05, "ecp5": 1.55, "gowin": 1.3, "xc7": 0.95}
 """Look-up tables of a node of a binary decision diagram, by families; measured."""
 _CHAINED_INPUTS = 5
+_PLAIN = 0.7
+"""Look-up tables of a bit of other adders on xc7, which share some with neighbours; measured."""
 _SEARCH = {4: 2.0, 6: 1.4}
 """Look-up tables, by their inputs, of each threshold besides those that compare it; measured."""
 
@@ -40,9 +42,13 @@ def _cells(wire: Wire, bits: int, family: Family) -> float:
     if isinstance(operator, (op.Add, op.Subtract)):
         first, second = (trailing_zeros(operand) for operand in wire.operands)
         free = max(first, second) if isinstance(operator, op.Add) else second
-        if family.name == "xc7" and any(map(_small_table, wire.operands)):
-            return 0.0  # the look-up tables of the entries are those of the carry chain
-        return _adder(max(bits - free, 0), family)
+        alone = _adder(max(bits - free, 0), family)
+        if family.name == "xc7":
+            # the look-up tables of the entries are those of the carry chain
+            tables = (wire for wire in wire.operands if _small_table(wire))
+            beside = sum(_cells(table, table.width, family) for table in tables)
+            alone = alone - beside if beside else _PLAIN * alone
+        return max(alone, 0.0)
     if isinstance(operator, op.Negate):
         return _adder(bits, family)
     if isinstance(operator, op.Lookup):
