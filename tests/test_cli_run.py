@@ -69,6 +69,7 @@ def test_a_run_as_json(actc_cli: CommandLine, board: Path) -> None:
     assert found["diagnostics"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["outputs", "argmax"])
 @pytest.mark.parametrize("kind", ["uart", "spi"])
 def test_kinds_and_ends(kind: Kind, end: str, tmp_path: Path) -> None:

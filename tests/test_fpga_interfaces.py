@@ -99,6 +99,7 @@ def test_icarus_reads_it_as_verilog_2005(kind: Kind, tmp_path: Path) -> None:
     assert done.output == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["ice40", "ecp5"])
 @pytest.mark.parametrize("kind", ["uart", "spi"])
 def test_a_wrapper_is_small(kind: Kind, family: str) -> None:
@@ -112,6 +113,7 @@ def test_a_wrapper_is_small(kind: Kind, family: str) -> None:
     assert found.ffs <= 150 + core.info.input_bits + core.info.output_bits
 
 
+@pytest.mark.slow
 def test_a_wrapper_grows_by_its_bits_only() -> None:
     small = synthesize(
         "\n".join(files("uart", bytes_out(1, 0)).values()), "bytes_out_uart", "ice40"
@@ -120,9 +122,10 @@ def test_a_wrapper_grows_by_its_bits_only() -> None:
         "\n".join(files("uart", bytes_out(9, 0)).values()), "bytes_out_uart", "ice40"
     )
     assert large.ffs - small.ffs == 64
-    assert 64 <= large.luts - small.luts <= 90
+    assert large.luts - small.luts <= 80
 
 
+@pytest.mark.slow
 def test_a_stream_costs_its_valid_bits() -> None:
     core = odd(7)
     alone = synthesize(core.verilog, core.name, "ice40")

@@ -39,6 +39,7 @@ module actc_sender #(
   wire start = arrived & (state == IDLE);
   reg [1:0] sent = 2'd0;                    // status of the answer that is being sent
   reg [8*BYTES-1:0] body = {BYTES{8'd0}};   // next byte lowest
+  reg move = 1'b0;                          // it loses the byte that was taken from it
   reg [WIDTH-1:0] index = {WIDTH{1'b0}};    // of the next byte
   reg [7:0] byte_now = 8'd0;                // without escape
   reg offered = 1'b0;                       // byte_now, or a flag, can be taken
@@ -80,10 +81,12 @@ module actc_sender #(
     if (taken) escaped <= special & ~escaped;
     if (done) offered <= 1'b0;
 
+    move <= 1'b0;
+    if (start) body <= outputs;
+    else if (move) body <= body >> 8;
     if (start) begin
       state <= OPEN;
       sent <= kind;
-      body <= outputs;
       byte_now <= {kind, sequence_number};
       check <= 16'hffff;
       left <= 4'd8;
@@ -99,7 +102,7 @@ module actc_sender #(
             state <= BODY;
             byte_now <= next;
             left <= 4'd8;
-            body <= body >> 8;
+            move <= 1'b1;
             // zero after the last one
             index <= index == last ? {WIDTH{1'b0}} : index + 1'b1;
           end
