@@ -50,6 +50,7 @@ from actc.targets.fpga.functions.scaling import scalings
 from actc.targets.fpga.hdl import Graph, Module, Output, Range, Wire, evaluate, write_verilog
 from actc.targets.fpga.hdl.operators import Add, Subtract
 from actc.targets.fpga.simulation import simulate_unit
+from actc.targets.fpga.synthesis import Source, synthesize_all
 
 Integers = npt.NDArray[np.int64]
 
@@ -532,3 +533,24 @@ def test_functions_move_and_mirror() -> None:
     np.testing.assert_array_equal(steps.moved(5).evaluate(inputs(range) + 5), values)
     np.testing.assert_array_equal(steps.mirrored().evaluate(~inputs(range)), values)
     np.testing.assert_array_equal(steps.cut(Range(-2, 3)).evaluate(np.arange(-2, 4)), values[5:11])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["ice40", "ecp5"])
+def test_estimates_are_near_what_synthesis_takes(family: str) -> None:
+    """The best forms of a function of 4 bits: a quarter away at most; the table far above."""
+    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
+    steps = Requantization(1234567890, 37, 3, 0, 15)(Range(-900, 1000))
+    found = sorted(choices(steps, FunctionOptions(family)), key=lambda choice: choice.cost)
+    tables = [choice for choice in found if choice.form.name == "table"]
+    sources = []
+    for place, choice in enumerate([*found[:3], *tables]):
+        x = Graph().input("x", steps.range)
+        y = choice.form.build(x)
+        module = Module(f"form{place}", (x,), (Output("y", y, y.width),))
+        sources.append(Source(write_verilog(module), f"form{place}"))
+    *best, table_cells = [resources.total for resources in synthesize_all(sources, family)]
+    estimated = [choice.cost for choice in found[:3]]
+    np.testing.assert_allclose(best, estimated, rtol=0.25)
+    assert best[0] <= 1.1 * min(best)
+    assert 1.2 * best[0] < table_cells
