@@ -20,7 +20,7 @@ from actc.ir.execute import Session
 ROOT = Path(__file__).resolve().parent.parent
 FPGA = ROOT / "examples" / "fpga"
 LIMIT_BYTES = 200_000
-DATA = {"digits": (1347, 450, 64, 10)}
+DATA = {"digits": (1347, 450, 64, 10), "letter": (3000, 5000, 16, 26)}
 """Samples to compile with, held out, inputs, classes."""
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "digits_mlp": ("digits", {"weights": "5", "activations": "5"}),
@@ -66,7 +66,7 @@ def test_held_out_samples_are_not_in_the_training_data() -> None:
     assert not {row.tobytes() for row in train} & {row.tobytes() for row in held}
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "digits_tuned"])
+@pytest.mark.parametrize("name", [*NETWORKS, "digits_tuned", "letter_mlp", "letter_kan"])
 def test_model_is_one_small_file(name: str) -> None:
     path = FPGA / f"{name}.onnx"
     model = onnx.load(path, load_external_data=False)
@@ -113,6 +113,40 @@ def test_the_tuned_network_is_golden_and_small() -> None:
     powers = {0, 1, 2, 4, 8}
     single = sum(np.isin(np.abs(w), list(powers)).sum() for w in weights)
     assert single > 0.9 * sum(w.size for w in weights)
+
+
+def test_letter_samples_are_four_bits() -> None:
+    for name in ("letter", "letter_train"):
+        assert set(np.unique(arrays(name)["image"] * 4)) == set(range(16))
+
+
+@pytest.mark.parametrize("name", ["letter_mlp", "letter_kan"])
+def test_letter_networks_are_as_accurate_as_stated(name: str) -> None:
+    found = accuracy(onnx.load(FPGA / f"{name}.onnx"), arrays("letter"))
+    assert round(found, 4) == stated(name)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["letter_mlp", "letter_kan"])
+def test_golden_of_letter_networks(name: str, tmp_path: Path) -> None:
+    model = onnx.load(FPGA / f"{name}.onnx")
+    edges = {node.input[0]: 6 for node in model.graph.node if node.op_type == "ReduceSum"}
+    options: dict[str, Any] = {"rounding": "nearest"} if name == "letter_mlp" else {}
+    actc.compile(
+        model,
+        "onnx",
+        data=arrays("letter_train"),
+        output=tmp_path / "out",
+        weights="4",
+        activations="4",
+        max_drop=1.0,
+        overrides={"activations": edges},
+        **options,
+    )
+    golden = onnx.load(tmp_path / "out" / "golden.onnx")
+    assert round(accuracy(golden, arrays("letter")), 4) == stated(name)[1]
+    tables = sum(node.op_type == "ChannelTable" for node in golden.graph.node)
+    assert tables == len(edges)  # one function per edge, in a table for each layer
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ import actc  # noqa: E402
 from actc.torch import PreparedModule, fine_tune_for_logic, logic, prepare  # noqa: E402
 
 START = "digits_sparse"
-BITS = 2400
+BITS = 2340
 LEAST_ACCURACY = 0.955
 
 
