@@ -1,8 +1,8 @@
 """How fast the families are: delays of their cells with typical wires, as data.
 
 The numbers of iCE40 HX and UltraPlus and of ECP5 at speed 6 are fitted to the timing reports of
-nextpnr (yowasp-nextpnr 0.11), see docs/pipelining.md; the others follow from them by their
-vendors' ratios. They are estimates for scheduling: what a placed and routed design reaches,
+nextpnr (yowasp-nextpnr 0.11), see docs/pipelining.md; the others are guesses in
+proportion to them. They are estimates for scheduling: what a placed and routed design reaches,
 only its own report says.
 """
 
