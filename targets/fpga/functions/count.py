@@ -19,8 +19,10 @@ from actc.targets.fpga.hdl import operators as op
 
 _GATE = 0.4
 """Share of a look-up table that a node with a constant half takes; measured."""
-_NODE = {"ice40": 1.05, "ecp5": 1.55, "gowin": 1.3, "xc7": 0.95}
+_NODE = {"ice40": 1.05, "ecp5": 1.55, "gowin": 2.5, "xc7": 0.95}
 """Look-up tables of a node of a binary decision diagram, by families; measured."""
+_WHOLE = {"ice40": 4, "ecp5": 6, "gowin": 8, "xc7": 6}
+"""Inputs up to which each bit is one wide look-up table, whatever it is; measured."""
 _CHAINED_INPUTS = 5
 _PLAIN = 0.7
 """Look-up tables of a bit of other adders on xc7, which share some with neighbours; measured."""
@@ -86,7 +88,7 @@ def table_cells(values: Integers, bits: int, family: Family) -> float:
     table = truth_table(values, bits)
     table = np.unique(table ^ table[:, :1], axis=0)
     counts = supports(table)
-    whole = (counts > 1) & (counts <= min(family.wide_inputs, lut + 2))
+    whole = (counts > 1) & (counts <= _WHOLE[family.name])
     cells = float(np.sum(2.0 ** np.maximum(counts[whole] - lut, 0)))
     rest = table[(counts > 1) & ~whole]
     if len(rest):
