@@ -19,6 +19,10 @@ from actc.targets.fpga.network.template import Template
 Array = npt.NDArray[Any]
 
 
+_NARROW, _WIDE = 8, 13
+"""Bits of inputs and of values of what is always a table."""
+
+
 class Unsupported(Exception):
     """A node that cannot be unrolled.
 
@@ -180,6 +184,8 @@ class Builder:
             return wire
 
         def build(inputs: list[Wire]) -> list[Wire]:
+            if is_plain_table(function):
+                return [plain_table(inputs[0], function)]
             return [composite(inputs[0], stages, self.options.functions)]
 
         return self.template(("function", function.key), [wire], build, [function.hull])[0]
@@ -241,6 +247,21 @@ class Builder:
             stages: what makes it up; none: the function is one stage.
         """
         return Element(wire, function, stages or (function.cut,), scope=self.layer.name)
+
+
+def is_plain_table(function: StepFunction) -> bool:
+    """Whether few inputs give wide values: a table then, as searches go through all values."""
+    return function.range.width <= _NARROW and function.hull.width > _WIDE
+
+
+def plain_table(wire: Wire, function: StepFunction) -> Wire:
+    """A table addressed by the bits of a wire, with its sign as the first of them."""
+    codes = np.arange(1 << wire.width)
+    values = codes - ((codes >> (wire.width - 1)) << wire.width) if wire.signed else codes
+    inside = np.clip(values, wire.range.low, wire.range.high)
+    entries = [int(level) for level in function.evaluate(inside)]
+    found = wire.graph.lookup(wire.bits(0, wire.width), entries)
+    return found.narrow(function.hull, "all entries")
 
 
 class Rehearsal(Builder):

@@ -9,10 +9,15 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.ir.graph import attribute_ints
-from actc.targets.fpga.functions import argmax, maximum, softmax_terms
+from actc.targets.fpga.functions import argmax, integer_function, maximum, table_stage
 from actc.targets.fpga.functions.stages import in_stages
 from actc.targets.fpga.hdl import Range, Wire
-from actc.targets.fpga.network.builder import Builder, Unsupported
+from actc.targets.fpga.network.builder import (
+    Builder,
+    Unsupported,
+    is_plain_table,
+    plain_table,
+)
 from actc.targets.fpga.network.elements import Element, array_of
 from actc.targets.fpga.network.rules_linear import OUTSIDE, reduced, window_index
 
@@ -117,7 +122,15 @@ def softmax(builder: Builder, node: ir.Node) -> None:
     moved = np.moveaxis(builder.wires(x), axis, -1)
 
     def build(wires: list[Wire]) -> list[Wire]:
-        return softmax_terms(wires, table, builder.options.functions)[0]
+        top = maximum(wires)
+        return [_term(top - wire) for wire in wires]
+
+    def _term(distance: Wire) -> Wire:
+        inside = distance.narrow(Range(0, max(distance.range.high, 0)), "a maximum")
+        function = table_stage(table)(inside.range)
+        if is_plain_table(function):
+            return plain_table(inside, function)
+        return integer_function(inside, function, builder.options.functions)
 
     reach = Range(min(table), max(table))
     found = [
