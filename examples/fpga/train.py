@@ -155,7 +155,7 @@ JOBS = {
     "digits_small": Job("digits", make_digits_small, "3", "4", least=0.935),
     "digits_sparse": Job("digits", make_digits_sparse, "5", "4", least=0.95, options=NEAREST),
     "letter_mlp": Job("letter", make_letter_mlp, "4", "4", least=0.83, drop=0.02, options=NEAREST),
-    "letter_kan": Job("letter", make_letter_kan, "4", "4", least=0.83, drop=0.02, edges=EDGE_BITS),
+    "letter_kan": Job("letter", make_letter_kan, "4", "4", least=0.89, drop=0.02, edges=EDGE_BITS),
 }
 DEFAULT = [name for name, job in JOBS.items() if job.data == "digits"]
 
