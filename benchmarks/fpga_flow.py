@@ -14,7 +14,7 @@ import onnx_ir as ir
 from actc.targets.fpga.boards import find_board
 from actc.targets.fpga.flow import place_and_route, synthesize_design
 from actc.targets.fpga.hdl import Design
-from actc.targets.fpga.hdl.hierarchy import write_design
+from actc.targets.fpga.hdl.hierarchy import hierarchy, write_design
 from actc.targets.fpga.network import Network, NetworkOptions, build_network
 from actc.targets.fpga.pipeline import find_timing, pipeline
 from actc.targets.fpga.synthesis import Source, synthesize
@@ -111,15 +111,16 @@ def harness(design: Design) -> str:
     """The core between two shift registers, so that two pins serve all of its ports."""
     inputs = sum(bus.width * len(bus.wires) for bus in design.inputs)
     outputs = sum(bus.width * len(bus.wires) for bus in design.outputs)
+    names, top = hierarchy(design).ports, hierarchy(design).top
     ports, low = [".clk(clk)"], 0
     for bus in design.inputs:
         high = low + bus.width * len(bus.wires)
-        ports.append(f".{bus.name}(given[{high - 1}:{low}])")
+        ports.append(f".{names[bus.name]}(given[{high - 1}:{low}])")
         low = high
     low = 0
     for bus in design.outputs:
         high = low + bus.width * len(bus.wires)
-        ports.append(f".{bus.name}(found[{high - 1}:{low}])")
+        ports.append(f".{names[bus.name]}(found[{high - 1}:{low}])")
         low = high
     return f"""module {HARNESS} (input wire clk, input wire take, input wire in, output wire out);
   reg [{inputs - 1}:0] given;
@@ -128,7 +129,7 @@ def harness(design: Design) -> str:
   always @(posedge clk) given <= {{given[{inputs - 2}:0], in}};
   always @(posedge clk) kept <= take ? found : {{1'b0, kept[{outputs - 1}:1]}};
   assign out = kept[0];
-  {design.name} core ({", ".join(ports)});
+  {top} core ({", ".join(ports)});
 endmodule
 """
 
