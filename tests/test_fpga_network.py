@@ -284,6 +284,21 @@ def test_signs_become_counts_of_bits() -> None:
     assert all(w.width == 1 for w in counts if isinstance(w.operator, op.Lookup))
 
 
+def test_biases_become_a_part_of_functions() -> None:
+    """Neurons that differ in their bias only: one sum, and thresholds of it."""
+    g = Golden(7)
+    weight = np.repeat(g.rng.integers(1, 8, (6, 1)).astype(np.int8), 3, axis=1)
+    bias = g.const(np.array([-31, 17, 90], np.int32))
+    acc = g.actc("IntMatMul", codes(g, 6), g.const(weight), bias, g.const(np.uint8(0)))
+    numbers = (np.int32(1 << 20), np.int32(28), np.uint8(0), np.uint8(0), np.uint8(1))
+    bits = g.actc("Requantize", acc, *map(g.const, numbers))
+    built = check(g.model(g.dequantize(bits, 1.0, np.uint8(0))))
+    wires = built.design.module().wires()
+    added = [w for w in wires if isinstance(w.operator, (op.Add, op.Subtract))]
+    assert added
+    assert all(operand.value is None for wire in added for operand in wire.operands)
+
+
 SPLINE = """
 u = Unsqueeze (x, last)
 d = Sub (u, centres)

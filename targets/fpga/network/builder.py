@@ -10,7 +10,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from actc.ir.graph import constant
-from actc.targets.fpga.functions import Stage, StepFunction, composite
+from actc.targets.fpga.functions import Stage, StepFunction, composite, without_bias
+from actc.targets.fpga.functions.stages import in_stages
 from actc.targets.fpga.hdl import Graph, Range, Wire
 from actc.targets.fpga.network.elements import Element, Elements, Layer, Tensor, array_of
 from actc.targets.fpga.network.options import NetworkOptions
@@ -183,12 +184,20 @@ class Builder:
         if _is_identity(function):
             return wire
 
-        def build(inputs: list[Wire]) -> list[Wire]:
-            if is_plain_table(function):
-                return [plain_table(inputs[0], function)]
-            return [composite(inputs[0], stages, self.options.functions)]
+        if is_plain_table(function):
+            return self._shaped(wire, function, lambda inputs: plain_table(inputs, function))
+        # a template does not see what its wire is made of: the bias is taken over in front
+        wire, own = without_bias(wire, stages)
+        return self._shaped(
+            wire,
+            in_stages(wire.range, own),
+            lambda inputs: composite(inputs, own, self.options.functions),
+        )
 
-        return self.template(("function", function.key), [wire], build, [function.hull])[0]
+    def _shaped(self, wire: Wire, function: StepFunction, build: Callable[[Wire], Wire]) -> Wire:
+        """`build` of the wire, once for all wires with the same range and function."""
+        key = "function", function.key
+        return self.template(key, [wire], lambda given: [build(given[0])], [function.hull])[0]
 
     def template(
         self,
