@@ -28,6 +28,8 @@ from actc.report import SiteCurve, render_html, render_timings
 from actc.targets.base import Rung, Target
 
 TIMINGS = "timings.js"
+LOGS = "logs"
+"""Name of folders with what tools printed, times among it."""
 _SHOWN_BINS = 64
 STAGES = ("float", "approximated", "golden", "artifact")
 _VERSIONS = (
@@ -243,8 +245,11 @@ def _sizes(
         path = directory / name if directory is not None else None
         return path.stat().st_size if path is not None and path.is_file() else None
 
-    products = [size(name) for name in machine.capabilities().products]
-    built = sum(count for count in products if count is not None)
+    built = 0
+    for pattern in machine.capabilities().products:
+        # folders hold what the artefact was made from
+        if directory is not None and not pattern.endswith("/"):
+            built += sum(path.stat().st_size for path in directory.glob(pattern))
     golden = size("golden.onnx")
     artifact = golden if machine.name == "onnx" else built
     return {
@@ -342,6 +347,7 @@ def write_documents(
     )
     write_json(directory / "certificates.json", _certificates(context))
     (directory / TIMINGS).write_text(render_timings(seconds), encoding="utf-8")
+    logs = [LOGS] if any(directory.rglob(LOGS)) else []
     manifest = {
         "actc": report["versions"]["actc"],
         "target": machine.spec,
@@ -349,8 +355,8 @@ def write_documents(
         "options": report["options"],
         "passes": report["passes"],
         "versions": report["versions"],
-        "files": file_hashes(directory, frozenset({TIMINGS, MANIFEST})),
-        "not_reproducible": [TIMINGS],
+        "files": file_hashes(directory, frozenset({TIMINGS, MANIFEST, LOGS})),
+        "not_reproducible": [TIMINGS, *logs],
     }
     write_json(directory / MANIFEST, manifest)
 

@@ -92,10 +92,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def file_hashes(directory: Path, without: frozenset[str]) -> dict[str, str]:
-    """SHA-256 of each file below `directory`, by relative path."""
+    """SHA-256 of each file below `directory`, by relative path.
+
+    Args:
+        without: names of files and folders that are left out.
+    """
     found = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if path.is_file() and name not in without:
+        if path.is_file() and without.isdisjoint(path.relative_to(directory).parts):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

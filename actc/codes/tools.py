@@ -91,6 +91,13 @@ CODES: dict[str, CodeInfo] = {
         "--clock, --latency, --interface and --seeds of `actc compile` write them there. "
         "One is not known, is given twice, or cannot have this value.",
     ),
+    "ACT0536": CodeInfo(
+        "hardware of another version",
+        "Running or checking what was compiled for an FPGA builds the hardware again from "
+        "golden.onnx, to know its ports and what it must give. This version of actc builds "
+        "other hardware, so the netlists and the bitstream in the directory cannot be compared. "
+        "The bitstream itself still works.",
+    ),
     "ACT0540": CodeInfo(
         "an option of adder graphs is out of range",
         "Products with constant matrices are built as graphs of adders, searched for with an "

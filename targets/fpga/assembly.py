@@ -40,8 +40,12 @@ from actc.targets.fpga.pipeline import Timing, find_timing, pipeline, report
 RTL = "rtl"
 """Folder of the Verilog files."""
 
-CLOCKS = {"ice40-hx": 80.0, "ice40-up": 24.0, "ecp5": 100.0, "gowin": 54.0, "nexus": 100.0}
+CLOCKS = {"ice40-hx": 80.0, "ice40-up": 24.0, "ecp5": 100.0, "gowin": 54.0}
 """MHz that a network is built for where none are asked for, by the beginning of the timing."""
+
+HOPELESS = 3
+"""Estimated bits of adders for each look-up table of a device, above which a network is refused
+before any work; estimates may be twice what is found."""
 
 DEFAULT_CLOCK = 200.0
 """MHz for bare Verilog."""
@@ -106,6 +110,18 @@ class Assembly:
         return hierarchy(self.design)
 
     @property
+    def input_ports(self) -> tuple[str, ...]:
+        """Ports of the core, besides the clock."""
+        ports = self.hierarchy.ports
+        return tuple(ports[bus.name] for bus in self.design.inputs)
+
+    @property
+    def output_ports(self) -> tuple[str, ...]:
+        """Ports of the core."""
+        ports = self.hierarchy.ports
+        return tuple(ports[bus.name] for bus in self.design.outputs)
+
+    @property
     def pins(self) -> dict[str, str]:
         """Port of the top module -> role of a pin of the board."""
         return _PINS.get(self.kind, {"clk": "clk"})
@@ -131,8 +147,7 @@ def assemble(golden: ir.Model, name: str, board: Board | None, options: FpgaOpti
         ModelError: ACT0550..0552, the model cannot be unrolled.
         UsageError: the clock, the latency or the interface cannot be had.
     """
-    family = "xc7" if board is None else board.device.family
-    network = build_network(golden, _core_name(name), _network_options(family, options))
+    network = build_network(golden, _core_name(name), network_options(board))
     timing = find_timing("xc7" if board is None else timing_name(board))
     if options.latency is None:
         clock, clock_mhz = _clock(board, options, options.clock or _usual(timing))
@@ -157,13 +172,15 @@ def _core_name(name: str) -> str:
     return f"{core}_network" if core in RESERVED or core == _CLOCK_MODULE else core
 
 
-def _network_options(family: str, options: FpgaOptions) -> NetworkOptions:
-    # costs of adders and tables on Nexus are those of ECP5: LUT4 and carry chains of two bits
-    costs = "ecp5" if family == "nexus" else family
+def network_options(board: Board | None) -> NetworkOptions:
+    """How networks are unrolled for a board."""
+    family = "xc7" if board is None else board.device.family
+    limit = NetworkOptions().limit if board is None else HOPELESS * board.device.luts
     return NetworkOptions(
         end="scores",
-        adders=AdderOptions(family=costs),
-        functions=FunctionOptions(family=costs),
+        limit=limit,
+        adders=AdderOptions(family=family),
+        functions=FunctionOptions(family=family),
     )
 
 

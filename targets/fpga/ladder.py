@@ -165,9 +165,7 @@ def _verilog(assembly: Assembly, directory: Path, vectors: Vectors) -> Rung:
 
 
 def _border(assembly: Assembly, synthesized: Mapping[str, Any]) -> Border:
-    ports = assembly.hierarchy.ports
-    inputs = [ports[bus.name] for bus in assembly.design.inputs]
-    outputs = [ports[bus.name] for bus in assembly.design.outputs]
+    inputs, outputs = assembly.input_ports, assembly.output_ports
     return find_border(synthesized, assembly.top, "core", inputs, outputs)
 
 

@@ -95,7 +95,7 @@ class Netlist:
         Raises:
             ToolFailed: ACT0533, there is a combinational loop.
         """
-        drivers = {
+        drivers: dict[Bit, int] = {
             bit: number
             for number, cell in enumerate(self.cells)
             for bits in cell.outputs.values()

@@ -14,10 +14,11 @@ import onnx
 import onnx_ir as ir
 
 from actc.device.document import read_interface
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
-from actc.targets.fpga.assembly import RTL, Assembly, assemble
+from actc.targets.fpga.assembly import RTL, Assembly, assemble, network_options
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.flow import BITSTREAMS, build_bitstream
 from actc.targets.fpga.hardware import HARDWARE, describe, read_hardware, write_hardware
@@ -87,7 +88,7 @@ class FpgaTarget(Target):
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """All reasons why `model` cannot be unrolled."""
-        return check_network(model)
+        return check_network(model, network_options(self.board))
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build: all Verilog, and the commands that follow.
@@ -122,6 +123,8 @@ class FpgaTarget(Target):
             assembly.board,
             directory / BUILD,
             ports=assembly.pins,
+            # where the ladder cuts the network out
+            kept=[(assembly.core, port) for port in assembly.output_ports],
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
             jobs=min(self.settings.seeds, os.cpu_count() or 1),
@@ -168,14 +171,26 @@ class FpgaTarget(Target):
     def _assembly(self, directory: Path) -> Assembly:
         """What `directory` was written from."""
         golden = (directory / GOLDEN).read_bytes()
-        name = read_interface(directory).name
-        return _assembled(golden, name, self.name, self.settings)
+        interface = read_interface(directory)
+        assembly = _assembled(golden, interface.name, self.name, self.settings)
+        if assembly.interface.build != interface.build:
+            raise UsageError(_other_version(directory))
+        return assembly
 
 
 @lru_cache(maxsize=2)
 def _assembled(golden: bytes, name: str, board: str, options: FpgaOptions) -> Assembly:
     """Assembling takes seconds, and planning, building and running all need it."""
     return assemble(ir.from_proto(onnx.load_from_string(golden)), name, find_board(board), options)
+
+
+def _other_version(directory: Path) -> Diagnostic:
+    return Diagnostic(
+        "ACT0536",
+        "this version of actc builds other hardware from golden.onnx than what is here",
+        place=Place(str(directory)),
+        help="compile again, or use the version that wrote the directory (see manifest.json)",
+    )
 
 
 def _tools(family: str) -> tuple[Tool, ...]:

@@ -45,6 +45,7 @@ def build_bitstream(
     seeds: Sequence[int] = (1,),
     jobs: int = 1,
     dsp: bool = False,
+    kept: Sequence[tuple[str, str]] = (),
     require_clock: bool = True,
     progress: Progress | None = None,
 ) -> Built:
@@ -65,6 +66,7 @@ def build_bitstream(
         clock_mhz: that the design must reach.
         seeds, jobs: see :func:`~actc.targets.fpga.flow.route.place_and_route`.
         dsp: whether multiplications may take hard multipliers.
+        kept: modules and wires of them whose names the netlist must keep.
         require_clock: whether a missed clock is an error; else the bitstream is packed.
         progress: called with a line for each step.
 
@@ -80,7 +82,7 @@ def build_bitstream(
     prepare([find_program(PLACERS[family]), find_program(PACKERS[family])], progress)
     with _keeping_logs(work):
         say(f"synthesis for {board.device.title}")
-        synthesis = synthesize_design(files, top, board.device, work, dsp=dsp)
+        synthesis = synthesize_design(files, top, board.device, work, dsp=dsp, kept=kept)
         say(f"placing and routing {synthesis.total.logic_cells} logic cells")
         (work / f"{top}{SUFFIXES[family]}").write_text(constraints, "ascii")
         routed = place_and_route(

@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def synthesize_design(
     work: Path,
     *,
     dsp: bool = False,
+    kept: Sequence[tuple[str, str]] = (),
     limits: Limits = SYNTHESIS_LIMITS,
 ) -> Synthesis:
     """Synthesize a design for a device.
@@ -99,6 +100,7 @@ def synthesize_design(
         device: of :func:`~actc.targets.fpga.boards.load.devices`.
         work: folder that receives `netlist.json` and `logs/synthesis.log`; made if missing.
         dsp: whether multiplications may take hard multipliers.
+        kept: modules and wires of them whose names the netlist must keep.
         limits: of the run.
 
     Raises:
@@ -114,7 +116,7 @@ def synthesize_design(
             (folder / name).write_text(text, "utf-8")
         for name, text in techmap_files(device.family).items():
             (folder / name).write_text(text, "utf-8")
-        (folder / "run.ys").write_text(_script(files, top, device, dsp), "utf-8")
+        (folder / "run.ys").write_text(_script(files, top, device, dsp, kept), "utf-8")
         log = log_file(work, "synthesis")
         execute(yosys, (), folder, limits=limits, log=log)
         require(folder, [NETLIST], yosys, log)
@@ -132,11 +134,14 @@ def synthesize_design(
     return Synthesis(work / NETLIST, top, device, total, layers, total.tool, seconds)
 
 
-def _script(files: Iterable[str], top: str, device: Device, dsp: bool) -> str:
+def _script(
+    files: Iterable[str], top: str, device: Device, dsp: bool, kept: Sequence[tuple[str, str]]
+) -> str:
     command, without, with_dsp = _COMMANDS[device.family]
     words = (command, *device.synthesis, with_dsp if dsp else without, f"-top {top}")
     lines = [
         *(f"read_verilog {name}" for name in files),
+        *(f"setattr -set keep 1 {module}/w:{wire}" for module, wire in kept),
         *with_sums(" ".join(filter(None, words)), device.family),
         # places in source files hold the path of yosys' own library
         f"setattr -unset src {top}/*",

@@ -89,7 +89,7 @@ def _size(parts: Cut, options: NetworkOptions) -> Iterator[Diagnostic]:
         f"unrolled, the network takes about {total:,} bits of adders, of at most {options.limit:,}",
         notes=tuple(f"layer '{name}': about {size:,}" for name, size in largest if size),
         help="use fewer channels or positions, fewer bits (--weights, --activations), or a "
-        "larger limit",
+        "larger FPGA (`actc targets`)",
     )
 
 
