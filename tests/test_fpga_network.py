@@ -20,6 +20,7 @@ from actc.errors import ModelError, UsageError
 from actc.ir import spec
 from actc.ir.execute import Session
 from actc.targets.fpga.adders import AdderOptions
+from actc.targets.fpga.functions.bias import Biased
 from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.network import (
     Network,
@@ -297,6 +298,44 @@ def test_biases_become_a_part_of_functions() -> None:
     added = [w for w in wires if isinstance(w.operator, (op.Add, op.Subtract))]
     assert added
     assert all(operand.value is None for wire in added for operand in wire.operands)
+
+
+def without_constants(built: Network) -> list[bool]:
+    """For each element of the only output whether no constant is added to it at last."""
+    parts = [Biased.of(wire) for wire in built.design.outputs[0].wires]
+    return [part.offset == 0 for part in parts if part.sign > 0]
+
+
+@pytest.mark.parametrize("end", ["accumulator", "one scale", "finer"])
+def test_the_host_adds_the_biases_of_accumulators(end: str) -> None:
+    built = check(classifier(end, classes=4))
+    (exit,) = built.exits
+    assert exit.offset.shape == (4,)
+    assert exit.offset.any()
+    assert all(without_constants(built))
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_constants_that_differ_between_positions_stay(pad: int) -> None:
+    g = Golden(6)
+    y = g.conv(codes(g, 1, 4, 4), 1, 2, (3, 3), pads=[pad] * 4, zero=7, finish="accumulator")
+    built = check(g.model(g.dequantize(y, 0.01, np.int32(0))))
+    (exit,), (output,) = built.exits, built.interface()["outputs"]
+    assert exit.offset.shape == (2, 1, 1)
+    assert exit.offset.any() == (pad == 0)
+    assert all(without_constants(built)) == (pad == 0)
+    feeds = random_feeds(g.model(g.dequantize(y, 0.01, np.int32(0))), 1)
+    bus = built.design.evaluate(built.prologue(feeds))[output["bus"]]
+    (wanted,) = built.run(feeds).values()
+    np.testing.assert_array_equal(by_interface(built.interface(), bus, output), wanted)
+
+
+def test_integers_that_are_outputs_keep_their_biases() -> None:
+    """One accumulator as two outputs: as it is, and times a scale."""
+    g = Golden(8)
+    acc = matmul(g, codes(g, 6), 6, 3)
+    built = check(g.model(acc, g.dequantize(acc, 0.01, np.int32(0))))
+    assert not any(exit.offset.any() for exit in built.exits)
 
 
 SPLINE = """

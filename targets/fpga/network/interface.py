@@ -80,13 +80,20 @@ class Exit:
 
     Attributes:
         bus: its name.
-        value: the value of golden that it holds.
+        value: the value of golden that it holds, less `offset`.
         dtype: element type of that value.
+        offset: what the host adds; int64, broadcasts to the shape of one sample.
     """
 
     bus: str
     value: str
     dtype: str
+    offset: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((), np.int64))
+
+    def integers(self, given: npt.ArrayLike) -> Array:
+        """The value of golden, of what the hardware gives."""
+        found: Array = (np.asarray(given, np.int64) + self.offset).astype(self.dtype)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

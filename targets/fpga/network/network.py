@@ -14,7 +14,7 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.ir import spec
-from actc.targets.fpga.hdl import Bus, Design, Range
+from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.network.boundary import cut, submodel
 from actc.targets.fpga.network.builder import Builder, Unsupported
 from actc.targets.fpga.network.check import check_network
@@ -30,6 +30,7 @@ from actc.targets.fpga.network.interface import (
     exits_of,
     results_of,
 )
+from actc.targets.fpga.network.leave import leave
 from actc.targets.fpga.network.lower import lower
 from actc.targets.fpga.network.options import NetworkOptions
 from actc.targets.fpga.network.rewrite import prepared
@@ -83,7 +84,7 @@ class Network:
         Returns:
             name of each of the model's outputs -> array, as golden's.
         """
-        values = {e.value: np.asarray(outputs[e.bus]).astype(e.dtype) for e in self.exits}
+        values = {exit.value: exit.integers(outputs[exit.bus]) for exit in self.exits}
         computed = spec.run(self.tail, values)
         # what no tail computes is an integer that the hardware gives
         own = {r.output: values[r.value] for r in self.results if r.value in values}
@@ -157,13 +158,17 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
     if options.end == "argmax":
         named = {exit.value: tensor for exit, tensor in zip(exits, tensors, strict=True)}
         exits, results, tensors = _indices(builder, results, named)
-    outputs = [_leave(builder, *pair) for pair in zip(exits, tensors, strict=True)]
+    outputs, left = [], []
+    for exit, tensor in zip(exits, tensors, strict=True):
+        bus, exit, results = leave(builder, exit, tensor, results)
+        outputs.append(bus)
+        left.append(exit)
     tail = () if options.end == "argmax" else parts.tail
     return Network(
         Design(name, tuple(inputs), tuple(outputs)),
         tuple(builder.layers),
         tuple(entries),
-        tuple(exits),
+        tuple(left),
         tuple(results),
         submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
         submodel(model, tail, parts.exits, _made(model.graph.outputs, tail)),
@@ -194,15 +199,6 @@ def _indices(
         found.append(result)
         given.append(tensor)
     return exits, found, given
-
-
-def _leave(builder: Builder, exit: Exit, tensor: Tensor) -> Bus:
-    """A bus of the design's outputs, as wide as its widest element."""
-    wires = builder.wires(tensor)
-    hull = Range(
-        min(wire.range.low for wire in wires.flat), max(wire.range.high for wire in wires.flat)
-    )
-    return Bus(exit.bus, wires.shape, tuple(wires.flat), hull.width, hull.signed)
 
 
 def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
