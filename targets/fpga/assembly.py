@@ -43,7 +43,7 @@ RTL = "rtl"
 CLOCKS = {"ice40-hx": 80.0, "ice40-up": 24.0, "ecp5": 100.0, "gowin": 54.0}
 """MHz that a network is built for where none are asked for, by the beginning of the timing."""
 
-HOPELESS = 3
+HOPELESS = 2
 """Estimated bits of adders for each look-up table of a device, above which a network is refused
 before any work; estimates may be twice what is found."""
 

@@ -124,7 +124,9 @@ class FpgaTarget(Target):
             directory / BUILD,
             ports=assembly.pins,
             # where the ladder cuts the network out
-            kept=[(assembly.core, port) for port in assembly.output_ports],
+            kept=[
+                (assembly.core, port) for port in (*assembly.input_ports, *assembly.output_ports)
+            ],
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
             jobs=min(self.settings.seeds, os.cpu_count() or 1),

@@ -21,8 +21,8 @@ CLOCK = "clk"
 CORE = "core"
 """Name of the module that is cut out."""
 
-_CLOCK_PIN = re.compile(r"C|CLK|CLK[ABRW]|[RW]CLK")
-"""Ports by which cells are clocked."""
+_CLOCK_PIN = re.compile(r"(SB_DFF|FD)\w*\.C|\w+\.(CLK[ABRW]?|CLK[0-3]|[RW]CLKN?|WCK)")
+"""Cells and ports by which they are clocked; the C of a LUT4 is data."""
 _CLOCK_SOURCES = re.compile(
     r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|SB_HFOSC|OSCG"
 )
@@ -184,7 +184,7 @@ def _clocks(module: Mapping[str, Any], top: str) -> list[int | str]:
         for port, bits in cell["connections"].items():
             if cell["port_directions"][port] == "input":
                 nets: dict[int | str, None] = {bit: None for bit in bits if isinstance(bit, int)}
-                if _CLOCK_PIN.fullmatch(port):
+                if _CLOCK_PIN.fullmatch(f"{cell['type']}.{port}"):
                     clocks |= nets
                 else:
                     data |= nets.keys()

@@ -213,15 +213,16 @@ def simplified(table: Table) -> Table:
     carry needs that.
     """
     inputs, truth = list(table.inputs), table.truth
+    # constants first: without them, others may not matter either
+    for place in reversed(range(len(inputs))):
+        if inputs[place] in (ZERO, ONE):
+            truth = _halves(truth, place, len(inputs))[inputs[place] == ONE]
+            del inputs[place]
     for place in reversed(range(len(inputs))):
         low, high = _halves(truth, place, len(inputs))
-        if inputs[place] in (ZERO, ONE):
-            truth = high if inputs[place] == ONE else low
-        elif low == high:
+        if low == high:
             truth = low
-        else:
-            continue
-        del inputs[place]
+            del inputs[place]
     return Table(tuple(inputs), truth, table.output)
 
 
