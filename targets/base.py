@@ -33,7 +33,7 @@ class Rung:
     """One step of verification between golden and the artefact.
 
     Attributes:
-        name: what was compared with golden: "placed and routed netlist".
+        name: what was compared with golden: "routed netlist".
         result: "not run" is no failure, but it is shown.
         detail: how it was compared, on how much, or why it was not.
         samples: samples compared; 0 where the rung is no comparison of samples.

@@ -25,7 +25,6 @@ from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy, write_design
 from actc.targets.fpga.hdl.names import identifier
 from actc.targets.fpga.interfaces import (
-    RESERVED,
     ClockModule,
     CoreInfo,
     CorePort,
@@ -168,8 +167,9 @@ def timing_name(board: Board) -> str:
 
 
 def _core_name(name: str) -> str:
+    """A name whose modules, which begin with it, cannot be those of the surroundings."""
     core = identifier(name)
-    return f"{core}_network" if core in RESERVED or core == _CLOCK_MODULE else core
+    return f"network_{core}" if core.startswith(("actc", "pll")) else core
 
 
 def network_options(board: Board | None) -> NetworkOptions:

@@ -98,32 +98,35 @@ def _resources(built: Built, board: Board, register_bits: int) -> list[dict[str,
     for name, kind in COUNTED[board.device.family].items():
         use = built.routed.utilization.get(name)
         if use is not None:
-            estimated = register_bits if kind == "ffs" else None
-            rows.append(
-                {
-                    "name": _TITLES[kind],
-                    "used": use.used,
-                    "available": use.available,
-                    "estimated": estimated,
-                }
-            )
-    return rows
+            rows.append(_use(_TITLES[kind], use.used, use.available))
+    inside = [found for path, found in built.synthesis.layers.items() if path.startswith("core")]
+    registers = sum(found.ffs for found in inside)
+    return [*rows, _use("flip-flops of the network", registers, None, register_bits)]
+
+
+def _use(
+    name: str, used: int, available: int | None, estimated: int | None = None
+) -> dict[str, Any]:
+    return {"name": name, "used": used, "available": available, "estimated": estimated}
 
 
 def _layers(assembly: Assembly, layers: Mapping[str, Resources]) -> list[dict[str, Any]]:
-    """Rows by instance: the network's layers first, in their order, then its surroundings."""
+    """Rows by instance: the network's layers first, in their order, then its surroundings.
+
+    Cells are told by the nets that they drive; those of nets that cross a border count there.
+    """
     nodes = {layer.name: ", ".join(layer.nodes) for layer in assembly.network.layers}
     titles = {part.instance: part.scope for part in assembly.hierarchy.parts}
     rows: dict[str, dict[str, Any]] = {}
-    around: dict[str, Any] = _row("interface and clock", "", ())
+    around = _row("interface and clock", "")
     for path, found in layers.items():
         inside, _, instance = path.partition(".")
         if inside != "core":
             around = _added(around, found)
             continue
         scope = titles.get(instance, "")
-        key = scope or "registers at the border"
-        rows[key] = _added(rows.get(key) or _row(key, nodes.get(scope, ""), ()), found)
+        key = scope or "at borders of layers"
+        rows[key] = _added(rows.get(key) or _row(key, nodes.get(scope, "")), found)
     order = [name for name in nodes if name in rows]
     order += [name for name in rows if name not in nodes]
     return [rows[name] for name in order] + [around]
@@ -132,7 +135,7 @@ def _layers(assembly: Assembly, layers: Mapping[str, Resources]) -> list[dict[st
 _COUNTS = ("luts", "carries", "muxes", "ffs", "brams", "dsps")
 
 
-def _row(layer: str, operator: str, counts: tuple[int, ...]) -> dict[str, Any]:
+def _row(layer: str, operator: str) -> dict[str, Any]:
     return {"layer": layer, "operator": operator, **dict.fromkeys(_COUNTS, 0), "cells": 0}
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from actc.device.client import Device
-from actc.errors import MissingTool
+from actc.errors import MissingTool, ToolFailed
 from actc.ir import spec
 from actc.targets.base import Progress, Rung
 from actc.targets.fpga.assembly import RTL, Assembly
@@ -39,6 +39,8 @@ RANDOM = 1000
 """Random samples beside those of the data."""
 MOST = 4000
 """Samples of the data that go up the ladder."""
+UNREADABLE = "ACT0571"
+"""A bitstream holds a part of the device that is not decompiled, as block memories of ECP5."""
 OVER_THE_WIRE = 2
 """Samples that go over the wire of the board: each takes tens of thousands of clocks."""
 
@@ -90,7 +92,7 @@ def climb(
     family = assembly.board.device.family
     if family not in MODELS:
         reason = f"cells of {family} have no models yet"
-        names = ("synthesized netlist", "placed and routed netlist", "bitstream")
+        names = ("synthesized netlist", "routed netlist", "bitstream")
         return rungs + [Rung(name, "not run", reason) for name in names]
     work = directory / folder
     say("verify: netlists")
@@ -98,7 +100,7 @@ def climb(
     border = _border(assembly, synthesized)
     for name, document, top in (
         ("synthesized netlist", synthesized, assembly.top),
-        ("placed and routed netlist", routed, TOP),
+        ("routed netlist", routed, TOP),
     ):
         rungs.append(_netlist(name, assembly, document, top, border, family, vectors))
     say("verify: bitstream")
@@ -203,6 +205,10 @@ def _bitstream(
     try:
         document = decompiled_document(path, family, pads(routed))
     except MissingTool as problem:
+        return Rung(name, "not run", problem.diagnostics[0].message)
+    except ToolFailed as problem:
+        if problem.diagnostics[0].code != UNREADABLE:
+            raise
         return Rung(name, "not run", problem.diagnostics[0].message)
     placed = placed_border(border, routed, register_nets(routed, family))
     return _netlist(name, assembly, document, TOP, placed, family, vectors)
