@@ -14,7 +14,7 @@ import onnx_ir as ir
 from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
 from actc.checks.equivalence import FunctionKept, check_specification
-from actc.checks.stages import run_model, run_over
+from actc.checks.stages import run_artifact, run_model
 from actc.compile_options import POWER_OF_TWO, Options, checked_target, require_unchosen
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
@@ -361,7 +361,7 @@ def _measure(
         golden = ir.to_proto(model)
         check_specification(golden, dataset)
         outputs["golden"] = run_model(golden, dataset)
-    outputs["artifact"] = run_over(machine.load(stage), dataset, machine.batch)
+    outputs["artifact"] = run_artifact(machine, machine.load(stage), dataset)
     measured = Measured(outputs, stages.normalized, model if precision == "int8" else None)
     measured.require_exact(precision)
     return measured

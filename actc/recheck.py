@@ -12,7 +12,7 @@ from actc import data as data_module
 from actc.artifact import open_artifact
 from actc.bounds import bound_outputs
 from actc.checks.compare import agreement, errors, identical, top1
-from actc.checks.stages import run_model, run_over
+from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
 from actc.ranking import rank_sites
@@ -61,7 +61,7 @@ def check(
     # The later models have the shapes that the data gave when they were compiled.
     dataset = data_module.load(data, _inputs(models.get("golden", models["approximated"])))
     outputs = {stage: run_model(model, dataset) for stage, model in models.items()}
-    outputs["artifact"] = run_over(artifact.load(), dataset)
+    outputs["artifact"] = run_artifact(artifact.target, artifact.load(), dataset)
     accuracy = {stage: top1(found, dataset.labels) for stage, found in outputs.items()}
     reference = outputs.get("golden", outputs["approximated"])
     same, differing = identical(reference, outputs["artifact"])

@@ -125,6 +125,8 @@ class Target(ABC):
     name: ClassVar[str]
     batch: ClassVar[int] = 64
     """Samples of one call of `run`, while the artefact is compared with golden."""
+    any_batch: ClassVar[bool] = False
+    """Whether `run` takes any number of samples, also where the model has a fixed batch."""
     options: ClassVar[tuple[str, ...]] = ()
     """What may stand as ``name=value`` behind the colon; the command line has these too."""
 

@@ -27,7 +27,9 @@ Array = np.ndarray[Any, Any]
 TARGET = "ice40-hx8k"
 
 
-def classifier(inputs: int = 6, hidden: int = 4, classes: int = 3) -> onnx.ModelProto:
+def classifier(
+    inputs: int = 6, hidden: int = 4, classes: int = 3, batch: str = "N"
+) -> onnx.ModelProto:
     """Two layers with SiLU between them."""
     weights = {
         "a": normal(inputs, hidden, seed=1),
@@ -43,7 +45,7 @@ def classifier(inputs: int = 6, hidden: int = 4, classes: int = 3) -> onnx.Model
         second = MatMul(silu, c)
         y = Add(second, d)
     """
-    return network(f"float[N,{inputs}] x => float[N,{classes}] y", body, weights)
+    return network(f"float[{batch},{inputs}] x => float[{batch},{classes}] y", body, weights)
 
 
 def data(inputs: int = 6) -> dict[str, Array]:
@@ -168,6 +170,15 @@ def test_a_network_becomes_a_bitstream_and_all_rungs_are_equal(built: Path) -> N
     assert bitstream.stat().st_size == hardware["bitstream"]["bytes"]
     page = (built / "report.html").read_text()
     assert "Compared with golden" in page
+
+
+@pytest.mark.slow
+def test_a_model_with_a_fixed_batch_goes_as_fast(tmp_path: Path) -> None:
+    model = classifier(batch="1")
+    bits = {"weights": "3", "activations": "4"}
+    found = actc.compile(model, TARGET, data=data(), output=tmp_path / "out", **bits)
+    assert found.report["bit_exact"] is True
+    assert {rung["result"] for rung in found.report["rungs"]} == {"equal"}
 
 
 @pytest.mark.slow

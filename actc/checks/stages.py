@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnx
 from actc.checks.compare import Outputs
 from actc.data import Dataset
 from actc.ir import islands
+from actc.targets.base import Target
 
 Array = np.ndarray[Any, Any]
 Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -28,6 +30,13 @@ def run_over(runner: Runner, dataset: Dataset, batch: int = 64) -> Outputs:
             array = np.moveaxis(array, dataset.output_axes.get(name, 0), 0)
             parts.setdefault(name, []).append(np.ascontiguousarray(array[:real]))
     return {name: _join(arrays) for name, arrays in parts.items()}
+
+
+def run_artifact(target: Target, runner: Runner, dataset: Dataset) -> Outputs:
+    """Run all samples through a target's artefact, in batches that suit it."""
+    if target.any_batch:
+        dataset = replace(dataset, batch=None)
+    return run_over(runner, dataset, target.batch)
 
 
 def _join(arrays: list[Array]) -> Array:

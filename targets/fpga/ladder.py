@@ -114,12 +114,26 @@ def _vectors(
     """The first samples of the data, and random ones."""
     random = random_feeds(network, RANDOM)
     kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
-    found = spec.run(ir.to_proto(golden), random)
+    found = _specified(golden, random)
     all_feeds = {name: np.concatenate([kept[name], random[name]]) for name in kept}
     right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
     codes = network.prologue(all_feeds)
     expected = network.design.evaluate(codes)
     return Vectors(all_feeds, codes, right, expected, len(next(iter(all_feeds.values()))))
+
+
+def _specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Golden's outputs by the specification, in batches of the size that it has."""
+    proto = ir.to_proto(golden)
+    count = len(next(iter(feeds.values())))
+    shape = golden.graph.inputs[0].shape
+    batch = shape[0] if shape is not None and isinstance(shape[0], int) else count
+    parts = []
+    for start in range(0, count, batch):
+        # the last batch is filled with the last sample
+        rows = np.minimum(np.arange(start, start + batch), count - 1)
+        parts.append(spec.run(proto, {name: array[rows] for name, array in feeds.items()}))
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
 
 def random_feeds(network: Network, count: int) -> dict[str, Array]:

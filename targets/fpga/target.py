@@ -46,6 +46,7 @@ class FpgaTarget(Target):
 
     settings: FpgaOptions = field(default_factory=FpgaOptions)
     batch: ClassVar[int] = 1 << 14
+    any_batch: ClassVar[bool] = True
     options: ClassVar[tuple[str, ...]] = ("clock", "latency", "interface", "seeds", "seed")
 
     @classmethod
