@@ -101,7 +101,7 @@ def _resources(built: Built, board: Board, register_bits: int) -> list[dict[str,
             rows.append(_use(_TITLES[kind], use.used, use.available))
     inside = [found for path, found in built.synthesis.layers.items() if path.startswith("core")]
     registers = sum(found.ffs for found in inside)
-    return [*rows, _use("flip-flops of the network", registers, None, register_bits)]
+    return [*rows, _use("network's flip-flops", registers, None, register_bits)]
 
 
 def _use(
