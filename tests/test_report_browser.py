@@ -67,6 +67,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "large": samples.large(40),
         "hostile": samples.hostile(),
         "synthetic": synthetic,
+        "fpga": (samples.on_fpga(), samples.small()[1]),
         "alone": samples.small(),
     }
     found = {}
@@ -80,7 +81,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", ["small", "large", "hostile", "synthetic"])
+@pytest.mark.parametrize("name", ["small", "large", "hostile", "synthetic", "fpga"])
 def test_the_page_loads_fits_and_is_readable(
     tab: browser.Browser, pages: dict[str, Path], name: str, mode: str
 ) -> None:
