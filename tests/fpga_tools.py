@@ -23,6 +23,7 @@ _COMMANDS = {
     "ecp5": ("synth_ecp5", "", "-nodsp"),
     "gowin": ("synth_gowin -noiopads -family gw2a", "", "-nodsp"),
     "xc7": ("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", "", "-nodsp"),
+    "xcup": ("synth_xilinx -family xcup -flatten -noiopad -noclkbuf", "", "-nodsp"),
 }
 
 

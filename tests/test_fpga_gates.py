@@ -240,7 +240,7 @@ def test_cells_equal_the_models_of_their_vendor(family: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("family", "dsp"),
     [("ice40", False), ("ecp5", True)]
-    + [pytest.param(family, False, marks=pytest.mark.slow) for family in ("ecp5", "gowin", "xc7")],
+    + [pytest.param(family, False, marks=pytest.mark.slow) for family in ("ecp5", "gowin", "xcup")],
 )
 def test_a_synthesized_netlist_computes_what_its_source_says(family: str, dsp: bool) -> None:
     netlist = GateNetlist.read(synthesized(SUM, "sums", family, dsp=dsp), "sums", family)

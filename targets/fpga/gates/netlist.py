@@ -9,7 +9,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
-from actc.targets.fpga.families import find_family
+from actc.targets.fpga.families import SYNTHESIZED, find_family
 from actc.targets.fpga.gates import ecp5, gowin, ice40, xilinx
 from actc.targets.fpga.gates.cell import Cell, Model
 from actc.targets.fpga.gates.logic import ONE, ZERO, FlipFlop, Logic, Memory, simplified
@@ -56,14 +56,14 @@ class GateNetlist:
         Args:
             document: the parsed JSON; the module is flat.
             top: its name ("top" in what nextpnr writes).
-            family: a name of :data:`~actc.targets.fpga.families.FAMILIES`.
+            family: a name of :data:`~actc.targets.fpga.families.SYNTHESIZED`.
 
         Raises:
             UsageError: ACT0530, no such family.
             ToolFailed: ACT0570, cells without a model; ACT0571, the netlist is not
                 consistent, or a mode of a cell has no model; ACT0572, more than one clock.
         """
-        find_family(family)
+        find_family(family, SYNTHESIZED)
         modules = document.get("modules", {})
         if top not in modules:
             raise ToolFailed(_broken(top, f"there is no module {top} in it"))
