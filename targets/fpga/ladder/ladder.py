@@ -1,0 +1,76 @@
+"""The ladder of verification: every form that a network takes, compared with golden.
+
+Description, Verilog, synthesized netlist, placed and routed netlist, bitstream: each rung
+gets the same samples, those of the data and random ones over all codes, and must give the
+integers that golden gives. The netlists are those of the whole board; the network is cut out
+of them where its ports are. What lies around it, the port and its frames, is simulated with
+a few samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import onnx_ir as ir
+
+from actc.targets.base import Progress, Rung
+from actc.targets.fpga.assembly import Assembly
+from actc.targets.fpga.bitstream import TOP
+from actc.targets.fpga.gates.netlist import MODELS
+from actc.targets.fpga.ladder.netlists import (
+    bitstream_rung,
+    border_of,
+    netlist_rung,
+    read_netlist,
+)
+from actc.targets.fpga.ladder.source import board_rung, description_rung, verilog_rung
+from actc.targets.fpga.ladder.vectors import vectors_of
+
+Array = npt.NDArray[Any]
+
+
+def climb(
+    assembly: Assembly,
+    family: str,
+    golden: ir.Model,
+    directory: Path,
+    folder: str,
+    feeds: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+    say: Progress,
+) -> list[Rung]:
+    """Compare every form with golden.
+
+    Args:
+        family: of the device.
+        golden: the model.
+        directory: the output; `folder` in it has netlists and configuration.
+        feeds, outputs: the data and golden's outputs for it.
+
+    Raises:
+        ToolFailed: a tool failed, or a netlist cannot be evaluated.
+    """
+    say("verify: description and Verilog")
+    vectors = vectors_of(assembly.network, golden, feeds, outputs)
+    rungs = [description_rung(assembly, vectors), verilog_rung(assembly, directory, vectors)]
+    say("verify: the board over its wire")
+    rungs.append(board_rung(assembly, directory, vectors))
+    if family not in MODELS:
+        reason = f"cells of {family} have no models yet"
+        names = ("synthesized netlist", "routed netlist", "bitstream")
+        return rungs + [Rung(name, "not run", reason) for name in names]
+    work = directory / folder
+    say("verify: netlists")
+    synthesized, routed = read_netlist(work / "netlist.json"), read_netlist(work / "routed.json")
+    border = border_of(assembly, synthesized)
+    for name, document, top in (
+        ("synthesized netlist", synthesized, assembly.top),
+        ("routed netlist", routed, TOP),
+    ):
+        rungs.append(netlist_rung(name, assembly, document, top, border, family, vectors))
+    say("verify: bitstream")
+    rungs.append(bitstream_rung(assembly, directory, routed, border, family, vectors))
+    return rungs
