@@ -20,12 +20,12 @@ from actc.targets.fpga.options import INTERFACES, FpgaOptions, parse_options
     )
 )
 def test_what_is_written_is_read_again(options: FpgaOptions) -> None:
-    assert parse_options(str(options)) == options
+    assert parse_options(str(options), FpgaOptions) == options
 
 
 def test_defaults_are_not_written() -> None:
-    assert str(parse_options("")) == ""
-    assert str(parse_options("latency=4,seeds=1")) == "latency=4"
+    assert str(parse_options("", FpgaOptions)) == ""
+    assert str(parse_options("latency=4,seeds=1", FpgaOptions)) == "latency=4"
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_defaults_are_not_written() -> None:
 )
 def test_wrong_options_are_explained(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_options(text)
+        parse_options(text, FpgaOptions)
     assert words in str(caught.value)
 
 
 def test_all_wrong_options_are_named_at_once() -> None:
     with pytest.raises(UsageError) as caught:
-        parse_options("clok=1,seeds=x,interface=usb")
+        parse_options("clok=1,seeds=x,interface=usb", FpgaOptions)
     assert len(caught.value.diagnostics) == 3

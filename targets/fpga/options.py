@@ -3,62 +3,146 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.targets.fpga.families import SYNTHESIZED
+from actc.targets.fpga.interfaces import Kind
 
-INTERFACES = ("uart", "spi", "stream")
+INTERFACES: tuple[Kind, ...] = ("uart", "spi", "stream")
+DEVICES = tuple(SYNTHESIZED)
+"""Families that bare Verilog is built for."""
 MOST_SEEDS = 64
 MOST_STAGES = 1000
 
+Given = TypeVar("Given", bound="DesignOptions")
+Reader = Callable[[str], Any]
+"""The value behind a text; ValueError: what is possible instead."""
+
+
+def number(low: int, high: int) -> Reader:
+    """Reads whole numbers."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text[:9]) <= high):
+            raise ValueError(f"a whole number, {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def one_of(choices: tuple[str, ...]) -> Reader:
+    """Reads words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"one of {', '.join(choices)}{hint}")
+        return text
+
+    return read
+
+
+def megahertz(text: str) -> float:
+    """Reads frequencies."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 1000:
+        raise ValueError("MHz, 0.1 to 1000")
+    return value
+
 
 @dataclass(frozen=True, slots=True)
-class FpgaOptions:
-    """How a network is built.
+class DesignOptions:
+    """How a network is built, whatever it is built for.
 
     Attributes:
-        clock: MHz that the network must reach; None: what the board's oscillator gives.
+        clock: MHz that the network must reach; None: what is usual for the device.
         latency: clocks from an input to its output; None: as many as the clock needs.
-        interface: what the board's pins speak: "uart", "spi" or "stream" (the bare ports);
-            "": the target's default.
-        seeds: placements that are tried; the fastest is kept.
-        seed: of the first placement.
     """
 
     clock: float | None = None
     latency: int | None = None
-    interface: str = ""
-    seeds: int = 1
-    seed: int = 1
 
     def __str__(self) -> str:
         """The text that :func:`parse_options` reads, without defaults."""
-        default = FpgaOptions()
+        default = type(self)()
         given = [
-            (f.name, getattr(self, f.name))
-            for f in fields(self)
-            if getattr(self, f.name) != getattr(default, f.name)
+            (name, getattr(self, name))
+            for name in names(type(self))
+            if getattr(self, name) != getattr(default, name)
         ]
         return ",".join(f"{name}={str(value).removesuffix('.0')}" for name, value in given)
 
 
-def parse_options(text: str) -> FpgaOptions:
+@dataclass(frozen=True, slots=True)
+class FpgaOptions(DesignOptions):
+    """How a network is built for a board.
+
+    Attributes:
+        interface: what the board's pins speak; "stream": the bare ports; "": the target's
+            default.
+        seeds: placements that are tried; the fastest is kept.
+        seed: of the first placement.
+    """
+
+    interface: Kind | Literal[""] = ""
+    seeds: int = 1
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VerilogOptions(DesignOptions):
+    """How a network is built as Verilog for any tool.
+
+    Attributes:
+        device: the FPGA family that it is built for, and synthesized for to count its cells.
+    """
+
+    device: str = "xc7"
+
+
+READERS: dict[str, Reader] = {
+    "clock": megahertz,
+    "latency": number(0, MOST_STAGES),
+    "interface": one_of(INTERFACES),
+    "seeds": number(1, MOST_SEEDS),
+    "seed": number(1, 2**31 - 1),
+    "device": one_of(DEVICES),
+}
+"""How the value of each option is read."""
+
+
+def names(kind: type[DesignOptions]) -> tuple[str, ...]:
+    """What may stand behind the colon."""
+    return tuple(f.name for f in fields(kind))
+
+
+def parse_options(text: str, kind: type[Given]) -> Given:
     """Read options such as ``clock=120,seeds=4``; "" means defaults.
+
+    Args:
+        text: what stands behind the colon.
+        kind: of the options.
 
     Raises:
         UsageError: ACT0535, an option is not known, written twice or has no such value; all
             of them at once.
     """
+    readers = {name: READERS[name] for name in names(kind)}
     values: dict[str, Any] = {}
     problems: list[Diagnostic] = []
     for item in filter(None, text.split(",")):
         name, separator, value = item.partition("=")
-        read = _READERS.get(name)
+        read = readers.get(name)
         if read is None or not separator:
-            problems.append(_unknown(item, name))
+            problems.append(_unknown(item, name, readers))
         elif name in values:
             problems.append(_problem(f"the option {name} is given twice", "give it once"))
         else:
@@ -76,50 +160,13 @@ def parse_options(text: str) -> FpgaOptions:
         )
     if problems:
         raise UsageError(problems)
-    return FpgaOptions(**values)
+    return kind(**values)
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and low <= int(text[:9]) <= high):
-            raise ValueError(f"a whole number, {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text
-
-    return read
-
-
-def _megahertz(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= 1000:
-        raise ValueError("MHz, 0.1 to 1000")
-    return value
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "clock": _megahertz,
-    "latency": _number(0, MOST_STAGES),
-    "interface": _one_of(INTERFACES),
-    "seeds": _number(1, MOST_SEEDS),
-    "seed": _number(1, 2**31 - 1),
-}
-
-
-def _unknown(item: str, name: str) -> Diagnostic:
-    near = difflib.get_close_matches(name, _READERS, n=1, cutoff=0.5)
+def _unknown(item: str, name: str, known: Mapping[str, Reader]) -> Diagnostic:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}=...? " if near else ""
-    return _problem(f"there is no option {item!r}", f"{hint}known: {', '.join(_READERS)}")
+    return _problem(f"there is no option {item!r}", f"{hint}known: {', '.join(known)}")
 
 
 def _problem(message: str, help: str) -> Diagnostic:

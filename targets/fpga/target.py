@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
-from actc.device.document import read_interface
-from actc.diagnostics import Diagnostic, Place
-from actc.errors import UsageError
-from actc.ir.context import context_of
-from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
-from actc.targets.fpga.assembly import RTL, Assembly, assemble, network_options
+from actc.ir.context import Context
+from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
+from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.flow import BITSTREAMS, build_bitstream
-from actc.targets.fpga.hardware import HARDWARE, describe, read_hardware, write_hardware
+from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
 from actc.targets.fpga.ladder import climb
-from actc.targets.fpga.network import check_network
-from actc.targets.fpga.options import FpgaOptions, parse_options
-from actc.targets.fpga.rtl_simulation import simulate_design
-
-GOLDEN = "golden.onnx"
-BUILD = "build"
-"""Folder of what the tools made: netlists, configuration, logs."""
+from actc.targets.fpga.network import NetworkOptions
+from actc.targets.fpga.on_board import assemble_for_board, constraints, network_options, pins
+from actc.targets.fpga.options import FpgaOptions, names, parse_options
+from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget
 
 
 @dataclass(frozen=True)
-class FpgaTarget(Target):
+class FpgaTarget(UnrolledTarget):
     """A network on an FPGA, fully parallel: one result every clock.
 
     Tools: pyosys, nextpnr and a packer of the family (extra `fpga`), Icarus Verilog or
@@ -45,9 +39,7 @@ class FpgaTarget(Target):
     """
 
     settings: FpgaOptions = field(default_factory=FpgaOptions)
-    batch: ClassVar[int] = 1 << 14
-    any_batch: ClassVar[bool] = True
-    options: ClassVar[tuple[str, ...]] = ("clock", "latency", "interface", "seeds", "seed")
+    options: ClassVar[tuple[str, ...]] = names(FpgaOptions)
 
     @classmethod
     def parse(cls, option: str) -> FpgaTarget:
@@ -56,13 +48,7 @@ class FpgaTarget(Target):
         Raises:
             UsageError: ACT0535, options are wrong.
         """
-        return cls(parse_options(option))
-
-    @property
-    def spec(self) -> str:
-        """The name and the options that are no defaults."""
-        text = str(self.settings)
-        return f"{self.name}:{text}" if text else self.name
+        return cls(parse_options(option, FpgaOptions))
 
     @property
     def board(self) -> Board:
@@ -87,47 +73,48 @@ class FpgaTarget(Target):
             },
         )
 
-    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
-        """All reasons why `model` cannot be unrolled."""
-        return check_network(model, network_options(self.board))
+    def network_options(self) -> NetworkOptions:
+        """How networks are unrolled for the board."""
+        return network_options(self.board)
 
-    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
-        """Plan the build: all Verilog, and the commands that follow.
+    def assemble(self, golden: bytes, name: str) -> Assembly:
+        """The hardware of a serialized golden model."""
+        return _assembled(golden, name, self.name, self.settings)
 
-        Raises:
-            ModelError, UsageError: see :func:`~actc.targets.fpga.assembly.assemble`.
-        """
-        golden = ir.to_proto(model).SerializeToString(deterministic=True)
-        name = Path(context_of(model).file or "network").stem
-        assembly = _assembled(golden, name, self.name, self.settings)
-        files = {GOLDEN: golden, **assembly.documents()}
-        return BuildPlan(self.spec, files, _commands(assembly, self.settings))
+    def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
+        """The constraint file."""
+        name, text = constraints(assembly, self.board)
+        return {name: text.encode("ascii")}
 
-    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
-        """Write the plan's files, the bitstream and what it takes.
+    def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
+        """Synthesis, placements, packing."""
+        device, first = self.board.device, self.settings.seed
+        placer = "himbaechel" if device.family == "gowin" else device.family
+        return (
+            ("yosys", f"synth_{device.family}", "-top", assembly.top),
+            *(
+                (f"nextpnr-{placer}", *device.options, "--freq", f"{assembly.clock_mhz:g}",
+                 "--seed", str(seed))
+                for seed in range(first, first + self.settings.seeds)
+            ),
+            ("pack", f"{assembly.top}{BITSTREAMS[device.family]}"),
+        )  # fmt: skip
+
+    def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
+        """The bitstream, and what it takes of the device.
 
         Raises:
             MissingTool, ToolFailed, ModelError, BudgetMissed: see
                 :func:`~actc.targets.fpga.flow.build_bitstream`.
         """
-        for name, content in plan.files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        assembly = self._assembly(directory)
-        assert assembly.board is not None
-        assert assembly.clock_mhz is not None
         first = self.settings.seed
         built = build_bitstream(
             assembly.files,
             assembly.top,
-            assembly.board,
+            self.board,
             directory / BUILD,
-            ports=assembly.pins,
-            # where the ladder cuts the network out
-            kept=[
-                (assembly.core, port) for port in (*assembly.input_ports, *assembly.output_ports)
-            ],
+            ports=pins(assembly),
+            kept=assembly.border,  # where the ladder cuts the network out
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
             jobs=min(self.settings.seeds, os.cpu_count() or 1),
@@ -135,26 +122,6 @@ class FpgaTarget(Target):
         )
         built.bitstream.path.replace(directory / built.bitstream.path.name)
         write_hardware(directory, describe(assembly, built, self.settings))
-
-    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Simulate the Verilog in `directory` on one batch, one sample per clock.
-
-        Raises:
-            MissingTool, ToolFailed: see
-                :func:`~actc.targets.fpga.rtl_simulation.simulate_design`.
-        """
-        return self.load(directory)(feeds)
-
-    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
-        """The simulation as a function."""
-        assembly = self._assembly(directory)
-        files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
-
-        def simulate(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            codes = assembly.network.prologue(feeds)
-            return assembly.network.epilogue(simulate_design(files, assembly.design, codes))
-
-        return simulate
 
     def verify(
         self,
@@ -164,36 +131,16 @@ class FpgaTarget(Target):
         say: Progress = quiet,
     ) -> list[Rung]:
         """Compare description, netlists and bitstream with golden; see docs/verification.md."""
-        assembly = self._assembly(directory)
-        return climb(assembly, ir.load(directory / GOLDEN), directory, BUILD, feeds, golden, say)
-
-    def hardware(self, directory: Path) -> dict[str, Any] | None:
-        """What hardware.json says."""
-        return read_hardware(directory)
-
-    def _assembly(self, directory: Path) -> Assembly:
-        """What `directory` was written from."""
-        golden = (directory / GOLDEN).read_bytes()
-        interface = read_interface(directory)
-        assembly = _assembled(golden, interface.name, self.name, self.settings)
-        if assembly.interface.build != interface.build:
-            raise UsageError(_other_version(directory))
-        return assembly
+        assembly = self.assembly_of(directory)
+        model, family = ir.load(directory / GOLDEN), self.board.device.family
+        return climb(assembly, family, model, directory, BUILD, feeds, golden, say)
 
 
 @lru_cache(maxsize=2)
 def _assembled(golden: bytes, name: str, board: str, options: FpgaOptions) -> Assembly:
     """Assembling takes seconds, and planning, building and running all need it."""
-    return assemble(ir.from_proto(onnx.load_from_string(golden)), name, find_board(board), options)
-
-
-def _other_version(directory: Path) -> Diagnostic:
-    return Diagnostic(
-        "ACT0536",
-        "this version of actc builds other hardware from golden.onnx than what is here",
-        place=Place(str(directory)),
-        help="compile again, or use the version that wrote the directory (see manifest.json)",
-    )
+    model = ir.from_proto(onnx.load_from_string(golden))
+    return assemble_for_board(model, name, find_board(board), options)
 
 
 def _tools(family: str) -> tuple[Tool, ...]:
@@ -205,21 +152,3 @@ def _tools(family: str) -> tuple[Tool, ...]:
         Tool(f"nextpnr for {family}", "package", f"yowasp_nextpnr_{package}", how),
         Tool("Icarus Verilog", "command", "iverilog", "apt-get install iverilog"),
     )
-
-
-def _commands(assembly: Assembly, options: FpgaOptions) -> tuple[tuple[str, ...], ...]:
-    """What is run, in short; the flow adds paths and limits."""
-    board = assembly.board
-    assert board is not None
-    family = board.device.family
-    seeds = range(options.seed, options.seed + options.seeds)
-    placer = "himbaechel" if family == "gowin" else family
-    return (
-        ("yosys", f"synth_{family}", "-top", assembly.top),
-        *(
-            (f"nextpnr-{placer}", *board.device.options, "--freq", f"{assembly.clock_mhz:g}",
-             "--seed", str(seed))
-            for seed in seeds
-        ),
-        ("pack", f"{assembly.top}{BITSTREAMS[family]}"),
-    )  # fmt: skip

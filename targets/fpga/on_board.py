@@ -1,0 +1,137 @@
+"""A network on a board: its clock, the rate of its UART, its pins."""
+
+from __future__ import annotations
+
+from math import floor
+
+import onnx_ir as ir
+
+from actc.errors import UsageError
+from actc.targets.fpga.adders import AdderOptions
+from actc.targets.fpga.assembly import Assembly, assemble, core_name
+from actc.targets.fpga.boards import Board, make_pll, write_constraints
+from actc.targets.fpga.boards.constraints import SUFFIXES
+from actc.targets.fpga.functions import FunctionOptions
+from actc.targets.fpga.interfaces import ClockModule, Kind, uart_divisor
+from actc.targets.fpga.network import NetworkOptions, build_network
+from actc.targets.fpga.options import FpgaOptions
+from actc.targets.fpga.pipeline import Timing, find_timing, pipeline, report
+
+CLOCKS = {"ice40-hx": 80.0, "ice40-up": 24.0, "ecp5": 100.0, "gowin": 54.0}
+"""MHz that a network is built for where none are asked for, by the beginning of the timing."""
+
+HOPELESS = 2
+"""Estimated bits of adders for each look-up table of a device, above which a network is refused
+before any work; estimates may be twice what is found."""
+
+BAUDS = (1_000_000, 921_600, 500_000, 460_800, 230_400, 115_200, 57_600, 9_600)
+"""Rates of a UART; the first that the clock makes well is taken."""
+
+DEFAULT_KIND: Kind = "uart"
+_PINS: dict[Kind, dict[str, str]] = {
+    "stream": {"clk": "clk"},
+    "uart": {"clk": "clk", "uart_rx": "uart_rx", "uart_tx": "uart_tx"},
+    "spi": {
+        "clk": "clk",
+        "spi_sck": "spi_sck",
+        "spi_mosi": "spi_mosi",
+        "spi_miso": "spi_miso",
+        "spi_cs": "spi_cs",
+    },
+}
+_CLOCK_MODULE = "actc_clock"
+_CLOCK = """\
+// The clock of the design, from that of the board.
+module {module} (input reference, output clk, output locked);
+  pll source (.clkin(reference), .clkout(clk), .locked(locked));
+endmodule
+"""
+
+
+def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaOptions) -> Assembly:
+    """Build the hardware of a golden model for a board.
+
+    Args:
+        name: of the network; the top module is called after it.
+
+    Raises:
+        ModelError: ACT0550..0552, the model cannot be unrolled.
+        UsageError: the clock, the latency or the interface cannot be had.
+    """
+    network = build_network(golden, core_name(name), network_options(board))
+    timing = find_timing(timing_name(board))
+    kind = options.interface or DEFAULT_KIND
+    if options.latency is None:
+        clock, clock_mhz = _clock(board, kind, options.clock or _usual(timing))
+        design = pipeline(network.design, timing, clock_mhz=clock_mhz)
+    else:
+        design = pipeline(network.design, timing, latency=options.latency)
+        estimate = report(design, timing).clock_mhz
+        clock, clock_mhz = _clock(board, kind, float(floor(estimate)))
+    return assemble(
+        network,
+        design,
+        timing,
+        kind=kind,
+        clock_mhz=clock_mhz,
+        place=board.name,
+        clock=clock,
+        baud=_baud(clock_mhz) if kind == "uart" else None,
+    )
+
+
+def network_options(board: Board) -> NetworkOptions:
+    """How networks are unrolled for a board."""
+    family = board.device.family
+    return NetworkOptions(
+        end="scores",
+        limit=HOPELESS * board.device.luts,
+        adders=AdderOptions(family=family),
+        functions=FunctionOptions(family=family),
+    )
+
+
+def timing_name(board: Board) -> str:
+    """The name of a board's timing."""
+    family = board.device.family
+    if family == "ice40":
+        return "ice40-up" if "up5k" in board.device.name else "ice40-hx"
+    return f"ecp5-{board.speed}" if family == "ecp5" else family
+
+
+def pins(assembly: Assembly) -> dict[str, str]:
+    """Port of the top module -> role of a pin of the board."""
+    return _PINS[assembly.kind]
+
+
+def constraints(assembly: Assembly, board: Board) -> tuple[str, str]:
+    """Name and text of the constraint file."""
+    text = write_constraints(board, pins(assembly))
+    return f"{assembly.top}{SUFFIXES[board.device.family]}", text
+
+
+def _usual(timing: Timing) -> float:
+    """MHz where none are asked for."""
+    return next(clock for key, clock in CLOCKS.items() if timing.name.startswith(key))
+
+
+def _clock(board: Board, kind: Kind, wanted: float) -> tuple[ClockModule | None, float]:
+    """What makes the clock, and its frequency in MHz; the pin where no PLL is needed."""
+    if wanted == board.clock_mhz or kind == "stream":
+        return None, wanted
+    pll = make_pll(board, wanted)
+    text = _CLOCK.format(module=_CLOCK_MODULE)
+    return ClockModule(
+        _CLOCK_MODULE, {f"{_CLOCK_MODULE}.v": text, "pll.v": pll.verilog}
+    ), pll.frequency_mhz
+
+
+def _baud(clock_mhz: float) -> int:
+    """The fastest usual rate that the clock makes well."""
+    for rate in BAUDS[:-1]:
+        try:
+            uart_divisor(clock_mhz * 1e6, rate)
+        except UsageError:
+            continue
+        return rate
+    return BAUDS[-1]

@@ -1,0 +1,143 @@
+"""What all FPGA targets share: plan, simulation, and the check that a directory is of this version.
+
+A target says how it assembles a golden model, what it writes beside the Verilog, and what it
+builds.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc.device.document import read_interface
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.ir.context import Context, context_of
+from actc.targets.base import BuildPlan, Progress, Target, quiet
+from actc.targets.fpga.assembly import RTL, Assembly
+from actc.targets.fpga.hardware import read_hardware
+from actc.targets.fpga.network import NetworkOptions, check_network
+from actc.targets.fpga.options import DesignOptions
+from actc.targets.fpga.rtl_simulation import simulate_design
+
+GOLDEN = "golden.onnx"
+BUILD = "build"
+"""Folder of what the tools made: netlists, configuration, logs."""
+
+
+class UnrolledTarget(Target):
+    """A network as hardware, fully parallel: one result every clock."""
+
+    settings: DesignOptions
+    batch: ClassVar[int] = 1 << 14
+    any_batch: ClassVar[bool] = True
+
+    @property
+    def spec(self) -> str:
+        """The name and the options that are no defaults."""
+        text = str(self.settings)
+        return f"{self.name}:{text}" if text else self.name
+
+    @abstractmethod
+    def network_options(self) -> NetworkOptions:
+        """How networks are unrolled."""
+
+    @abstractmethod
+    def assemble(self, golden: bytes, name: str) -> Assembly:
+        """The hardware of a serialized golden model; remembers the last ones.
+
+        Raises:
+            ModelError: ACT0550..0552, the model cannot be unrolled.
+            UsageError: the clock, the latency or the interface cannot be had.
+        """
+
+    @abstractmethod
+    def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
+        """What is written beside the Verilog before any tool runs."""
+
+    @abstractmethod
+    def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
+        """What is run, in short; the flow adds paths and limits."""
+
+    @abstractmethod
+    def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
+        """Run the tools; the plan's files are there."""
+
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be unrolled."""
+        return check_network(model, self.network_options())
+
+    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
+        """Plan the build: all Verilog, and the commands that follow.
+
+        Raises:
+            ModelError, UsageError: see :meth:`assemble`.
+        """
+        golden = ir.to_proto(model).SerializeToString(deterministic=True)
+        context = context_of(model)
+        assembly = self.assemble(golden, Path(context.file or "network").stem)
+        more = self.documents(assembly, context)
+        files = {GOLDEN: golden, **assembly.documents(), **more}
+        return BuildPlan(self.spec, files, self.commands(assembly))
+
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
+        """Write the plan's files, and what the tools make of them.
+
+        Raises:
+            MissingTool, ToolFailed, ModelError, BudgetMissed: as the tools of the target.
+        """
+        for name, content in plan.files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.build_assembly(self.assembly_of(directory), directory, say)
+
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Simulate the Verilog in `directory` on one batch, one sample per clock.
+
+        Raises:
+            MissingTool, ToolFailed: see
+                :func:`~actc.targets.fpga.rtl_simulation.simulate_design`.
+        """
+        return self.load(directory)(feeds)
+
+    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+        """The simulation as a function."""
+        assembly = self.assembly_of(directory)
+        files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
+
+        def simulate(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            codes = assembly.network.prologue(feeds)
+            return assembly.network.epilogue(simulate_design(files, assembly.design, codes))
+
+        return simulate
+
+    def hardware(self, directory: Path) -> dict[str, Any] | None:
+        """What hardware.json says."""
+        return read_hardware(directory)
+
+    def assembly_of(self, directory: Path) -> Assembly:
+        """What `directory` was written from.
+
+        Raises:
+            UsageError: ACT0536, this version builds something else.
+        """
+        interface = read_interface(directory)
+        assembly = self.assemble((directory / GOLDEN).read_bytes(), interface.name)
+        if assembly.interface.build != interface.build:
+            raise UsageError(_other_version(directory))
+        return assembly
+
+
+def _other_version(directory: Path) -> Diagnostic:
+    return Diagnostic(
+        "ACT0536",
+        "this version of actc builds other hardware from golden.onnx than what is here",
+        place=Place(str(directory)),
+        help="compile again, or use the version that wrote the directory (see manifest.json)",
+    )
