@@ -55,6 +55,19 @@ class Bus:
         return self.width * len(self.wires)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Span:
+    """A part of a graph to be found again after registers were put into it.
+
+    Attributes:
+        start: a wire, which may be an input.
+        end: a wire that depends on `start` and on nothing else.
+    """
+
+    start: Wire
+    end: Wire
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """A graph between tensors; with registers, a new sample is taken every clock.
@@ -63,6 +76,7 @@ class Design:
         name: of the top module; sanitized where it is written.
         inputs, outputs: in the order of the ports.
         comments: lines that introduce the written top module.
+        spans: parts that are followed, of wires that the outputs need.
 
     Raises:
         ValueError: no output, buses of the same name, wires of different graphs, or an
@@ -73,6 +87,7 @@ class Design:
     inputs: tuple[Bus, ...]
     outputs: tuple[Bus, ...]
     comments: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.outputs:

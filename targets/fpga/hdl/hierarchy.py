@@ -289,7 +289,18 @@ def _instance(found: Hierarchy, part: Part) -> list[str]:
     return [f"{part.module} {part.instance} (", *_list(f".{n}({n})" for n in names), ");"]
 
 
-def _layer(found: Hierarchy, part: Part) -> str:
+def paths(found: Hierarchy) -> dict[int, str]:
+    """Index of each declared wire -> its name where the design is flat: "layer.wire"."""
+    inside = {
+        index: f"{part.instance}.{name}"
+        for part in found.parts
+        for index, name in _named(found, part)[0].names.items()
+    }
+    return {**inside, **found.names}
+
+
+def _named(found: Hierarchy, part: Part) -> tuple[Text, Names]:
+    """What knows the names of all wires in a part, and the names that are taken there."""
     names = Names()
     for taken in (ADDRESS, CLOCK):
         names.reserve(taken)
@@ -301,6 +312,12 @@ def _layer(found: Hierarchy, part: Part) -> str:
     for wire in part.wires:
         if wire.index not in known:
             text.names[wire.index] = names.new(hints.get(wire.index, wire.operator.noun))
+    return text, names
+
+
+def _layer(found: Hierarchy, part: Part) -> str:
+    text, names = _named(found, part)
+    known = found.names
     driven = {wire.index for wire in part.outputs}
     ports = [f"input {CLOCK}"] if part.clocked else []
     ports += [f"input {vector(w.width)}{known[w.index]}" for w in part.inputs]

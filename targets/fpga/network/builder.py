@@ -13,7 +13,7 @@ from actc.ir.graph import constant
 from actc.targets.fpga.functions import Stage, StepFunction, composite, without_bias
 from actc.targets.fpga.functions.stages import in_stages
 from actc.targets.fpga.hdl import Graph, Range, Wire
-from actc.targets.fpga.network.elements import Element, Elements, Layer, Tensor, array_of
+from actc.targets.fpga.network.elements import Element, Elements, Layer, Tensor, Unit, array_of
 from actc.targets.fpga.network.options import NetworkOptions
 from actc.targets.fpga.network.template import Template
 
@@ -48,6 +48,7 @@ class Builder:
         layers: in the order in which they begin.
         layer: to which the node belongs that is being built.
         done: nodes that were built together with one in front of them.
+        units: functions that were built.
     """
 
     def __init__(self, options: NetworkOptions) -> None:
@@ -57,6 +58,7 @@ class Builder:
         self.layers: list[Layer] = []
         self.layer = Layer("", "", [])
         self.done: set[ir.Node] = set()
+        self.units: list[Unit] = []
         self._templates: dict[Hashable, Template] = {}
         self._built: dict[tuple[int, int], Element] = {}
         self._functions: dict[Hashable, tuple[StepFunction, tuple[Stage, ...]]] = {}
@@ -183,16 +185,19 @@ class Builder:
             return self.graph.constant(int(function.levels[0]))
         if _is_identity(function):
             return wire
-
         if is_plain_table(function):
-            return self._shaped(wire, function, lambda inputs: plain_table(inputs, function))
+            found = self._shaped(wire, function, lambda inputs: plain_table(inputs, function))
+            self.units.append(Unit(wire, found, wire, function))
+            return found
         # a template does not see what its wire is made of: the bias is taken over in front
-        wire, own = without_bias(wire, stages)
-        return self._shaped(
-            wire,
-            in_stages(wire.range, own),
+        start, own = without_bias(wire, stages)
+        found = self._shaped(
+            start,
+            in_stages(start.range, own),
             lambda inputs: composite(inputs, own, self.options.functions),
         )
+        self.units.append(Unit(start, found, wire, function))
+        return found
 
     def _shaped(self, wire: Wire, function: StepFunction, build: Callable[[Wire], Wire]) -> Wire:
         """`build` of the wire, once for all wires with the same range and function."""

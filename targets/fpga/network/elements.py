@@ -53,6 +53,23 @@ class Element:
         return (inner * factor).plus(self.offset)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Unit:
+    """An integer function as it is built.
+
+    Attributes:
+        start: what the hardware reads.
+        end: the hardware, equal to ``function(whole)``.
+        whole: `start` and the constants that were added to it; often `start` itself.
+        function: from golden.
+    """
+
+    start: Wire
+    end: Wire
+    whole: Wire
+    function: StepFunction
+
+
 @dataclass(eq=False, slots=True)
 class Layer:
     """Operators of the model that become one module: a head and the functions behind it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.ir import spec
 from actc.targets.fpga.hdl import Design
+from actc.targets.fpga.hdl.design import Span
 from actc.targets.fpga.network.boundary import cut, submodel
 from actc.targets.fpga.network.builder import Builder, Unsupported
 from actc.targets.fpga.network.check import check_network
-from actc.targets.fpga.network.elements import Layer, Tensor
+from actc.targets.fpga.network.elements import Layer, Tensor, Unit
 from actc.targets.fpga.network.enter import enter
 from actc.targets.fpga.network.index import AXIS, largest_index
 from actc.targets.fpga.network.interface import (
@@ -49,6 +50,7 @@ class Network:
         exits: what those of its outputs hold.
         results: how the host computes the model's outputs.
         head, tail: the parts of golden that the host computes, as models.
+        units: the integer functions in it, each a span of the design at the same place.
     """
 
     design: Design
@@ -58,6 +60,7 @@ class Network:
     results: tuple[Result, ...]
     head: onnx.ModelProto
     tail: onnx.ModelProto
+    units: tuple[Unit, ...] = ()
 
     def prologue(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the hardware takes.
@@ -164,15 +167,29 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
         outputs.append(bus)
         left.append(exit)
     tail = () if options.end == "argmax" else parts.tail
+    design = Design(name, tuple(inputs), tuple(outputs))
+    units = _needed(builder.units, design)
     return Network(
-        Design(name, tuple(inputs), tuple(outputs)),
+        replace(design, spans=tuple(Span(unit.start, unit.end) for unit in units)),
         tuple(builder.layers),
         tuple(entries),
         tuple(left),
         tuple(results),
         submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
         submodel(model, tail, parts.exits, _made(model.graph.outputs, tail)),
+        units,
     )
+
+
+def _needed(units: Iterable[Unit], design: Design) -> tuple[Unit, ...]:
+    """Those whose hardware the outputs need, each once."""
+    wires = {wire.index for wire in design.module().wires() if wire.value is None}
+    found = {
+        (unit.start.index, unit.end.index): unit
+        for unit in units
+        if {unit.start.index, unit.end.index} <= wires
+    }
+    return tuple(found.values())
 
 
 def _made(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value]:

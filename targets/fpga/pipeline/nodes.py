@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actc.targets.fpga.hdl import operators as op
-from actc.targets.fpga.hdl.design import Design
+from actc.targets.fpga.hdl.design import Design, Span
 from actc.targets.fpga.hdl.evaluate import compute
 from actc.targets.fpga.hdl.graph import Graph, Wire
 from actc.targets.fpga.pipeline.delays import delay, is_memory, saving, trailing_zeros
@@ -110,6 +110,7 @@ class _Builder:
             tuple(replace(bus, wires=bus_wires(bus.wires, 0)) for bus in design.inputs),
             tuple(replace(bus, wires=bus_wires(bus.wires, latency)) for bus in design.outputs),
             design.comments,
+            tuple(Span(*(self._made[w.index][0] for w in (s.start, s.end))) for s in design.spans),
         )
 
     def _operands(self, wire: Wire) -> list[Wire]:

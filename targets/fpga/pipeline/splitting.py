@@ -15,7 +15,7 @@ from math import ceil
 from typing import TypeVar
 
 from actc.targets.fpga.hdl import operators as op
-from actc.targets.fpga.hdl.design import Bus, Design
+from actc.targets.fpga.hdl.design import Bus, Design, Span
 from actc.targets.fpga.hdl.graph import Graph, Wire
 from actc.targets.fpga.pipeline.delays import delay
 from actc.targets.fpga.pipeline.timing import Timing
@@ -47,7 +47,8 @@ def split(design: Design, timing: Timing, period: float) -> Design:
     def moved(buses: tuple[Bus, ...]) -> tuple[Bus, ...]:
         return tuple(replace(bus, wires=tuple(made[w.index] for w in bus.wires)) for bus in buses)
 
-    return Design(design.name, moved(design.inputs), moved(design.outputs), design.comments)
+    spans = tuple(Span(made[span.start.index], made[span.end.index]) for span in design.spans)
+    return Design(design.name, moved(design.inputs), moved(design.outputs), design.comments, spans)
 
 
 class _Splitter:
