@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -24,8 +25,8 @@ def staged(directory: Path) -> Iterator[Path]:
     On an exception it is removed and `directory` is as it was before.
 
     Raises:
-        UsageError: the place is not writable, or holds something that actc did not
-            write.
+        UsageError: the place is not writable, holds something that actc did not write, or
+            its disk became full.
     """
     directory = directory.absolute()
     try:
@@ -41,6 +42,10 @@ def staged(directory: Path) -> Iterator[Path]:
             _swap(stage, directory)
         except OSError as error:
             raise _not_writable(directory, error) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _not_writable(directory, error) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -194,6 +195,23 @@ def test_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cal
 
     monkeypatch.setattr(call, deny)
     refused(tmp_path / "out", "ACT0241")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_becomes_full(tmp_path: Path, number: int) -> None:
+    with pytest.raises(UsageError) as caught, staged(tmp_path / "out") as stage:
+        (stage / "half").write_text("half")
+        raise OSError(number, os.strerror(number))
+    (found,) = caught.value.diagnostics
+    assert found.code == "ACT0241"
+    assert os.strerror(number).lower() in found.message
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_failures_of_the_body_pass_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), staged(tmp_path / "out"):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_has_one_spelling(tmp_path: Path) -> None:
