@@ -40,22 +40,22 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
         "board": board.name,
         "tools": list(built.tools),
         "seed": built.routed.seed,
-        "seeds": [{"seed": a.seed, "fmax_mhz": _rounded(a.fmax_mhz)} for a in built.routed.attempts
+        "seeds": [{"seed": a.seed, "fmax_mhz": rounded(a.fmax_mhz)} for a in built.routed.attempts
                   if a.failure is None],
         "clock": {
             "asked": assembly.clock_mhz,
-            "estimated": _rounded(stages.clock_mhz),
-            "reached": _rounded(reached),
+            "estimated": rounded(stages.clock_mhz),
+            "reached": rounded(reached),
         },
         "latency": {
             "clocks": assembly.interface.latency,
-            "ns": _rounded(1e3 * assembly.interface.latency / reached),
+            "ns": rounded(1e3 * assembly.interface.latency / reached),
         },
-        "samples_per_second": _rounded(1e6 * reached),
+        "samples_per_second": rounded(1e6 * reached),
         "interface": assembly.kind,
         "wire": _wire(assembly),
         "resources": _resources(built, board, stages.register_bits),
-        "layers": _layers(assembly, built.synthesis.layers),
+        "layers": layers(assembly, built.synthesis.layers),
         "critical_path": _path(built.routed.critical_path),
         "bitstream": {
             "file": built.bitstream.path.name,
@@ -78,7 +78,8 @@ def read_hardware(directory: Path) -> dict[str, Any]:
     return document
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """As many digits as a figure of these files has."""
     return round(value, 3)
 
 
@@ -98,19 +99,20 @@ def _resources(built: Built, board: Board, register_bits: int) -> list[dict[str,
     for name, kind in COUNTED[board.device.family].items():
         use = built.routed.utilization.get(name)
         if use is not None:
-            rows.append(_use(_TITLES[kind], use.used, use.available))
+            rows.append(use(_TITLES[kind], use.used, use.available))
     inside = [found for path, found in built.synthesis.layers.items() if path.startswith("core")]
     registers = sum(found.ffs for found in inside)
-    return [*rows, _use("network's flip-flops", registers, None, register_bits)]
+    return [*rows, use("network's flip-flops", registers, None, register_bits)]
 
 
-def _use(
+def use(
     name: str, used: int, available: int | None, estimated: int | None = None
 ) -> dict[str, Any]:
+    """A row of resources."""
     return {"name": name, "used": used, "available": available, "estimated": estimated}
 
 
-def _layers(assembly: Assembly, layers: Mapping[str, Resources]) -> list[dict[str, Any]]:
+def layers(assembly: Assembly, found: Mapping[str, Resources]) -> list[dict[str, Any]]:
     """Rows by instance: the network's layers first, in their order, then its surroundings.
 
     Cells are told by the nets that they drive; those of nets that cross a border count there.
@@ -119,14 +121,14 @@ def _layers(assembly: Assembly, layers: Mapping[str, Resources]) -> list[dict[st
     titles = {part.instance: part.scope for part in assembly.hierarchy.parts}
     rows: dict[str, dict[str, Any]] = {}
     around = _row("interface and clock", "")
-    for path, found in layers.items():
+    for path, taken in found.items():
         inside, _, instance = path.partition(".")
         if inside != "core":
-            around = _added(around, found)
+            around = _added(around, taken)
             continue
         scope = titles.get(instance, "")
         key = scope or "at borders of layers"
-        rows[key] = _added(rows.get(key) or _row(key, nodes.get(scope, "")), found)
+        rows[key] = _added(rows.get(key) or _row(key, nodes.get(scope, "")), taken)
     order = [name for name in nodes if name in rows]
     order += [name for name in rows if name not in nodes]
     return [rows[name] for name in order] + [around]
@@ -150,7 +152,7 @@ def _path(path: CriticalPath | None) -> list[dict[str, Any]]:
     for step in () if path is None else path.steps:
         layer = step.layer.removeprefix("core.") or "interface"
         if found and found[-1]["layer"] == layer:
-            found[-1]["ns"] = _rounded(found[-1]["ns"] + step.delay_ns)
+            found[-1]["ns"] = rounded(found[-1]["ns"] + step.delay_ns)
         else:
-            found.append({"layer": layer, "ns": _rounded(step.delay_ns)})
+            found.append({"layer": layer, "ns": rounded(step.delay_ns)})
     return found

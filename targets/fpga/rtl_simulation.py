@@ -249,9 +249,13 @@ def _stimuli(design: Design, inputs: Mapping[str, npt.ArrayLike]) -> list[str]:
     columns = [_bus_bits(bus, np.asarray(inputs[bus.name])) for bus in design.inputs]
     if len({len(column) for column in columns}) != 1 or not len(columns[0]):
         raise ValueError("all inputs have the same number of samples, at least one")
-    bits = np.concatenate(columns, axis=1)[:, ::-1]
+    return hex_words(np.concatenate(columns, axis=1))
+
+
+def hex_words(bits: npt.NDArray[np.uint8]) -> list[str]:
+    """Words as $readmemh takes them of bits [words, bits], the lowest one first."""
     digits = -(-bits.shape[1] // 4)
-    padded = np.pad(bits, ((0, 0), (-bits.shape[1] % 8, 0)))
+    padded = np.pad(bits[:, ::-1], ((0, 0), (-bits.shape[1] % 8, 0)))
     return [row.tobytes().hex()[-digits:] for row in np.packbits(padded, axis=1)]
 
 

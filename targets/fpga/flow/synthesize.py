@@ -38,8 +38,16 @@ _COMMANDS = {
     "ice40": ("synth_ice40", "", "-dsp"),
     "ecp5": ("synth_ecp5", "-nodsp", ""),
     "gowin": ("synth_gowin", "-nodsp", ""),
+    "xc7": ("synth_xilinx -family xc7 -flatten", "-nodsp", ""),
+    "xcup": ("synth_xilinx -family xcup -flatten", "-nodsp", ""),
 }
 """By family: the command for whole designs, its options without and with multipliers."""
+_OUT_OF_CONTEXT = {
+    "gowin": ("-noiopads",),
+    "xc7": ("-noiopad", "-noclkbuf"),
+    "xcup": ("-noiopad", "-noclkbuf"),
+}
+"""By family: what leaves out pads and clock buffers, where the command makes some."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.v")
 
@@ -89,6 +97,7 @@ def synthesize_design(
     work: Path,
     *,
     dsp: bool = False,
+    pads: bool = True,
     kept: Sequence[tuple[str, str]] = (),
     limits: Limits = SYNTHESIS_LIMITS,
 ) -> Synthesis:
@@ -100,6 +109,7 @@ def synthesize_design(
         device: of :func:`~actc.targets.fpga.boards.load.devices`.
         work: folder that receives `netlist.json` and `logs/synthesis.log`; made if missing.
         dsp: whether multiplications may take hard multipliers.
+        pads: whether the ports are pins of the device; False: those of a part of a design.
         kept: modules and wires of them whose names the netlist must keep.
         limits: of the run.
 
@@ -110,13 +120,14 @@ def synthesize_design(
     """
     _check_names(files, top, device)
     yosys = find_yosys()
+    command = _command(device, dsp, pads)
     start = time.monotonic()
     with scratch(work) as folder:
         for name, text in files.items():
             (folder / name).write_text(text, "utf-8")
         for name, text in techmap_files(device.family).items():
             (folder / name).write_text(text, "utf-8")
-        (folder / "run.ys").write_text(_script(files, top, device, dsp, kept), "utf-8")
+        (folder / "run.ys").write_text(_script(files, top, device, command, kept), "utf-8")
         log = log_file(work, "synthesis")
         execute(yosys, (), folder, limits=limits, log=log)
         require(folder, [NETLIST], yosys, log)
@@ -135,14 +146,12 @@ def synthesize_design(
 
 
 def _script(
-    files: Iterable[str], top: str, device: Device, dsp: bool, kept: Sequence[tuple[str, str]]
+    files: Iterable[str], top: str, device: Device, command: str, kept: Sequence[tuple[str, str]]
 ) -> str:
-    command, without, with_dsp = _COMMANDS[device.family]
-    words = (command, *device.synthesis, with_dsp if dsp else without, f"-top {top}")
     lines = [
         *(f"read_verilog {name}" for name in files),
         *(f"setattr -set keep 1 {module}/w:{wire}" for module, wire in kept),
-        *with_sums(" ".join(filter(None, words)), device.family),
+        *with_sums(f"{command} -top {top}", device.family),
         # places in source files hold the path of yosys' own library
         f"setattr -unset src {top}/*",
         f"setattr -mod -unset src {top}",
@@ -150,6 +159,15 @@ def _script(
         f"write_json -selected {NETLIST}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _command(device: Device, dsp: bool, pads: bool) -> str:
+    """The synth_* command, without its top module."""
+    command, without, with_dsp = _COMMANDS[device.family]
+    around = () if pads else _OUT_OF_CONTEXT.get(device.family, ())
+    return " ".join(
+        filter(None, (command, *device.synthesis, with_dsp if dsp else without, *around))
+    )
 
 
 def instance_of(name: str, instances: Mapping[str, Any] | frozenset[str]) -> str:

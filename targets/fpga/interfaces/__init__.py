@@ -9,6 +9,7 @@ from actc.targets.fpga.interfaces.files import (
     interface_top,
     uart_divisor,
 )
+from actc.targets.fpga.interfaces.tops import stream_ports
 
 __all__ = [
     "KINDS",
@@ -19,5 +20,6 @@ __all__ = [
     "Kind",
     "interface_files",
     "interface_top",
+    "stream_ports",
     "uart_divisor",
 ]

@@ -155,11 +155,7 @@ def stream_top(top: str, core: CoreInfo) -> str:
 
     New inputs may come in every clock; nothing can hold the outputs back.
     """
-    names = Names()
-    for word in ("clk", "in_valid", "out_valid", "valids", "core", "unused", top):
-        names.new(word)
-    inputs = {port.name: names.new(f"in_{port.name}") for port in core.inputs}
-    outputs = {port.name: names.new(f"out_{port.name}") for port in core.outputs}
+    inputs, outputs = stream_ports(top, core)
     widths = {port.name: port.bits for port in (*core.inputs, *core.outputs)}
     pins = [".clk(clk)"] if core.clocked else []
     pins += [f".{port}({name})" for port, name in {**inputs, **outputs}.items()]
@@ -180,6 +176,16 @@ def stream_top(top: str, core: CoreInfo) -> str:
         "endmodule",
     ]
     return "\n".join(lines) + "\n"
+
+
+def stream_ports(top: str, core: CoreInfo) -> tuple[dict[str, str], dict[str, str]]:
+    """Names of the inputs and of the outputs of :func:`stream_top`, by those of the core."""
+    names = Names()
+    for word in ("clk", "in_valid", "out_valid", "valids", "core", "unused", top):
+        names.new(word)
+    inputs = {port.name: names.new(f"in_{port.name}") for port in core.inputs}
+    outputs = {port.name: names.new(f"out_{port.name}") for port in core.outputs}
+    return inputs, outputs
 
 
 def _valids(core: CoreInfo) -> Iterator[str]:

@@ -55,6 +55,7 @@ _TIMINGS = (
     Timing("gowin", "Gowin LittleBee and Arora", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
     Timing("nexus", "Lattice Nexus", 4, 6, 1.6, 1.4, 0.25, 0.8, 0.05, 1.2, 4.0),
     Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
+    Timing("xcup", "AMD (Xilinx) UltraScale+", 6, 9, 0.5, 0.5, 0.15, 0.3, 0.012, 0.6, 1.1),
 )
 TIMINGS: dict[str, Timing] = {timing.name: timing for timing in _TIMINGS}
 """The timings, by name."""

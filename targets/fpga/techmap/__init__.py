@@ -10,10 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actc.targets.fpga.families import find_family
+from actc.targets.fpga.families import SYNTHESIZED, find_family
 
 _FILES = {"ecp5": ("ecp5_sums.v", "sums.v")}
-_FIRST_STAGE = {"ecp5": "coarse", "gowin": "coarse", "ice40": "flatten", "xc7": "prepare"}
+_FIRST_STAGE = {
+    "ecp5": "coarse",
+    "gowin": "coarse",
+    "ice40": "flatten",
+    "xc7": "prepare",
+    "xcup": "prepare",
+}
 """The stage of the synth_* command behind the one that reads the family's cells."""
 
 _PREPARE = (
@@ -63,7 +69,7 @@ def with_sums(command: str, family: str) -> list[str]:
 
 
 def _names(family: str) -> tuple[str, ...]:
-    find_family(family)
+    find_family(family, SYNTHESIZED)
     return _FILES.get(family, ("sums.v",))
 
 

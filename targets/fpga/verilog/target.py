@@ -1,0 +1,146 @@
+"""The target `verilog`: a core for a design of the user's, synthesized to count its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from actc.ir.context import Context
+from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
+from actc.targets.fpga.assembly import RTL, Assembly
+from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.flow.synthesize import NETLIST
+from actc.targets.fpga.hardware import HARDWARE, write_hardware
+from actc.targets.fpga.ladder import (
+    border_of,
+    description_rung,
+    netlist_rung,
+    read_netlist,
+    vectors_of,
+    verilog_rung,
+)
+from actc.targets.fpga.network import NetworkOptions
+from actc.targets.fpga.options import VerilogOptions, names, parse_options
+from actc.targets.fpga.rtl_simulation import ICARUS_HELP
+from actc.targets.fpga.synthesis import FPGA_HELP
+from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget
+from actc.targets.fpga.verilog.assembly import assemble_core, clock_constraint
+from actc.targets.fpga.verilog.devices import family_device, network_options
+from actc.targets.fpga.verilog.hardware import describe_synthesis
+from actc.targets.fpga.verilog.testbench import SIM, bench_name, testbench, testbench_rung
+
+
+@dataclass(frozen=True)
+class VerilogTarget(UnrolledTarget):
+    """A network as Verilog-2005 for any tool: one result every clock, nothing placed or routed.
+
+    Tools: pyosys (extra `fpga`), which counts the cells of a family, and Icarus Verilog. Options:
+    see :class:`~actc.targets.fpga.options.VerilogOptions`. Products: rtl/, sim/, the clock's
+    constraint, interface.json, hardware.json, build/.
+
+    Attributes:
+        settings: how the network is built.
+    """
+
+    settings: VerilogOptions = field(default_factory=VerilogOptions)
+    name: ClassVar[str] = "verilog"
+    options: ClassVar[tuple[str, ...]] = names(VerilogOptions)
+
+    @classmethod
+    def parse(cls, option: str) -> VerilogTarget:
+        """The target behind ``verilog`` or ``verilog:clock=250,device=xcup``.
+
+        Raises:
+            UsageError: ACT0535, options are wrong.
+        """
+        return cls(parse_options(option, VerilogOptions))
+
+    def capabilities(self) -> Capabilities:
+        """What this target takes."""
+        return Capabilities(
+            precisions=("int8",),
+            forms=("table", "pwl"),
+            operators=None,
+            tools=(
+                Tool("yosys", "package", "pyosys", FPGA_HELP),
+                Tool("Icarus Verilog", "command", "iverilog", ICARUS_HELP),
+            ),
+            summary="Verilog for any FPGA tool, with a testbench; its cells are counted",
+            products={
+                f"{RTL}/": "the Verilog, one module per layer; ports and formats are in the top's",
+                f"{SIM}/": "a testbench that checks itself, and its vectors",
+                "*.xdc, *.sdc": "the clock",
+                "interface.json": "what the ports hold",
+                HARDWARE: "what yosys counts; clock and latency as estimated",
+                f"{BUILD}/": "the synthesized netlist and the log of yosys",
+            },
+        )
+
+    def network_options(self) -> NetworkOptions:
+        """How networks are unrolled for the family."""
+        return network_options(self.settings.device)
+
+    def assemble(self, golden: bytes, name: str) -> Assembly:
+        """The hardware of a serialized golden model."""
+        return _assembled(golden, name, self.settings)
+
+    def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
+        """The clock's constraint and the testbench, with samples of the data."""
+        name, text = clock_constraint(assembly, self.settings.device)
+        data = {} if context.dataset is None else context.dataset.inputs
+        files = {f"{SIM}/{key}": value for key, value in testbench(assembly, data).items()}
+        return {key: value.encode("ascii") for key, value in {name: text, **files}.items()}
+
+    def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
+        """Synthesis and simulation."""
+        return (
+            ("yosys", f"synthesis for {self.settings.device}", "-top", assembly.top),
+            ("iverilog", "-s", bench_name(assembly)),
+        )
+
+    def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
+        """Synthesize, and say what it takes.
+
+        Raises:
+            MissingTool, ToolFailed: see :func:`~actc.targets.fpga.flow.synthesize_design`.
+        """
+        device = family_device(self.settings.device)
+        say(f"synthesis for {device.title}")
+        files, work = assembly.files, directory / BUILD
+        kept = assembly.border  # where the ladder cuts the network out
+        found = synthesize_design(files, assembly.top, device, work, pads=False, kept=kept)
+        write_hardware(directory, describe_synthesis(assembly, found))
+
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Compare description, Verilog, testbench and netlist with golden."""
+        assembly, family = self.assembly_of(directory), self.settings.device
+        say("verify: description and Verilog")
+        vectors = vectors_of(assembly.network, ir.load(directory / GOLDEN), feeds, golden)
+        rungs = [description_rung(assembly, vectors), verilog_rung(assembly, directory, vectors)]
+        say("verify: the testbench")
+        rungs.append(testbench_rung(assembly, directory))
+        say("verify: netlist")
+        document = read_netlist(directory / BUILD / NETLIST)
+        border, top = border_of(assembly, document), assembly.top
+        name = "synthesized netlist"
+        rungs.append(netlist_rung(name, assembly, document, top, border, family, vectors))
+        return rungs
+
+
+@lru_cache(maxsize=2)
+def _assembled(golden: bytes, name: str, options: VerilogOptions) -> Assembly:
+    """Assembling takes seconds, and planning, building and running all need it."""
+    return assemble_core(ir.from_proto(onnx.load_from_string(golden)), name, options)
