@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, CommandLine
+from fake_tools import Fake, fake_tools
 from hypothesis import settings
 from small_models import make_data, make_model
 
@@ -38,3 +39,9 @@ def model(tmp_path: Path) -> Path:
 def data(tmp_path: Path) -> Path:
     """Data for the small model."""
     return make_data(tmp_path / "data.npz")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Put a script in the place of a tool of the FPGA flow."""
+    return fake_tools(tmp_path, monkeypatch)
