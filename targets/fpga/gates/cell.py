@@ -125,3 +125,23 @@ def multiplexer(select: str, one: str, zero: str, output: str) -> Model:
         cell.logic.table(nets, MUX, cell.output(output))
 
     return model
+
+
+def carry_half(
+    logic: Logic, init: int, inputs: list[int], carry: int, *, inject: bool
+) -> tuple[int, int]:
+    """Sum and carry of a look-up table with four inputs in a carry chain, of ECP5 and Gowin.
+
+    The sum is the table xor the carry-in; the carry-out is the carry-in where the table is
+    1, else the table of the first two inputs, taken from INIT[3:0]. `inject` takes the
+    carry-in out of the sum and makes the carry-out 0 where the table is 0.
+    """
+    total = carried = 0
+    for index in range(32):
+        carry_in = index >> 4
+        table = init >> (index & 15) & 1
+        low = 0 if inject else init >> (index & 3) & 1
+        total |= (table ^ (0 if inject else carry_in)) << index
+        carried |= (carry_in if table else low) << index
+    nets = [*inputs, carry]
+    return logic.table(nets, total), logic.table(nets, carried)

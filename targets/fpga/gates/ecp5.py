@@ -13,6 +13,7 @@ from actc.targets.fpga.gates.cell import (
     Cell,
     Model,
     buffer,
+    carry_half,
     constant,
     lookup_table,
     multiplexer,
@@ -23,31 +24,10 @@ from actc.targets.fpga.gates.logic import (
     Bits,
     FlipFlop,
     Function,
-    Logic,
     Memory,
     digits,
     numbers,
 )
-
-
-def _half_adder(
-    logic: Logic, init: int, inputs: list[int], carry: int, *, inject: bool
-) -> tuple[int, int]:
-    """Truth tables of sum and carry of one half of a carry cell.
-
-    The sum is the table xor the carry-in; the carry-out is the carry-in where the table is
-    1, else the table of the first two inputs, taken from INIT[3:0]. `inject` takes the
-    carry-in out of the sum and makes the carry-out 0 where the table is 0.
-    """
-    total = carried = 0
-    for index in range(32):
-        carry_in = index >> 4
-        table = init >> (index & 15) & 1
-        low = 0 if inject else init >> (index & 3) & 1
-        total |= (table ^ (0 if inject else carry_in)) << index
-        carried |= (carry_in if table else low) << index
-    nets = [*inputs, carry]
-    return logic.table(nets, total), logic.table(nets, carried)
 
 
 def _carry(cell: Cell) -> None:
@@ -56,7 +36,7 @@ def _carry(cell: Cell) -> None:
     for half in ("0", "1"):
         inputs = [cell.input(f"{port}{half}") for port in "ABCD"]
         inject = cell.text(f"INJECT1_{half}", "YES") == "YES"
-        total, carry = _half_adder(
+        total, carry = carry_half(
             cell.logic, cell.number(f"INIT{half}") & 0xFFFF, inputs, carry, inject=inject
         )
         cell.logic.connect(cell.output(f"S{half}"), total)
@@ -129,7 +109,7 @@ def _slice_cell(cell: Cell) -> None:
         out = logic.table(inputs, init)
     elif mode == "CCU2":
         inject = cell.text("CCU2_INJECT1", "NO") == "YES"
-        out, carry = _half_adder(logic, init, inputs, cell.input("FCI"), inject=inject)
+        out, carry = carry_half(logic, init, inputs, cell.input("FCI"), inject=inject)
         if cell.connected("FCO"):
             logic.connect(cell.output("FCO"), carry)
     elif mode == "DPRAM":

@@ -13,6 +13,7 @@ from actc.targets.fpga.gates.cell import (
     Cell,
     Model,
     buffer,
+    carry_half,
     constant,
     ignore,
     lookup_table,
@@ -39,7 +40,16 @@ _ALU: tuple[Callable[[int, int, int], tuple[int, int]], ...] = (
 )
 
 
+# settings of the look-up table that nextpnr gives no number: the ends of a chain
+_ENDS = {"C2L": 0, "ONE2C": 0xF}
+
+
 def _alu(cell: Cell) -> None:
+    """ALU; after placement with the look-up table itself, whose third input is then 1."""
+    end = cell.text("ALU_MODE", "")
+    if "RAW_ALU_LUT" in cell.parameters or end in _ENDS:
+        _placed_alu(cell, _ENDS.get(end, 0))
+        return
     mode = cell.number("ALU_MODE")
     if mode >= len(_ALU):
         raise ValueError(f"{cell.name}: the mode {mode} is not modelled")
@@ -52,6 +62,15 @@ def _alu(cell: Cell) -> None:
     nets = [cell.input(port) for port in ("I0", "I1", "I3", "CIN")]
     cell.logic.table(nets, total, cell.output("SUM"))
     cell.logic.table(nets, carried, cell.output("COUT"))
+
+
+def _placed_alu(cell: Cell, table: int) -> None:
+    """The cell as it is built (Project Apicula, doc/alu.md)."""
+    init = cell.number("RAW_ALU_LUT", table) & 0xFFFF
+    inputs = [cell.input("I0"), cell.input("I1"), cell.input("I2", ONE), cell.input("I3")]
+    total, carry = carry_half(cell.logic, init, inputs, cell.input("CIN"), inject=False)
+    cell.logic.connect(cell.output("SUM"), total)
+    cell.logic.connect(cell.output("COUT"), carry)
 
 
 def _flip_flop(cell: Cell) -> None:
@@ -108,6 +127,8 @@ MODELS: dict[str, Model] = {
     "BUFG": buffer("I", "O"),
     "VCC": constant("V", ONE),
     "GND": constant("G", ZERO),
+    "GOWIN_VCC": constant("V", ONE),
+    "GOWIN_GND": constant("G", ZERO),
     "GSR": ignore,
     "rPLL": _pll,
     "PLLVR": _pll,
