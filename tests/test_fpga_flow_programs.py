@@ -23,7 +23,7 @@ from actc.targets.fpga.flow import (
 def without_packages(monkeypatch: pytest.MonkeyPatch, missing: Sequence[str]) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        programs.importlib.util, "find_spec", lambda name: None if name in missing else find(name)
+        importlib.util, "find_spec", lambda name: None if name in missing else find(name)
     )
     monkeypatch.setenv("PATH", "")
 

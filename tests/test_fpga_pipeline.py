@@ -3,51 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import shutil
 from math import inf
 
-import numpy as np
 import pytest
 from fpga_designs import random_designs, random_samples
+from fpga_pipelines import ECP5, SLOW, delayed_outputs
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from actc.errors import UsageError
-from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire, write_design
+from actc.targets.fpga.hdl import Bus, Design, Graph, Range, write_design
 from actc.targets.fpga.hdl import operators as op
-from actc.targets.fpga.pipeline import TIMINGS, Timing, find_timing, pipeline, report
+from actc.targets.fpga.pipeline import TIMINGS, find_timing, pipeline, report
 from actc.targets.fpga.pipeline.delays import delay, is_memory
-from actc.targets.fpga.pipeline.schedule import (
-    Problem,
-    earliest,
-    fewest_registers,
-    fewest_stages,
-    latest,
-    long_paths,
-    shortest_period,
-)
 from actc.targets.fpga.rtl_simulation import simulate_design
 from actc.targets.fpga.synthesis import synthesize
 
-ECP5 = find_timing("ecp5-6")
-SLOW = Timing("slow", "a device with slow carries", 4, 4, 1.0, 1.0, 0.1, 0.5, 0.5, 1.0, 1.0)
 needs_iverilog = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
 )
 needs_pyosys = pytest.mark.skipif(
     importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
 )
-
-
-def delayed_outputs(design: Design, made: Design, seed: int = 0) -> None:
-    """Check that `made` gives the outputs of `design`, its latency later."""
-    inputs = random_samples(design, 30, seed)
-    latency = made.latency
-    assert latency is not None
-    expected, found = design.evaluate(inputs), made.evaluate(inputs)
-    for bus in design.outputs:
-        assert np.array_equal(found[bus.name][latency:], expected[bus.name][: 30 - latency])
 
 
 def register_bits(design: Design) -> int:
@@ -61,9 +39,6 @@ def memories_in_a_row(design: Design) -> int:
         before = max((counts[operand.index] for operand in wire.operands), default=0)
         counts[wire.index] = before + is_memory(wire)
     return max(counts.values())
-
-
-# -- the whole -----------------------------------------------------------------------------
 
 
 @given(random_designs(), st.sampled_from(sorted(TIMINGS)), st.integers(2, 9), st.booleans())
@@ -243,69 +218,6 @@ def test_memories_become_block_memories(timing: str, brams: int) -> None:
     assert report(made, find_timing(timing)).register_bits == found.ffs
 
 
-# -- splitting -----------------------------------------------------------------------------
-
-
-def wide_designs() -> dict[str, Design]:
-    """One operator each that takes long."""
-    graph = Graph()
-    a, b = graph.input("a", Range(-900, 1000)), graph.input("b", Range(-70, 800))
-    k = graph.input("k", Range(3, 30))
-    options = [a, b, *(a.bits(n % 6, 5) for n in range(30))]
-    found = {
-        "sum": a + b,
-        "difference": a - b,
-        "negative": -a,
-        "less": a < b,
-        "not less": a >= b,
-        "bounded": a >= 77,
-        "clipped": a.saturate(Range(-21, 300)),
-        "clipped above": a.saturate(Range(-1000, 33)),
-        "chosen": graph.select(k, options),
-        "table": graph.lookup(b.bits(0, 10), [n * n % 1021 - 500 for n in range(1024)]),
-    }
-    inputs = (
-        Bus("a", (), (a,), 11, True), Bus("b", (), (b,), 11, True), Bus("k", (), (k,), 5, False)
-    )  # fmt: skip
-    return {
-        name: Design("d", inputs, (Bus("y", (), (wire,), 13, True),))
-        for name, wire in found.items()
-    }
-
-
-@pytest.mark.parametrize("name", wide_designs())
-def test_what_exceeds_a_clock_is_split(name: str) -> None:
-    design = wide_designs()[name]
-    alone = max(delay(wire, SLOW) for wire in design.module().wires())
-    for period in (3.2, 4.1):
-        if name == "bounded" and period < 4:
-            continue  # a comparison for equality is not split
-        assert alone > period
-        made = pipeline(design, SLOW, clock_mhz=1e3 / (period + SLOW.overhead))
-        assert report(made, SLOW).critical.nanoseconds <= period + SLOW.overhead + 1e-9
-        for seed in range(20):
-            delayed_outputs(design, made, seed)
-
-
-def test_what_cannot_be_split_is_named() -> None:
-    graph = Graph()
-    x = graph.input("x", Range(0, 4000))
-    with graph.scope("fc1"):
-        y = (x * x + 1).named("square")
-    design = Design("d", (Bus("x", (), (x,), 12, False),), (Bus("y", (), (y,), 24, False),))
-    with pytest.raises(UsageError) as caught:
-        pipeline(design, SLOW, clock_mhz=150)
-    assert "ACT0561" in str(caught.value)
-    assert "product of fc1 (product of 24 bits) alone takes" in str(caught.value)
-    most = int(str(caught.value).partition("at most ")[2].split()[0])
-    assert report(pipeline(design, SLOW, clock_mhz=most), SLOW).clock_mhz >= most
-    with pytest.raises(UsageError, match="ACT0561"):
-        pipeline(design, SLOW, clock_mhz=most + 1)
-
-
-# -- wrong inputs --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -352,156 +264,3 @@ def test_uneven_designs_have_no_report() -> None:
 def test_unknown_timings_are_named() -> None:
     with pytest.raises(UsageError, match=r"ACT0560.*'spartan'(.|\n)*ecp5-6"):
         find_timing("spartan")
-
-
-# -- delays --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("timing", TIMINGS.values(), ids=lambda timing: timing.name)
-def test_delays_grow_with_width(timing: Timing) -> None:
-    graph = Graph()
-
-    def at(width: int) -> list[Wire]:
-        a, b = (graph.input(f"{n}{width}", Range.unsigned(width)) for n in "ab")
-        index = a.bits(0, width // 2)
-        return [
-            a + b, a - b, a * b, a < b, a.equals(b), a.reaches((1 << width) - 3), -a,
-            a.saturate(Range(3, 1 << (width - 1))), graph.lookup(a, range(1 << width)),
-            graph.select(index, [a + k for k in range(1 << (width // 2))]),
-        ]  # fmt: skip
-
-    for small, large in zip(at(3), at(10), strict=True):
-        assert 0 < delay(small, timing) <= delay(large, timing)
-    a = graph.input("c", Range.unsigned(8))
-    for free in (a >> 2, a << 3, a.bits(1, 3), ~a, graph.concatenate((a, 9), (a, 8))):
-        assert delay(free, timing) == 0
-    # the low bits of a pass by
-    assert delay(a + (a << 6), timing) == delay(a + graph.input("d", a.range), timing)
-
-
-# -- schedules against brute force ---------------------------------------------------------
-
-
-@st.composite
-def problems(draw: st.DrawFn) -> Problem:
-    count = draw(st.integers(2, 5))
-    operands: list[tuple[int, ...]] = [()]
-    delays = [0.0]
-    for node in range(1, count):
-        read = draw(st.sets(st.integers(0, node - 1), max_size=3))
-        operands.append(tuple(sorted(read)))
-        delays.append(float(draw(st.integers(0, 4))) if read else 0.0)
-    outputs = draw(st.sets(st.integers(0, count - 1), min_size=1, max_size=2))
-    edges = [(o, node) for node, read in enumerate(operands) for o in read if len(read) == 1]
-    clocked = draw(st.sets(st.sampled_from(edges), max_size=1)) if edges else set()
-    return Problem(
-        delays=tuple(delays),
-        widths=tuple(draw(st.integers(1, 9)) for _ in range(count)),
-        operands=tuple(operands),
-        outputs=tuple(sorted(outputs)),
-        steps=dict.fromkeys(clocked, 1),
-        savings={
-            (o, node): delays[node] / 2
-            for node, read in enumerate(operands)
-            for o in read
-            if draw(st.booleans())
-        },
-        first=draw(st.integers(0, 1)),
-    )
-
-
-def allowed(problem: Problem, period: float, latency: int, stages: tuple[int, ...]) -> bool:
-    """Whether a schedule keeps the rules, by following every path."""
-    for node, read in enumerate(problem.operands):
-        low, high = 0, latency
-        if problem.delays[node]:
-            low, high = problem.first, latency - 1
-        if not read:
-            high = 0
-        if not low <= stages[node] <= high:
-            return False
-        for operand in read:
-            between = stages[node] - stages[operand]
-            if between < 0 or between != problem.steps.get((operand, node), between):
-                return False
-
-    def longest(node: int) -> float:
-        """The longest path to a node within its stage."""
-        before = [
-            longest(operand) - problem.savings.get((operand, node), 0.0)
-            for operand in problem.operands[node]
-            if stages[operand] == stages[node]
-        ]
-        return problem.delays[node] + max([0.0, *before])
-
-    return all(longest(node) <= period for node in range(len(problem.delays)))
-
-
-def cost(problem: Problem, latency: int, stages: tuple[int, ...]) -> int:
-    bits = 0
-    for node, width in enumerate(problem.widths):
-        ends = [stages[reader] for reader, read in enumerate(problem.operands) if node in read]
-        ends += [latency] if node in problem.outputs else []
-        bits += width * (max(ends, default=stages[node]) - stages[node])
-    return bits
-
-
-def schedules(problem: Problem, period: float, latency: int) -> list[tuple[int, ...]]:
-    choices = itertools.product(range(latency + 1), repeat=len(problem.delays))
-    return [stages for stages in choices if allowed(problem, period, latency, stages)]
-
-
-@given(problems(), st.integers(1, 9))
-@settings(max_examples=80, deadline=None)
-def test_stages_are_the_best_ones(problem: Problem, period: float) -> None:
-    for latency in (1, 2, 3):
-        found = schedules(problem, period, latency)
-        assert (fewest_stages(problem, period) <= latency) == bool(found)
-        if not found:
-            continue
-        stages = tuple(fewest_registers(problem, period, latency).tolist())
-        assert stages in found
-        assert cost(problem, latency, stages) == min(cost(problem, latency, s) for s in found)
-        for node, column in enumerate(zip(*found, strict=True)):
-            assert earliest(problem, period)[0][node] == min(column)
-            last = latest(problem, period, latency)[node]
-            assert last >= max(column) if problem.steps else last == max(column)
-
-
-@given(problems(), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
-def test_periods_are_the_shortest(problem: Problem, latency: int) -> None:
-    # all delays are whole numbers and savings halves, so the shortest period is one
-    best = next((p / 2 for p in range(60) if schedules(problem, p / 2, latency)), inf)
-    found = shortest_period(problem, latency)
-    assert best <= found <= best + 1e-3 if best < inf else found == inf
-
-
-@given(st.lists(st.floats(0.1, 3.0), min_size=3, max_size=12), st.integers(2, 6))
-@settings(max_examples=60, deadline=None)
-def test_sums_that_are_rounded_differently(delays: list[float], stages: int) -> None:
-    """A chain, at a period that the delays of some neighbours meet exactly."""
-    operands: list[tuple[int, ...]] = [(), *((node,) for node in range(len(delays)))]
-    problem = Problem(
-        delays=(0.0, *delays),
-        widths=(1,) * (len(delays) + 1),
-        operands=tuple(operands),
-        outputs=(len(delays),),
-    )
-    period = max(sum(delays[n : n + stages]) for n in range(len(delays)))
-    latency = int(fewest_stages(problem, period))
-    assert fewest_registers(problem, period, latency).max() == latency - 1
-
-
-def test_only_pairs_that_others_do_not_imply() -> None:
-    # a chain of five additions of 2 ns each, at 5 ns
-    chain = Problem(
-        delays=(0.0, 2.0, 2.0, 2.0, 2.0, 2.0),
-        widths=(1,) * 6,
-        operands=((), (0,), (1,), (2,), (3,), (4,)),
-        outputs=(5,),
-    )
-    assert long_paths(chain, 5.0, [(0, 9)] * 6) == [(1, 3), (2, 4), (3, 5)]
-    # what the windows tell already
-    windows = [(0, 0), (0, 1), (0, 1), (2, 3), (1, 3), (2, 3)]
-    assert long_paths(chain, 5.0, windows) == [(3, 5)]
