@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -9,10 +12,7 @@ import pytest
 from fake_tools import Fake, names, only, small_synthesis
 
 from actc.targets.fpga.boards import Board, find_board
-from actc.targets.fpga.flow import (
-    Synthesis,
-    place_and_route,
-)
+from actc.targets.fpga.flow import Synthesis, parallel, place_and_route, runs_at_a_time
 
 
 @pytest.fixture
@@ -101,15 +101,60 @@ def test_an_interrupt_ends_all_seeds(
     assert all(name.startswith("logs/") for name in names(tmp_path / "out"))
 
 
+@pytest.mark.parametrize(
+    "fault", ["sys.exit(1)", "os.abort()", "pass", "route(90.0); say('--report', '{')"]
+)
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_seed_that_fails_does_not_end_the_others(
-    synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path
+    synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path, jobs: int, fault: str
 ) -> None:
-    fake("nextpnr-ecp5", "route(80.0) if seed == 2 else sys.exit(1)")
-    routed = place_and_route(synthesis, board, tmp_path / "out", clock_mhz=50, seeds=(1, 2))
+    fake("nextpnr-ecp5", f"if seed == 2: route(80.0)\nelse:\n    {fault}")
+    lines: list[str] = []
+    routed = place_and_route(
+        synthesis, board, tmp_path / "out", clock_mhz=50, seeds=(1, 2), jobs=jobs,
+        progress=lines.append,
+    )  # fmt: skip
     assert routed.seed == 2
     failure = routed.attempts[0].failure
     assert failure is not None
-    assert only(failure).code == "ACT0510"
+    assert only(failure).code in ("ACT0510", "ACT0512")
+    assert only(failure).message in lines[0]
+
+
+def test_an_interrupt_ends_the_only_seed(
+    synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path
+) -> None:
+    mark = tmp_path / "running"
+    fake("nextpnr-ecp5", f"open({str(mark)!r}, 'w').close(); time.sleep(300)")
+
+    def interrupt() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    start = time.monotonic()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        place_and_route(synthesis, board, tmp_path / "out", clock_mhz=50)
+    thread.join()
+    assert time.monotonic() - start < 60
+
+
+def test_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "meminfo"
+    monkeypatch.setattr(parallel, "_MEMORY", memory)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    for kilobytes, most, expected in (
+        (64 << 20, 4, 4),
+        (64 << 20, 40, 8),
+        (7 << 20, 40, 3),
+        (1 << 20, 40, 1),
+    ):
+        memory.write_text(f"MemTotal: 9 kB\nMemAvailable:   {kilobytes} kB\n")
+        assert runs_at_a_time(most) == expected
+    memory.write_text("")
+    assert runs_at_a_time(4) == 1
 
 
 def test_no_seeds(synthesis: Synthesis, board: Board, tmp_path: Path) -> None:

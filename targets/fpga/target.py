@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +16,7 @@ from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
-from actc.targets.fpga.flow import BITSTREAMS, build_bitstream
+from actc.targets.fpga.flow import BITSTREAMS, build_bitstream, runs_at_a_time
 from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
 from actc.targets.fpga.ladder import climb
 from actc.targets.fpga.network import NetworkOptions
@@ -117,7 +116,7 @@ class FpgaTarget(UnrolledTarget):
             kept=assembly.border,  # where the ladder cuts the network out
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
-            jobs=min(self.settings.seeds, os.cpu_count() or 1),
+            jobs=runs_at_a_time(self.settings.seeds),
             progress=say,
         )
         built.bitstream.path.replace(directory / built.bitstream.path.name)

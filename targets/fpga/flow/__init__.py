@@ -4,6 +4,7 @@ from actc.targets.fpga.flow.build import Built, build_bitstream
 from actc.targets.fpga.flow.execute import LOGS, Limits, prepare
 from actc.targets.fpga.flow.fit import check_fit, timing_missed
 from actc.targets.fpga.flow.pack import BITSTREAMS, Bitstream, pack
+from actc.targets.fpga.flow.parallel import runs_at_a_time
 from actc.targets.fpga.flow.programs import PROGRAMS, Program, find_program
 from actc.targets.fpga.flow.report import Clock, CriticalPath, Step, Use
 from actc.targets.fpga.flow.route import Attempt, Routed, place_and_route
@@ -31,6 +32,7 @@ __all__ = [
     "pack",
     "place_and_route",
     "prepare",
+    "runs_at_a_time",
     "synthesize_design",
     "timing_missed",
 ]

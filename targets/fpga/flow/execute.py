@@ -140,14 +140,23 @@ def require(folder: Path, names: Sequence[str], program: Program, log: Path) -> 
     for name in names:
         path = folder / name
         if not path.is_file() or not path.stat().st_size:
-            raise ToolFailed(
-                Diagnostic(
-                    "ACT0510",
-                    f"{program.name} wrote no {name}",
-                    notes=(f"its log is {log}",),
-                    help="read the log; this is an error of the tool or of actc",
-                )
-            )
+            raise _bad_output(f"{program.name} wrote no {name}", log)
+
+
+def damaged(name: str, program: Program, log: Path) -> ToolFailed:
+    """The error for an output that is there, but not as it should be."""
+    return _bad_output(f"{program.name} wrote a {name} that cannot be read", log)
+
+
+def _bad_output(message: str, log: Path) -> ToolFailed:
+    return ToolFailed(
+        Diagnostic(
+            "ACT0510",
+            message,
+            notes=(f"its log is {log}",),
+            help="read the log; this is an error of the tool or of actc",
+        )
+    )
 
 
 def prepare(programs: Sequence[Program], progress: Progress | None = None) -> None:

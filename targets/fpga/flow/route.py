@@ -19,6 +19,7 @@ from actc.targets.fpga.boards.device import Board
 from actc.targets.fpga.flow.execute import (
     Limits,
     Progress,
+    damaged,
     end_all,
     execute,
     log_file,
@@ -205,14 +206,26 @@ class _Job:
         start = time.monotonic()
         try:
             execute(self.program, self.arguments(seed), folder, limits=self.limits, log=log)
+            fmax = self._fmax(folder, log)
         except ActcError as problem:
             failure = explain_routing(problem, self.synthesis, self.board, log)
             return Attempt(seed, 0.0, time.monotonic() - start, failure)
-        outputs = [ROUTED, REPORT, *filter(None, [CONFIGURATIONS.get(family)])]
-        require(folder, outputs, self.program, log)
-        clocks = read_clocks(json.loads((folder / REPORT).read_text("utf-8")))
-        fmax = min((clock.achieved_mhz for clock in clocks.values()), default=float("inf"))
         return Attempt(seed, fmax, time.monotonic() - start)
+
+    def _fmax(self, folder: Path, log: Path) -> float:
+        """The slowest clock of a run, MHz; infinite where there is none.
+
+        Raises:
+            ToolFailed: ACT0510, outputs are missing or damaged; ACT0585.
+        """
+        configuration = CONFIGURATIONS.get(self.board.device.family)
+        outputs = [ROUTED, REPORT, *filter(None, [configuration])]
+        require(folder, outputs, self.program, log)
+        try:
+            clocks = read_clocks(json.loads((folder / REPORT).read_text("utf-8")))
+        except (ValueError, KeyError, TypeError) as problem:
+            raise damaged(REPORT, self.program, log) from problem
+        return min((clock.achieved_mhz for clock in clocks.values()), default=float("inf"))
 
     def arguments(self, seed: int) -> list[str]:
         """Arguments of nextpnr."""
@@ -265,7 +278,8 @@ def _try_all(
             while waiting or running:
                 while waiting and len(running) < jobs:
                     running.append(pool.submit(job.run, waiting.pop(0)))
-                attempt = running.pop(0).result()
+                attempt = running[0].result()
+                del running[0]
                 done.append(attempt)
                 say(_line(attempt))
                 if stop_when_met and attempt.fmax_mhz >= job.clock_mhz:
