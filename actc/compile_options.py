@@ -16,7 +16,7 @@ from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
 from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
-from actc.targets.base import Target
+from actc.targets.base import Target, Tool
 
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
@@ -70,11 +70,17 @@ def checked_target(options: Options, dry_run: bool) -> Target:
         )
     if not dry_run:
         for tool in capabilities.tools:
-            if tool.kind == "command":
-                toolchain.find(tool.probe, tool.how)
-            else:
-                toolchain.require_package(tool.probe, tool.how)
+            _require_tool(tool)
     return machine
+
+
+def _require_tool(tool: Tool) -> None:
+    if any(toolchain.locate(command) is not None for command in tool.alternatives):
+        return
+    if tool.kind == "command":
+        toolchain.find(tool.probe, tool.how)
+    else:
+        toolchain.require_package(tool.probe, tool.how)
 
 
 def _require_narrow(options: Options, widest: int) -> None:

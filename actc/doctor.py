@@ -78,16 +78,19 @@ def describe_target(name: str) -> dict[str, Any]:
 
 
 def _tool_state(tool: Tool) -> dict[str, Any]:
-    override = None
-    if tool.kind == "command":
-        override = toolchain.variable(tool.probe)
-        try:
-            found = toolchain.locate(tool.probe) is not None
-        except ActcError:
-            found = False
-    else:
-        found = importlib.util.find_spec(tool.probe) is not None
+    commands = (*((tool.probe,) if tool.kind == "command" else ()), *tool.alternatives)
+    found = any(map(_is_there, commands))
+    if tool.kind == "package":
+        found = found or importlib.util.find_spec(tool.probe) is not None
+    override = toolchain.variable(commands[0]) if commands else None
     return {"name": tool.name, "found": found, "how": tool.how, "override": override}
+
+
+def _is_there(command: str) -> bool:
+    try:
+        return toolchain.locate(command) is not None
+    except ActcError:  # what its variable names is no program
+        return False
 
 
 def _version(distribution: str) -> str | None:

@@ -54,12 +54,15 @@ class Tool:
         kind: "package" (import name in `probe`) or "command" (argv[0] in `probe`).
         probe: import name or command.
         how: the command that installs it.
+        alternatives: commands any of which does as well, such as a native build of what the
+            package brings.
     """
 
     name: str
     kind: str
     probe: str
     how: str
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

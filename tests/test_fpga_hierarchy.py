@@ -54,6 +54,9 @@ def test_text_of_a_design() -> None:
         "  wire [4:0] total;\n"
         "  wire [1:0] act_1_register;\n"
         "  wire [2:0] fc1_sum;\n"
+        "  reg [2:0] register;\n"
+        "  initial register = 3'd0;\n"
+        "  always @(posedge clk) register <= fc1_sum;\n"
         "  my_net_fc1 fc1 (\n"
         "    .x_0(x_0),\n"
         "    .x_1(x_1),\n"
@@ -69,9 +72,6 @@ def test_text_of_a_design() -> None:
         "    .act_1_register(act_1_register),\n"
         "    .fc1_sum(fc1_sum)\n"
         "  );\n"
-        "  reg [2:0] register;\n"
-        "  initial register = 3'd0;\n"
-        "  always @(posedge clk) register <= fc1_sum;\n"
         "  assign y = {\n"
         "    {total[4], total},\n"
         "    {3'd0, register}\n"
@@ -155,6 +155,19 @@ def instances_in_order(design: Design) -> bool:
     return True
 
 
+def declared_before_use(text: str) -> bool:
+    """Whether instances read only nets that are declared above them.
+
+    An implicit net is a single bit, and declaring it again later is an error for most tools.
+    """
+    known: set[str] = set()
+    for line in text.splitlines():
+        known |= set(re.findall(r"^  (?:input|output|wire|reg) (?:\[\S+\] )?(\w+)", line))
+        if not set(re.findall(r"^    \.\w+\((\w+)\)", line)) <= known:
+            return False
+    return True
+
+
 def top_wires(design: Design) -> set[int]:
     return {wire.index for wire in hierarchy(design).wires}
 
@@ -165,6 +178,7 @@ def test_random_designs_are_written_whole(design: Design) -> None:
     files = write_design(design)
     assert files == write_design(design)
     assert instances_in_order(design)
+    assert declared_before_use(files[f"{hierarchy(design).top}.v"])
     written: list[Wire] = list(hierarchy(design).wires)
     for part in hierarchy(design).parts:
         assert part.wires

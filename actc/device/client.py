@@ -135,7 +135,9 @@ def _open_port(directory: Path, interface: Interface, name: str) -> Port:
         return SimulatedPort(directory, interface, patience)
     if interface.kind != "uart" or interface.baud is None:
         message = f"the design has the interface '{interface.kind}', which is no serial port"
-        help_text = "compile with --interface uart, or take --port sim"
+        help_text = "compile for an FPGA with --interface uart, or simulate it: " + (
+            "`actc check DIR --data DATA.npz`" if interface.kind == "stream" else "--port sim"
+        )
         raise UsageError(Diagnostic("ACT0591", message, help=help_text))
     return SerialPort(name, interface.baud, _QUIET_SECONDS + 40 * slowest / interface.baud)
 

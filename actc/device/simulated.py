@@ -261,9 +261,10 @@ def _no_simulation(directory: Path, interface: Interface) -> UsageError:
     return UsageError(
         Diagnostic(
             "ACT0590",
-            f"a design with the interface '{interface.kind}' cannot be simulated with its pins",
+            f"a design with the interface '{interface.kind}' has no wire that a host could ask",
             place=Place(str(directory / FILE)),
-            help="compile with --interface uart or --interface spi",
+            help="`actc check DIR --data DATA.npz` simulates its Verilog; for the wire, compile "
+            "for an FPGA with --interface uart or --interface spi",
         )
     )
 

@@ -16,13 +16,13 @@ from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
-from actc.targets.fpga.flow import BITSTREAMS, build_bitstream, runs_at_a_time
+from actc.targets.fpga.flow import BITSTREAMS, PLACERS, build_bitstream, runs_at_a_time
 from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
 from actc.targets.fpga.ladder import climb
 from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.on_board import assemble_for_board, constraints, network_options, pins
 from actc.targets.fpga.options import FpgaOptions, names, parse_options
-from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget
+from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,10 @@ class FpgaTarget(UnrolledTarget):
     def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
         """Synthesis, placements, packing."""
         device, first = self.board.device, self.settings.seed
-        placer = "himbaechel" if device.family == "gowin" else device.family
         return (
             ("yosys", f"synth_{device.family}", "-top", assembly.top),
             *(
-                (f"nextpnr-{placer}", *device.options, "--freq", f"{assembly.clock_mhz:g}",
+                (PLACERS[device.family], *device.options, "--freq", f"{assembly.clock_mhz:g}",
                  "--seed", str(seed))
                 for seed in range(first, first + self.settings.seeds)
             ),
@@ -145,9 +144,11 @@ def _assembled(golden: bytes, name: str, board: str, options: FpgaOptions) -> As
 def _tools(family: str) -> tuple[Tool, ...]:
     extra = "fpga-gowin" if family == "gowin" else "fpga"
     how = f"pip install 'actc[{extra}]'"
-    package = "himbaechel_gowin" if family == "gowin" else family
+    placer = PLACERS[family]
+    package = f"yowasp_{placer.replace('-', '_')}"
     return (
-        Tool("yosys", "package", "pyosys", how),
-        Tool(f"nextpnr for {family}", "package", f"yowasp_nextpnr_{package}", how),
+        yosys_tool(how),
+        # a native placer, which runs faster, is taken first
+        Tool(f"nextpnr for {family}", "package", package, how, (placer,)),
         Tool("Icarus Verilog", "command", "iverilog", "apt-get install iverilog"),
     )

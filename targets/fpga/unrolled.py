@@ -6,6 +6,7 @@ builds.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx_ir as ir
 
+from actc import toolchain
 from actc.device.document import read_interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
-from actc.targets.base import BuildPlan, Progress, Target, quiet
+from actc.targets.base import BuildPlan, Progress, Target, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.hardware import read_hardware
 from actc.targets.fpga.network import NetworkOptions, check_network
@@ -132,6 +134,15 @@ class UnrolledTarget(Target):
         if assembly.interface.build != interface.build:
             raise UsageError(_other_version(directory))
         return assembly
+
+
+def yosys_tool(how: str) -> Tool:
+    """What synthesizes: pyosys, or the native yosys that ACTC_YOSYS names.
+
+    One on PATH, of any version, is not taken unasked.
+    """
+    native = ("yosys",) if toolchain.variable("yosys") in os.environ else ()
+    return Tool("yosys", "package", "pyosys", how, native)
 
 
 def _other_version(directory: Path) -> Diagnostic:

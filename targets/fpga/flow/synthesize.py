@@ -48,6 +48,8 @@ _OUT_OF_CONTEXT = {
     "xcup": ("-noiopad", "-noclkbuf"),
 }
 """By family: what leaves out pads and clock buffers, where the command makes some."""
+_NAMING = {"xc7": ("autoname",), "xcup": ("autoname",)}
+"""By family: what names cells after the nets that they drive, where the command does not."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.v")
 
@@ -152,6 +154,7 @@ def _script(
         *(f"read_verilog {name}" for name in files),
         *(f"setattr -set keep 1 {module}/w:{wire}" for module, wire in kept),
         *with_sums(f"{command} -top {top}", device.family),
+        *_NAMING.get(device.family, ()),
         # places in source files hold the path of yosys' own library
         f"setattr -unset src {top}/*",
         f"setattr -mod -unset src {top}",

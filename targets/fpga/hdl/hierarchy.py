@@ -258,10 +258,11 @@ def _top(found: Hierarchy) -> str:
     for part in found.parts:
         names.reserve(part.instance)
         body += [f"wire {vector(w.width)}{found.names[w.index]};" for w in part.outputs]
-    for part in found.parts:
-        body += _instance(found, part)
+    # before the instances that read them: tools refuse nets that are declared after their use
     for wire in found.wires:
         body += declaration(wire, text, names)
+    for part in found.parts:
+        body += _instance(found, part)
     for bus in design.outputs:
         parts = [text.fit(wire, bus.width) for wire in reversed(bus.wires)]
         start = f"assign {found.ports[bus.name]} ="

@@ -25,7 +25,8 @@ def header(assembly: Assembly, device: str) -> str:
 def _lines(assembly: Assembly, device: str) -> Iterator[str]:
     latency = assembly.interface.latency
     estimate = report(assembly.design, assembly.timing).clock_mhz
-    yield f"{assembly.top}: the network {assembly.core}, unrolled by actc"
+    yield f"{assembly.top}: the network {assembly.core}, unrolled by actc. {assembly.core}.v is the"
+    yield "same without the valid bit."
     yield _BLANK
     yield "Initiation interval  1 clock: a new sample may come in every clock."
     yield f"Latency              {latency} clocks, from in_valid to out_valid."
@@ -79,11 +80,11 @@ def _value(item: OutputFormat) -> str:
         return "y = q" if item.kind == "integers" else "y = q, the place of the largest output"
     if item.kind == "codes":
         zero = f"(q - {item.zero_point})" if item.zero_point else "q"
-        return f"y = {zero} * {_numbers(item.scale)}"
+        return f"y = {zero} * {_constant(item.scale, 'scale')}{_where(item)}"
     if item.kind == "accumulator":
         factor = f"q * {item.multiplier}" if item.multiplier != 1 else "q"
-        offset = f" + {_numbers(item.offset)}" if any(item.offset) else ""
-        return f"y = ({factor}{offset}) * {_numbers(item.scale)}"
+        offset = f" + {_constant(item.offset, 'offset')}" if any(item.offset) else ""
+        return f"y = ({factor}{offset}) * {_constant(item.scale, 'scale')}{_where(item)}"
     what = {
         "softmax": "y = q / (sum of q): the numerators of a softmax",
         "scores": "q are the scores of a softmax; the largest one is the most likely class",
@@ -92,13 +93,15 @@ def _value(item: OutputFormat) -> str:
     return what[item.kind]
 
 
-_MOST_NUMBERS = 4
+def _constant(values: tuple[float, ...] | tuple[int, ...], name: str) -> str:
+    """A number, or the name of many."""
+    return repr(values[0]) if len(values) == 1 else name
 
 
-def _numbers(values: tuple[float, ...] | tuple[int, ...]) -> str:
-    """A constant, or few of them; of many where they are."""
-    if len(values) == 1:
-        return repr(values[0])
-    listed = ", ".join(repr(value) for value in values[:_MOST_NUMBERS])
-    more = ", ..." if len(values) > _MOST_NUMBERS else ""
-    return f"[{listed}{more}]"
+def _where(item: OutputFormat) -> str:
+    """Where the numbers are that are too many for a line."""
+    many = {"scale": item.scale, "offset": item.offset}
+    named = [name for name, values in many.items() if len(values) > 1]
+    if not named:
+        return ""
+    return f", with {' and '.join(named)} along axis {item.axis} as interface.json has them"

@@ -30,7 +30,7 @@ from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.options import VerilogOptions, names, parse_options
 from actc.targets.fpga.rtl_simulation import ICARUS_HELP
 from actc.targets.fpga.synthesis import FPGA_HELP
-from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget
+from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 from actc.targets.fpga.verilog.assembly import assemble_core, clock_constraint
 from actc.targets.fpga.verilog.devices import family_device, network_options
 from actc.targets.fpga.verilog.hardware import describe_synthesis
@@ -69,7 +69,7 @@ class VerilogTarget(UnrolledTarget):
             forms=("table", "pwl"),
             operators=None,
             tools=(
-                Tool("yosys", "package", "pyosys", FPGA_HELP),
+                yosys_tool(FPGA_HELP),
                 Tool("Icarus Verilog", "command", "iverilog", ICARUS_HELP),
             ),
             summary="Verilog for any FPGA tool, with a testbench; its cells are counted",

@@ -29,17 +29,24 @@ PAUSE = 7
 
 _BENCH = """\
 // Tests {top} with {count} samples: {of_data} of the data, {random} random ones.
-// Its last line begins with PASS or FAIL. In this folder, with
-//   Icarus Verilog    iverilog -g2005 -o tb.vvp -s {bench} *.v ../rtl/*.v && vvp -n tb.vvp
-//   Verilator 5       verilator --binary --timing -Wno-fatal --top-module {bench} *.v ../rtl/*.v
-//                     && obj_dir/V{bench}
-//   Vivado            xvlog *.v ../rtl/*.v && xelab {bench} -s tb && xsim tb -runall
-//   Questa, ModelSim  vlog *.v ../rtl/*.v && vsim -c {bench} -do "run -all; quit"
-// Elsewhere, name the file of vectors by the parameter VECTORS.
+// Its last line begins with PASS or FAIL. To run it in this folder:
+//   $ iverilog -g2005 -o tb.vvp -s {bench} *.v ../rtl/*.v
+//   $ vvp -n tb.vvp
+// or, with Verilator 5,
+//   $ verilator --binary --timing --top-module {bench} *.v ../rtl/*.v
+//   $ obj_dir/V{bench}
+// or, with Vivado,
+//   $ xvlog *.v ../rtl/*.v
+//   $ xelab {bench} -s tb
+//   $ xsim tb -runall
+// or, with Questa or ModelSim,
+//   $ vlog *.v ../rtl/*.v
+//   $ vsim -c {bench} -do "run -all; quit"
+// In another folder, name the file of vectors by the parameter VECTORS.
 /* verilator lint_off WIDTH */  // counters are integers
-`timescale 1ns / 1ps
 module {bench} #(
-  parameter VECTORS = "{bench}.mem"  // a word per sample: expected outputs, then inputs
+  // a word per sample: the expected outputs, then, in the lower bits, the inputs
+  parameter VECTORS = "{bench}.mem"
 );
   localparam COUNT = {count};
   localparam LAST = {last};  // clock in which everything is over
@@ -53,7 +60,7 @@ module {bench} #(
   wire [{out_high}:0] outputs;
 
   reg clk = 1'b0;
-  always #{half:.3f} clk = ~clk;
+  always #5 clk = ~clk;
   {top} dut (
     .clk(clk), .in_valid(in_valid), .out_valid(out_valid),
 {ports}
@@ -67,7 +74,14 @@ module {bench} #(
   wire [{out_high}:0] expected = answer[{word_high}:{in_bits}];
   wire wrong = out_valid !== due || (due && (received == COUNT || outputs !== expected));
 
-  initial $readmemh(VECTORS, vectors);
+  initial begin
+    $readmemh(VECTORS, vectors);
+    if (^vectors[0] === 1'bx) begin
+      $display("FAIL: there are no vectors in %0s", VECTORS);
+      $finish;
+    end
+  end
+
   always @(posedge clk) begin
     clocks <= clocks + 1;
     in_valid <= 1'b0;
@@ -88,8 +102,7 @@ module {bench} #(
       end
     end
     if (clocks == LAST) begin
-      if (^vectors[0] === 1'bx) $display("FAIL: there are no vectors in %0s", VECTORS);
-      else if (errors == 0 && received == COUNT) $display("PASS: %0d samples", COUNT);
+      if (errors == 0 && received == COUNT) $display("PASS: %0d samples", COUNT);
       else $display("FAIL: %0d errors, %0d of %0d samples", errors, received, COUNT);
       $finish;
     end
@@ -143,7 +156,6 @@ def testbench(assembly: Assembly, data: Mapping[str, npt.NDArray[Any]]) -> dict[
         in_high=info.input_bits - 1,
         out_high=info.output_bits - 1,
         word_high=info.input_bits + info.output_bits - 1,
-        half=5e2 / assembly.clock_mhz,
         latency=latency,
         ports=",\n".join(
             [f"    .{port}(inputs[{part}])" for port, part in given]
