@@ -201,3 +201,30 @@ def test_a_float_convolution_between_codes_stays_float(tmp_path: Path) -> None:
     assert kinds(running)["Conv"] == 1
     assert weights_dequantized_in_each_call(running) == []
     assert relative(outputs(qdq, data), outputs(model, data)) < 0.03
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_means_over_images_stay_in_blocked_layout(keepdims: int, tmp_path: Path) -> None:
+    """Means over all positions are pooled; others are left as they are."""
+    last = "f = Flatten (m)" if keepdims else "f = Identity (m)"
+    model = network(
+        "float[N,1,8,8] x => float[N,10] y, float[N,8,8] z",
+        f"c = Conv <pads = [1,1,1,1]> (x, w)\nr = Relu (c)\n"
+        f"m = ReduceMean <keepdims = {keepdims}> (r, image)\n{last}\ny = MatMul (f, v)\n"
+        "z = ReduceMean <keepdims = 0> (r, channels)",
+        {
+            "w": normal(16, 1, 3, 3, seed=1),
+            "v": normal(16, 10, seed=2),
+            "image": np.array([3, -2]),
+            "channels": np.array([1]),
+        },
+    )
+    data = {"x": normal(32, 1, 8, 8, seed=3)}
+    qdq = written(model, data)
+    assert (kinds(qdq)["GlobalAveragePool"], kinds(qdq)["ReduceMean"]) == (1, 1)
+    domains = {
+        n.domain for n in optimized(qdq, tmp_path).graph.node if n.op_type == "GlobalAveragePool"
+    }
+    assert domains == {"com.microsoft.nchwc"}
+    for name in ("y", "z"):
+        assert relative(run(qdq, data, name)[name], run(model, data, name)[name]) < 0.01

@@ -20,6 +20,7 @@ from actc.targets.onnx.gemm import join_bias
 from actc.targets.onnx.given import is_given, layers_on_codes, write_operands, write_pairs
 from actc.targets.onnx.norms import standard_norms
 from actc.targets.onnx.placement import Placement, place
+from actc.targets.onnx.pooling import pool_means
 from actc.targets.onnx.spelling import expand_silu, respell
 from actc.targets.onnx.weights import Chosen, write_weights
 
@@ -81,6 +82,7 @@ def _prepared(model: ir.Model, exact: bool) -> tuple[ir.Model, frozenset[ir.Node
     result = ir.from_proto(ir.to_proto(model))
     result.ir_version = IR_VERSION
     join_bias(result.graph)
+    pool_means(result.graph)
     respell(result)
     return result, frozenset(node for node in result.graph if can_run_on_codes(node, exact))
 
