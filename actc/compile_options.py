@@ -21,6 +21,8 @@ from actc.targets.base import Target, Tool
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
+ARGMAX = "argmax"
+ENDS = ("outputs", ARGMAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Options:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     islands: str = "auto"
     groups: int = 0
+    end: str = "outputs"
 
 
 def checked_target(options: Options, dry_run: bool) -> Target:
@@ -63,6 +66,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     check_groups(options.groups)
     _require_few_bits(options)
     _one_of("islands", options.islands, ISLANDS)
+    _one_of("end", options.end, ENDS)
     _require_integers(options)
     if not 0 <= options.max_drop <= 1:
         raise UsageError(
@@ -123,6 +127,7 @@ def _require_integers(options: Options) -> None:
         "scales": options.scales != "free",
         "groups": options.groups != 0,
         "islands": options.islands != "auto",
+        "end": options.end != "outputs",
     }
     if options.precision != "int8" and any(chosen.values()):
         given = next(name for name, differs in chosen.items() if differs)

@@ -15,7 +15,7 @@ from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
 from actc.checks.equivalence import FunctionKept, check_specification
 from actc.checks.stages import run_artifact, run_model
-from actc.compile_options import POWER_OF_TWO, Options, checked_target, require_unchosen
+from actc.compile_options import ARGMAX, POWER_OF_TWO, Options, checked_target, require_unchosen
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
@@ -27,6 +27,7 @@ from actc.output import staged, write_json
 from actc.overrides import KnownNames, Overrides, checked, put, require_free
 from actc.passes.approximate import Approximate
 from actc.passes.calibrate import Calibrate
+from actc.passes.choose import Choose
 from actc.passes.integerize import Integerize
 from actc.passes.normalize import Normalize
 from actc.passes.quantize import Quantize
@@ -80,6 +81,7 @@ def compile(
     groups: int = 0,
     islands: str = "auto",
     budget: str | None = None,
+    end: str = "outputs",
     overrides: Overrides | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
@@ -120,6 +122,8 @@ def compile(
             of the outputs) or "drop=0.01" (accuracy lost on labelled data) at the
             fewest bytes, or at the least error "size=200KB" (bytes of weights and tables)
             or "luts=20000@ecp5" (logic cells of the unrolled network on an FPGA family).
+        end: what the network gives: its "outputs", or "argmax", the index of the largest
+            along axis 1 in place of each float output.
         overrides: bits of single tensors and layers, above every other choice:
             ``{"activations": {value: bits}, "weights": {node: bits}}``.
         progress: called with the name of each stage as it starts.
@@ -148,6 +152,7 @@ def compile(
         checked(overrides),
         islands,
         groups,
+        end,
     )
     say = progress or (lambda name: None)
     machine = checked_target(options, dry_run)
@@ -210,6 +215,8 @@ def _allocate(
     known = KnownNames(given, prepared.source.name)
     widest = machine.capabilities().widest
     budget = parse_budget(options.budget)
+    # errors are those of the outputs, whatever the network ends with
+    pipeline = Pipeline(tuple(step for step in pipeline.passes if not isinstance(step, Choose)))
     found = allocate(again, pipeline, budget, given, say, [known], widest)
     put(
         prepared.model,
@@ -231,11 +238,13 @@ def default_pipeline(
     scales: str = "free",
     islands: bool = False,
     groups: int = 0,
+    end: str = "outputs",
 ) -> Pipeline:
     """The passes of a compilation, in order."""
     int8, shifts = precision == "int8", scales == POWER_OF_TWO
     common: tuple[ir.passes.PassBase, ...] = (
         *((ReadQuantized(), Normalize(), Quantizers()) if int8 else (Normalize(),)),
+        *((Choose(),) if end == ARGMAX else ()),
         Structure(),
         Recognize(),
         Calibrate(),
@@ -270,6 +279,7 @@ def _pipeline(
         options.scales,
         options.islands == "auto" and machine.capabilities().float_islands,
         options.groups,
+        options.end,
     )
     if passes is None:
         return default
@@ -283,6 +293,14 @@ def _pipeline(
                 "ACT0225",
                 "the pass list has no 'integerize', so it gives no int8 model",
                 help=f"the default is: {default}; or use --precision float32",
+            )
+        )
+    if (options.end == ARGMAX) != ("choose" in map(pass_name, pipeline.passes)):
+        raise UsageError(
+            Diagnostic(
+                "ACT0225",
+                f"the pass list and --end {options.end} do not agree on what the network gives",
+                help="'choose' in the list makes it the index of the largest: --end argmax",
             )
         )
     return pipeline

@@ -33,7 +33,7 @@ else:
 CONFIG = "actc.toml"
 _TABLES = ("activations", "compile", "weights")
 _TEXTS = (
-    "approx", "budget", "calibration", "islands", "passes", "precision", "rounding", "scales",
+    "approx", "budget", "calibration", "end", "islands", "passes", "precision", "rounding", "scales",
     "target",
 )  # fmt: skip
 _PATHS = ("data", "output")

@@ -19,6 +19,7 @@ PASSES = Registry(
         "read_quantized": "actc.passes.read_quantized:ReadQuantized",
         "quantizers": "actc.passes.read_quantized:Quantizers",
         "recognize": "actc.passes.recognize:Recognize",
+        "choose": "actc.passes.choose:Choose",
         "calibrate": "actc.passes.calibrate:Calibrate",
         "approximate": "actc.passes.approximate:Approximate",
         "quantize": "actc.passes.quantize:Quantize",

@@ -11,7 +11,13 @@ Outputs = dict[str, Array]
 
 
 def errors(reference: Array, other: Array) -> dict[str, float]:
-    """Absolute differences of two float arrays: max, p50, p99, rms; and `reference`'s rms."""
+    """Absolute differences of two arrays: max, p50, p99, rms; and `reference`'s rms.
+
+    An index in place of outputs is off by one where it is not the place of the largest.
+    """
+    if reference.dtype.kind == "f" and other.dtype.kind == "i" and reference.ndim > other.ndim:
+        other = (other != reference.argmax(axis=1)).astype(np.float64) + 1
+        reference = np.ones_like(other)
     a, b = reference.astype(np.float64).reshape(-1), other.astype(np.float64).reshape(-1)
     difference = np.abs(a - b)
     if not difference.size:
@@ -29,8 +35,10 @@ def errors(reference: Array, other: Array) -> dict[str, float]:
 def classes(output: Array) -> Array | None:
     """Predicted class per sample of an output [samples, classes], None for other shapes.
 
-    One column is a score, positive class above 0.5.
+    One column is a score, positive class above 0.5. int64 [samples] are classes.
     """
+    if output.ndim == 1 and output.dtype == np.int64:
+        return output
     if output.ndim != 2 or output.dtype.kind != "f":
         return None
     if output.shape[1] == 1:

@@ -102,6 +102,13 @@ def run(
             "network on an FPGA family (luts=20000@ecp5)",
         ),
     ] = None,
+    end: Annotated[
+        str,
+        typer.Option(
+            metavar="outputs|argmax",
+            help="what the network gives; argmax: the index of the largest output",
+        ),
+    ] = "outputs",
     clock: Annotated[
         float | None,
         typer.Option(metavar="MHZ", help="FPGA: clock to reach; default: the board's", min=0.1),
@@ -157,6 +164,7 @@ def run(
         "groups": groups,
         "islands": islands,
         "budget": budget,
+        "end": end,
         "passes": passes,
     }
     found = _config(model, config)

@@ -118,6 +118,12 @@ CODES: dict[str, CodeInfo] = {
         "A Requantize node of a golden model has a multiplier of at least 0, a shift of at "
         "least 1 and bounds in increasing order; this one has not.",
     ),
+    "ACT0549": CodeInfo(
+        "an output has no largest element to choose",
+        "`--end argmax` puts the index of the largest element along axis 1 in place of every "
+        "float output [samples, classes, ...]. This model has none, or its output has another "
+        "shape. A single score, as of a sigmoid, is compared with a threshold instead.",
+    ),
     "ACT0550": CodeInfo(
         "a part of the model cannot be unrolled into hardware",
         "An unrolled network has wires for every element of every tensor of a sample. The "

@@ -265,7 +265,8 @@ class Builder:
 
 def is_plain_table(function: StepFunction) -> bool:
     """Whether few inputs give wide values: a table then, as searches go through all values."""
-    return function.range.width <= _NARROW and function.hull.width > _WIDE
+    span = function.hull.plus(-function.hull.low)
+    return function.range.width <= _NARROW and span.width > _WIDE
 
 
 def plain_table(wire: Wire, function: StepFunction) -> Wire:
