@@ -4,9 +4,9 @@
     python benchmarks/fpga.py --route                          # and the routed clock
     python benchmarks/fpga.py --da4ml FOLDER                   # with da4ml, installed there
 
-Same weights, same flow, same run: only products with weights differ between contestants (see
-fpga_contestants.py). Every contestant is evaluated on the held-out samples, and must give
-golden's scores on each of them, bit for bit.
+Same weights, same flow, same run: only products with weights and the mapping of sums differ
+between contestants (see fpga_contestants.py). Every contestant is evaluated on the held-out
+samples, and must give golden's scores on each of them, bit for bit.
 
 Networks: `reference`, the digits MLP 64-16-10 compiled with 5-bit weights and tensors;
 `tuned`, the same network fine-tuned for logic (examples/fpga/finetune.py).
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from fpga_contestants import CONTESTANTS, DA4ML_HELP, find_da4ml, products_by
+from fpga_contestants import CONTESTANTS, DA4ML_HELP, built_by, da4ml, find_da4ml
 from fpga_flow import Array, accuracy, measure, unrolled
 
 import actc
@@ -59,16 +59,16 @@ def golden_of(network: str, folder: Path) -> Path:
 
 def run(network: str, contestant: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Build, check and measure one network with the products of one contestant."""
-    golden, held = golden_of(network, folder / contestant), arrays("digits")
-    with products_by(contestant):
-        built = unrolled(golden, f"{network}_{contestant}")
-    (found,) = built.run({INPUT: held[INPUT]}).values()
-    (wanted,) = Session(onnx.load(golden), threads=1).run({INPUT: held[INPUT]}).values()
-    if not np.array_equal(found, wanted):
-        raise SystemExit(f"{network} by {contestant} differs from golden")
-    row = measure(
-        built, options.board, options.clock, folder / network / contestant, route=options.route
-    )
+    name = f"{network}_{plain_name(contestant)}"
+    golden, held = golden_of(network, folder / name), arrays("digits")
+    with built_by(CONTESTANTS[contestant]):
+        built = unrolled(golden, name)
+        (found,) = built.run({INPUT: held[INPUT]}).values()
+        (wanted,) = Session(onnx.load(golden), threads=1).run({INPUT: held[INPUT]}).values()
+        if not np.array_equal(found, wanted):
+            raise SystemExit(f"{network} by {contestant} differs from golden")
+        work = folder / name / "work"
+        row = measure(built, options.board, options.clock, work, route=options.route)
     return {
         "network": network,
         "products": contestant,
@@ -77,6 +77,11 @@ def run(network: str, contestant: str, options: argparse.Namespace, folder: Path
         **asdict(row),
         "nanoseconds": row.nanoseconds,
     }
+
+
+def plain_name(text: str) -> str:
+    """The letters of a name, for modules and folders."""
+    return "".join(letter for letter in text if letter.isalnum())
 
 
 COLUMNS = {
@@ -115,9 +120,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the rows")
     options = parser.parse_args()
     asked = options.products or list(CONTESTANTS)
-    if "da4ml" in asked and not find_da4ml(options.da4ml):
+    if not find_da4ml(options.da4ml):
         print(f"without da4ml: {DA4ML_HELP}", file=sys.stderr)
-        asked.remove("da4ml")
+        asked = [name for name in asked if CONTESTANTS[name].product is not da4ml]
     rows = []
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,14 +1,16 @@
 """Constant matrix products as hardware, three ways, in networks that are otherwise equal.
 
-Activations, pipelining, synthesis and routing are actc's for all contestants; only the
-products with weights differ, so differences in logic are those of the products.
+Activations, pipelining, synthesis and routing are actc's for all contestants. Products with
+weights differ; and contestants with `stock mapping` are mapped to cells by yosys' own
+command as it comes, as users of the others would do, where all others have actc's mapping
+of sums to carry cells too (docs/adders.md).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.fpga.flow import synthesize
 from actc.targets.fpga.hdl import Range, Wire
 from actc.targets.fpga.network import products
 
@@ -132,19 +135,46 @@ def _stage(stage: Any, values: list[_Scaled], inputs: Sequence[Wire]) -> list[_S
     return found
 
 
-CONTESTANTS: dict[str, Product | None] = {"actc": None, "plain": plain, "da4ml": da4ml}
-"""None: what actc does."""
+@dataclass(frozen=True)
+class Contestant:
+    """Who makes the products, and who maps their sums to cells.
+
+    Attributes:
+        product: in place of actc's; None: actc's own.
+        stock: whether yosys maps sums as it does by itself.
+    """
+
+    product: Product | None
+    stock: bool = False
+
+
+CONTESTANTS = {
+    "actc": Contestant(None),
+    "da4ml": Contestant(da4ml),
+    "plain": Contestant(plain),
+    "da4ml, stock mapping": Contestant(da4ml, stock=True),
+    "plain, stock mapping": Contestant(plain, stock=True),
+}
 
 
 @contextmanager
-def products_by(name: str) -> Iterator[None]:
-    """Networks that are built inside have the products of a contestant."""
-    product = CONTESTANTS[name]
-    if product is None:
+def built_by(contestant: Contestant) -> Iterator[None]:
+    """Networks that are built and synthesized inside are a contestant's."""
+    with ExitStack() as changes:
+        if contestant.product is not None:
+            changes.enter_context(mock.patch.object(products, "linear", contestant.product))
+        if contestant.stock:
+            changes.enter_context(mock.patch.object(synthesize, "with_sums", _as_it_comes))
+            changes.enter_context(mock.patch.object(synthesize, "free_carries", _nothing))
         yield
-        return
-    with mock.patch.object(products, "linear", product):
-        yield
+
+
+def _as_it_comes(command: str, family: str) -> list[str]:
+    return [command]
+
+
+def _nothing(document: dict[str, Any]) -> None:
+    return None
 
 
 def find_da4ml(folder: Path | None) -> bool:
