@@ -22,7 +22,8 @@ from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
-from actc.outcome import Measured, build_report, write_documents
+from actc.measured import Measured
+from actc.outcome import build_report, write_documents
 from actc.output import staged, write_json
 from actc.overrides import KnownNames, Overrides, checked, put, require_free
 from actc.passes.approximate import Approximate

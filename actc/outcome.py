@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,19 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from actc.checks.compare import Outputs, agreement, errors, identical, top1
+from actc.checks.compare import Outputs, agreement, errors, top1
 from actc.checks.sites import site_errors
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import BudgetMissed
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN
 from actc.ir.islands import KEY
 from actc.ir.sites import Site
+from actc.measured import Measured
 from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
 from actc.prepare import Prepared
 from actc.report import SiteCurve, render_html, render_timings
-from actc.targets.base import Rung, Target
+from actc.targets.base import Target
 
 TIMINGS = "timings.js"
 LOGS = "logs"
@@ -41,80 +40,6 @@ _VERSIONS = (
     "onnxruntime-gpu",
     "apache-tvm",
 )
-_FLOAT_TOLERANCE = 1e-4
-"""Difference of a float32 artefact from approximated.onnx, in units of its RMS, that 99
-percent of the values keep; the rest may be 500 times larger, for a table turns a
-rounding difference at the edge of a step into the height of that step."""
-
-
-@dataclass(slots=True)
-class Measured:
-    """Outputs of the stages over the data.
-
-    Attributes:
-        outputs: stage -> output name -> array [samples, ...].
-        normalized: the float model with the sites' names.
-        golden: the integer model, None in float32.
-        rungs: comparisons of the target's own stages with golden.
-        hardware: what the artefact takes of a device, None where it is software.
-    """
-
-    outputs: dict[str, Outputs] = field(default_factory=dict)
-    normalized: onnx.ModelProto | None = None
-    golden: ir.Model | None = None
-    rungs: list[Rung] = field(default_factory=list)
-    hardware: dict[str, Any] | None = None
-
-    def require_equal_rungs(self) -> None:
-        """Every stage behind golden that was compared must equal it.
-
-        Raises:
-            BudgetMissed: one does not; all that differ are named.
-        """
-        problems = [
-            Diagnostic(
-                "ACT0603",
-                f"the {rung.name} differs from golden.onnx: {rung.detail}",
-                help="please report this with the model",
-            )
-            for rung in self.rungs
-            if rung.result == "differs"
-        ]
-        if problems:
-            raise BudgetMissed(problems)
-
-    def require_exact(self, precision: str) -> None:
-        """The artefact must equal golden on every bit (float32: the approximated model closely).
-
-        Raises:
-            BudgetMissed: it does not.
-        """
-        reference = self.outputs["golden" if precision == "int8" else "approximated"]
-        artifact = self.outputs["artifact"]
-        if precision == "int8":
-            same, count = identical(reference, artifact)
-            problem = "" if same else f"the artefact differs from golden.onnx on {count} samples"
-        else:
-            problem = _too_far(reference, artifact)
-        if problem:
-            raise BudgetMissed(
-                Diagnostic("ACT0602", problem, help="please report this with the model")
-            )
-
-    @property
-    def samples(self) -> int:
-        """Samples compared."""
-        first = next(iter(self.outputs.get("artifact", {}).values()), None)
-        return 0 if first is None else len(first)
-
-
-def _too_far(reference: Outputs, artifact: Outputs) -> str:
-    for name, array in reference.items():
-        found = errors(array, artifact[name])
-        unit = _FLOAT_TOLERANCE * max(found["reference_rms"], 1e-6)
-        if not (found["p99"] <= unit and found["max"] <= 500 * unit):
-            return f"output '{name}' of the artefact is off by {found['max']:.3g}"
-    return ""
 
 
 def build_report(
