@@ -199,12 +199,7 @@ def _useful_range(site: Site, low: float, high: float) -> tuple[float, float]:
     y = site.function(x)
     if not np.isfinite(y).all():
         return low, high
-    columns = y if y.ndim == 2 else y[:, None]
-    ends = []
-    for channel in range(columns.shape[1]):
-        tolerance = float(np.ptp(columns)) / 255 / 8
-        ends.append(clip_tails(site.function.channel(channel), low, high, tolerance))
-    return min(end[0] for end in ends), max(end[1] for end in ends)
+    return clip_tails(site.function, low, high, float(np.ptp(y)) / 255 / 8)
 
 
 def apply_to_rows(model: ir.Model, node: ir.Node, gather: ir.Node, site: Site) -> None:

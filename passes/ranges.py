@@ -34,13 +34,23 @@ def clip_tails(
     Beyond the returned ends the function stays within `tolerance` of its value at
     the end, so that saturating the input there costs no more. Spending no codes on
     the flat tails (of a sigmoid, a SiLU) leaves finer steps where it bends.
+
+    Args:
+        function: of [n], to [n] or, for a family, to [n, channels]: what matters to any.
+        low, high: range of its input.
+        tolerance: in units of its values.
     """
     x = np.linspace(low, high, _GRID)
-    y = function(x)
+    ends = [_of_curve(x, y, tolerance) for y in function(x).reshape(_GRID, -1).T]
+    return min(end[0] for end in ends), max(end[1] for end in ends)
+
+
+def _of_curve(x: Array, y: Array, tolerance: float) -> Range:
+    """The part of the points `x` [n] that matters to the values `y` [n]."""
     left = _flat_prefix(y, tolerance)
     right = _flat_prefix(y[::-1], tolerance)
     if left + right >= _GRID - 1:
-        return low, high
+        return float(x[0]), float(x[-1])
     return float(x[left]), float(x[_GRID - 1 - right])
 
 
