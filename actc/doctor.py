@@ -58,7 +58,8 @@ def describe_target(name: str) -> dict[str, Any]:
         UsageError: no target has this name.
     """
     try:
-        capabilities = TARGETS.get(name).parse("").capabilities()
+        target = TARGETS.get(name)
+        capabilities = target.parse("").capabilities()
     except ActcError:
         raise
     except Exception as problem:  # a plug-in may fail in any way
@@ -73,6 +74,7 @@ def describe_target(name: str) -> dict[str, Any]:
         "forms": list(capabilities.forms),
         "operators": None if capabilities.operators is None else sorted(capabilities.operators),
         "products": dict(capabilities.products),
+        "options": dict(target.options),
         "tools": tools,
     }
 

@@ -130,8 +130,9 @@ class Target(ABC):
     """Samples of one call of `run`, while the artefact is compared with golden."""
     any_batch: ClassVar[bool] = False
     """Whether `run` takes any number of samples, also where the model has a fixed batch."""
-    options: ClassVar[tuple[str, ...]] = ()
-    """What may stand as ``name=value`` behind the colon; the command line has these too."""
+    options: ClassVar[Mapping[str, str]] = {}
+    """What may stand as ``name=value`` behind the colon: name -> its values, in words. The command
+    line has these too."""
 
     @classmethod
     @abstractmethod

@@ -111,7 +111,9 @@ def run(
     ] = "outputs",
     clock: Annotated[
         float | None,
-        typer.Option(metavar="MHZ", help="FPGA: clock to reach; default: the board's", min=0.1),
+        typer.Option(
+            metavar="MHZ", help="FPGA: clock to reach; default: what is usual there", min=0.1
+        ),
     ] = None,
     latency: Annotated[
         int | None,
@@ -122,6 +124,13 @@ def run(
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="FPGA: placements to try, in parallel", min=1)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="xc7|xcup|ecp5|ice40|gowin",
+            help="--target verilog: FPGA family that it is built for, and whose cells are counted",
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -148,6 +157,7 @@ def run(
         "latency": latency,
         "interface": interface,
         "seeds": seeds,
+        "device": device,
     }
     given: dict[str, Any] = {
         "target": target,
@@ -201,7 +211,7 @@ def _with_options(target: str, hardware: Mapping[str, object]) -> str:
             Diagnostic(
                 "ACT0224",
                 f"--{key} has no meaning for target '{name}'",
-                help="leave it out, or compile for an FPGA (see `actc targets`)",
+                help="leave it out, or take a target that has it (`actc targets T` lists them)",
             )
             for key in wrong
         )

@@ -43,6 +43,8 @@ def _details(target: Mapping[str, Any]) -> Text:
     if "broken" not in target:
         lines.append(f"  precision   {', '.join(target['precisions'])}")
         lines.append(f"  forms       {', '.join(target['forms'])}")
+    for option, values in target.get("options", {}).items():
+        lines.append(f"  option      {target['name']}:{option}=... {values}")
     for path, what in target.get("products", {}).items():
         lines.append(f"  writes      {path}: {what}")
     return Text("\n".join(lines + tool_lines(target)))

@@ -75,7 +75,7 @@ class DesignOptions:
         default = type(self)()
         given = [
             (name, getattr(self, name))
-            for name in names(type(self))
+            for name in described(type(self))
             if getattr(self, name) != getattr(default, name)
         ]
         return ",".join(f"{name}={str(value).removesuffix('.0')}" for name, value in given)
@@ -117,11 +117,19 @@ READERS: dict[str, Reader] = {
     "device": one_of(DEVICES),
 }
 """How the value of each option is read."""
+_VALUES = {
+    "clock": "MHz to reach",
+    "latency": "clocks from an input to its output, instead of a clock",
+    "interface": f"what the pins speak: {', '.join(INTERFACES)}",
+    "seeds": f"placements that are tried, at most {MOST_SEEDS}",
+    "seed": "of the first placement",
+    "device": f"family whose cells are counted: {', '.join(DEVICES)}",
+}
 
 
-def names(kind: type[DesignOptions]) -> tuple[str, ...]:
-    """What may stand behind the colon."""
-    return tuple(f.name for f in fields(kind))
+def described(kind: type[DesignOptions]) -> dict[str, str]:
+    """What may stand behind the colon: name -> its values, in words."""
+    return {f.name: _VALUES[f.name] for f in fields(kind)}
 
 
 def parse_options(text: str, kind: type[Given]) -> Given:
@@ -135,7 +143,7 @@ def parse_options(text: str, kind: type[Given]) -> Given:
         UsageError: ACT0535, an option is not known, written twice or has no such value; all
             of them at once.
     """
-    readers = {name: READERS[name] for name in names(kind)}
+    readers = {name: READERS[name] for name in described(kind)}
     values: dict[str, Any] = {}
     problems: list[Diagnostic] = []
     for item in filter(None, text.split(",")):

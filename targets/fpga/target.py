@@ -21,7 +21,7 @@ from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
 from actc.targets.fpga.ladder import climb
 from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.on_board import assemble_for_board, constraints, network_options, pins
-from actc.targets.fpga.options import FpgaOptions, names, parse_options
+from actc.targets.fpga.options import FpgaOptions, described, parse_options
 from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 
 
@@ -38,7 +38,7 @@ class FpgaTarget(UnrolledTarget):
     """
 
     settings: FpgaOptions = field(default_factory=FpgaOptions)
-    options: ClassVar[tuple[str, ...]] = names(FpgaOptions)
+    options: ClassVar[Mapping[str, str]] = described(FpgaOptions)
 
     @classmethod
     def parse(cls, option: str) -> FpgaTarget:

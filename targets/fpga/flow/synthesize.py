@@ -122,7 +122,7 @@ def synthesize_design(
     """
     _check_names(files, top, device)
     yosys = find_yosys()
-    command = _command(device, dsp, pads)
+    command = synthesis_command(device, dsp=dsp, pads=pads)
     start = time.monotonic()
     with scratch(work) as folder:
         for name, text in files.items():
@@ -164,8 +164,8 @@ def _script(
     return "\n".join(lines) + "\n"
 
 
-def _command(device: Device, dsp: bool, pads: bool) -> str:
-    """The synth_* command, without its top module."""
+def synthesis_command(device: Device, *, dsp: bool = False, pads: bool = True) -> str:
+    """The synth_* command of yosys for a device, without the top module."""
     command, without, with_dsp = _COMMANDS[device.family]
     around = () if pads else _OUT_OF_CONTEXT.get(device.family, ())
     return " ".join(

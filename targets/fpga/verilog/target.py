@@ -16,7 +16,7 @@ from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.flow import synthesize_design
-from actc.targets.fpga.flow.synthesize import NETLIST
+from actc.targets.fpga.flow.synthesize import NETLIST, synthesis_command
 from actc.targets.fpga.hardware import HARDWARE, write_hardware
 from actc.targets.fpga.ladder import (
     border_of,
@@ -27,14 +27,14 @@ from actc.targets.fpga.ladder import (
     verilog_rung,
 )
 from actc.targets.fpga.network import NetworkOptions
-from actc.targets.fpga.options import VerilogOptions, names, parse_options
+from actc.targets.fpga.options import VerilogOptions, described, parse_options
 from actc.targets.fpga.rtl_simulation import ICARUS_HELP
 from actc.targets.fpga.synthesis import FPGA_HELP
 from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 from actc.targets.fpga.verilog.assembly import assemble_core, clock_constraint
 from actc.targets.fpga.verilog.devices import family_device, network_options
 from actc.targets.fpga.verilog.hardware import describe_synthesis
-from actc.targets.fpga.verilog.testbench import SIM, bench_name, testbench, testbench_rung
+from actc.targets.fpga.verilog.testbench import SIM, bench_name, run_testbench, write_testbench
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class VerilogTarget(UnrolledTarget):
 
     settings: VerilogOptions = field(default_factory=VerilogOptions)
     name: ClassVar[str] = "verilog"
-    options: ClassVar[tuple[str, ...]] = names(VerilogOptions)
+    options: ClassVar[Mapping[str, str]] = described(VerilogOptions)
 
     @classmethod
     def parse(cls, option: str) -> VerilogTarget:
@@ -95,14 +95,15 @@ class VerilogTarget(UnrolledTarget):
         """The clock's constraint and the testbench, with samples of the data."""
         name, text = clock_constraint(assembly, self.settings.device)
         data = {} if context.dataset is None else context.dataset.inputs
-        files = {f"{SIM}/{key}": value for key, value in testbench(assembly, data).items()}
+        files = {f"{SIM}/{key}": value for key, value in write_testbench(assembly, data).items()}
         return {key: value.encode("ascii") for key, value in {name: text, **files}.items()}
 
     def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
         """Synthesis and simulation."""
+        command = synthesis_command(family_device(self.settings.device), pads=False)
         return (
-            ("yosys", f"synthesis for {self.settings.device}", "-top", assembly.top),
-            ("iverilog", "-s", bench_name(assembly)),
+            ("yosys", *command.split(), "-top", assembly.top),
+            ("iverilog", "-g2005", "-s", bench_name(assembly)),
         )
 
     def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
@@ -131,7 +132,7 @@ class VerilogTarget(UnrolledTarget):
         vectors = vectors_of(assembly.network, ir.load(directory / GOLDEN), feeds, golden)
         rungs = [description_rung(assembly, vectors), verilog_rung(assembly, directory, vectors)]
         say("verify: the testbench")
-        rungs.append(testbench_rung(assembly, directory))
+        rungs.append(run_testbench(assembly, directory))
         say("verify: netlist")
         document = read_netlist(directory / BUILD / NETLIST)
         border, top = border_of(assembly, document), assembly.top

@@ -116,7 +116,7 @@ def bench_name(assembly: Assembly) -> str:
     return f"{assembly.top}_tb"
 
 
-def testbench(assembly: Assembly, data: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
+def write_testbench(assembly: Assembly, data: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
     """The testbench of a stream and its vectors.
 
     What is expected comes from the hardware description, which is compared with golden on these
@@ -171,7 +171,7 @@ def testbench(assembly: Assembly, data: Mapping[str, npt.NDArray[Any]]) -> dict[
     return {f"{bench}.v": text, f"{bench}.mem": vectors}
 
 
-def testbench_rung(assembly: Assembly, directory: Path) -> Rung:
+def run_testbench(assembly: Assembly, directory: Path) -> Rung:
     """Run the testbench that was written, on the Verilog that was written, in Icarus Verilog.
 
     Raises:
@@ -207,8 +207,7 @@ def _slices(ports: Sequence[tuple[str, Bus]]) -> list[tuple[str, str]]:
 
 
 def _due(latency: int) -> list[str]:
-    if not latency:
-        return ["  wire due = in_valid;"]
+    """`in_valid` as many clocks later; there is always a register."""
     shifted = f"{{history[{latency - 2}:0], in_valid}}" if latency > 1 else "in_valid"
     return [
         f"  reg [{latency - 1}:0] history = {latency}'d0;",
