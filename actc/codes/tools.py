@@ -179,6 +179,13 @@ CODES: dict[str, CodeInfo] = {
         "or one that breaks a constraint. This is an error of actc; please report it with the "
         "model.",
     ),
+    "ACT0565": CodeInfo(
+        "compiled programs cannot be kept",
+        "The FPGA tools of PyPI are WebAssembly, which is compiled to machine code at their first "
+        "run and kept in the user's cache folder, or in the one that YOWASP_CACHE_DIR names. That "
+        "folder cannot be written, or its disk is full. `actc doctor --prepare` compiles all of "
+        "them ahead.",
+    ),
     "ACT0570": CodeInfo(
         "cells of a netlist without a model",
         "Netlists are evaluated cell by cell to compare them with golden, and the cells that "

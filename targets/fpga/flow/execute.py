@@ -170,19 +170,38 @@ def prepare(programs: Sequence[Program], progress: Progress | None = None) -> No
         progress: called with a line for each program that is not ready.
 
     Raises:
-        ToolFailed: a program does not start.
+        ToolFailed: ACT0565, the cache cannot be written.
     """
     for program in programs:
-        if not program.wasm:
+        if is_prepared(program):
             continue
-        cache = _cache()
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _is_ready(program, cache):
+        with _locked_cache():
+            if not is_prepared(program):  # another process may have done it meanwhile
                 if progress is not None:
                     progress(f"preparing {program.name} for its first run: up to 20 seconds")
                 _compile(program)
+
+
+@contextlib.contextmanager
+def _locked_cache() -> Iterator[None]:
+    cache = _cache()
+    with contextlib.ExitStack() as stack:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((cache / _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as problem:
+            reason = (problem.strerror or type(problem).__name__).lower()
+            raise ToolFailed(
+                Diagnostic(
+                    "ACT0565",
+                    f"the cache of compiled programs cannot be written: {reason}",
+                    place=Place(str(cache)),
+                    help="set YOWASP_CACHE_DIR to a folder that you may write, on a disk with "
+                    "100 MB of space",
+                )
+            ) from problem
+        yield
 
 
 def _compile(program: Program) -> None:
@@ -201,7 +220,10 @@ def _cache() -> Path:
     return Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
 
 
-def _is_ready(program: Program, cache: Path) -> bool:
+def is_prepared(program: Program) -> bool:
+    """Whether nothing has to be compiled before a program runs."""
+    if not program.wasm:
+        return True
     found = importlib.util.find_spec(program.package)
     if found is None or found.origin is None:
         return False
@@ -210,4 +232,4 @@ def _is_ready(program: Program, cache: Path) -> bool:
     if not source.is_file():
         return False
     digest = hashlib.sha1(source.read_bytes(), usedforsecurity=False).hexdigest()
-    return (cache / program.package / name / digest).is_file()
+    return (_cache() / program.package / name / digest).is_file()
