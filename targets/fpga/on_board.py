@@ -96,7 +96,7 @@ def timing_name(board: Board) -> str:
     family = board.device.family
     if family == "ice40":
         return "ice40-up" if "up5k" in board.device.name else "ice40-hx"
-    return f"ecp5-{board.speed}" if family == "ecp5" else family
+    return f"ecp5-{board.speed}" if family == "ecp5" else board.device.name
 
 
 def pins(assembly: Assembly) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """How fast the families are: delays of their cells with typical wires, as data.
 
-The numbers of iCE40 HX and UltraPlus and of ECP5 at speed 6 are fitted to the timing reports of
-nextpnr (yowasp-nextpnr 0.11), see docs/pipelining.md; the others are guesses in
-proportion to them. They are estimates for scheduling: what a placed and routed design reaches,
-only its own report says.
+The numbers of families that nextpnr places are fitted to its timing reports (yowasp-nextpnr
+0.11) by benchmarks/fpga_timing.py, see docs/pipelining.md; those of 7 series are guesses in
+proportion to them. They are estimates for scheduling, with some room for wires of designs that
+take a tenth of the device: what a placed and routed design reaches, only its own report says.
 """
 
 from __future__ import annotations
@@ -46,16 +46,14 @@ class Timing:
 
 
 _TIMINGS = (
-    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 2.0, 1.3, 0.0, 0.45, 0.15, 1.3, 1.6),
-    Timing("ice40-lp", "Lattice iCE40 LP", 4, 4, 2.9, 1.9, 0.0, 0.65, 0.22, 1.9, 2.4),
+    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.6, 1.12, 0.0, 0.39, 0.13, 1.12, 2.0),
     Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 5.3, 3.4, 0.0, 1.2, 0.33, 3.4, 0.5),
     Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 1.4, 1.35, 0.25, 0.75, 0.036, 1.2, 5.1),
-    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.25, 1.2, 0.22, 0.67, 0.032, 1.1, 4.5),
-    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.15, 1.1, 0.20, 0.62, 0.029, 1.0, 4.1),
-    Timing("gowin", "Gowin LittleBee and Arora", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
-    Timing("nexus", "Lattice Nexus", 4, 6, 1.6, 1.4, 0.25, 0.8, 0.05, 1.2, 4.0),
+    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.2, 1.14, 0.21, 0.64, 0.030, 1.1, 4.5),
+    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.05, 1.02, 0.19, 0.58, 0.027, 1.0, 4.1),
+    Timing("gowin-gw1n9", "Gowin GW1NR-9C C6/I5", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
+    Timing("gowin-gw2a18", "Gowin GW2AR-18C C8/I7", 4, 8, 1.0, 1.14, 0.12, 0.6, 0.036, 0.9, 3.5),
     Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
-    Timing("xcup", "AMD (Xilinx) UltraScale+", 6, 9, 0.5, 0.5, 0.15, 0.3, 0.012, 0.6, 1.1),
 )
 TIMINGS: dict[str, Timing] = {timing.name: timing for timing in _TIMINGS}
 """The timings, by name."""

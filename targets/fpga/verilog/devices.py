@@ -39,7 +39,7 @@ class _Plan:
 _PLANS = {
     "ice40": _Plan("ice40-hx", 80.0, "ice40"),
     "ecp5": _Plan("ecp5-6", 120.0, "ecp5"),
-    "gowin": _Plan("gowin", 80.0, "gowin", ("-family gw2a",)),
+    "gowin": _Plan("gowin-gw2a18", 80.0, "gowin", ("-family gw2a",)),
     "xc7": _Plan("xc7", 200.0, "xc7", constraints=".xdc"),
     "xcup": _Plan("xcup", 400.0, "xc7", constraints=".xdc"),
 }
