@@ -32,7 +32,7 @@ from onnx import numpy_helper, parser
 import actc
 from actc.errors import ActcError
 from actc.targets.fpga.boards import Board, find_board
-from actc.targets.fpga.flow import Routed, place_and_route, synthesize_design
+from actc.targets.fpga.flow import place_and_route, synthesize_design
 from actc.targets.fpga.hdl.hierarchy import write_design
 from actc.targets.fpga.network import Network, build_network
 from actc.targets.fpga.on_board import network_options, timing_name
@@ -105,8 +105,15 @@ def golden(name: str, folder: Path) -> Path:
     """The integer form of a network, weights and tensors of 4 bits."""
     generator = np.random.default_rng(4)
     data = {"x": generator.standard_normal((200, NETWORKS[name][0])).astype(np.float32)}
-    bits = {"weights": "4", "activations": "4", "max_drop": 1.0}
-    actc.compile(model(name), "onnx", data=data, output=folder / name, **bits)
+    actc.compile(
+        model(name),
+        "onnx",
+        data=data,
+        output=folder / name,
+        weights="4",
+        activations="4",
+        max_drop=1.0,
+    )
     return folder / name / "golden.onnx"
 
 
@@ -135,6 +142,12 @@ def measure(network: Network, name: str, board: Board, clock_mhz: float, work: P
             f'IO_LOC "{port}" {site};\n' for port, site in zip(ports, pins, strict=False)
         )
     routed = place_and_route(whole, board, work, constraints=constraints, clock_mhz=clock_mhz)
+    path = routed.critical_path
+    steps = () if path is None else path.steps
+
+    def spent(*kinds: str) -> float:
+        return sum(step.delay_ns for step in steps if step.kind in kinds)
+
     return Row(
         timing=timing.name,
         network=name,
@@ -143,20 +156,11 @@ def measure(network: Network, name: str, board: Board, clock_mhz: float, work: P
         reached_mhz=routed.fmax_mhz,
         latency=design.latency or 0,
         cells=whole.total.logic_cells,
-        **slowest(routed),
+        edge_ns=spent("clk-to-q", "setup"),
+        cells_ns=spent("logic"),
+        wires_ns=spent("routing"),
+        levels=sum(step.kind == "routing" for step in steps),
     )
-
-
-def slowest(routed: Routed) -> dict[str, float]:
-    """What the slowest path is made of."""
-    path = routed.critical_path
-    steps = () if path is None else path.steps
-    return {
-        "edge_ns": sum(s.delay_ns for s in steps if s.kind in ("clk-to-q", "setup")),
-        "cells_ns": sum(s.delay_ns for s in steps if s.kind == "logic"),
-        "wires_ns": sum(s.delay_ns for s in steps if s.kind == "routing"),
-        "levels": sum(s.kind == "routing" for s in steps),
-    }
 
 
 def rows(cases: dict[str, tuple[float, ...]], names: list[str], folder: Path) -> Iterator[Row]:
