@@ -74,11 +74,16 @@ def checked_target(options: Options, dry_run: bool) -> Target:
         )
     if not dry_run:
         for tool in capabilities.tools:
-            _require_tool(tool)
+            require_tool(tool)
     return machine
 
 
-def _require_tool(tool: Tool) -> None:
+def require_tool(tool: Tool) -> None:
+    """See that a tool, or one of its alternatives, is installed.
+
+    Raises:
+        MissingTool: it is not, or a variable ACTC_<TOOL> names no program.
+    """
     if any(toolchain.locate(command) is not None for command in tool.alternatives):
         return
     if tool.kind == "command":

@@ -69,7 +69,7 @@ def describe_target(name: str) -> dict[str, Any]:
     except Exception as problem:  # a plug-in may fail in any way
         reason = f"{type(problem).__name__}: {problem}"
         return {"name": name, "ready": False, "summary": "", "tools": [], "broken": reason}
-    tools = [_tool_state(tool) for tool in capabilities.tools]
+    tools = [tool_state(tool) for tool in capabilities.tools]
     return {
         "name": name,
         "ready": all(tool["found"] for tool in tools),
@@ -83,7 +83,8 @@ def describe_target(name: str) -> dict[str, Any]:
     }
 
 
-def _tool_state(tool: Tool) -> dict[str, Any]:
+def tool_state(tool: Tool) -> dict[str, Any]:
+    """A tool's name, whether it is found, how to get it, and the variable that can name one."""
     commands = (*((tool.probe,) if tool.kind == "command" else ()), *tool.alternatives)
     found = any(map(_is_there, commands))
     if tool.kind == "package":

@@ -13,12 +13,14 @@ import onnx
 import onnx_ir as ir
 import pytest
 from command_line import CommandLine
-from fpga_networks import Case, cnn
+from fpga_networks import cnn
 
 import actc
 from actc import doctor
 from actc.artifact import make_target, open_artifact
 from actc.data import InputInfo, load
+from actc.device import Device
+from actc.errors import UsageError
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Rung
 from actc.targets.fpga.options import DEVICES
@@ -35,19 +37,19 @@ needs_verilator = pytest.mark.skipif(
 )
 
 
-def compile_case(case: Case, target: str, directory: Path, **options: Any) -> actc.Artifact:
-    bits = {"weights": case.weights, "activations": case.activations}
-    return actc.compile(
-        case.model, target, data=case.data, output=directory, **bits, **case.options, **options
-    )
-
-
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     """A small network of integers."""
     case = cnn()
     directory = tmp_path_factory.mktemp("golden") / "out"
-    compile_case(case, "onnx", directory)
+    actc.compile(
+        case.model,
+        "onnx",
+        data=case.data,
+        output=directory,
+        weights=case.weights,
+        activations=case.activations,
+    )
     return onnx.load(directory / "golden.onnx")
 
 
@@ -243,6 +245,14 @@ def test_wrong_options_are_explained(
     (problem,) = done.document["diagnostics"]
     assert problem["code"] == code
     assert words in problem["help"]
+
+
+def test_what_has_no_wire_says_how_to_run_it(golden: onnx.ModelProto, tmp_path: Path) -> None:
+    directory = written(plan(golden), tmp_path)
+    for port in ("sim", "/dev/ttyUSB0"):
+        with pytest.raises(UsageError) as caught:
+            Device.open(directory, port)
+        assert "actc check" in str(caught.value.diagnostics[0].help)
 
 
 # --- all of it, with yosys

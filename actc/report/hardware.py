@@ -118,7 +118,9 @@ def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if reached is not None:
         found.append(("Clock", f"{reached:.1f} MHz", f"asked for {asked:g}" if asked else ""))
     elif asked is not None:
-        found.append(("Clock", f"{asked:g} MHz", "asked for; not routed"))
+        estimated = clock.get("estimated")
+        guess = "" if estimated is None else f"; {estimated:.0f} MHz by estimate"
+        found.append(("Clock", f"{asked:g} MHz", f"asked for{guess}; not routed"))
     if latency.get("clocks") is not None:
         ns = latency.get("ns")
         found.append(
