@@ -1,7 +1,7 @@
 """How fast the families are: delays of their cells with typical wires, as data.
 
 The numbers of families that nextpnr places are fitted to its timing reports (yowasp-nextpnr
-0.11) by benchmarks/fpga_timing.py, see docs/pipelining.md; those of 7 series are guesses in
+0.11) by benchmarks/fpga_timing.py, see docs/pipelining.md; those of AMD are guesses in
 proportion to them. They are estimates for scheduling, with some room for wires of designs that
 take a tenth of the device: what a placed and routed design reaches, only its own report says.
 """
@@ -54,6 +54,7 @@ _TIMINGS = (
     Timing("gowin-gw1n9", "Gowin GW1NR-9C C6/I5", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
     Timing("gowin-gw2a18", "Gowin GW2AR-18C C8/I7", 4, 8, 1.0, 1.14, 0.12, 0.6, 0.036, 0.9, 3.5),
     Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
+    Timing("xcup", "AMD (Xilinx) UltraScale+", 6, 9, 0.5, 0.5, 0.15, 0.3, 0.012, 0.6, 1.1),
 )
 TIMINGS: dict[str, Timing] = {timing.name: timing for timing in _TIMINGS}
 """The timings, by name."""
