@@ -327,6 +327,19 @@ def test_wrong_constants_are_caught_at_their_rungs(built: Path, tmp_path: Path) 
         assert set(found.values()) == {"equal"}
 
 
+@pytest.mark.slow
+def test_a_netlist_with_cells_of_no_model_is_not_run(built: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "out"
+    shutil.copytree(built, directory)
+    path = directory / "build" / "netlist.json"
+    path.write_text(path.read_text().replace('"type": "LUT6"', '"type": "RAMB18E1"'))
+    feeds = {"image": np.load(FPGA / "digits.npz")["image"][:5]}
+    golden = open_artifact(built).run(feeds)
+    rung = make_target("verilog").verify(directory, feeds, golden)[-1]
+    assert (rung.name, rung.result) == ("synthesized netlist", "not run")
+    assert "RAMB18E1" in rung.detail
+
+
 def invert_a_table(directory: Path) -> None:
     """Invert a look-up table in the network's part of the netlist."""
     path = directory / "build" / "netlist.json"
