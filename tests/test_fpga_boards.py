@@ -17,6 +17,7 @@ from actc.targets.fpga.boards import (
     device_names,
     devices,
     find_board,
+    load,
     make_pll,
     write_constraints,
 )
@@ -39,6 +40,7 @@ led = { site = "B2", inverted = true, standard = "LVCMOS18", pull = "down" }
 """
 
 
+DATA = Path(load.__file__).parent / "data"
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "boards.md"
 
 
@@ -68,6 +70,26 @@ def test_each_board_has_a_clock_a_uart_and_a_program(name: str) -> None:
     command = board.program_command("top.bit")
     assert command[-1] == "top.bit"
     assert "{bitstream}" not in " ".join(command)
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_each_board_has_all_pins_and_says_where_they_are_from(name: str) -> None:
+    assert set(find_board(name).pins) == set(ROLES)
+    assert (DATA / f"{name}.toml").read_text().startswith("# Pins: ")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("ulx3s-25f", "ulx3s-45f", "ulx3s-85f"), ("orangecrab-25f", "orangecrab-85f")],
+)
+def test_boards_that_differ_in_their_device_alone(names: tuple[str, ...]) -> None:
+    boards = [find_board(name) for name in names]
+    for board in boards[1:]:
+        assert (board.pins, board.package, board.speed, board.clock_mhz, board.program) == (
+            boards[0].pins, boards[0].package, boards[0].speed, boards[0].clock_mhz,
+            boards[0].program,
+        )  # fmt: skip
+    assert len({board.device.name for board in boards}) == len(boards)
 
 
 @pytest.mark.parametrize("name", device_names())

