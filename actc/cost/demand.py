@@ -12,6 +12,16 @@ from actc.targets.fpga.hdl import operators as op
 
 CHAINS = (op.Add, op.Subtract, op.Negate, op.Multiply, op.Saturate)
 """Operators with a carry chain."""
+_BIT_BY_BIT = (
+    op.Add,
+    op.Subtract,
+    op.Negate,
+    op.Multiply,
+    op.Narrow,
+    op.Invert,
+    op.Register,
+)
+"""Operators whose lowest bits depend on as many of their operands."""
 
 
 def read_bits(module: Module) -> dict[int, int]:
@@ -33,7 +43,7 @@ def _needs(wire: Wire, bits: int) -> Iterator[int]:
     """Lowest bits of each operand on which the lowest `bits` of a wire depend."""
     kind = wire.operator
     whole = [operand.width for operand in wire.operands]
-    if isinstance(kind, (op.Add, op.Subtract, op.Negate, op.Multiply, op.Narrow, op.Invert)):
+    if isinstance(kind, _BIT_BY_BIT):
         yield from (bits for _ in whole)
     elif isinstance(kind, op.ShiftLeft):
         yield bits - kind.amount

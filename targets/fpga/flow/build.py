@@ -46,6 +46,7 @@ def build_bitstream(
     jobs: int = 1,
     dsp: bool = False,
     kept: Sequence[tuple[str, str]] = (),
+    drivers: Mapping[str, str] | None = None,
     require_clock: bool = True,
     progress: Progress | None = None,
 ) -> Built:
@@ -67,6 +68,7 @@ def build_bitstream(
         seeds, jobs: see :func:`~actc.targets.fpga.flow.route.place_and_route`.
         dsp: whether multiplications may take hard multipliers.
         kept: modules and wires of them whose names the netlist must keep.
+        drivers: see :func:`~actc.targets.fpga.flow.synthesize.synthesize_design`.
         require_clock: whether a missed clock is an error; else the bitstream is packed.
         progress: called with a line for each step.
 
@@ -82,7 +84,9 @@ def build_bitstream(
     prepare([find_program(PLACERS[family]), find_program(PACKERS[family])], progress)
     with _keeping_logs(work):
         say(f"synthesis for {board.device.title}")
-        synthesis = synthesize_design(files, top, board.device, work, dsp=dsp, kept=kept)
+        synthesis = synthesize_design(
+            files, top, board.device, work, dsp=dsp, kept=kept, drivers=drivers
+        )
         say(f"placing and routing {synthesis.total.logic_cells} logic cells")
         (work / f"{top}{SUFFIXES[family]}").write_text(constraints, "ascii")
         routed = place_and_route(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actc.targets.fpga.flow.synthesize import instance_of
+from actc.targets.fpga.flow.places import Places
 
 COUNTED = {
     "ice40": {
@@ -125,10 +125,10 @@ def read_utilization(report: Mapping[str, Any]) -> dict[str, Use]:
     return {name: Use(int(found[name]["used"]), int(found[name]["available"])) for name in found}
 
 
-def read_critical_path(report: Mapping[str, Any], instances: frozenset[str]) -> CriticalPath | None:
+def read_critical_path(report: Mapping[str, Any], places: Places) -> CriticalPath | None:
     """The slowest path that begins and ends at a clock edge; None if there is none."""
     paths = [
-        tuple(_step(step, instances) for step in path["path"])
+        tuple(_step(step, places) for step in path["path"])
         for path in report.get("critical_paths", ())
         if _is_clocked(path["from"]) and _is_clocked(path["to"])
     ]
@@ -140,8 +140,8 @@ def _is_clocked(end: str) -> bool:
     return end.startswith(("posedge ", "negedge "))
 
 
-def _step(step: Mapping[str, Any], instances: frozenset[str]) -> Step:
+def _step(step: Mapping[str, Any], places: Places) -> Step:
     cell = str(step["to"]["cell"])
     net = str(step.get("net", ""))
-    layer = instance_of(cell, instances) or instance_of(net, instances)
+    layer = places.find(cell) or places.find(net)
     return Step(str(step["type"]), float(step["delay"]), cell, net, layer)

@@ -28,6 +28,7 @@ from actc.targets.fpga.flow.execute import (
     scratch,
 )
 from actc.targets.fpga.flow.fit import check_fit, explain_routing
+from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program, find_program
 from actc.targets.fpga.flow.report import (
     Clock,
@@ -37,7 +38,7 @@ from actc.targets.fpga.flow.report import (
     read_critical_path,
     read_utilization,
 )
-from actc.targets.fpga.flow.synthesize import Synthesis, instances_of
+from actc.targets.fpga.flow.synthesize import Synthesis
 
 ROUTING_LIMITS = Limits(seconds=3600, memory=24 << 30)
 PLACERS = {
@@ -253,13 +254,13 @@ class _Job:
         folder = self.folder_of(seed)
         report = json.loads((folder / REPORT).read_text("utf-8"))
         document = json.loads(self.synthesis.netlist.read_text("utf-8"))
-        instances = instances_of(document, self.synthesis.top)
+        places = Places.of_netlist(document, self.synthesis.top, self.synthesis.drivers)
         return _Result(
             netlist=folder / ROUTED,
             configuration=folder / CONFIGURATIONS.get(self.board.device.family, ROUTED),
             clocks=read_clocks(report),
             utilization=read_utilization(report),
-            critical_path=read_critical_path(report, instances),
+            critical_path=read_critical_path(report, places),
         )
 
 

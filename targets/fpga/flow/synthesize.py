@@ -2,8 +2,8 @@
 
 The hierarchy is flattened before optimization: with modules kept apart a 64-16-10 MLP took
 6 percent more look-up tables and 36 percent more multiplexers, in the same time. The cells
-of a layer are told by their names, which begin with the path of the instance whose net they
-drive; what several layers share counts for one of them.
+of a layer are told by their names (:mod:`~actc.targets.fpga.flow.places`); what several
+layers share counts for one of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from actc.errors import UsageError
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.flow.execute import Limits, execute, log_file, require, scratch
+from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program
 from actc.targets.fpga.netlist import Netlist
 from actc.targets.fpga.synthesis import FPGA_HELP, RUN_SCRIPT, Resources, count
@@ -67,6 +68,7 @@ class Synthesis:
             takes without the instances in it, in the order of the paths.
         tool: name and version of the synthesizer.
         seconds: wall time.
+        drivers: see :class:`~actc.targets.fpga.flow.places.Places`.
     """
 
     netlist: Path
@@ -76,6 +78,7 @@ class Synthesis:
     layers: Mapping[str, Resources]
     tool: str
     seconds: float
+    drivers: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_yosys() -> Program:
@@ -101,6 +104,7 @@ def synthesize_design(
     dsp: bool = False,
     pads: bool = True,
     kept: Sequence[tuple[str, str]] = (),
+    drivers: Mapping[str, str] | None = None,
     limits: Limits = SYNTHESIS_LIMITS,
 ) -> Synthesis:
     """Synthesize a design for a device.
@@ -113,6 +117,8 @@ def synthesize_design(
         dsp: whether multiplications may take hard multipliers.
         pads: whether the ports are pins of the device; False: those of a part of a design.
         kept: modules and wires of them whose names the netlist must keep.
+        drivers: path of a net -> path of the instance that drives it, where names alone do
+            not say so.
         limits: of the run.
 
     Raises:
@@ -141,10 +147,18 @@ def synthesize_design(
     total = count(Netlist.read(document, top, family), document["creator"])
     layers = {
         layer: count(Netlist.read(part, top, family), document["creator"])
-        for layer, part in _layers(document, top).items()
+        for layer, part in _layers(document, top, drivers or {}).items()
     }
-    seconds = time.monotonic() - start
-    return Synthesis(work / NETLIST, top, device, total, layers, total.tool, seconds)
+    return Synthesis(
+        netlist=work / NETLIST,
+        top=top,
+        device=device,
+        total=total,
+        layers=layers,
+        tool=total.tool,
+        seconds=time.monotonic() - start,
+        drivers=drivers or {},
+    )
 
 
 def _script(
@@ -173,29 +187,15 @@ def synthesis_command(device: Device, *, dsp: bool = False, pads: bool = True) -
     )
 
 
-def instance_of(name: str, instances: Mapping[str, Any] | frozenset[str]) -> str:
-    """The innermost instance path that a cell's or net's name begins with; "" if none."""
-    path = name
-    while "." in path:
-        path = path.rpartition(".")[0]
-        if path in instances:
-            return path
-    return ""
-
-
-def instances_of(document: Mapping[str, Any], top: str) -> frozenset[str]:
-    """Paths of the instances that the hierarchy of a flat netlist had."""
-    cells = document["modules"][top]["cells"]
-    return frozenset(name for name, cell in cells.items() if cell["type"] == "$scopeinfo")
-
-
-def _layers(document: Mapping[str, Any], top: str) -> dict[str, dict[str, Any]]:
+def _layers(
+    document: Mapping[str, Any], top: str, drivers: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """Instance path -> a netlist of its cells alone."""
-    instances = instances_of(document, top)
+    places = Places.of_netlist(document, top, drivers)
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, cell in document["modules"][top]["cells"].items():
         if not cell["type"].startswith("$"):
-            found[instance_of(name, instances)][name] = cell
+            found[places.find(name)][name] = cell
     return {layer: {"modules": {top: {"cells": found[layer]}}} for layer in sorted(found)}
 
 

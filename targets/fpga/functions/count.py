@@ -100,8 +100,16 @@ def table_cells(values: Integers, bits: int, family: Family) -> float:
 
 
 def search_cells(steps: StepFunction, family: Family) -> float:
-    """Cells of a search: each threshold compares the bits that neighbours do not share."""
-    thresholds = steps.levels.size - 1
-    alone = max(steps.range.width - thresholds.bit_length(), 0)
+    """Cells of a search for the run of a function."""
+    return threshold_cells(steps.levels.size - 1, steps.range.width, family)
+
+
+def threshold_cells(thresholds: int, width: int, family: Family) -> float:
+    """Cells of a search: each threshold compares the bits that neighbours do not share.
+
+    Args:
+        width: bits of what is compared.
+    """
+    alone = max(width - thresholds.bit_length(), 0)
     per_threshold = alone / (family.lut_inputs - 1) + _SEARCH[family.lut_inputs]
     return thresholds * per_threshold
