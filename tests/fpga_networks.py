@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -143,10 +144,10 @@ def binary(compared: bool = False) -> Case:
     return Case(model, {"x": normal(SAMPLES, 16, seed=5)}, weights="2", activations="4")
 
 
-def kan() -> Case:
-    """Two layers of edges: sums of ramps, one spline per edge."""
+def kan(sizes: tuple[int, ...] = (4, 3, 2)) -> Case:
+    """Layers of edges: sums of ramps, one spline per edge."""
     body, weights, source = "", {}, "x"
-    for layer, (inputs, outputs) in enumerate(((4, 3), (3, 2))):
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
         places = np.linspace(-2, 1.75, 5)[:-1]
         lines = [f"c{layer} = Clip({source}, low, high)", f"u{layer} = Unsqueeze(c{layer}, last)"]
         weights[f"s{layer}"] = normal(inputs, outputs, seed=10 + layer) / 2
@@ -162,7 +163,7 @@ def kan() -> Case:
                 f"e{name} = Add({total}, m{name})",
             ]
             total = f"e{name}"
-        source = "y" if layer else f"l{layer}"
+        source = "y" if layer == len(sizes) - 2 else f"l{layer}"
         lines.append(f"{source} = ReduceSum<keepdims=0>({total}, middle)")
         body += "\n".join(lines) + "\n"
     constants = {
@@ -171,8 +172,8 @@ def kan() -> Case:
         "last": np.array([-1]),
         "middle": np.array([1]),
     }
-    model = network("float[N,4] x => float[N,2] y", body, weights | constants)
-    return Case(model, {"x": normal(SAMPLES, 4, seed=5)}, weights="8")
+    model = network(f"float[N,{sizes[0]}] x => float[N,{sizes[-1]}] y", body, weights | constants)
+    return Case(model, {"x": normal(SAMPLES, sizes[0], seed=5)}, weights="8")
 
 
 ACTIVATIONS = {

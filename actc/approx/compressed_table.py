@@ -21,6 +21,10 @@ import numpy.typing as npt
 from actc.approx.fixed_point import Codes, FixedPoint
 from actc.approx.gates import FixedFit, Gates, verified
 
+_NEVER = 1 << 62
+_PART_BITS = 18
+"""Offsets times blocks that are looked at together, as a power of two: memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class CompressedTable:
@@ -158,6 +162,24 @@ def _splits(table: Codes, input: FixedPoint, output: FixedPoint) -> Iterator[_Sp
                 yield _Split(bits, split, drop, width)
 
 
+def _bases(low: Codes, high: Codes, span: int, drop: int) -> Iterator[Codes]:
+    """Offsets [some, 1] that make a difference, each at its first place.
+
+    The tightest block's offset is its minimum less some slack, modulo 2**drop. With more
+    slack an interval of coarse entries changes only where the offset meets the minimum of
+    a block, or leaves what reaches its maximum.
+    """
+    tightest, mask = int((high - low).argmax()), (1 << drop) - 1
+    lowest = int(low[tightest])
+    slack = span - int(high[tightest]) + lowest
+    turns = np.concatenate([[0], lowest - low, lowest + span + 1 - high]) & mask
+    slacks = np.unique(turns)
+    slacks = slacks[slacks <= slack]
+    parts = 1 + (slacks.size * low.size >> _PART_BITS)
+    for part in np.array_split(slacks, parts):
+        yield ((lowest - part) & mask)[:, None]
+
+
 def _fill(
     table: Codes, input: FixedPoint, output: FixedPoint, chosen: _Split
 ) -> CompressedTable | None:
@@ -166,18 +188,15 @@ def _fill(
     low, high = blocks.min(axis=1), blocks.max(axis=1)
     span = (1 << chosen.width) - 1
     narrowest: tuple[int, int, int] | None = None
-    tightest = int((high - low).argmax())
-    # the tightest block's offset is its minimum less some slack, modulo 2**drop
-    slack = span - int(high[tightest] - low[tightest])
-    for less in range(min(slack + 1, 1 << chosen.drop)):
-        base = (int(low[tightest]) - less) & ((1 << chosen.drop) - 1)
-        least = -((base + span - high) >> chosen.drop)
-        most = (low - base) >> chosen.drop
-        if np.any(least > most):
-            continue
-        first, last = int(most.min()), int(least.max())
-        if narrowest is None or last - first < narrowest[0]:
-            narrowest = (last - first, base, first)
+    for bases in _bases(low, high, span, chosen.drop):
+        least = -((bases + span - high) >> chosen.drop)
+        most = (low - bases) >> chosen.drop
+        first = most.min(axis=1)
+        reach = least.max(axis=1) - first
+        reach[np.any(least > most, axis=1)] = _NEVER
+        at = int(reach.argmin())
+        if reach[at] < (_NEVER if narrowest is None else narrowest[0]):
+            narrowest = (int(reach[at]), int(bases[at, 0]), int(first[at]))
     if narrowest is None:
         return None
     _, base, first = narrowest

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy.typing as npt
 
 from actc.targets.fpga.functions.bias import without_bias
-from actc.targets.fpga.functions.choose import build, choose
+from actc.targets.fpga.functions.choose import build, choose, narrow
 from actc.targets.fpga.functions.options import FunctionOptions
 from actc.targets.fpga.functions.scaling import sparing_offsets
 from actc.targets.fpga.functions.stages import Requantization, Stage, in_stages
@@ -107,7 +107,7 @@ def cheapest_stages(
 ) -> list[StepFunction]:
     """The way to join neighbouring stages that costs least."""
     best: tuple[int, list[StepFunction]] | None = None
-    for groups in _groupings(stages):
+    for groups in [[stages]] if narrow(range, options) else _groupings(stages):
         functions: list[StepFunction] = []
         total, inputs = 0, range
         for group in groups:

@@ -11,10 +11,17 @@ from actc.cost.features import features
 from actc.cost.model import blocks, coefficients, predict
 from actc.targets.fpga.families import Family, find_family
 from actc.targets.fpga.functions.count import graph_cells, search_cells, table_cells
-from actc.targets.fpga.functions.forms import TABLE_BITS, Form, constant, extended, forms
+from actc.targets.fpga.functions.forms import (
+    TABLE_BITS,
+    Form,
+    constant,
+    extended,
+    forms,
+    table_form,
+)
 from actc.targets.fpga.functions.options import FunctionOptions
 from actc.targets.fpga.functions.steps import StepFunction
-from actc.targets.fpga.hdl import Graph, Module, Output, Wire
+from actc.targets.fpga.hdl import Graph, Module, Output, Range, Wire
 
 _CACHE = 4096
 
@@ -41,8 +48,16 @@ def choices(steps: StepFunction, options: FunctionOptions) -> list[Choice]:
     """All forms with their costs, in the order of :func:`~.forms.forms`."""
     if steps.levels.size == 1:
         return [Choice(Form("constant", functools.partial(constant, steps), "lines"), 0)]
-    found = forms(steps, memory=options.memory)
+    if narrow(steps.range, options):
+        found = [table_form(steps)]
+    else:
+        found = forms(steps, memory=options.memory)
     return [Choice(form, cost(form, steps, options)) for form in found]
+
+
+def narrow(range: Range, options: FunctionOptions) -> bool:
+    """Whether a bit of any function of a range is one look-up table: nothing takes less."""
+    return range.width <= find_family(options.family).lut_inputs
 
 
 def cost(form: Form, steps: StepFunction, options: FunctionOptions) -> int:

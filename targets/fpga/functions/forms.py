@@ -78,11 +78,16 @@ def forms(steps: StepFunction, *, memory: bool) -> list[Form]:
     return found or [Form("search", functools.partial(search, steps), "logic")]
 
 
+def table_form(steps: StepFunction) -> Form:
+    """A table in logic."""
+    return Form("table", functools.partial(table, steps, memory=False), "logic")
+
+
 def _whole(steps: StepFunction) -> Iterator[Form]:
     """Forms that take the input as it is."""
     logic = []
     if steps.range.width <= TABLE_BITS:
-        logic.append(Form("table", functools.partial(table, steps, memory=False), "logic"))
+        logic.append(table_form(steps))
     if steps.levels.size <= _SEARCH_RUNS:
         logic.append(Form("search", functools.partial(search, steps), "logic"))
     # both are the same truth table; synthesis makes less of the one or the other
