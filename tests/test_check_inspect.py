@@ -40,6 +40,16 @@ def test_check_repeats_what_compile_said(artifact: actc.Artifact) -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_check_of_a_model_that_came_as_golden(artifact: actc.Artifact, tmp_path: Path) -> None:
+    assert artifact.path is not None
+    golden = artifact.path / "golden.onnx"
+    again = actc.compile(golden, "onnx", data=labelled(), output=tmp_path / "again")
+    assert again.path is not None
+    found = actc.check(again.path, labelled())
+    assert found["bit_exact"] is True
+    assert found["accuracy"]["approximated"] is None
+
+
 def test_check_on_other_data(artifact: actc.Artifact) -> None:
     assert artifact.path is not None
     found = actc.check(artifact.path, {"x": images(10, seed=77)})
