@@ -14,7 +14,7 @@ from actc.approx.gates import FixedForm
 from actc.approx.signed_digits import fit_integer_lines
 from actc.errors import ToolFailed, UsageError
 from actc.targets.fpga.proof import Side, prove_equal, prove_unit
-from actc.targets.fpga.proof.equivalence import _answer
+from actc.targets.fpga.proof.equivalence import read_answer
 from actc.targets.fpga.units import UnitOptions, unit_verilog
 
 pytestmark = pytest.mark.skipif(
@@ -150,5 +150,5 @@ def test_netlists_of_other_families_are_refused() -> None:
 
 def test_an_answer_that_is_none_is_an_error() -> None:
     with pytest.raises(ToolFailed) as caught:
-        _answer("nothing of note\n", 0, 1, 1)
+        read_answer("nothing of note\n", 0, 1, 1)
     assert caught.value.diagnostics[0].code == "ACT0574"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actc.targets.fpga.ladder.ladder import climb
 from actc.targets.fpga.ladder.netlists import border_of, netlist_rung, read_netlist
+from actc.targets.fpga.ladder.proofs import units_rung
 from actc.targets.fpga.ladder.source import description_rung, verilog_rung
 from actc.targets.fpga.ladder.vectors import Vectors, random_feeds, vectors_of
 
@@ -15,6 +16,7 @@ __all__ = [
     "netlist_rung",
     "random_feeds",
     "read_netlist",
+    "units_rung",
     "vectors_of",
     "verilog_rung",
 ]

@@ -26,6 +26,7 @@ from actc.targets.fpga.ladder.netlists import (
     netlist_rung,
     read_netlist,
 )
+from actc.targets.fpga.ladder.proofs import NETLIST, netlist_proof_rung, units_rung
 from actc.targets.fpga.ladder.source import board_rung, description_rung, verilog_rung
 from actc.targets.fpga.ladder.vectors import vectors_of
 
@@ -58,19 +59,22 @@ def climb(
     rungs = [description_rung(assembly, vectors), verilog_rung(assembly, directory, vectors)]
     say("verify: the board over its wire")
     rungs.append(board_rung(assembly, directory, vectors))
+    say("verify: activation units, for every input")
+    rungs.append(units_rung(assembly, directory))
     if family not in MODELS:
         reason = f"cells of {family} have no models yet"
-        names = ("synthesized netlist", "routed netlist", "bitstream")
+        names = ("synthesized netlist", "routed netlist", "bitstream", NETLIST)
         return rungs + [Rung(name, "not run", reason) for name in names]
     work = directory / folder
     say("verify: netlists")
     synthesized, routed = read_netlist(work / "netlist.json"), read_netlist(work / "routed.json")
     border = border_of(assembly, synthesized)
-    for name, document, top in (
-        ("synthesized netlist", synthesized, assembly.top),
-        ("routed netlist", routed, TOP),
-    ):
-        rungs.append(netlist_rung(name, assembly, document, top, border, family, vectors))
+    name = "synthesized netlist"
+    rungs.append(netlist_rung(name, assembly, synthesized, assembly.top, border, family, vectors))
+    name = "routed netlist"
+    rungs.append(netlist_rung(name, assembly, routed, TOP, border, family, vectors))
     say("verify: bitstream")
     rungs.append(bitstream_rung(assembly, directory, routed, border, family, vectors))
+    say("verify: synthesized netlist, for every input")
+    rungs.append(netlist_proof_rung(assembly, directory, synthesized, border, family))
     return rungs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import onnx_ir as ir
 
 from actc.ir import spec
 from actc.targets.fpga.network import Network
+from actc.targets.fpga.network.interface import Entry
 
 Array = npt.NDArray[Any]
 
 RANDOM = 1000
 """Random samples beside those of the data."""
+ALL_BITS = 16
+"""Bits of all inputs together up to which every input is tried, in place of random ones."""
 MOST = 4000
 """Samples of the data that go up the ladder."""
 
@@ -31,6 +35,8 @@ class Vectors:
         golden: golden's outputs.
         expected: what the network must give, by bus.
         count: how many.
+        kind: what there is beside samples of the data: "1000 random ones".
+        more: how many of these.
     """
 
     feeds: dict[str, Array]
@@ -38,43 +44,29 @@ class Vectors:
     golden: dict[str, Array]
     expected: dict[str, Array]
     count: int
+    kind: str
+    more: int
 
 
 def vectors_of(
     network: Network, golden: ir.Model, feeds: Mapping[str, Array], outputs: Mapping[str, Array]
 ) -> Vectors:
-    """The first samples of the data, and random ones.
+    """The first samples of the data, and every input where there are few, else random ones.
 
     Args:
         feeds, outputs: the data and golden's outputs for it.
     """
-    random = random_feeds(network, RANDOM)
+    total = _inputs(network)
+    random = random_feeds(network, RANDOM) if total is None else all_feeds(network, total)
+    kind = f"{RANDOM} random ones" if total is None else f"every input ({total})"
     kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
     found = _specified(golden, random)
-    all_feeds = {name: np.concatenate([kept[name], random[name]]) for name in kept}
+    joined = {name: np.concatenate([kept[name], random[name]]) for name in kept}
     right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
-    codes = network.prologue(all_feeds)
+    codes = network.prologue(joined)
     expected = network.design.evaluate(codes)
-    return Vectors(all_feeds, codes, right, expected, len(next(iter(all_feeds.values()))))
-
-
-def random_feeds(network: Network, count: int) -> dict[str, Array]:
-    """Inputs whose codes are uniform over all that there are; the first are all least, all most.
-
-    Returns:
-        name of each of the model's inputs -> [count, ...] of its type.
-    """
-    generator = np.random.default_rng(0)
-    found: dict[str, Array] = {}
-    for entry in network.entries:
-        low, high = entry.range.low, entry.range.high
-        codes = generator.integers(low, high + 1, (count, *entry.shape))
-        codes[0], codes[1] = low, high
-        if entry.kind == "quantize":
-            found[entry.input] = ((codes - entry.zero_point) * entry.scale).astype(entry.dtype)
-        else:
-            found[entry.input] = codes.astype(entry.dtype)
-    return found
+    count = len(next(iter(joined.values())))
+    return Vectors(joined, codes, right, expected, count, kind, total or RANDOM)
 
 
 def _specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -91,6 +83,63 @@ def _specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]
     return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
 
+def random_feeds(network: Network, count: int) -> dict[str, Array]:
+    """Inputs whose codes are uniform over all that there are; the first are all least, all most.
+
+    Returns:
+        name of each of the model's inputs -> [count, ...] of its type.
+    """
+    generator = np.random.default_rng(0)
+    found: dict[str, Array] = {}
+    for entry in network.entries:
+        low, high = entry.range.low, entry.range.high
+        codes = generator.integers(low, high + 1, (count, *entry.shape))
+        codes[0], codes[1] = low, high
+        found[entry.input] = _values(entry, codes)
+    return found
+
+
+def all_feeds(network: Network, count: int) -> dict[str, Array]:
+    """Every input once.
+
+    Args:
+        count: how many there are.
+
+    Returns:
+        as :func:`random_feeds`.
+    """
+    found: dict[str, Array] = {}
+    rest = np.arange(count)
+    for entry in network.entries:
+        size, low = prod(entry.shape), entry.range.low
+        levels = entry.range.high - low + 1
+        # a digit for each element
+        codes = low + rest[:, None] // levels ** np.arange(size) % levels
+        found[entry.input] = _values(entry, codes.reshape(count, *entry.shape))
+        rest = rest // levels**size
+    return found
+
+
+def _inputs(network: Network) -> int | None:
+    """How many different inputs there are; None where they are too many to try."""
+    total = 1
+    for entry in network.entries:
+        levels = entry.range.high - entry.range.low + 1
+        for _ in range(prod(entry.shape)):
+            total *= levels
+            if total > 1 << ALL_BITS:
+                return None
+    return total
+
+
+def _values(entry: Entry, codes: Array) -> Array:
+    """What the host gets for these codes."""
+    if entry.kind == "quantize":
+        values: Array = (codes - entry.zero_point) * entry.scale
+        return values.astype(entry.dtype)
+    return codes.astype(entry.dtype)
+
+
 def counted(vectors: Vectors) -> str:
     """How many samples there are of which kind."""
-    return f"{vectors.count - RANDOM} samples of the data, {RANDOM} random ones"
+    return f"{vectors.count - vectors.more} samples of the data, {vectors.kind}"

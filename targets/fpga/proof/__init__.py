@@ -1,13 +1,27 @@
-"""Formal equivalence: units and their tables, networks and their netlists, proved by SAT."""
+"""Formal equivalence: functions and their tables, networks and their netlists, for every input."""
 
 from __future__ import annotations
 
+from actc.targets.fpga.proof.circuit import Circuit, read_circuits
 from actc.targets.fpga.proof.equivalence import (
     Counterexample,
     Proof,
-    Side,
     prove_equal,
     prove_unit,
 )
+from actc.targets.fpga.proof.registers import prove_stages
+from actc.targets.fpga.proof.sides import Side
+from actc.targets.fpga.proof.units import UnitProofs, prove_units
 
-__all__ = ["Counterexample", "Proof", "Side", "prove_equal", "prove_unit"]
+__all__ = [
+    "Circuit",
+    "Counterexample",
+    "Proof",
+    "Side",
+    "UnitProofs",
+    "prove_equal",
+    "prove_stages",
+    "prove_unit",
+    "prove_units",
+    "read_circuits",
+]

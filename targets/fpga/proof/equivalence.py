@@ -11,20 +11,20 @@ models is worth, and no more.
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from actc.approx.gates import FixedForm
 from actc.diagnostics import Diagnostic
-from actc.errors import ToolFailed, UsageError
+from actc.errors import ToolFailed
 from actc.targets.fpga.flow.execute import Limits, execute
 from actc.targets.fpga.flow.synthesize import find_yosys
+from actc.targets.fpga.proof.sides import Side, read_side
 
 Status = Literal["proved", "refuted", "undecided"]
 SECONDS = 60.0
@@ -33,34 +33,11 @@ MEMORY = 8 << 30
 """Bytes of address space of a proof, unless asked otherwise."""
 
 _SPARE = 60.0  # seconds for reading and preparing, besides the solver's own
-_GAVE_UP = ("ACT0511", "ACT0512", "ACT0584")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+GAVE_UP = ("ACT0511", "ACT0512", "ACT0584")
+"""How a solver ends that was given too little time or memory."""
 _VALUE = re.compile(r"^\s+(\d+|init)?\s*\\(\S+)\s+\S+\s+\S+\s+([01x-]+)\s*$", re.MULTILINE)
-_LIBRARIES = {
-    "ice40": "read_verilog -defer -D NO_ICE40_DEFAULT_ASSIGNMENTS +/ice40/cells_sim.v",
-    "ecp5": "read_verilog -defer -D NO_INCLUDES +/ecp5/cells_sim.v",
-    "gowin": "read_verilog -defer +/gowin/cells_sim.v",
-    "xc7": "read_verilog -defer +/xilinx/cells_sim.v",
-}
 # what the solver knows: flip-flops of one clock with neither reset nor enable
 _PREPARE = "proc; flatten; memory; async2sync; dffunmap; opt -full"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of two circuits.
-
-    Attributes:
-        top: its module, a plain identifier.
-        verilog: text; "" for a netlist.
-        netlist: what yosys' ``write_json`` wrote, with cells of `family`.
-        family: a key of the libraries that yosys ships; "" for Verilog.
-    """
-
-    top: str
-    verilog: str = ""
-    netlist: Mapping[str, Any] | None = None
-    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +179,7 @@ def _prove(
         folder = Path(name).resolve()
         for file, text in files.items():
             (folder / file).write_text(text, "ascii")
-        script = [*_side(folder, "gold", gold), *_side(folder, "gate", gate)]
+        script = [*_prepared(folder, "gold", gold), *_prepared(folder, "gate", gate)]
         script += _solve(latency, seconds)
         (folder / "run.ys").write_text("\n".join(script) + "\n", "ascii")
         limits = Limits(seconds=seconds + _SPARE, memory=memory)
@@ -210,31 +187,23 @@ def _prove(
         try:
             execute(program, (), folder, limits=limits, log=log)
         except ToolFailed as problem:
-            if problem.diagnostics[0].code not in _GAVE_UP:
+            if problem.diagnostics[0].code not in GAVE_UP:
                 raise
             reason = problem.diagnostics[0].message
             return Proof("undecided", time.monotonic() - start, None, reason)
         text = log.read_text("utf-8", errors="replace")
-    return _answer(text, latency, seconds, time.monotonic() - start)
+    return read_answer(text, latency, seconds, time.monotonic() - start)
 
 
-def _side(folder: Path, role: str, side: Side) -> list[str]:
+def _prepared(folder: Path, role: str, side: Side) -> list[str]:
     """Commands that leave a circuit, prepared, in a design of its own."""
-    if not _IDENTIFIER.fullmatch(side.top):
-        raise UsageError(_bad_name(side.top))
-    if side.netlist is None:
-        (folder / f"{role}.v").write_text(side.verilog, "utf-8")
-        read = [f"read_verilog {role}.v"]
-    else:
-        library = _LIBRARIES.get(side.family)
-        if library is None:
-            raise UsageError(_no_library(side.family))
-        # without the cell types, which it holds as empty boxes
-        alone = {"creator": "actc", "modules": {side.top: side.netlist["modules"][side.top]}}
-        (folder / f"{role}.json").write_text(json.dumps(alone), "utf-8")
-        read = [library, f"read_json {role}.json"]
-    prepare = [f"hierarchy -check -top {side.top}", _PREPARE, f"rename {side.top} {role}"]
-    return ["design -reset", *read, *prepare, f"design -stash {role}"]
+    return [
+        "design -reset",
+        *read_side(folder, role, side),
+        _PREPARE,
+        f"rename {side.top} {role}",
+        f"design -stash {role}",
+    ]
 
 
 def _solve(latency: int, seconds: float) -> list[str]:
@@ -251,7 +220,17 @@ def _solve(latency: int, seconds: float) -> list[str]:
     ]
 
 
-def _answer(log: str, latency: int, seconds: float, wall: float) -> Proof:
+def read_answer(log: str, latency: int, seconds: float, wall: float) -> Proof:
+    """What the solver's log says.
+
+    Args:
+        latency: the number of the step whose outputs are shown.
+        seconds: that it had.
+        wall: seconds that it took.
+
+    Raises:
+        ToolFailed: ACT0574, nothing that is understood.
+    """
     if "SAT proof finished - no model found: SUCCESS!" in log:
         return Proof("proved", wall)
     if "SAT proof finished - model found: FAIL!" in log:
@@ -270,22 +249,6 @@ def _counterexample(log: str, latency: int) -> Counterexample:
         if role in values and port != "clk" and (step or "1") == wanted:
             values[role][port] = int(re.sub("[x-]", "0", digits), 2)
     return Counterexample(values["in"], values["gold"], values["gate"])
-
-
-def _bad_name(name: str) -> Diagnostic:
-    return Diagnostic(
-        "ACT0531",
-        f"{name!r} is not a plain Verilog identifier",
-        help="name the module with letters, digits and underscores, not beginning with a digit",
-    )
-
-
-def _no_library(family: str) -> Diagnostic:
-    return Diagnostic(
-        "ACT0530",
-        f"there are no cell models for netlists of {family!r}",
-        help=f"write one of {', '.join(_LIBRARIES)}",
-    )
 
 
 def _no_answer(lines: Sequence[str]) -> Diagnostic:
