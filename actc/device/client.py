@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actc.device import bits, frames
+from actc.device import bits, frames, spi
 from actc.device.document import FILE, read_interface
 from actc.device.exchange import Exchange, Traffic
 from actc.device.interface import InputFormat, Interface
@@ -50,13 +50,14 @@ class Device:
 
         Args:
             directory: what `actc compile` wrote for a board.
-            port: a serial port, or "sim" for a simulation of the whole board.
+            port: a serial port, "spidev:BUS.CHIP" for an SPI controller of Linux, or "sim"
+                for a simulation of the whole board.
 
         Raises:
             UsageError: ACT0590 no such directory, ACT0591 no such port, ACT0593 the board
                 runs another design.
             ToolFailed: ACT0592 nothing answers, ACT0594 nothing answers rightly.
-            MissingTool: ACT0503 pyserial or ACT0501 Icarus Verilog is not installed.
+            MissingTool: ACT0503 pyserial or spidev, or ACT0501 Icarus Verilog is not installed.
         """
         interface = read_interface(directory)
         device = cls(interface, _open_port(Path(directory), interface, port))
@@ -127,17 +128,26 @@ class Device:
         return {item.output: item.values(found[item.bus]) for item in self.interface.outputs}
 
 
+_OTHER_WAYS = {
+    "stream": "compile for an FPGA with --interface uart, or simulate it: "
+    "`actc check DIR --data DATA.npz`",
+    "spi": f"take --port {spi.PREFIX}BUS.CHIP for an SPI controller of Linux, or --port sim",
+    "uart": "compile again: its baud rate is not known",
+}
+"""Kind of interface -> what to do where a serial port does not fit."""
+
+
 def _open_port(directory: Path, interface: Interface, name: str) -> Port:
     slowest = frames.longest(-(-max(interface.input_bits, interface.output_bits) // 8) + 16)
     if name == SIMULATED:
         per_byte = 10 * (interface.clock_hz or 0) / (interface.baud or 1) + 64
         patience = int(4 * slowest * per_byte) + interface.latency
         return SimulatedPort(directory, interface, patience)
+    if interface.kind == "spi" and name.startswith(spi.PREFIX):
+        return spi.SpiPort(name, interface.clock_hz or 0, 4 * slowest + interface.latency)
     if interface.kind != "uart" or interface.baud is None:
         message = f"the design has the interface '{interface.kind}', which is no serial port"
-        help_text = "compile for an FPGA with --interface uart, or simulate it: " + (
-            "`actc check DIR --data DATA.npz`" if interface.kind == "stream" else "--port sim"
-        )
+        help_text = _OTHER_WAYS[interface.kind]
         raise UsageError(Diagnostic("ACT0591", message, help=help_text))
     return SerialPort(name, interface.baud, _QUIET_SECONDS + 40 * slowest / interface.baud)
 

@@ -68,6 +68,21 @@ def longest(payload: int) -> int:
 
 
 @dataclass
+class Flags:
+    """Takes out flags that follow a flag: they mean nothing, and SPI has to fill its time."""
+
+    _last: int = FLAG
+
+    def without(self, data: bytes) -> bytes:
+        """What is left of the next bytes."""
+        before = bytes([self._last]) + data
+        self._last = before[-1]
+        return bytes(
+            byte for last, byte in zip(before, data, strict=False) if not last == byte == FLAG
+        )
+
+
+@dataclass
 class Decoder:
     """Finds frames in what comes, in pieces of any size.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from actc.device.frames import FLAG
+from actc.device.frames import FLAG, Flags
 
 Levels = npt.NDArray[np.uint8]
 SCK, MOSI, CS = 1, 2, 4
@@ -103,7 +103,7 @@ class SpiLine:
     _last: int = 0
     _value: int = 0
     _bits: int = 0
-    _byte: int = FLAG
+    _flags: Flags = field(default_factory=Flags)
 
     def encode(self, data: bytes) -> Levels:
         """Select, a low and a high half per bit, deselect."""
@@ -119,7 +119,11 @@ class SpiLine:
         return self.encode(bytes([FLAG] * 16))
 
     def decode(self, sent: Levels, levels: Levels) -> bytes:
-        """Look at miso when sck rises. A flag behind a flag means nothing, and is left out."""
+        """What miso said, without flags that follow a flag."""
+        return self._flags.without(self.every_byte(sent, levels))
+
+    def every_byte(self, sent: Levels, levels: Levels) -> bytes:
+        """Look at miso when sck rises; bytes that the selection ends too early are none."""
         found = bytearray()
         clocks = np.concatenate([[self._last], sent & SCK])
         self._last = int(clocks[-1])
@@ -132,8 +136,6 @@ class SpiLine:
             self._value = self._value << 1 | int(levels[place])
             self._bits += 1
             if self._bits == 8:
-                if self._value != FLAG or self._byte != FLAG:
-                    found.append(self._value)
-                self._byte = self._value
+                found.append(self._value)
                 self._value = self._bits = 0
         return bytes(found)
