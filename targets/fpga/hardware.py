@@ -97,11 +97,11 @@ def _resources(built: Built, board: Board, register_bits: int) -> list[dict[str,
     """Rows of what nextpnr counted."""
     rows = []
     for name, kind in COUNTED[board.device.family].items():
-        use = built.routed.utilization.get(name)
-        if use is not None:
-            rows.append(use(_TITLES[kind], use.used, use.available))
-    inside = [found for path, found in built.synthesis.layers.items() if path.startswith("core")]
-    registers = sum(found.ffs for found in inside)
+        found = built.routed.utilization.get(name)
+        if found is not None:
+            rows.append(use(_TITLES[kind], found.used, found.available))
+    layers = built.synthesis.layers
+    registers = sum(part.ffs for path, part in layers.items() if path.startswith("core"))
     return [*rows, use("network's flip-flops", registers, None, register_bits)]
 
 
