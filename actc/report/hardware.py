@@ -7,7 +7,8 @@ The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
   ``samples_per_second`` of the network alone, ``interface`` and its own samples per second;
 - ``resources``: rows of ``name``, ``used``, ``available``, ``estimated``;
 - ``layers``: rows of ``layer``, ``operator`` and the counts in :data:`COLUMNS`;
-- ``critical_path``: rows of ``layer``, ``ns``.
+- ``critical_path``: rows of ``layer``, ``ns``;
+- ``program``: the command that loads the bitstream, ``notes`` on the board: texts.
 
 Missing keys read as unknown.
 """
@@ -131,6 +132,9 @@ def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("Throughput", f"{rate / 1e6:.1f} M samples/s", "one every clock"))
     if given.get("interface"):
         found.append(("Interface", str(given["interface"]), _remark(given.get("wire"))))
+    if given.get("program"):
+        found.append(("Load with", " ".join(given["program"]), ""))
+    found += [("Note", str(note), "") for note in given.get("notes", ())]
     return found
 
 
