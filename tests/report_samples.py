@@ -118,6 +118,8 @@ def on_fpga(name: str = "features.1") -> dict[str, Any]:
             "critical_path": [{"layer": name, "ns": 7.6}],
             "tools": {"yosys": "0.70"},
             "seed": 1,
+            "program": ["openFPGALoader", "-b", "ulx3s", f"{name}.bit"],
+            "notes": [f"look at {name} first"],
         },
     }
 

@@ -260,6 +260,8 @@ def test_hardware_is_shown_with_its_shares_and_rungs() -> None:
     assert re.search(r"logic cells +3102 +24288 +12.8 % +2950", text)
     assert re.search(r"features.1 +1210 +640 +812 +80.3 %", text)
     assert re.search(r"bitstream +not run +ecpunpack is not installed", text)
+    assert re.search(r"load with +openFPGALoader -b ulx3s features.1.bit", text)
+    assert re.search(r"note +look at features.1 first", text)
     page = render_html(samples.on_fpga(), {})
     assert 'title="features.1: 80.3 %"' in page
     assert "−5 %" in page  # the estimate of logic cells
