@@ -25,4 +25,11 @@ CODES: dict[str, CodeInfo] = {
         "Nothing is written. It is a mistake of actc or of the tools behind it; another seed or "
         "an older version of the tool that made this stage may tell which.",
     ),
+    "ACT0604": CodeInfo(
+        "a circuit has parts that nothing can be proved about",
+        "Proofs take logic and flip-flops of one clock, into which yosys takes Verilog and the "
+        "cells of a netlist apart. Memories that are written, latches, tri-state nets and a "
+        "second clock are none. `actc compile` reports such a proof as not run; all other "
+        "comparisons are made.",
+    ),
 }

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actc.errors import MissingTool
+from actc.errors import MissingTool, ToolFailed
 from actc.targets.base import Rung
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.gates.core import CORE, Border, cut_core
 from actc.targets.fpga.proof import (
+    PROVABLE,
     Proof,
     Side,
     UnitProofs,
@@ -44,7 +45,7 @@ def units_rung(assembly: Assembly, directory: Path) -> Rung:
         return Rung(UNITS, "not run", "the network has no functions of one integer")
     try:
         (circuit,) = read_circuits([written_verilog(assembly, directory)])
-    except MissingTool as problem:
+    except (MissingTool, ToolFailed) as problem:
         return Rung(UNITS, "not run", problem.diagnostics[0].message)
     found = prove_units(circuit, assembly.design, assembly.network.units, UNIT_SECONDS)
     return _of_units(
@@ -77,6 +78,8 @@ def netlist_proof_rung(
     family: str,
 ) -> Rung:
     """The network's cells after synthesis, and its Verilog, for every input."""
+    if family not in PROVABLE:
+        return Rung(NETLIST, "not run", f"cells of {family} cannot be proved yet")
     core = _named_core(document, assembly.top, border)
     cells = len(core["cells"])
     if cells > MOST_CELLS:
@@ -85,11 +88,11 @@ def netlist_proof_rung(
     gate = Side(CORE, netlist={"modules": {CORE: core}}, family=family)
     try:
         verilog, netlist = read_circuits([gold, gate])
-        proof = prove_stages(verilog, netlist, SECONDS)
-        if proof.status == "refuted":
-            proof = _confirmed(proof, gold, gate, assembly.design.latency or 0)
-    except MissingTool as problem:
+    except (MissingTool, ToolFailed) as problem:
         return Rung(NETLIST, "not run", problem.diagnostics[0].message)
+    proof = prove_stages(verilog, netlist, SECONDS)
+    if proof.status == "refuted":
+        proof = _confirmed(proof, gold, gate, assembly.design.latency or 0)
     return _of_netlist(proof, cells)
 
 

@@ -10,10 +10,11 @@ from actc.targets.fpga.proof.equivalence import (
     prove_unit,
 )
 from actc.targets.fpga.proof.registers import prove_stages
-from actc.targets.fpga.proof.sides import Side
+from actc.targets.fpga.proof.sides import PROVABLE, Side
 from actc.targets.fpga.proof.units import UnitProofs, prove_units
 
 __all__ = [
+    "PROVABLE",
     "Circuit",
     "Counterexample",
     "Proof",

@@ -19,6 +19,8 @@ _LIBRARIES = {
     "gowin": "read_verilog -defer +/gowin/cells_sim.v",
     "xc7": "read_verilog -defer +/xilinx/cells_sim.v",
 }
+PROVABLE = frozenset(_LIBRARIES)
+"""Families whose netlists can be read."""
 
 
 @dataclass(frozen=True, slots=True)
