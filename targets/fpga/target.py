@@ -132,8 +132,8 @@ class FpgaTarget(UnrolledTarget):
     ) -> list[Rung]:
         """Compare description, netlists and bitstream with golden; see docs/verification.md."""
         assembly = self.assembly_of(directory)
-        model, family = ir.load(directory / GOLDEN), self.board.device.family
-        return climb(assembly, family, model, directory, BUILD, feeds, golden, say)
+        model, device = ir.load(directory / GOLDEN), self.board.device
+        return climb(assembly, device, model, directory, BUILD, feeds, golden, say)
 
 
 @lru_cache(maxsize=2)

@@ -6,24 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actc.targets.fpga.bitstream import ecp5, ice40
+from actc.targets.fpga.bitstream import ecp5, gowin, ice40
 from actc.targets.fpga.bitstream.document import TOP, pads, register_nets
+from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.gates import GateNetlist
 
 __all__ = ["FAMILIES", "TOP", "decompile", "decompiled_document", "pads", "register_nets"]
 
-FAMILIES = ("ice40", "ecp5")
+FAMILIES = ("ice40", "ecp5", "gowin")
 """Families whose bitstreams can be decompiled."""
 
 
 def decompile(
-    bitstream: Path, family: str, ports: Mapping[str, tuple[str, list[str]]]
+    bitstream: Path, device: Device, ports: Mapping[str, tuple[str, list[str]]]
 ) -> GateNetlist:
     """The netlist that a bitstream holds.
 
     Args:
-        bitstream: the file for the device (".bin", ".bit").
-        family: one of :data:`FAMILIES`.
+        bitstream: the file for the device (".bin", ".bit", ".fs").
+        device: what it is for, of one of the :data:`FAMILIES`.
         ports: where placement put the ports, from :func:`pads`.
 
     Raises:
@@ -32,18 +33,22 @@ def decompile(
             evaluated.
         ValueError: no such family.
     """
-    return GateNetlist.read(decompiled_document(bitstream, family, ports), TOP, family)
+    return GateNetlist.read(decompiled_document(bitstream, device, ports), TOP, device.family)
 
 
 def decompiled_document(
-    bitstream: Path, family: str, ports: Mapping[str, tuple[str, list[str]]]
+    bitstream: Path, device: Device, ports: Mapping[str, tuple[str, list[str]]]
 ) -> dict[str, Any]:
     """The same as a document in the form of yosys' JSON, with the module "top".
 
     Args, raises: as :func:`decompile`, but nothing is evaluated yet.
     """
-    if family == "ice40":
-        return ice40.netlist_of(ice40.decompile(bitstream), ports)
-    if family == "ecp5":
-        return ecp5.netlist_of(ecp5.unpack(bitstream), ports)
-    raise ValueError(f"bitstreams of {family} cannot be decompiled, only {FAMILIES}")
+    match device.family:
+        case "ice40":
+            return ice40.netlist_of(ice40.decompile(bitstream), ports)
+        case "ecp5":
+            return ecp5.netlist_of(ecp5.unpack(bitstream), ports)
+        case "gowin":
+            return gowin.netlist_of(gowin.unpack(bitstream, device.packer), ports)
+        case family:
+            raise ValueError(f"bitstreams of {family} cannot be decompiled, only {FAMILIES}")

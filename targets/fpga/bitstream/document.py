@@ -6,13 +6,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from actc.diagnostics import Diagnostic
+
 TOP = "top"
 """Name of the module."""
 
 _OUTPUT = re.compile(
-    r"O|Q|Z|CO|COUT|S[01]|F|OFX|FCO|RDATA|DO[AB]\d+|P\d+|GLOBAL_BUFFER_OUTPUT|CLKO\w*|PLLOUT\w*"
+    r"O|Q|Z|CO|COUT|SUM|F|OFX|FCO|RDATA|DO[AB]\d+|P\d+|GLOBAL_BUFFER_OUTPUT|CLKO\w*|PLLOUT\w*"
 )
 """Ports of the cells that are found in bitstreams by which they drive nets."""
+
+_PAD_PORTS = {
+    "TRELLIS_IO": "B",
+    "SB_IO": "PACKAGE_PIN",
+    "SB_GB_IO": "PACKAGE_PIN",
+    "IBUF": "I",
+    "OBUF": "O",
+}
+"""The port of a placed pad that is outside."""
 
 
 class Document:
@@ -74,10 +85,8 @@ def pads(routed: Mapping[str, Any], top: str = TOP) -> dict[str, tuple[str, list
     module = routed["modules"][top]
     sites: dict[int, str] = {}
     for cell in module["cells"].values():
-        for port in ("B", "PACKAGE_PIN"):
-            if cell["type"] in ("TRELLIS_IO", "SB_IO", "SB_GB_IO"):
-                for bit in cell["connections"].get(port, []):
-                    sites[bit] = cell["attributes"]["NEXTPNR_BEL"]
+        for bit in cell["connections"].get(_PAD_PORTS.get(cell["type"], ""), []):
+            sites[bit] = cell["attributes"]["NEXTPNR_BEL"]
     return {
         name: (port["direction"], [sites.get(bit, "") for bit in port["bits"]])
         for name, port in module["ports"].items()
@@ -89,7 +98,7 @@ def register_nets(routed: Mapping[str, Any], family: str, top: str = TOP) -> dic
 
     Args:
         routed: what nextpnr's ``--write`` wrote.
-        family: "ice40" or "ecp5".
+        family: "ice40", "ecp5" or "gowin".
 
     Returns:
         bit of the routed netlist -> name in what ``netlist_of`` gives.
@@ -118,8 +127,32 @@ def _ice40_register(match: re.Match[str]) -> str:
     return ice40_register(match[1], match[2], match[3])
 
 
+def gowin_tile(column: str, row: str) -> str:
+    """The name of a tile, which counts from 1, by its place in nextpnr, which counts from 0."""
+    return f"R{int(row) + 1}C{int(column) + 1}"
+
+
+def gowin_register(tile: str, number: str) -> str:
+    """The name of what a flip-flop of a tile drives."""
+    return f"{tile}_Q{number}"
+
+
+def _gowin_register(match: re.Match[str]) -> str:
+    return gowin_register(gowin_tile(match[1], match[2]), match[3])
+
+
 _PLACES: dict[str, tuple[str, str, Callable[[re.Match[str]], str]]] = {
     "ice40": (r"X(\d+)/Y(\d+)/lc(\d)", "O", _ice40_register),
     "ecp5": (r"X(\d+)/Y(\d+)/SLICE([A-D])\.FF([01])", "Q", _ecp5_register),
+    "gowin": (r"X(\d+)Y(\d+)/DFF(\d)", "Q", _gowin_register),
 }
 """By family: places of flip-flops, the port that they drive by, and the name of that net."""
+
+
+def not_understood(what: str) -> Diagnostic:
+    """Part of a bitstream has no model."""
+    return Diagnostic(
+        "ACT0571",
+        f"the bitstream cannot be evaluated: {what}",
+        help="this part of the device has no model; the bitstream itself may be right",
+    )

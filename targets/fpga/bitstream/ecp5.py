@@ -12,29 +12,30 @@ between the centre of the device and a tile, which are taken to be those of the 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from actc.errors import ToolFailed
-from actc.targets.fpga.bitstream.document import Document
+from actc.targets.fpga.bitstream.document import not_understood
+from actc.targets.fpga.bitstream.tracing import Tracer
 from actc.targets.fpga.bitstream.trellis import (
     Configuration,
     Database,
     TileConfig,
     Wire,
-    not_understood,
     place,
     read_configuration,
 )
-from actc.targets.fpga.flow.execute import Limits, execute, prepare
-from actc.targets.fpga.flow.programs import find_program
+from actc.targets.fpga.bitstream.unpacking import unpacked
 
-LIMITS = Limits(seconds=600, memory=24 << 30)
-"""Of unpacking."""
 _SLICE_TILE = "PLC2"
 _ONE, _ZERO = "1", "0"
+_PIN = re.compile(
+    r"[FQ]\d_SLICE|F[5X][ABCD]_SLICE|FCO[ABC]?_SLICE|JPADDI[A-D]_PIO|JP\d+_MULT18|"
+    r"JDO[AB]\d+_EBR\w*|JCLKO\w+_PLL|JLOCK_PLL|OSC_OSC"
+)
+"""Outputs of cells."""
 
 
 def unpack(bitstream: Path) -> str:
@@ -44,14 +45,8 @@ def unpack(bitstream: Path) -> str:
         MissingTool: ACT0501, ACT0502, ecpunpack is not installed.
         ToolFailed: ACT0510..0513, ACT0584, it refused the file or exceeded a limit.
     """
-    program = find_program("ecpunpack")
-    prepare([program])
-    with tempfile.TemporaryDirectory(prefix="actc-bitstream-") as name:
-        folder = Path(name).resolve()
-        (folder / "design.bit").write_bytes(bitstream.read_bytes())
-        arguments = ["design.bit", "design.config"]
-        execute(program, arguments, folder, limits=LIMITS, log=folder / "log")
-        return (folder / "design.config").read_text("utf-8")
+    arguments = ["design.bit", "design.config"]
+    return unpacked("ecpunpack", bitstream, "design.bit", arguments, "design.config")
 
 
 def netlist_of(text: str, pads: Mapping[str, tuple[str, list[str]]]) -> dict[str, Any]:
@@ -71,19 +66,16 @@ def netlist_of(text: str, pads: Mapping[str, tuple[str, list[str]]]) -> dict[str
     return _Decompiler(read_configuration(text)).run(pads)
 
 
-class _Decompiler:
+class _Decompiler(Tracer[Wire]):
     def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
         self.database = Database(configuration.device)
         self.tiles = configuration.tiles
-        self.document = Document()
         self.drivers: dict[Wire, Wire] = {}
         for (row, column, _), tile in configuration.tiles.items():
             for sink, source in tile.arcs.items():
                 self.drivers[place(row, column, sink)] = place(row, column, source)
         self._settle_slice_outputs()
-        self.sources: dict[Wire, Wire | None] = {}
-        self.waiting: list[Wire] = []
-        self.built: set[str] = set()
 
     def _settle_slice_outputs(self) -> None:
         """In carry chains the bit of a slice's output switch means something else."""
@@ -94,57 +86,26 @@ class _Decompiler:
                 if _mode(tile, "ABCD"[number // 2]) == "CCU2":
                     self.drivers.pop((row, column, f"F{number}"), None)
 
-    def run(self, pads: Mapping[str, tuple[str, list[str]]]) -> dict[str, Any]:
-        inputs = {}
-        for port, (direction, sites) in pads.items():
-            places = [_pad(site) for site in sites]
-            if direction == "input":
-                nets = [_name((row, column, f"JPADDI{pio}_PIO")) for row, column, pio in places]
-                inputs[port] = nets
-                self.built.update(nets)
-            else:
-                nets = [self.net((row, column, f"PADDO{p}_PIO"), "") for row, column, p in places]
-                if "" in nets:
-                    raise ToolFailed(not_understood(f"nothing drives a pad of {port}"))
-            self.document.port(port, direction, nets)
-        while self.waiting:
-            self._build(self.waiting.pop())
-        return self.document.finish()
+    def is_pin(self, wire: Wire) -> bool:
+        return _PIN.fullmatch(wire[2]) is not None
 
-    def net(self, wire: Wire, undriven: str) -> str:
-        """The net of a wire: that of the cell pin that drives it."""
-        source = self._source(wire)
-        if source is None:
-            return undriven
-        if _name(source) not in self.built:
-            self.built.add(_name(source))
-            self.waiting.append(source)
-        return _name(source)
+    def name(self, wire: Wire) -> str:
+        return _name(wire)
 
-    def _source(self, wire: Wire) -> Wire | None:
-        """The end of the path that leads to a wire; None where no cell is."""
-        path = []
-        seen = {wire}
-        while not _is_pin(wire):
-            path.append(wire)
-            following = self.sources.get(wire) or self._before(wire)
-            if following is None:
-                switched = next((step for step in path if step in self.drivers), None)
-                if switched is not None:
-                    raise ToolFailed(
-                        not_understood(f"nothing that has a model drives {_name(wire)}")
-                    )
-                break
-            if following in seen:
-                raise ToolFailed(not_understood(f"switches form a ring at {_name(wire)}"))
-            seen.add(following)
-            wire = following
-        found = wire if _is_pin(wire) else None
-        for passed in path:
-            self.sources[passed] = found
-        return found
+    def input_pad(self, site: str) -> Wire:
+        row, column, pio = _pad(site)
+        return row, column, f"JPADDI{pio}_PIO"
 
-    def _before(self, wire: Wire) -> Wire | None:
+    def output_pad(self, site: str) -> Wire:
+        row, column, pio = _pad(site)
+        return row, column, f"PADDO{pio}_PIO"
+
+    def dangling(self, path: list[Wire]) -> None:
+        """A switch that is set leads to something that has no model."""
+        if any(wire in self.drivers for wire in path):
+            raise ToolFailed(not_understood(f"nothing that has a model drives {_name(path[-1])}"))
+
+    def before(self, wire: Wire) -> Wire | None:
         row, column, name = wire
         match = re.fullmatch(r"G_HPBX(\d\d)00", name)
         if match:  # branches, spines and taps keep the number of the quarter's clock
@@ -154,7 +115,7 @@ class _Decompiler:
             return -1, -1, f"G_CLKI_{match[1]}"
         return self.drivers.get(wire) or self.database.implied(wire)
 
-    def _build(self, pin: Wire) -> None:
+    def build(self, pin: Wire) -> None:
         """Add the cell that has the pin."""
         row, column, name = pin
         match = re.fullmatch(r"J(CLKO\w+|LOCK)_PLL", name)
@@ -223,7 +184,7 @@ class _Decompiler:
             end = "FCO_SLICE" if letter == "D" else f"FCO{letter}_SLICE"
             return {"FCI": between, "FCO": _name((row, column, end))}
         start = (row, column, "FCI_SLICE" if letter == "A" else f"FCI{letter}_SLICE")
-        source = self._source(start)
+        source = self.source(start)
         # slices are chained always; one that is no adder has no carry to give
         chained = source is not None and self._is_adder(source)
         return {"FCI": self.net(start, _ZERO) if chained else _ZERO, "FCO": between}
@@ -293,18 +254,6 @@ class _Decompiler:
 
 def _mode(tile: TileConfig, letter: str) -> str:
     return tile.enums.get(f"SLICE{letter}.MODE", "LOGIC")
-
-
-def _is_pin(wire: Wire) -> bool:
-    """Whether a wire is the output of a cell."""
-    return (
-        re.fullmatch(
-            r"[FQ]\d_SLICE|F[5X][ABCD]_SLICE|FCO[ABC]?_SLICE|JPADDI[A-D]_PIO|JP\d+_MULT18|"
-            r"JDO[AB]\d+_EBR\w*|JCLKO\w+_PLL|JLOCK_PLL|OSC_OSC",
-            wire[2],
-        )
-        is not None
-    )
 
 
 def _name(wire: Wire) -> str:

@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from actc import toolchain
-from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
-from actc.targets.fpga.bitstream.document import Document, ice40_register
-from actc.targets.fpga.flow.execute import Limits, execute, prepare
-from actc.targets.fpga.flow.programs import find_program
+from actc.targets.fpga.bitstream.document import Document, ice40_register, not_understood
+from actc.targets.fpga.bitstream.unpacking import LIMITS, unpacked
 
 INSTALL = "apt-get install fpga-icestorm"
-LIMITS = Limits(seconds=600, memory=24 << 30)
-"""Of unpacking."""
 MEMORY = 4 << 30
 """Bytes of address space that icebox_vlog may take."""
 
@@ -50,16 +46,14 @@ def decompile(bitstream: Path) -> str:
         MissingTool: ACT0501, Project IceStorm is not installed.
         ToolFailed: ACT0510..0513, a tool refused the file or exceeded a limit.
     """
-    unpack = find_program("iceunpack")
-    verilog = toolchain.find("icebox_vlog", INSTALL)
-    prepare([unpack])
+    program = toolchain.find("icebox_vlog", INSTALL)
+    arguments = ["design.bin", "design.asc"]
+    configuration = unpacked("iceunpack", bitstream, "design.bin", arguments, "design.asc")
     with tempfile.TemporaryDirectory(prefix="actc-bitstream-") as name:
         folder = Path(name).resolve()
-        (folder / "design.bin").write_bytes(bitstream.read_bytes())
-        arguments = ["design.bin", "design.asc"]
-        execute(unpack, arguments, folder, limits=LIMITS, log=folder / "log")
+        (folder / "design.asc").write_text(configuration, "utf-8")
         text = folder / "design.v"
-        argv = [str(verilog), "design.asc"]
+        argv = [str(program), "design.asc"]
         toolchain.run(argv, timeout=LIMITS.seconds, cwd=folder, memory=MEMORY, log=text)
         return text.read_text("utf-8")
 
@@ -122,13 +116,7 @@ def _statements(verilog: str) -> Iterator[str]:
 
 
 def _not_understood(what: str) -> ToolFailed:
-    return ToolFailed(
-        Diagnostic(
-            "ACT0571",
-            f"the bitstream cannot be evaluated: icebox_vlog wrote {what}",
-            help="this part of the device has no model; the bitstream itself may be right",
-        )
-    )
+    return ToolFailed(not_understood(f"icebox_vlog wrote {what}"))
 
 
 class _Reader:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actc import toolchain
-from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
+from actc.targets.fpga.bitstream.document import not_understood
 
 Wire = tuple[int, int, str]
 """Row, column and name; wires of the clock network that have no place are at (-1, -1)."""
@@ -182,12 +182,3 @@ def _root() -> Path:
     if found is None or found.origin is None:
         raise toolchain.missing_package(_PACKAGE, "pip install 'actc[fpga]'")
     return Path(found.origin).parent / "share" / "trellis" / "database" / "ECP5"
-
-
-def not_understood(what: str) -> Diagnostic:
-    """Part of a bitstream has no model."""
-    return Diagnostic(
-        "ACT0571",
-        f"the bitstream cannot be evaluated: {what}",
-        help="this part of the device has no model; the bitstream itself may be right",
-    )

@@ -145,13 +145,14 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
 
     Raises:
         ToolFailed: ACT0571, a net of the border is not there any more; ACT0572, logic drives
-            a clock.
+            a clock, or there are two.
     """
     module = document["modules"][top]
     known = _known(module)
     fresh = _Fresh(module)
     clock = fresh.net()
-    replaced: dict[int | str, int] = dict.fromkeys(_clocks(module, top), clock)
+    clocks = _clocks(module, top)
+    replaced: dict[int | str, int] = dict.fromkeys(clocks, clock)
     ports: dict[str, Any] = {CLOCK: {"direction": "input", "bits": [clock]}}
     for port, pins in border.inputs.items():
         bits = []
@@ -166,6 +167,9 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
     for port, pins in border.outputs.items():
         ports[port] = {"direction": "output", "bits": [_found(pin, known, top) for pin in pins]}
     cells = _cone(module["cells"], ports, replaced)
+    inside = {bit for name in cells for bit in _bits(module["cells"][name], "input")}
+    if len(inside.intersection(clocks)) > 1:
+        raise ToolFailed(_gated(top))
     return {"modules": {CORE: {"ports": ports, "cells": cells, "netnames": {}}}}
 
 
@@ -277,7 +281,7 @@ class _Fresh:
 def _gated(top: str) -> Diagnostic:
     return Diagnostic(
         "ACT0572",
-        f"the netlist of {top} has a clock that logic drives",
+        f"the network in the netlist of {top} has two clocks, or one that logic drives",
         help="netlists are evaluated with one clock that comes from a port or an oscillator",
     )
 

@@ -19,6 +19,7 @@ import onnx_ir as ir
 from actc.targets.base import Progress, Rung
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.bitstream import TOP
+from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.gates.netlist import MODELS
 from actc.targets.fpga.ladder.netlists import (
     bitstream_rung,
@@ -35,7 +36,7 @@ Array = npt.NDArray[Any]
 
 def climb(
     assembly: Assembly,
-    family: str,
+    device: Device,
     golden: ir.Model,
     directory: Path,
     folder: str,
@@ -46,7 +47,7 @@ def climb(
     """Compare every form with golden.
 
     Args:
-        family: of the device.
+        device: what the netlists and the bitstream are for.
         golden: the model.
         directory: the output; `folder` in it has netlists and configuration.
         feeds, outputs: the data and golden's outputs for it.
@@ -61,6 +62,7 @@ def climb(
     rungs.append(board_rung(assembly, directory, vectors))
     say("verify: activation units, for every input")
     rungs.append(units_rung(assembly, directory))
+    family = device.family
     if family not in MODELS:
         reason = f"cells of {family} have no models yet"
         names = ("synthesized netlist", "routed netlist", "bitstream", NETLIST)
@@ -74,7 +76,7 @@ def climb(
     name = "routed netlist"
     rungs.append(netlist_rung(name, assembly, routed, TOP, border, family, vectors))
     say("verify: bitstream")
-    rungs.append(bitstream_rung(assembly, directory, routed, border, family, vectors))
+    rungs.append(bitstream_rung(assembly, directory, routed, border, device, vectors))
     say("verify: synthesized netlist, for every input")
     rungs.append(netlist_proof_rung(assembly, directory, synthesized, border, family))
     return rungs

@@ -12,6 +12,7 @@ from actc.targets.base import Rung
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.bitstream import FAMILIES as DECOMPILED
 from actc.targets.fpga.bitstream import TOP, decompiled_document, pads, register_nets
+from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.flow import BITSTREAMS
 from actc.targets.fpga.gates import GateNetlist, compare
 from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border, placed_border
@@ -50,16 +51,16 @@ def bitstream_rung(
     directory: Path,
     routed: Mapping[str, Any],
     border: Border,
-    family: str,
+    device: Device,
     vectors: Vectors,
 ) -> Rung:
     """What the bits mean, found without the netlists: only the places of the ports are."""
-    name = "bitstream"
+    name, family = "bitstream", device.family
     if family not in DECOMPILED:
         return Rung(name, "not run", f"bitstreams of {family} are not decompiled")
     path = directory / f"{assembly.top}{BITSTREAMS[family]}"
     try:
-        document = decompiled_document(path, family, pads(routed))
+        document = decompiled_document(path, device, pads(routed))
     except MissingTool as problem:
         return Rung(name, "not run", problem.diagnostics[0].message)
     except ToolFailed as problem:
