@@ -12,7 +12,7 @@ then that of the fastest VCO. Limits are those of the vendors' data sheets: FPGA
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -58,6 +58,15 @@ class Pll:
     divide: int
     multiply: int
     output: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell as Verilog: its type, parameters and ports, in their order."""
+
+    kind: str
+    parameters: Mapping[str, str]
+    ports: Mapping[str, str]
 
 
 _ICE40 = Limits(
@@ -141,9 +150,8 @@ def make_pll(board: Board, target_mhz: float, name: str = "pll") -> Pll:
             )
         )
     frequency, divide, _, multiply, output = best[0], -best[1], best[2], best[3], best[4]
-    write = _WRITERS[board.device.family]
-    text = write(board, name, divide, multiply, output, float(source / divide))
-    return Pll(float(frequency), text, divide, multiply, output)
+    cell = _CELLS[board.device.family](board, divide, multiply, output)
+    return Pll(float(frequency), _module(name, cell), divide, multiply, output)
 
 
 def _settings(
@@ -166,118 +174,80 @@ def _settings(
                     yield frequency, -divide, vco, multiply, output
 
 
-def _module(name: str, body: str) -> str:
-    return (
-        f"module {name} (\n    input clkin,\n    output clkout,\n    output locked\n);\n"
-        f"{body}endmodule\n"
-    )
+def _module(name: str, cell: _Cell) -> str:
+    """A module of one cell, with the ports clkin, clkout and locked."""
+    lines = [
+        f"module {name} (",
+        "    input clkin,\n    output clkout,\n    output locked",
+        ");",
+        f"  {cell.kind} #(",
+        ",\n".join(f"    .{key}({value})" for key, value in cell.parameters.items()),
+        "  ) pll (",
+        ",\n".join(f"    .{port}({net})" for port, net in cell.ports.items()),
+        "  );",
+        "endmodule",
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def _write_ice40(
-    board: Board, name: str, divide: int, multiply: int, output: int, compare: float
-) -> str:
+def _ice40(board: Board, divide: int, multiply: int, output: int) -> _Cell:
     # the loop filter's range by the compared frequency, MHz
     bounds = (17, 26, 44, 66, 101)
-    filter_range = 1 + sum(compare >= bound for bound in bounds)
-    cell, clock = (
+    filter_range = 1 + sum(board.clock_mhz / divide >= bound for bound in bounds)
+    kind, clock = (
         ("SB_PLL40_PAD", "PACKAGEPIN") if board.pll_pad else ("SB_PLL40_CORE", "REFERENCECLK")
     )
-    return _module(
-        name,
-        f"""\
-  {cell} #(
-    .FEEDBACK_PATH("SIMPLE"),
-    .DIVR(4'd{divide - 1}),
-    .DIVF(7'd{multiply - 1}),
-    .DIVQ(3'd{output.bit_length() - 1}),
-    .FILTER_RANGE(3'd{filter_range})
-  ) pll (
-    .{clock}(clkin),
-    .PLLOUTGLOBAL(clkout),
-    .LOCK(locked),
-    .RESETB(1'b1),
-    .BYPASS(1'b0)
-  );
-""",
-    )
+    parameters = {
+        "FEEDBACK_PATH": '"SIMPLE"',
+        "DIVR": f"4'd{divide - 1}",
+        "DIVF": f"7'd{multiply - 1}",
+        "DIVQ": f"3'd{output.bit_length() - 1}",
+        "FILTER_RANGE": f"3'd{filter_range}",
+    }
+    ports = {clock: "clkin", "PLLOUTGLOBAL": "clkout", "LOCK": "locked"}
+    return _Cell(kind, parameters, {**ports, "RESETB": "1'b1", "BYPASS": "1'b0"})
 
 
-def _write_ecp5(
-    board: Board, name: str, divide: int, multiply: int, output: int, compare: float
-) -> str:
-    return _module(
-        name,
-        f"""\
-  EHXPLLL #(
-    .PLLRST_ENA("DISABLED"),
-    .INTFB_WAKE("DISABLED"),
-    .STDBY_ENABLE("DISABLED"),
-    .DPHASE_SOURCE("DISABLED"),
-    .OUTDIVIDER_MUXA("DIVA"),
-    .OUTDIVIDER_MUXB("DIVB"),
-    .OUTDIVIDER_MUXC("DIVC"),
-    .OUTDIVIDER_MUXD("DIVD"),
-    .CLKI_DIV({divide}),
-    .CLKOP_ENABLE("ENABLED"),
-    .CLKOP_DIV({output}),
-    .CLKOP_CPHASE({output - 1}),
-    .CLKOP_FPHASE(0),
-    .FEEDBK_PATH("CLKOP"),
-    .CLKFB_DIV({multiply})
-  ) pll (
-    .CLKI(clkin),
-    .CLKOP(clkout),
-    .CLKFB(clkout),
-    .CLKINTFB(),
-    .LOCK(locked),
-    .RST(1'b0),
-    .STDBY(1'b0),
-    .PHASESEL0(1'b0),
-    .PHASESEL1(1'b0),
-    .PHASEDIR(1'b0),
-    .PHASESTEP(1'b0),
-    .PHASELOADREG(1'b0),
-    .PLLWAKESYNC(1'b0),
-    .ENCLKOP(1'b0)
-  );
-""",
-    )
+def _ecp5(board: Board, divide: int, multiply: int, output: int) -> _Cell:
+    disabled = ("PLLRST_ENA", "INTFB_WAKE", "STDBY_ENABLE", "DPHASE_SOURCE")
+    parameters = {
+        **dict.fromkeys(disabled, '"DISABLED"'),
+        **{f"OUTDIVIDER_MUX{letter}": f'"DIV{letter}"' for letter in "ABCD"},
+        "CLKI_DIV": str(divide),
+        "CLKOP_ENABLE": '"ENABLED"',
+        "CLKOP_DIV": str(output),
+        "CLKOP_CPHASE": str(output - 1),
+        "CLKOP_FPHASE": "0",
+        "FEEDBK_PATH": '"CLKOP"',
+        "CLKFB_DIV": str(multiply),
+    }
+    ports = {"CLKI": "clkin", "CLKOP": "clkout", "CLKFB": "clkout", "CLKINTFB": "",
+             "LOCK": "locked"}  # fmt: skip
+    unused = ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PHASEDIR", "PHASESTEP", "PHASELOADREG",
+              "PLLWAKESYNC", "ENCLKOP")  # fmt: skip
+    return _Cell("EHXPLLL", parameters, {**ports, **dict.fromkeys(unused, "1'b0")})
 
 
-def _write_gowin(
-    board: Board, name: str, divide: int, multiply: int, output: int, compare: float
-) -> str:
-    return _module(
-        name,
-        f"""\
-  rPLL #(
-    .DEVICE("{board.device.pll_device}"),
-    .FCLKIN("{board.clock_mhz:g}"),
-    .IDIV_SEL({divide - 1}),
-    .FBDIV_SEL({multiply - 1}),
-    .ODIV_SEL({output})
-  ) pll (
-    .CLKIN(clkin),
-    .CLKOUT(clkout),
-    .LOCK(locked),
-    .CLKOUTP(),
-    .CLKOUTD(),
-    .CLKOUTD3(),
-    .CLKFB(1'b0),
-    .RESET(1'b0),
-    .RESET_P(1'b0),
-    .FBDSEL(6'b0),
-    .IDSEL(6'b0),
-    .ODSEL(6'b0),
-    .PSDA(4'b0),
-    .DUTYDA(4'b0),
-    .FDLY(4'b0)
-  );
-""",
-    )
+def _gowin(board: Board, divide: int, multiply: int, output: int) -> _Cell:
+    parameters = {
+        "DEVICE": f'"{board.device.pll_device}"',
+        "FCLKIN": f'"{board.clock_mhz:g}"',
+        "IDIV_SEL": str(divide - 1),
+        "FBDIV_SEL": str(multiply - 1),
+        "ODIV_SEL": str(output),
+    }
+    ports = {"CLKIN": "clkin", "CLKOUT": "clkout", "LOCK": "locked"}
+    ports |= dict.fromkeys(("CLKOUTP", "CLKOUTD", "CLKOUTD3"), "")
+    for width, names in {
+        1: ("CLKFB", "RESET", "RESET_P"),
+        6: ("FBDSEL", "IDSEL", "ODSEL"),
+        4: ("PSDA", "DUTYDA", "FDLY"),
+    }.items():
+        ports |= dict.fromkeys(names, f"{width}'b0")
+    return _Cell("rPLL", parameters, ports)
 
 
-_WRITERS = {"ice40": _write_ice40, "ecp5": _write_ecp5, "gowin": _write_gowin}
+_CELLS = {"ice40": _ice40, "ecp5": _ecp5, "gowin": _gowin}
 
 
 def _unreachable(board: Board, target_mhz: float, why: str, what: str) -> Diagnostic:
