@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from actc.diagnostics import Diagnostic
@@ -149,23 +149,30 @@ _GOWIN = Family(
     dsp_inputs=(18, 18),
     carry_inside=True,
 )
+
+
+def _xilinx_cells(carry: str, generation: str) -> tuple[CellKind, ...]:
+    """Cells of 7 series and later: their carry cell, and how names of hard blocks end."""
+    return (
+        CellKind(r"LUT[1-6]|INV", "lut"),
+        # its look-up tables are cells of their own
+        CellKind(carry, "carry", 0),
+        CellKind(r"MUXF[789]", "mux", 0),
+        CellKind(f"DSP48{generation}", "dsp"),
+        CellKind(f"RAMB36{generation}", "bram", 2),
+        CellKind(f"RAMB18{generation}", "bram"),
+        CellKind(r"SRL16E|SRLC32E|RAM\d+X\d+[SD]\w*", "lut"),
+        CellKind(r"RAM\d+M\w*", "lut", 4),
+        CellKind(r"FD[RSCP]E\w*|LD[CP]E\w*", "ff"),
+    )
+
+
 _XC7 = Family(
     name="xc7",
     title="AMD (Xilinx) 7 series",
     lut_inputs=6,
     wide_inputs=6,
-    cells=(
-        CellKind(r"LUT[1-6]|INV", "lut"),
-        # its look-up tables are cells of their own
-        CellKind(r"CARRY4", "carry", 0),
-        CellKind(r"MUXF[789]", "mux", 0),
-        CellKind(r"DSP48E1", "dsp"),
-        CellKind(r"RAMB36E1", "bram", 2),
-        CellKind(r"RAMB18E1", "bram"),
-        CellKind(r"SRL16E|SRLC32E|RAM\d+X\d+[SD]\w*", "lut"),
-        CellKind(r"RAM\d+M", "lut", 4),
-        CellKind(r"FD[RSCP]E\w*|LD[CP]E\w*", "ff"),
-    ),
+    cells=_xilinx_cells(r"CARRY4", "E1"),
     device="XC7A35T",
     logic_cells=20800,
     dsps=90,
@@ -174,31 +181,16 @@ _XC7 = Family(
     dsp_inputs=(25, 18),
     carry_inside=False,
 )
-
-_XCUP = Family(
+_XCUP = replace(
+    _XC7,
     name="xcup",
     title="AMD (Xilinx) UltraScale+",
-    lut_inputs=6,
-    wide_inputs=6,
-    cells=(
-        CellKind(r"LUT[1-6]|INV", "lut"),
-        # its look-up tables are cells of their own
-        CellKind(r"CARRY[48]", "carry", 0),
-        CellKind(r"MUXF[789]", "mux", 0),
-        CellKind(r"DSP48E2", "dsp"),
-        CellKind(r"RAMB36E2", "bram", 2),
-        CellKind(r"RAMB18E2", "bram"),
-        CellKind(r"SRL16E|SRLC32E|RAM\d+X\d+[SD]\w*", "lut"),
-        CellKind(r"RAM\d+M\w*", "lut", 4),
-        CellKind(r"FD[RSCP]E\w*|LD[CP]E\w*", "ff"),
-    ),
+    cells=_xilinx_cells(r"CARRY[48]", "E2"),
     device="XCVU9P",
     logic_cells=1182240,
     dsps=6840,
     brams=4320,
-    bram_shapes=((9, 36), (10, 18), (11, 9), (12, 4), (13, 2), (14, 1)),
     dsp_inputs=(27, 18),
-    carry_inside=False,
 )
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (_ICE40, _ECP5, _GOWIN, _XC7)}
