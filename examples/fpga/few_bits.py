@@ -26,10 +26,14 @@ _QUANTIZED_FROM = 0.25
 """Part of the training that is in float."""
 
 
-def rounded(x: Tensor, scale: Tensor | float, low: int, high: int) -> Tensor:
+def rounded(
+    x: Tensor, scale: Tensor | float, low: int | None = None, high: int | None = None
+) -> Tensor:
     """`x` on the grid low * scale ... high * scale; the gradient passes unchanged."""
-    nearest = (x / scale).round().clamp(low, high) * scale
-    return x + (nearest - x).detach()
+    nearest = (x / scale).round()
+    if low is not None or high is not None:
+        nearest = nearest.clamp(low, high)
+    return x + (nearest * scale - x).detach()
 
 
 class Stage:
@@ -134,7 +138,7 @@ def plain(model: nn.Sequential) -> nn.Sequential:
     """The float network behind a network of few bits."""
     kept = (layer for layer in model if not isinstance(layer, FewBits))
     return nn.Sequential(
-        *(layer.plain() if isinstance(layer, Stage) else layer for layer in kept)  # type: ignore[attr-defined]
+        *(layer.plain() if isinstance(layer, FewBitLinear) else layer for layer in kept)
     ).eval()
 
 
@@ -145,6 +149,7 @@ def train(
     epochs: int,
     seed: int = 0,
     batch: int = BATCH,
+    rate: float = 1e-2,
 ) -> None:
     """AdamW with one cycle of the learning rate; float first, then pruned and rounded.
 
@@ -156,7 +161,7 @@ def train(
     x, y = torch.from_numpy(samples), torch.from_numpy(labels)
     steps = epochs * -(-len(x) // batch)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     for epoch in range(epochs):
         prepare_epoch(model, epoch / epochs)
         model.train()

@@ -82,7 +82,9 @@ def main() -> None:
     print(f"fine-tuned in {seconds:.0f} s: accuracy {reached:.4f}")
     print_logic(module)
     with torch.no_grad():
-        found = module(torch.from_numpy(data.held)).numpy().argmax(1)  # type: ignore[union-attr]
+        scores = module(torch.from_numpy(data.held))
+    assert isinstance(scores, torch.Tensor)  # the network has one output
+    found = scores.numpy().argmax(1)
     if float(np.mean(found == data.held_labels)) != reached:
         raise SystemExit("the exported model differs from the module")
     if reached < LEAST_ACCURACY:

