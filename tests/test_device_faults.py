@@ -141,6 +141,21 @@ def test_a_serial_port_moves_bytes() -> None:
     assert caught.value.diagnostics[0].code == "ACT0591"
 
 
+def test_a_serial_port_that_is_unplugged() -> None:
+    import os
+
+    controller, worker = os.openpty()
+    port = SerialPort(os.ttyname(worker), 115200, 5.0)
+    os.close(worker)
+    os.close(controller)
+    for use in (port.read, lambda: port.write(b"x")):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert caught.value.diagnostics[0].code == "ACT0591"
+        assert os.strerror(5) in str(caught.value) or "device" in str(caught.value)
+    port.close()
+
+
 def test_without_pyserial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serial", None)
     build(tmp_path, sums())
