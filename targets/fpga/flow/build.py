@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from actc.errors import ActcError
+from actc.errors import ActcError, MissingTool
 from actc.targets.fpga.boards.constraints import SUFFIXES, write_constraints
 from actc.targets.fpga.boards.device import Board
 from actc.targets.fpga.flow.execute import LOGS, Progress, prepare
 from actc.targets.fpga.flow.fit import timing_missed
-from actc.targets.fpga.flow.pack import PACKERS, Bitstream, pack
-from actc.targets.fpga.flow.programs import find_program
+from actc.targets.fpga.flow.pack import PACKERS, UNPACKERS, Bitstream, pack
+from actc.targets.fpga.flow.programs import Program, find_program
 from actc.targets.fpga.flow.route import PLACERS, Routed, place_and_route
 from actc.targets.fpga.flow.synthesize import Synthesis, find_yosys, synthesize_design
 
@@ -75,13 +75,13 @@ def build_bitstream(
     Raises:
         ModelError: ACT0581. BudgetMissed: ACT0583. UsageError: ACT0531, ACT0588.
         MissingTool: ACT0501..0503, ACT0586. ToolFailed: ACT0510..0513, ACT0582, ACT0584,
-            ACT0585.
+            ACT0585, ACT0565.
     """
     say = progress or _silent
     constraints = write_constraints(board, ports)
     family = board.device.family
     find_yosys()
-    prepare([find_program(PLACERS[family]), find_program(PACKERS[family])], progress)
+    prepare(_programs(family), progress)
     with _keeping_logs(work):
         say(f"synthesis for {board.device.title}")
         synthesis = synthesize_design(
@@ -103,6 +103,18 @@ def build_bitstream(
             raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, routed.critical_path)
         say("packing the bitstream")
         return Built(synthesis, routed, pack(routed, work, top, progress=progress))
+
+
+def _programs(family: str) -> list[Program]:
+    """What runs after synthesis, and what verification reads the bitstream with.
+
+    Raises:
+        MissingTool: ACT0501, ACT0502, ACT0586, of placer and packer.
+    """
+    found = [find_program(PLACERS[family]), find_program(PACKERS[family])]
+    with contextlib.suppress(MissingTool):  # verification says what it lacks
+        found += [find_program(name) for name in UNPACKERS.get(family, ())]
+    return found
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ from actc.targets.fpga.flow.route import Routed
 PACKING_LIMITS = Limits(seconds=600, memory=24 << 30)
 PACKERS = {"ice40": "icepack", "ecp5": "ecppack", "gowin": "gowin_pack"}
 """By family: the program that packs."""
+UNPACKERS = {"ice40": ("iceunpack",), "ecp5": ("ecpunpack",)}
+"""By family: programs that read bitstreams and are compiled at their first run."""
 BITSTREAMS = {"ice40": ".bin", "ecp5": ".bit", "gowin": ".fs"}
 """By family: how the name of a bitstream ends."""
 
