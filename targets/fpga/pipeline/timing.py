@@ -52,7 +52,7 @@ _TIMINGS = (
     Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.2, 1.14, 0.21, 0.64, 0.030, 1.1, 4.5),
     Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.05, 1.02, 0.19, 0.58, 0.027, 1.0, 4.1),
     Timing("gowin-gw1n9", "Gowin GW1NR-9C C6/I5", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
-    Timing("gowin-gw2a18", "Gowin GW2AR-18C C8/I7", 4, 8, 1.0, 1.14, 0.12, 0.6, 0.036, 0.9, 3.5),
+    Timing("gowin-gw2a18", "Gowin GW2AR-18C C8/I7", 4, 8, 0.95, 1.0, 0.11, 0.54, 0.032, 0.8, 3.5),
     Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),
     Timing("xcup", "AMD (Xilinx) UltraScale+", 6, 9, 0.5, 0.5, 0.15, 0.3, 0.012, 0.6, 1.1),
 )
