@@ -17,7 +17,7 @@ from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.hdl.hierarchy import hierarchy, write_design
 from actc.targets.fpga.network import Network, NetworkOptions, build_network
 from actc.targets.fpga.pipeline import find_timing, pipeline
-from actc.targets.fpga.synthesis import Source, synthesize
+from actc.targets.fpga.synthesis import Resources, synthesize
 
 Array = npt.NDArray[Any]
 
@@ -100,11 +100,11 @@ def measure(
     )
 
 
-def xilinx_lut6s(network: Network, clock_mhz: float) -> int:
-    """Look-up tables of the pipelined core by `synth_xilinx`, 7 series."""
-    design = pipeline(network.design, find_timing("xc7"), clock_mhz=clock_mhz)
+def xilinx(network: Network, clock_mhz: float, family: str) -> Resources:
+    """Cells of the pipelined core by `synth_xilinx`; families "xc7" and "xcup"."""
+    design = pipeline(network.design, find_timing(family), clock_mhz=clock_mhz)
     text = "\n".join(write_design(design).values())
-    return synthesize(Source(text, design.name).verilog, design.name, "xc7").luts
+    return synthesize(text, design.name, family)
 
 
 def harness(design: Design) -> str:
