@@ -133,37 +133,38 @@ def _interface(document: Any) -> Interface:
 def _input(document: Mapping[str, Any]) -> InputFormat:
     read = Members(document, "an input")
     return InputFormat(
-        bus=read.text("bus"),
         input=read.text("input"),
-        dtype=read.text("dtype"),
-        shape=read.wholes("shape"),
-        width=read.whole("width"),
-        signed=read.boolean("signed"),
         low=read.whole("low"),
         high=read.whole("high"),
-        kind=read.text("kind"),
         scale=read.number("scale", 1.0),
-        zero_point=read.whole("zero_point", 0),
+        **_tensor(read),
     )
 
 
 def _output(document: Mapping[str, Any]) -> OutputFormat:
     read = Members(document, "an output")
     return OutputFormat(
-        bus=read.text("bus"),
         output=read.text("output"),
-        dtype=read.text("dtype"),
-        shape=read.wholes("shape"),
-        width=read.whole("width"),
-        signed=read.boolean("signed"),
-        kind=read.text("kind"),
         scale=read.numbers("scale", (1.0,)),
         offset=read.wholes("offset", (0,)),
         axis=read.whole("axis", 1),
         multiplier=read.whole("multiplier", 1),
-        zero_point=read.whole("zero_point", 0),
         tables={name: read.wholes(name) for name in TABLES if name in document},
+        **_tensor(read),
     )
+
+
+def _tensor(read: Members) -> dict[str, Any]:
+    """What inputs and outputs share."""
+    return {
+        "bus": read.text("bus"),
+        "dtype": read.text("dtype"),
+        "shape": read.wholes("shape"),
+        "width": read.whole("width"),
+        "signed": read.boolean("signed"),
+        "kind": read.text("kind"),
+        "zero_point": read.whole("zero_point", 0),
+    }
 
 
 def _simulation(document: Any) -> Simulation:
