@@ -49,7 +49,8 @@ def test_a_missed_clock_names_its_path_and_gives_no_bitstream(fake: Fake, tmp_pa
     assert problem.code == "ACT0583"
     assert "80.0 MHz" in problem.message
     assert "20.0 MHz less than the 100 MHz" in problem.message
-    assert "from core.dense to top: 2.75 ns, of it 2.00 ns of wires" in problem.notes[0]
+    assert "from dense to top: 2.75 ns, of it 2.00 ns of wires" in problem.notes[0]
+    assert "--clock 76" in problem.help
     assert not (work / "top.bit").exists()
     assert built(work, find_board("ecp5-25k"), require_clock=False).bitstream.bytes == 4
 

@@ -88,9 +88,9 @@ def test_a_netlist_larger_than_the_device_is_not_placed(
     assert problem.code == "ACT0581"
     assert problem.notes == (
         "it takes 30000 of 24288 look-up tables (124 percent)",
-        "largest layers by look-up tables: core.dense 29000, core 1000",
+        "largest layers by look-up tables: dense 29000, core 1000",
     )
-    assert "take ecp5-45k, which has 43848" in problem.help
+    assert "take ecp5-45k, which has 43848 look-up tables (board ulx3s-45f)" in problem.help
     assert not (tmp_path / "out").exists()
 
 
@@ -117,7 +117,7 @@ def test_a_design_that_placement_finds_too_large(
     problem = fails(synthesis, board, tmp_path / "out", ModelError)
     assert problem.code == "ACT0581"
     assert problem.notes[0] == "it takes 26000 of 24288 look-up tables (107 percent)"
-    assert "core.dense 2, core 1" in problem.notes[1]
+    assert "dense 2, core 1" in problem.notes[1]
     assert "route-seed1.log" in problem.notes[-1]
 
 

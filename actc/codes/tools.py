@@ -152,6 +152,13 @@ CODES: dict[str, CodeInfo] = {
         "With only an index as the result, the outputs must be comparable as integers exactly as "
         "the float outputs of golden are. The message says why these are not.",
     ),
+    "ACT0555": CodeInfo(
+        "the network is clearly too large for the device",
+        "The logic cells and flip-flops of the pipelined network are estimated before synthesis, "
+        "to a few percent of what yosys finds. More than 130 percent of a device are refused at "
+        "once. The notes say how much it is, which layers take most, and what fewer bits of "
+        "weights would change; the help line names the smallest device and boards that hold it.",
+    ),
     "ACT0560": CodeInfo(
         "no such FPGA timing",
         "Registers are placed by the delays of a family and speed grade that the help line lists.",

@@ -13,13 +13,16 @@ from typing import Any
 
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.boards import Board
-from actc.targets.fpga.flow import Built, CriticalPath
+from actc.targets.fpga.estimate import Estimate, estimate_design
+from actc.targets.fpga.flow import Attempt, Built, CriticalPath
 from actc.targets.fpga.flow.report import COUNTED
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import report
 from actc.targets.fpga.synthesis import Resources
 
 HARDWARE = "hardware.json"
+CORE = "core"
+"""Instance of the network in its interface."""
 
 _TITLES = {
     "luts": "logic cells",
@@ -35,13 +38,13 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
     stages = report(assembly.design, assembly.timing)
     reached = built.routed.fmax_mhz
     board = built.routed.board
+    estimate = estimate_design(assembly.design, board.device.family)
     return {
         "device": board.device.title,
         "board": board.name,
         "tools": list(built.tools),
         "seed": built.routed.seed,
-        "seeds": [{"seed": a.seed, "fmax_mhz": rounded(a.fmax_mhz)} for a in built.routed.attempts
-                  if a.failure is None],
+        "seeds": [_attempt(attempt) for attempt in built.routed.attempts],
         "clock": {
             "asked": assembly.clock_mhz,
             "estimated": rounded(stages.clock_mhz),
@@ -54,8 +57,8 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
         "samples_per_second": rounded(1e6 * reached),
         "interface": assembly.kind,
         "wire": _wire(assembly),
-        "resources": _resources(built, board, stages.register_bits),
-        "layers": layers(assembly, built.synthesis.layers),
+        "resources": _resources(built, board, estimate),
+        "layers": layers(assembly, built.synthesis.layers, estimate),
         "critical_path": _path(built.routed.critical_path),
         "bitstream": {
             "file": built.bitstream.path.name,
@@ -63,6 +66,7 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
             "sha256": built.bitstream.sha256,
         },
         "program": list(board.program_command(built.bitstream.path.name)),
+        "notes": list(board.notes),
     }  # fmt: skip
 
 
@@ -83,26 +87,39 @@ def rounded(value: float) -> float:
     return round(value, 3)
 
 
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    """One placement: its clock, or why there is none."""
+    if attempt.failure is not None:
+        return {"seed": attempt.seed, "failure": attempt.failure.diagnostics[0].message}
+    return {"seed": attempt.seed, "fmax_mhz": rounded(attempt.fmax_mhz)}
+
+
 def _wire(assembly: Assembly) -> str | None:
-    """What the wire of the interface takes, where it has a rate of its own."""
-    if assembly.interface.baud is None:
-        return None
+    """What the wire of the interface takes, where there is one."""
     bits = max(assembly.interface.input_bits, assembly.interface.output_bits)
-    # flags, header and check; start and stop bits
-    frame = 10 * (-(-bits // 8) + 5)
-    return f"about {assembly.interface.baud // frame} samples/s at {assembly.interface.baud} baud"
+    # flags, header and check
+    frame = -(-bits // 8) + 5
+    if assembly.interface.baud is not None:
+        rate = assembly.interface.baud // (10 * frame)  # start and stop bits
+        return f"about {rate} samples/s at {assembly.interface.baud} baud"
+    if assembly.kind == "spi" and assembly.clock_mhz is not None:
+        fastest = assembly.clock_mhz / 4
+        return f"up to {int(1e6 * fastest / (8 * frame))} samples/s at {fastest:g} MHz of sck"
+    return None
 
 
-def _resources(built: Built, board: Board, register_bits: int) -> list[dict[str, Any]]:
-    """Rows of what nextpnr counted."""
+def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str, Any]]:
+    """Rows of what nextpnr counted, and of what the network alone takes."""
     rows = []
     for name, kind in COUNTED[board.device.family].items():
         found = built.routed.utilization.get(name)
         if found is not None:
             rows.append(use(_TITLES[kind], found.used, found.available))
-    layers = built.synthesis.layers
-    registers = sum(part.ffs for path, part in layers.items() if path.startswith("core"))
-    return [*rows, use("network's flip-flops", registers, None, register_bits)]
+    inside = [found for path, found in built.synthesis.layers.items() if _is_inside(path)]
+    total = estimate.total
+    cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("logic_cells", "ffs"))
+    rows.append(use("network's logic cells", cells, None, round(total.logic_cells)))
+    return [*rows, use("network's flip-flops", ffs, None, total.ffs)]
 
 
 def use(
@@ -112,33 +129,48 @@ def use(
     return {"name": name, "used": used, "available": available, "estimated": estimated}
 
 
-def layers(assembly: Assembly, found: Mapping[str, Resources]) -> list[dict[str, Any]]:
+def _is_inside(path: str) -> bool:
+    """Whether an instance belongs to the network."""
+    return path == CORE or path.startswith(f"{CORE}.")
+
+
+def layers(
+    assembly: Assembly, found: Mapping[str, Resources], estimate: Estimate
+) -> list[dict[str, Any]]:
     """Rows by instance: the network's layers first, in their order, then its surroundings.
 
-    Cells are told by the nets that they drive; those of nets that cross a border count there.
+    Cells are told by the nets that they drive. Registers behind the inputs belong to no layer.
     """
     nodes = {layer.name: ", ".join(layer.nodes) for layer in assembly.network.layers}
     titles = {part.instance: part.scope for part in assembly.hierarchy.parts}
     rows: dict[str, dict[str, Any]] = {}
-    around = _row("interface and clock", "")
+    around = _row("interface and clock", "", None)
     for path, taken in found.items():
-        inside, _, instance = path.partition(".")
-        if inside != "core":
+        if not _is_inside(path):
             around = _added(around, taken)
             continue
-        scope = titles.get(instance, "")
-        key = scope or "at borders of layers"
-        rows[key] = _added(rows.get(key) or _row(key, nodes.get(scope, "")), taken)
+        scope = titles.get(path.partition(".")[2], "")
+        row = rows.get(scope) or _row(scope or _INPUTS, nodes.get(scope, ""), estimate, scope)
+        rows[scope] = _added(row, taken)
     order = [name for name in nodes if name in rows]
     order += [name for name in rows if name not in nodes]
     return [rows[name] for name in order] + [around]
 
 
 _COUNTS = ("luts", "carries", "muxes", "ffs", "brams", "dsps")
+_INPUTS = "inputs"
 
 
-def _row(layer: str, operator: str) -> dict[str, Any]:
-    return {"layer": layer, "operator": operator, **dict.fromkeys(_COUNTS, 0), "cells": 0}
+def _row(layer: str, operator: str, estimate: Estimate | None, scope: str = "") -> dict[str, Any]:
+    """A row without cells."""
+    guess = None if estimate is None else estimate.layers.get(scope)
+    return {
+        "layer": layer,
+        "operator": operator,
+        **dict.fromkeys(_COUNTS, 0),
+        "cells": 0,
+        "estimated": None if guess is None else round(guess.logic_cells),
+    }
 
 
 def _added(row: dict[str, Any], found: Resources) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from actc.targets.fpga.adders import AdderOptions
 from actc.targets.fpga.assembly import Assembly, assemble, core_name
 from actc.targets.fpga.boards import Board, make_pll, write_constraints
 from actc.targets.fpga.boards.constraints import SUFFIXES
+from actc.targets.fpga.estimate.limit import check_estimate
 from actc.targets.fpga.functions import FunctionOptions
 from actc.targets.fpga.interfaces import ClockModule, Kind, uart_divisor
 from actc.targets.fpga.network import NetworkOptions, build_network
@@ -55,7 +56,7 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
         name: of the network; the top module is called after it.
 
     Raises:
-        ModelError: ACT0550..0552, the model cannot be unrolled.
+        ModelError: ACT0550..0552, the model cannot be unrolled; ACT0555, it is too large.
         UsageError: the clock, the latency or the interface cannot be had.
     """
     network = build_network(golden, core_name(name), network_options(board))
@@ -68,6 +69,7 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
         design = pipeline(network.design, timing, latency=options.latency)
         estimate = report(design, timing).clock_mhz
         clock, clock_mhz = _clock(board, kind, float(floor(estimate)))
+    check_estimate(design, board, golden, network_options(board))
     return assemble(
         network,
         design,

@@ -18,7 +18,7 @@ from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.flow import BITSTREAMS, PLACERS, build_bitstream, runs_at_a_time
 from actc.targets.fpga.flow.places import net_drivers
-from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
+from actc.targets.fpga.hardware import CORE, HARDWARE, describe, write_hardware
 from actc.targets.fpga.ladder import climb
 from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.on_board import assemble_for_board, constraints, network_options, pins
@@ -114,7 +114,7 @@ class FpgaTarget(UnrolledTarget):
             directory / BUILD,
             ports=pins(assembly),
             kept=assembly.border,  # where the ladder cuts the network out
-            drivers=net_drivers(assembly.hierarchy, "core"),
+            drivers=net_drivers(assembly.hierarchy, CORE),
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
             jobs=runs_at_a_time(self.settings.seeds),

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 from actc.cost.demand import read_bits
 from actc.cost.model import blocks
 from actc.targets.fpga.estimate.counts import KINDS, Count, Kind, count, trailing_zeros
-from actc.targets.fpga.families import Family, find_family
+from actc.targets.fpga.estimate.weights import WEIGHTS
+from actc.targets.fpga.families import FAMILIES, SYNTHESIZED, Family, find_family
 from actc.targets.fpga.hdl import Design, Wire
 from actc.targets.fpga.hdl import operators as op
-
-WEIGHTS: Mapping[str, Mapping[Kind, float]] = {
-    f: dict.fromkeys(KINDS, 1.0) for f in ("ecp5", "ice40", "gowin", "xc7")
-}
-"""By family and kind of wire: cells that synthesis takes for each one that is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +70,13 @@ def estimate_design(design: Design, family: str) -> Estimate:
     """Estimate what a design takes, with or without registers.
 
     Args:
-        family: a name of :data:`actc.targets.fpga.families.FAMILIES`.
+        family: a name of :data:`actc.targets.fpga.families.SYNTHESIZED`.
 
     Raises:
         UsageError: ACT0530, there is no such family.
     """
-    kind, weights = find_family(family), WEIGHTS[family]
+    kind = _counted_as(family)
+    weights = WEIGHTS[kind.name]
     layers: dict[str, LayerEstimate] = defaultdict(LayerEstimate)
     for scope, wire, bits, zeros in _wires(design):
         found = count(wire, bits, zeros, kind)
@@ -94,7 +91,7 @@ def count_design(design: Design, family: str) -> dict[str, dict[Kind, float]]:
     Raises:
         UsageError: ACT0530, there is no such family.
     """
-    kind = find_family(family)
+    kind = _counted_as(family)
     found: dict[str, dict[Kind, float]] = {}
     for scope, wire, bits, zeros in _wires(design):
         one = count(wire, bits, zeros, kind)
@@ -111,6 +108,12 @@ def _wires(design: Design) -> Iterator[tuple[str, Wire, int, Mapping[int, int]]]
     for wire in module.wires():
         zeros[wire.index] = trailing_zeros(wire, zeros)
         yield design.graph.scopes[wire.index], wire, read[wire.index], zeros
+
+
+def _counted_as(family: str) -> Family:
+    """The family whose rules count: UltraScale+ has the look-up tables of 7 series."""
+    found = find_family(family, SYNTHESIZED)
+    return FAMILIES.get(found.name, FAMILIES["xc7"])
 
 
 def _weighed(found: Count, weight: float, family: Family) -> LayerEstimate:

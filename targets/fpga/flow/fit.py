@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import floor
 from pathlib import Path
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, BudgetMissed, ModelError, ToolFailed
+from actc.targets.fpga.boards.choose import KINDS, offer, sizes, smallest_device
 from actc.targets.fpga.boards.device import Board, Device
-from actc.targets.fpga.boards.load import devices
 from actc.targets.fpga.flow.failures import errors_of, read_log
 from actc.targets.fpga.flow.report import COUNTED, TITLES, CriticalPath, Use
 from actc.targets.fpga.flow.synthesize import Synthesis
@@ -19,7 +20,6 @@ _PLACING = re.compile(
     r"[Uu]nable to (find a placement|place|route)|[Ff]ailed to (place|route|expand)"
 )
 _MOST_LAYERS = 3
-_KINDS = ("luts", "ffs", "brams", "dsps")
 
 
 def check_fit(synthesis: Synthesis, board: Board) -> None:
@@ -35,8 +35,8 @@ def check_fit(synthesis: Synthesis, board: Board) -> None:
         "brams": total.brams,
         "dsps": total.dsps,
     }
-    has = _sizes(device)
-    uses = {kind: Use(needs[kind], has[kind]) for kind in _KINDS}
+    has = sizes(device)
+    uses = {kind: Use(needs[kind], has[kind]) for kind in KINDS}
     if any(use.used > use.available for use in uses.values()):
         raise ModelError(_too_large(synthesis, board, uses, ""))
 
@@ -76,7 +76,7 @@ def timing_missed(
     """The error for a clock that the routed design does not reach: ACT0583."""
     notes = []
     if path is not None and path.steps:
-        ends = [step.layer or synthesis.top for step in (path.steps[0], path.steps[-1])]
+        ends = [_layer(step.layer, synthesis) for step in (path.steps[0], path.steps[-1])]
         where = f"in {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} to {ends[1]}"
         notes.append(
             f"the slowest path is {where}: {path.delay_ns:.2f} ns, of it {path.routing_ns:.2f} ns "
@@ -89,10 +89,21 @@ def timing_missed(
             f"the design runs at {achieved_mhz:.1f} MHz on {board.name}, "
             f"{target_mhz - achieved_mhz:.1f} MHz less than the {target_mhz:g} MHz asked for",
             notes=tuple(notes),
-            help="ask for a slower clock, for more pipeline stages (--latency) or for more "
-            "seeds (--seeds)",
+            help=f"ask for a clock that it reaches (--clock {_reached(achieved_mhz)}), for more "
+            "pipeline stages (--latency), or try more placements (--seeds 8)",
         )
     )
+
+
+def _layer(instance: str, synthesis: Synthesis) -> str:
+    """A layer as users know it: the instance without those around it."""
+    return instance.rpartition(".")[2] or synthesis.top
+
+
+def _reached(mhz: float) -> str:
+    """A clock somewhat below what was reached, as other placements differ by a few percent."""
+    below = 0.95 * mhz
+    return f"{floor(below)}" if below >= 1 else f"{below:.2f}"
 
 
 def _uses_of_log(text: str, family: str) -> dict[str, Use]:
@@ -102,15 +113,6 @@ def _uses_of_log(text: str, family: str) -> dict[str, Use]:
         titles[name]: Use(int(used), int(available))
         for name, used, available in _USE.findall(text)
         if name in titles
-    }
-
-
-def _sizes(device: Device) -> dict[str, int]:
-    return {
-        "luts": device.luts,
-        "ffs": device.ffs,
-        "brams": device.brams,
-        "dsps": device.dsps,
     }
 
 
@@ -146,17 +148,13 @@ def _largest(synthesis: Synthesis, kind: str) -> list[str]:
     field = {"luts": "logic_cells", "ffs": "ffs", "brams": "brams", "dsps": "dsps"}.get(kind)
     if field is None:
         return []
-    amounts = {name or synthesis.top: getattr(r, field) for name, r in synthesis.layers.items()}
+    amounts = {_layer(name, synthesis): getattr(r, field) for name, r in synthesis.layers.items()}
     order = sorted(amounts, key=lambda name: (-amounts[name], name))[:_MOST_LAYERS]
     parts = [f"{name} {amounts[name]}" for name in order if amounts[name]]
     return [f"largest layers by {TITLES[kind]}: {', '.join(parts)}"] if parts else []
 
 
 def _larger(device: Device, uses: Mapping[str, Use]) -> str:
-    """ ", or take ecp5-45k, which has 43848 look-up tables": the smallest that has enough."""
-    for other in sorted(devices().values(), key=lambda d: (d.luts, d.name)):
-        sizes = _sizes(other)
-        enough = all(uses[kind].used <= sizes[kind] for kind in _KINDS if kind in uses)
-        if enough and other.luts > device.luts:
-            return f", or take {other.name}, which has {other.luts} look-up tables"
-    return ""
+    """ ", or take ecp5-45k, which has ...": the smallest device that has enough."""
+    found = smallest_device({kind: use.used for kind, use in uses.items()}, device)
+    return "" if found is None else f", or take {offer(found)}"

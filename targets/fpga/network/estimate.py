@@ -25,6 +25,8 @@ large), 0.44 in one trained to have few digits.
 _CODE_BITS = 8
 _TABLE_BITS = 4
 """Inputs of one look-up table."""
+_MATMULS = ("IntMatMul", "WideMatMul")
+_LINEAR = (*_MATMULS, "IntConv", "WideConv")
 
 
 def signed_digits(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -36,10 +38,35 @@ def signed_digits(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return counts
 
 
-def adder_bits(node: ir.Node) -> int:
-    """Estimated bits of adders, or of what is about as large, behind one operator."""
+def adder_bits(node: ir.Node, weights: int | None = None) -> int:
+    """Estimated bits of adders, or of what is about as large, behind one operator.
+
+    Args:
+        weights: bits that constant weights are rounded to first; None: as they are.
+    """
+    linear = _linear(node)
+    if linear is not None:
+        matrix, times = linear
+        matrix = matrix if weights is None else rounded_to(matrix, weights)
+        return round(times * _matrix(matrix, bits_of(node.inputs[0])))
     rule = _SIZES.get(node.op_type)
     return 0 if rule is None else rule(node)
+
+
+def weight_bits(node: ir.Node) -> int:
+    """Bits of the constant weights of an operator, with their sign; 0 without any."""
+    linear = _linear(node)
+    if linear is None:
+        return 0
+    return int(np.abs(linear[0]).max(initial=0)).bit_length() + 1
+
+
+def rounded_to(matrix: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
+    """Weights [outputs, inputs] as integers of fewer bits, with a scale per output."""
+    most = np.abs(matrix).max(axis=1, keepdims=True, initial=1)
+    scale = (2 ** (bits - 1) - 1) / most
+    smaller: npt.NDArray[np.int64] = np.rint(matrix * np.minimum(scale, 1.0)).astype(np.int64)
+    return smaller
 
 
 def bits_of(value: ir.Value | None) -> int:
@@ -74,28 +101,24 @@ def _size(value: ir.Value | None) -> int:
     return math.prod(extent or 1 for extent in (dims(value) or (1,))[1:])
 
 
-def _matrix(weight: Array, bits: int) -> float:
+def _matrix(weight: npt.NDArray[np.int64], bits: int) -> float:
     """Adders of a matrix [outputs, inputs] times codes."""
-    digits = signed_digits(weight.astype(np.int64)).sum(axis=1)
-    bounds = np.abs(weight.astype(np.int64)).sum(axis=1) << bits
+    digits = signed_digits(weight).sum(axis=1)
+    bounds = np.abs(weight).sum(axis=1) << bits
     widths = np.log2(np.maximum(bounds, 2))
     return float((np.maximum(digits - 1, 0) * widths).sum()) * _KEPT
 
 
-def _matmul(node: ir.Node) -> int:
+def _linear(node: ir.Node) -> tuple[npt.NDArray[np.int64], int] | None:
+    """The constant matrix [outputs, inputs] of an operator, and how often it is built."""
+    if node.op_type not in _LINEAR:
+        return None
     weight = constant(node.inputs[1])
-    if weight is None or weight.ndim != 2:
-        return 0
-    rows: int = _size(node.outputs[0]) // max(weight.shape[1], 1)
-    return round(rows * _matrix(weight.T, bits_of(node.inputs[0])))
-
-
-def _conv(node: ir.Node) -> int:
-    weight = constant(node.inputs[1])
-    if weight is None:
-        return 0
-    positions: int = _size(node.outputs[0]) // max(weight.shape[0], 1)
-    return round(positions * _matrix(weight.reshape(len(weight), -1), bits_of(node.inputs[0])))
+    if weight is None or (node.op_type in _MATMULS and weight.ndim != 2):
+        return None
+    outputs = weight.T if node.op_type in _MATMULS else weight.reshape(len(weight), -1)
+    times: int = _size(node.outputs[0]) // max(len(outputs), 1)
+    return outputs.astype(np.int64), times
 
 
 def _product(node: ir.Node) -> int:
@@ -136,10 +159,6 @@ def _read_bits(node: ir.Node) -> int:
 
 
 _SIZES: dict[str, Callable[[ir.Node], int]] = {
-    "IntMatMul": _matmul,
-    "WideMatMul": _matmul,
-    "IntConv": _conv,
-    "WideConv": _conv,
     "IntMul": _product,
     "WideMul": _product,
     "IntBatchMatMul": _batch_product,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actc.targets.fpga.assembly import Assembly
+from actc.targets.fpga.estimate import LayerEstimate, estimate_design
 from actc.targets.fpga.flow import Synthesis
 from actc.targets.fpga.hardware import layers, rounded, use
 from actc.targets.fpga.pipeline import report
@@ -29,6 +30,7 @@ def describe_synthesis(assembly: Assembly, synthesis: Synthesis) -> dict[str, An
     the missing "reached" says.
     """
     stages = report(assembly.design, assembly.timing)
+    estimate = estimate_design(assembly.design, synthesis.device.family)
     return {
         "device": synthesis.device.title,
         "board": None,
@@ -45,20 +47,26 @@ def describe_synthesis(assembly: Assembly, synthesis: Synthesis) -> dict[str, An
         "samples_per_second": rounded(1e6 * assembly.clock_mhz),
         "interface": assembly.kind,
         "wire": None,
-        "resources": _resources(synthesis.total, stages.register_bits),
+        "resources": _resources(synthesis.total, estimate.total),
         "cells": _cells(synthesis.total.cells),
-        "layers": layers(assembly, synthesis.layers),
+        "layers": layers(assembly, synthesis.layers, estimate),
         "critical_path": [],
     }
 
 
-def _resources(total: Resources, register_bits: int) -> list[dict[str, Any]]:
+def _resources(total: Resources, estimate: LayerEstimate) -> list[dict[str, Any]]:
     """Rows of what yosys counted."""
     return [
-        use(title, getattr(total, name), None, register_bits if name == "ffs" else None)
+        use(title, getattr(total, name), None, _estimated(estimate, name))
         for name, title in _TITLES.items()
         if name in _ALWAYS or getattr(total, name)
     ]
+
+
+def _estimated(estimate: LayerEstimate, name: str) -> int | None:
+    """The estimate of a row; the interface, if there is one, is not in it."""
+    found = getattr(estimate, name, None)
+    return None if found is None else round(found)
 
 
 def _cells(cells: Mapping[str, int]) -> dict[str, int]:
