@@ -14,7 +14,7 @@ from models import network, normal
 
 Array = np.ndarray[Any, Any]
 
-SAMPLES = 200
+SAMPLES = 60
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,14 @@ def key_of(node: ir.Node) -> str:
 
 
 def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
-    """Run the rules of all nodes whose inputs are there; the reasons why others are not."""
+    """Run the rules of all nodes whose inputs are there; why some could not be built."""
     found = []
     for node in parts.nodes:
         if node in builder.done:
             builder.tensors[node.outputs[0]].layer.nodes.append(str(node.name))
             continue
-        if any(value not in builder.tensors for value in _variable(node)):
+        known = key_of(node) in RULES
+        if not known or any(value not in builder.tensors for value in _variable(node)):
             continue
         builder.layer = layer_of(builder, node)
         try:
