@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actc.targets.fpga.ladder.ladder import climb
 from actc.targets.fpga.ladder.netlists import border_of, netlist_rung, read_netlist
-from actc.targets.fpga.ladder.proofs import units_rung
+from actc.targets.fpga.ladder.proofs import netlist_proof_rung, units_rung
 from actc.targets.fpga.ladder.source import description_rung, verilog_rung
 from actc.targets.fpga.ladder.vectors import Vectors, random_feeds, vectors_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "border_of",
     "climb",
     "description_rung",
+    "netlist_proof_rung",
     "netlist_rung",
     "random_feeds",
     "read_netlist",

@@ -18,6 +18,7 @@ _LIBRARIES = {
     "ecp5": "read_verilog -defer -D NO_INCLUDES +/ecp5/cells_sim.v",
     "gowin": "read_verilog -defer +/gowin/cells_sim.v",
     "xc7": "read_verilog -defer +/xilinx/cells_sim.v",
+    "xcup": "read_verilog -defer +/xilinx/cells_sim.v",
 }
 PROVABLE = frozenset(_LIBRARIES)
 """Families whose netlists can be read."""

@@ -23,8 +23,10 @@ from actc.targets.fpga.ladder import (
     Vectors,
     border_of,
     description_rung,
+    netlist_proof_rung,
     netlist_rung,
     read_netlist,
+    units_rung,
     vectors_of,
     verilog_rung,
 )
@@ -138,9 +140,15 @@ class VerilogTarget(UnrolledTarget):
         rungs = [description_rung(assembly, vectors), verilog_rung(assembly, directory, vectors)]
         say("verify: the testbench")
         rungs.append(run_testbench(assembly, directory))
+        say("verify: activation units, for every input")
+        rungs.append(units_rung(assembly, directory))
         say("verify: netlist")
-        document = read_netlist(directory / BUILD / NETLIST)
-        return [*rungs, _netlist_rung(assembly, document, self.settings.device, vectors)]
+        document, family = read_netlist(directory / BUILD / NETLIST), self.settings.device
+        rungs.append(_netlist_rung(assembly, document, family, vectors))
+        say("verify: netlist, for every input")
+        border = border_of(assembly, document)
+        rungs.append(netlist_proof_rung(assembly, directory, document, border, family))
+        return rungs
 
 
 def _netlist_rung(
