@@ -277,8 +277,10 @@ def test_a_network_is_written_counted_and_compared(built: Path) -> None:
     report = json.loads((built / "report.json").read_text())
     assert report["bit_exact"] is True
     rungs = {rung["name"]: rung["result"] for rung in report["rungs"]}
-    assert {"hardware description", "Verilog", "testbench", "synthesized netlist"} <= set(rungs)
-    assert set(rungs.values()) == {"equal"}
+    names = {"hardware description", "Verilog", "testbench", "synthesized netlist"}
+    assert names < set(rungs)
+    assert {rungs[name] for name in names} == {"equal"}
+    assert "differs" not in rungs.values()  # a proof may end undecided
     hardware = report["hardware"]
     assert hardware["clock"]["reached"] is None
     assert hardware["clock"]["estimated"] >= hardware["clock"]["asked"] == 200
@@ -295,7 +297,8 @@ def test_ultrascale_takes_as_many_tables_at_twice_the_clock(built: Path, tmp_pat
     target.build(target.plan(model, "int8"), tmp_path)
     feeds = {"image": np.load(FPGA / "digits.npz")["image"][:50]}
     rungs = target.verify(tmp_path, feeds, open_artifact(built).run(feeds))
-    assert {rung.result for rung in rungs} == {"equal"}
+    assert {rung.result for rung in rungs if rung.samples} == {"equal"}
+    assert "differs" not in {rung.result for rung in rungs}
     seven = json.loads((built / "hardware.json").read_text())
     ultra = target.hardware(tmp_path)
     assert ultra is not None
@@ -316,9 +319,11 @@ def test_wrong_constants_are_caught_at_their_rungs(built: Path, tmp_path: Path) 
         else:
             invert_a_table(directory)
         found = {r.name: r.result for r in make_target("verilog").verify(directory, feeds, golden)}
-        assert found.pop(rung) == "differs"
-        assert (found.pop("testbench") == "differs") == (rung == "Verilog")
-        assert set(found.values()) == {"equal"}
+        assert found[rung] == "differs"
+        assert found["hardware description"] == "equal"
+        assert (found["testbench"] == "differs") == (rung == "Verilog")
+        # the netlist was made of the right Verilog
+        assert (found["synthesized netlist"] == "differs") == (rung != "Verilog")
 
 
 @pytest.mark.slow
@@ -329,9 +334,9 @@ def test_a_netlist_with_cells_of_no_model_is_not_run(built: Path, tmp_path: Path
     path.write_text(path.read_text().replace('"type": "LUT6"', '"type": "RAMB18E1"'))
     feeds = {"image": np.load(FPGA / "digits.npz")["image"][:5]}
     golden = open_artifact(built).run(feeds)
-    rung = make_target("verilog").verify(directory, feeds, golden)[-1]
-    assert (rung.name, rung.result) == ("synthesized netlist", "not run")
-    assert "RAMB18E1" in rung.detail
+    rungs = {r.name: r for r in make_target("verilog").verify(directory, feeds, golden)}
+    assert rungs["synthesized netlist"].result == "not run"
+    assert "RAMB18E1" in rungs["synthesized netlist"].detail
 
 
 def invert_a_table(directory: Path) -> None:
