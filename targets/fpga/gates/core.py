@@ -20,6 +20,8 @@ from actc.errors import ToolFailed
 CLOCK = "clk"
 CORE = "core"
 """Name of the module that is cut out."""
+_BUFFERED = ("SB_IO_IN", "SB_IO_OUT", "TRELLIS_IO_IN", "TRELLIS_IO_OUT")
+"""What nextpnr appends to the name of a port, which the net of its pad keeps."""
 
 _CLOCK_PIN = re.compile(r"(SB_DFF|FD)\w*\.C|\w+\.(CLK[ABRW]?|CLK[0-3]|[RW]CLKN?|WCK)")
 """Cells and ports by which they are clocked; the C of a LUT4 is data."""
@@ -127,12 +129,17 @@ def placed_border(border: Border, routed: Mapping[str, Any], nets: Mapping[int, 
 
 
 def _known(module: Mapping[str, Any]) -> dict[str, int | str]:
-    """The bit of each name."""
-    return {
+    """The bit of each name; of a pin's port, what lies behind its buffer."""
+    found = {
         title: bit
         for name, entry in module["netnames"].items()
         for bit, title in zip(entry["bits"], _titles(name, entry), strict=True)
     }
+    for title, bit in list(found.items()):
+        port, _, buffer = title.rpartition("$")
+        if buffer in _BUFFERED:
+            found[port] = bit
+    return found
 
 
 def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def bitstream_rung(
     name, family = "bitstream", device.family
     if family not in DECOMPILED:
         return Rung(name, "not run", f"bitstreams of {family} are not decompiled")
+    if assembly.kind == "stream":
+        return Rung(name, "not run", "the ports of a bare stream are pins, which it does not name")
     path = directory / f"{assembly.top}{BITSTREAMS[family]}"
     try:
         document = decompiled_document(path, device, pads(routed))
