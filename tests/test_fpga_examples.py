@@ -126,27 +126,71 @@ def test_letter_networks_are_as_accurate_as_stated(name: str) -> None:
     assert round(found, 4) == stated(name)[0]
 
 
+def test_letter_networks_are_equally_accurate() -> None:
+    mlp, kan = (stated(name)[1] for name in ("letter_mlp", "letter_kan"))
+    assert min(mlp, kan) >= 0.88
+    assert abs(mlp - kan) <= 0.005
+
+
+def test_weights_of_the_letter_mlp_take_one_adder_each() -> None:
+    model = onnx.load(FPGA / "letter_mlp.onnx")
+    codes = [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if re.fullmatch(r"layer\d\.codes", tensor.name)
+    ]
+    assert [found.shape for found in codes] == [(128, 16), (26, 128)]
+    assert all(set(np.unique(np.abs(found))) <= {0, 1, 2, 4, 8} for found in codes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["letter_mlp", "letter_kan"])
-def test_golden_of_letter_networks(name: str, tmp_path: Path) -> None:
-    model = onnx.load(FPGA / f"{name}.onnx")
-    edges = {node.input[0]: 6 for node in model.graph.node if node.op_type == "ReduceSum"}
-    options: dict[str, Any] = {"rounding": "nearest"} if name == "letter_mlp" else {}
-    actc.compile(
-        model,
-        "onnx",
-        data=arrays("letter_train"),
-        output=tmp_path / "out",
-        weights="4",
-        activations="4",
-        max_drop=1.0,
-        overrides={"activations": edges},
-        **options,
-    )
+def test_golden_of_letter_networks_is_the_model(name: str, tmp_path: Path) -> None:
+    model, held = onnx.load(FPGA / f"{name}.onnx"), arrays("letter")
+    actc.compile(model, "onnx", data=arrays("letter_train"), output=tmp_path / "out", max_drop=1.0)
     golden = onnx.load(tmp_path / "out" / "golden.onnx")
-    assert round(accuracy(golden, arrays("letter")), 4) == stated(name)[1]
+    (wanted,), (found,) = (
+        Session(each, threads=1).run({"image": held["image"]}).values() for each in (model, golden)
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert round(accuracy(golden, held), 4) == stated(name)[1]
     tables = sum(node.op_type == "ChannelTable" for node in golden.graph.node)
-    assert tables == len(edges)  # one function per edge, in a table for each layer
+    assert tables == (2 if name == "letter_kan" else 0)  # one function per edge
+
+
+_LETTER = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import numpy as np, onnxruntime, torch
+from letter import INPUTS, few_bit_kan, finished, kan_model, mlp_model, power_mlp
+torch.manual_seed(0)
+mlp = finished(power_mlp((16, 12, 26), keep=(0.4, 0.3), bits=2, octaves=4))
+kan = finished(few_bit_kan((16, 4, 26), keep=(0.65, 0.4)))
+x = np.random.default_rng(0).integers(0, 16, (2000, 16)).astype(np.float32) / 4
+for model, written in ((mlp, mlp_model(mlp, INPUTS)), (kan, kan_model(kan))):
+    session = onnxruntime.InferenceSession(written.SerializeToString())
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(x)).numpy()
+    (found,) = session.run(None, {"image": x})
+    assert np.array_equal(found, wanted), np.abs(found - wanted).max()
+    assert len(np.unique(found)) > 5
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_letter_models_are_what_was_trained() -> None:
+    """What torch trains with rounding and what onnxruntime computes are the same numbers."""
+    pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, "-c", _LETTER, FPGA, FPGA.parent],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal" in done.stdout
 
 
 @pytest.mark.slow
