@@ -88,6 +88,13 @@ def test_every_function_is_evaluated_on_every_input() -> None:
     assert not proofs.undecided
 
 
+def test_inputs_are_evaluated_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "_PART", 5)
+    design, found, _ = network()
+    assert proved(design, verilog(design), found).evaluated == 1
+    assert len(proved(design, wrong_entry(verilog(design)), found).refuted) == 1
+
+
 def test_wide_functions_are_proved_by_sat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "WORK", 0)
     design, found, _ = network()

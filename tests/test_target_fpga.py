@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from command_line import CommandLine
 from models import network, normal
@@ -21,7 +22,9 @@ from actc.errors import ModelError, UsageError
 from actc.targets import TARGETS
 from actc.targets.base import Rung
 from actc.targets.fpga.boards import board_names, device_names
+from actc.targets.fpga.ladder import vectors_of
 from actc.targets.fpga.names import TARGETS as CLASSES
+from actc.targets.fpga.network import build_network
 
 Array = np.ndarray[Any, Any]
 
@@ -106,6 +109,23 @@ def test_plans_are_equal_and_complete(tmp_path: Path) -> None:
     other = compile_classifier(tmp_path / "c", f"{TARGET}:clock=40", dry_run=True).plan
     assert other is not None
     assert other.digest() != plans[0].digest()
+
+
+def test_few_inputs_are_all_tried(tmp_path: Path) -> None:
+    bits = {"weights": "3", "activations": "4"}
+    feeds = data(2)
+    plan = actc.compile(
+        classifier(2), TARGET, data=feeds, output=tmp_path / "out", dry_run=True, **bits
+    ).plan
+    assert plan is not None
+    golden = ir.from_proto(onnx.load_from_string(plan.files["golden.onnx"]))
+    network = build_network(golden, "small")
+    vectors = vectors_of(network, golden, feeds, network.run(feeds))
+    (codes,) = vectors.codes.values()
+    assert (vectors.count, vectors.kind) == (64 + 256, "every input (256)")
+    assert len(np.unique(codes[64:], axis=0)) == 256
+    outputs = network.epilogue(vectors.expected)
+    assert all(np.array_equal(outputs[name], vectors.golden[name]) for name in outputs)
 
 
 def test_the_build_answers_to_its_own_name_only(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def units_rung(assembly: Assembly, directory: Path) -> Rung:
 
 
 def _of_units(found: UnitProofs, layers: int) -> Rung:
-    named = f"{found.distinct} distinct of {found.units} functions in {layers} layers"
+    places = f"{layers} layer{'s' if layers > 1 else ''}"
+    named = f"{found.distinct} distinct of {found.units} functions in {places}"
     if found.refuted:
         return Rung(UNITS, "differs", _some(found.refuted))
     ways = [(found.evaluated, "evaluated on every input"), (found.solved, "proved by SAT")]
@@ -110,8 +111,8 @@ def _of_netlist(proof: Proof, cells: int) -> Rung:
         return Rung(NETLIST, "differs", str(proof.counterexample))
     if proof.status == "undecided":
         return Rung(NETLIST, "not run", f"undecided: {proof.reason}")
-    how = "equal to the Verilog for every input: registers by name, logic between them by SAT"
-    return Rung(NETLIST, "equal", f"{cells} cells {how}")
+    how = "equal to the Verilog for every input (registers by name, logic between them by SAT)"
+    return Rung(NETLIST, "equal", f"{cells} cells, {how}")
 
 
 def _named_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:

@@ -15,7 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.gates.evaluate import simulate
-from actc.targets.fpga.gates.logic import AND, MUX, NOT, ONE, OR, XOR, ZERO, Logic, digits
+from actc.targets.fpga.gates.logic import (
+    AND,
+    BUFFER,
+    MUX,
+    NOT,
+    ONE,
+    OR,
+    XOR,
+    ZERO,
+    Logic,
+    Table,
+    digits,
+    simplified,
+)
 from actc.targets.fpga.gates.netlist import GateNetlist
 from actc.targets.fpga.hdl import operators as op
 from actc.targets.fpga.hdl.design import Design
@@ -38,10 +51,12 @@ from actc.targets.fpga.proof.thresholds import prove_thresholds
 Integers = npt.NDArray[np.int64]
 
 WORK = 1 << 26
-"""Gates times words of 64 inputs up to which one function is evaluated: half a second."""
-ALL_WORK = 1 << 29
+"""Gates times words of 64 inputs up to which one function is evaluated: two seconds."""
+ALL_WORK = 1 << 28
 """The same for all functions of a network."""
-SOLVED = 4
+_PART = 1 << 18
+"""Inputs at a time."""
+SOLVED = 8
 """Functions that the solver is asked for; each may take all of its time."""
 
 _TRUTHS = {
@@ -159,10 +174,11 @@ def prove_units(
         if key in known:
             continue
         known.add(key)
-        cost = _work(problem)
+        netlist = _netlist(problem)
+        cost = _work(problem, netlist)
         if cost <= WORK and work + cost <= ALL_WORK:
             work += cost
-            _evaluate(problem, found)
+            _evaluate(problem, netlist, found)
         else:
             _solve(problem, found, seconds)
     return found
@@ -209,26 +225,26 @@ def _between(start: Container[int], whole: Wire) -> list[Wire]:
     return [needed[index] for index in sorted(needed)]
 
 
-def _work(problem: Problem) -> int:
+def _work(problem: Problem, netlist: GateNetlist) -> int:
     inputs = problem.unit.start.range
-    return (len(problem.gates) + 1) * -(-(inputs.high - inputs.low + 1) // 64)
+    return (len(netlist.logic.tables) + 1) * -(-(inputs.high - inputs.low + 1) // 64)
 
 
-def _evaluate(problem: Problem, found: UnitProofs) -> None:
+def _evaluate(problem: Problem, netlist: GateNetlist, found: UnitProofs) -> None:
     """Every input that can occur."""
     inputs, unit = problem.unit.start.range, problem.unit
-    codes = np.arange(inputs.low, inputs.high + 1)
-    codes = codes[problem.possible(codes)]
-    bits = digits(codes, len(problem.start)).T
-    given = simulate(_netlist(problem), {"x": bits})["y"]
-    right = digits(unit.function.evaluate(problem.whole(codes)), len(problem.end)).T
-    wrong = np.flatnonzero((given != right).any(axis=1))
-    if wrong.size:
-        place = int(wrong[0])
-        gives, wants = (_number(row[place], unit.end) for row in (given, right))
-        found.refuted.append(_difference(problem, int(codes[place]), gives, wants))
-    else:
-        found.evaluated += 1
+    for first in range(inputs.low, inputs.high + 1, _PART):
+        codes = np.arange(first, min(first + _PART, inputs.high + 1))
+        codes = codes[problem.possible(codes)]
+        given = simulate(netlist, {"x": digits(codes, len(problem.start)).T})["y"]
+        right = digits(unit.function.evaluate(problem.whole(codes)), len(problem.end)).T
+        wrong = np.flatnonzero((given != right).any(axis=1))
+        if wrong.size:
+            place = int(wrong[0])
+            gives, wants = (_number(row[place], unit.end) for row in (given, right))
+            found.refuted.append(_difference(problem, int(codes[place]), gives, wants))
+            return
+    found.evaluated += 1
 
 
 def _number(bits: npt.NDArray[np.uint8], wire: Wire) -> int:
@@ -247,14 +263,28 @@ def _netlist(problem: Problem) -> GateNetlist:
     ports = tuple(logic.net() for _ in problem.start)
     for port, net in zip(ports, problem.start, strict=True):
         nets.setdefault(net, port)  # of equal bits one is read
+    known: dict[tuple[tuple[int, ...], int], int] = {}
     for gate in problem.gates:
-        read = [nets[bit] for bit in gate.inputs]
+        read = tuple(nets[bit] for bit in gate.inputs)
         if gate.type in (FLIP_FLOP, "$_BUF_"):
             nets[gate.output] = read[0]
         else:
-            nets[gate.output] = logic.table(read, _TRUTHS[gate.type])
+            nets[gate.output] = _table(logic, known, Table(read, _TRUTHS[gate.type], ZERO))
     outputs = tuple(nets[net] for net in problem.end)
     return GateNetlist("unit", {"x": ports}, {"y": outputs}, frozenset(), None, logic, (), {})
+
+
+def _table(logic: Logic, known: dict[tuple[tuple[int, ...], int], int], table: Table) -> int:
+    """The net of a table; none is built for constants, wires and what there is already."""
+    table = simplified(table)
+    if not table.inputs:
+        return ONE if table.truth & 1 else ZERO
+    if table.truth == BUFFER and len(table.inputs) == 1:
+        return table.inputs[0]
+    key = table.inputs, table.truth
+    if key not in known:
+        known[key] = logic.table(table.inputs, table.truth)
+    return known[key]
 
 
 def _solve(problem: Problem, found: UnitProofs, seconds: float) -> None:
