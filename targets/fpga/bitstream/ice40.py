@@ -8,6 +8,7 @@ block memory. That subset is read here.
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,19 @@ from actc.targets.fpga.bitstream.unpacking import LIMITS, unpacked
 INSTALL = "apt-get install fpga-icestorm"
 MEMORY = 4 << 30
 """Bytes of address space that icebox_vlog may take."""
+
+# icebox_vlog asks for the divider of a PLL's shift register, of which UltraPlus has two; the
+# clocks' frequencies are not compared, so the first one stands for both.
+_RUN = """\
+import os, runpy, sys
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+import icebox
+for info in icebox.pllinfo_db.values():
+    if "SHIFTREG_DIV_MODE_0" in info:
+        info.setdefault("SHIFTREG_DIV_MODE", info["SHIFTREG_DIV_MODE_0"])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 _NAME = r"\\\S+|[A-Za-z_][A-Za-z0-9_]*"
 _BIT = rf"(?:{_NAME}|1'b[01]|[01])"
@@ -53,7 +67,7 @@ def decompile(bitstream: Path) -> str:
         folder = Path(name).resolve()
         (folder / "design.asc").write_text(configuration, "utf-8")
         text = folder / "design.v"
-        argv = [str(program), "design.asc"]
+        argv = [sys.executable, "-c", _RUN, str(program.resolve()), "design.asc"]
         toolchain.run(argv, timeout=LIMITS.seconds, cwd=folder, memory=MEMORY, log=text)
         return text.read_text("utf-8")
 
