@@ -8,10 +8,21 @@ from typing import Any
 
 from actc.targets.fpga.bitstream import ecp5, gowin, ice40
 from actc.targets.fpga.bitstream.document import TOP, pads, register_nets
+from actc.targets.fpga.bitstream.trellis_bits import Compared, compare_configurations
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.gates import GateNetlist
 
-__all__ = ["FAMILIES", "TOP", "decompile", "decompiled_document", "pads", "register_nets"]
+__all__ = [
+    "FAMILIES",
+    "TOP",
+    "Compared",
+    "compare_configurations",
+    "decompile",
+    "decompiled_document",
+    "ecp5",
+    "pads",
+    "register_nets",
+]
 
 FAMILIES = ("ice40", "ecp5", "gowin")
 """Families whose bitstreams can be decompiled."""

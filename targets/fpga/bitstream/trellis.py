@@ -117,7 +117,7 @@ class Database:
     def _read(self, kind: str, chip: str) -> None:
         """The connections of a type of tile: fixed ones, and switches that are on by default."""
         sink = ""
-        for line in (self.root / "tiledata" / kind / "bits.db").read_text("utf-8").splitlines():
+        for line in tile_data(kind).read_text("utf-8").splitlines():
             words = line.split()
             if not words:
                 sink = ""
@@ -175,6 +175,15 @@ def place(row: int, column: int, name: str) -> Wire:
     if match[3]:
         column += int(match[4]) * (-1 if match[3] == "W" else 1)
     return row, column, match[5]
+
+
+def tile_data(kind: str) -> Path:
+    """The file that says what the bits of a type of tile mean.
+
+    Raises:
+        MissingTool: ACT0503, the package with the database is not installed.
+    """
+    return _root() / "tiledata" / kind / "bits.db"
 
 
 def _root() -> Path:

@@ -173,23 +173,28 @@ def _block_memory(cell: Cell) -> None:
 
 def _block_memory_port(cell: Cell, port: str) -> None:
     for other in "AB":
-        if cell.input(f"WE{other}") != ZERO:
+        if _control(cell, f"WE{other}") != ZERO:
             raise ValueError(f"{cell.name}: block memories that are written are not modelled")
     if cell.text(f"REGMODE_{port}", "NOREG") != "NOREG":
         raise ValueError(f"{cell.name}: output registers of block memories are not modelled")
-    if cell.input(f"RST{port}") != ZERO:
+    if _control(cell, f"RST{port}") != ZERO:
         raise ValueError(f"{cell.name}: resets of block memories are not modelled")
     width = cell.number(f"DATA_WIDTH_{port}", 18)
     skipped = {1: 0, 2: 1, 4: 2, 9: 3, 18: 4}[width]
     address = [cell.input(f"AD{port}{bit}") for bit in range(skipped, 14)]
-    clock = cell.ports.get(f"CLK{port}", (None,))[0]
+    clock = (cell.ports.get(f"CLK{port}") or (None,))[0]
     rising = cell.text(f"CLK{port}MUX", f"CLK{port}") != "INV"
     shown = [cell.logic.net() for _ in range(width)]
     cell.logic.lookup(address, shown, _block_contents(cell, width))
-    enable = cell.input(f"CE{port}", ONE)
+    enable = _control(cell, f"CE{port}", ONE)
     for bit, net in enumerate(shown):
         output = cell.output(f"DO{port}{bit}")
         cell.logic.flip_flops.append(FlipFlop(output, net, clock or ZERO, rising, enable))
+
+
+def _control(cell: Cell, port: str, default: int = ZERO) -> int:
+    """A control input; placement inverts one that is not connected, and pulled up, to make 0."""
+    return cell.input(port, ONE if cell.text(f"{port}MUX", port) == "INV" else default)
 
 
 def _block_contents(cell: Cell, width: int) -> Bits:

@@ -76,7 +76,8 @@ def climb(
     name = "routed netlist"
     rungs.append(netlist_rung(name, assembly, routed, TOP, border, family, vectors))
     say("verify: bitstream")
-    rungs.append(bitstream_rung(assembly, directory, routed, border, device, vectors))
+    asked = work / "routed.config"
+    rungs.append(bitstream_rung(assembly, directory, routed, border, device, vectors, asked))
     say("verify: synthesized netlist, for every input")
     rungs.append(netlist_proof_rung(assembly, directory, synthesized, border, family))
     return rungs

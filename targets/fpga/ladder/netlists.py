@@ -11,7 +11,14 @@ from actc.errors import MissingTool, ToolFailed
 from actc.targets.base import Rung
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.bitstream import FAMILIES as DECOMPILED
-from actc.targets.fpga.bitstream import TOP, decompiled_document, pads, register_nets
+from actc.targets.fpga.bitstream import (
+    TOP,
+    compare_configurations,
+    decompiled_document,
+    ecp5,
+    pads,
+    register_nets,
+)
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.flow import BITSTREAMS
 from actc.targets.fpga.gates import GateNetlist, compare
@@ -20,6 +27,9 @@ from actc.targets.fpga.ladder.vectors import Vectors, counted
 
 UNREADABLE = "ACT0571"
 """A bitstream holds a part of the device that is not decompiled, as block memories of ECP5."""
+
+PINS = "the ports of a bare stream are pins, which it does not name"
+"""Why the network cannot be cut out of its bitstream."""
 
 
 def border_of(assembly: Assembly, synthesized: Mapping[str, Any]) -> Border:
@@ -53,24 +63,45 @@ def bitstream_rung(
     border: Border,
     device: Device,
     vectors: Vectors,
+    configuration: Path,
 ) -> Rung:
     """What the bits mean, found without the netlists: only the places of the ports are."""
     name, family = "bitstream", device.family
     if family not in DECOMPILED:
         return Rung(name, "not run", f"bitstreams of {family} are not decompiled")
-    if assembly.kind == "stream":
-        return Rung(name, "not run", "the ports of a bare stream are pins, which it does not name")
     path = directory / f"{assembly.top}{BITSTREAMS[family]}"
     try:
+        if assembly.kind == "stream":
+            return _configuration_rung(name, device, path, configuration, PINS)
         document = decompiled_document(path, device, pads(routed))
     except MissingTool as problem:
         return Rung(name, "not run", problem.diagnostics[0].message)
     except ToolFailed as problem:
         if problem.diagnostics[0].code != UNREADABLE:
             raise
-        return Rung(name, "not run", problem.diagnostics[0].message)
+        reason = problem.diagnostics[0].message
+        return _configuration_rung(name, device, path, configuration, reason)
     placed = placed_border(border, routed, register_nets(routed, family))
     return netlist_rung(name, assembly, document, TOP, placed, family, vectors)
+
+
+def _configuration_rung(
+    name: str, device: Device, path: Path, configuration: Path, reason: str
+) -> Rung:
+    """Bits that cannot be evaluated: of ECP5, beside what placement asked for."""
+    if device.family != "ecp5":
+        return Rung(name, "not run", reason)
+    try:
+        compared = compare_configurations(configuration.read_text("utf-8"), ecp5.unpack(path))
+    except ToolFailed as problem:
+        if problem.diagnostics[0].code != UNREADABLE:
+            raise
+        return Rung(name, "not run", f"{reason}; {problem.diagnostics[0].message}")
+    if compared.different:
+        some, count = ", ".join(compared.different[:3]), len(compared.different)
+        return Rung(name, "differs", f"{count} tiles or memories not as routed: {some}")
+    how = f"{compared.bits} bits of the fabric and {compared.words} words of block memories"
+    return Rung(name, "equal", f"{how} are as routed; not evaluated: {reason}")
 
 
 def read_netlist(path: Path) -> dict[str, Any]:
