@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actc.errors import UsageError
-from actc.targets.fpga.adders import AdderOptions, adder_cost, adder_graph, linear
+from actc.targets.fpga.adders import AdderGraph, AdderOptions, adder_cost, adder_graph, linear
 from actc.targets.fpga.adders.digits import canonical_digits
+from actc.targets.fpga.adders.program import Sum
 from actc.targets.fpga.adders.repeat import _blocks
 from actc.targets.fpga.adders.signs import turned
 from actc.targets.fpga.families import find_family
@@ -64,10 +65,14 @@ def samples(ranges: list[Range], count: int) -> Matrix:
 
 
 def check(
-    matrix: Matrix, ranges: list[Range], constants: list[int], options: AdderOptions
+    matrix: Matrix,
+    ranges: list[Range],
+    constants: list[int],
+    options: AdderOptions,
+    count: int = 300,
 ) -> Module:
     module, wires = product(matrix, ranges, constants, options)
-    x = samples(ranges, 300)
+    x = samples(ranges, count)
     found = evaluate(module, {f"x{i}": x[:, i] for i in range(len(ranges))})
     expected = x @ matrix.T + np.array(constants, np.int64)
     for o, wire in enumerate(wires):
@@ -148,6 +153,10 @@ def test_canonical_digits(value: int) -> None:
 # -- sharing -----------------------------------------------------------------------------
 
 
+def sums_of(graph: AdderGraph) -> list[Sum]:
+    return [node for node in graph.program.sums if isinstance(node, Sum)]
+
+
 def unshared_sums(matrix: Matrix) -> int:
     return sum(
         max(sum(len(canonical_digits(int(w))) for w in row) - 1, 0) for row in np.asarray(matrix)
@@ -161,7 +170,7 @@ def test_sums_are_shared() -> None:
     shared = adder_graph(matrix, ranges, quick)
     apart = [adder_graph(row[None], ranges, quick) for row in matrix]
     assert adder_cost(shared) < 0.9 * sum(adder_cost(graph) for graph in apart)
-    assert len(shared.program.sums) < 0.7 * unshared_sums(matrix)
+    assert len(sums_of(shared)) < 0.7 * unshared_sums(matrix)
 
 
 def test_rows_that_are_multiples_cost_nothing_more() -> None:
@@ -176,7 +185,7 @@ def test_inputs_of_equal_weights_are_summed_once() -> None:
     column = np.array([3, -7, 5, 11])
     graph = adder_graph(np.stack([column, column, -2 * column], axis=1), [Range(0, 7)] * 3)
     single = adder_graph(column[:, None], [Range(0, 7)])
-    assert len(graph.program.sums) == len(single.program.sums) + 2
+    assert len(sums_of(graph)) == len(sums_of(single)) + 2
 
 
 def test_nothing_that_overlaps_nothing_is_added() -> None:
@@ -208,6 +217,41 @@ def test_no_output_is_negated_where_a_difference_can_be_turned(row: list[int]) -
     assert [term.sign for term in graph.outputs if term is not None] == [1]
     module = check(matrix, ranges, [0], AdderOptions())
     assert not any(isinstance(wire.operator, Negate) for wire in module.wires())
+
+
+# -- carries -----------------------------------------------------------------------------
+
+
+def with_a_carry() -> tuple[Matrix, list[Range]]:
+    """Three numbers of four bits: the lowest bit of one is the carry of the others' sum."""
+    return np.array([[1, 1, 1]]), [Range(0, 15)] * 3
+
+
+@pytest.mark.parametrize("row", list(itertools.product([1, -1], repeat=3)))
+def test_bits_are_carries_where_those_are_free(row: tuple[int, ...]) -> None:
+    _, ranges = with_a_carry()
+    graph = adder_graph(np.array([row]), ranges)
+    assert [node.carry >= 0 for node in sums_of(graph)] == [True, False]
+    # 4 + 4 bits and a carry; then without the lowest bit 4 + 3 bits
+    assert adder_cost(graph) == 12
+    check(np.array([row]), ranges, [0], AdderOptions())
+    check(np.array([row]), ranges, [5], AdderOptions())
+
+
+def test_bits_are_no_carries_where_those_take_a_cell() -> None:
+    matrix, ranges = with_a_carry()
+    for options in (AdderOptions(family="ice40"), AdderOptions(max_depth=2)):
+        graph = adder_graph(matrix, ranges, options)
+        assert [node.carry for node in sums_of(graph)] == [-1, -1]
+
+
+@given(
+    st.lists(st.sampled_from([1, -1, 2, -2, 3, 4]), min_size=3, max_size=4),
+    st.lists(st.sampled_from([Range(0, 7), Range(-4, 3), Range(0, 5)]), min_size=4, max_size=4),
+)
+@settings(max_examples=25, deadline=None)
+def test_carries_of_every_input(row: list[int], ranges: list[Range]) -> None:
+    check(np.array([row]), ranges[: len(row)], [0], AdderOptions(effort=1), 1 << 12)
 
 
 def test_more_effort_costs_no_more() -> None:

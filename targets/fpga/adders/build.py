@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actc.targets.fpga.adders.program import AdderGraph, Sum, Term
-from actc.targets.fpga.hdl import Range, Wire
+from actc.targets.fpga.adders.program import AdderGraph, Node, Part, Term
+from actc.targets.fpga.hdl import Wire
 
 _REASON = "a sum of independent inputs"
 
@@ -16,7 +16,7 @@ def build(graph: AdderGraph, inputs: Sequence[Wire], constants: Sequence[int]) -
     program = graph.program
     wires = list(inputs)
     for index, node in enumerate(program.sums, program.inputs):
-        wires.append(_sum(wires[node.first], wires[node.second], node, program.ranges[index]))
+        wires.append(_made(node, wires).narrow(program.ranges[index], _REASON))
     outputs = []
     for term, constant in zip(graph.outputs, constants, strict=True):
         if term is None:
@@ -28,12 +28,30 @@ def build(graph: AdderGraph, inputs: Sequence[Wire], constants: Sequence[int]) -
     return outputs
 
 
-def _sum(first: Wire, second: Wire, node: Sum, range: Range) -> Wire:
+def _made(node: Node, wires: Sequence[Wire]) -> Wire:
+    if isinstance(node, Part):
+        whole = wires[node.node]
+        return whole.bits(node.low, 1) if node.single else whole >> node.low
+    first, second = wires[node.first], wires[node.second]
     if node.lead < 0:
-        return ((second << node.shift) - first).narrow(range, _REASON)
+        return (second << node.shift) - first
     high = first >> node.shift
-    high = high + second if node.sign > 0 else high - second
-    return _above(high, first, node.shift).narrow(range, _REASON)
+    if node.carry < 0:
+        high = high + second if node.sign > 0 else high - second
+    else:
+        high = _carried(high, second, node.sign, wires[node.carry])
+    return _above(high, first, node.shift)
+
+
+def _carried(high: Wire, second: Wire, sign: int, carry: Wire) -> Wire:
+    """``high + sign * (second + carry)`` in one chain: a place below the sum makes the carry.
+
+    That is 1 + carry of a sum, and 0 - carry of a difference.
+    """
+    longer = _above(second, carry, 1)
+    if sign > 0:
+        return (_above(high, high.graph.constant(1), 1) + longer) >> 1
+    return ((high << 1) - longer) >> 1
 
 
 def _above(high: Wire, low: Wire, place: int) -> Wire:

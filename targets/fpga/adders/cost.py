@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from actc.targets.fpga.adders.program import AdderGraph, Program, Sum
+from actc.targets.fpga.adders.program import AdderGraph, Node, Program, Sum
 from actc.targets.fpga.families import find_family
 from actc.targets.fpga.hdl import Range
 
@@ -21,7 +21,7 @@ def adder_bits(program: Program, node: Sum, result: Range) -> int:
     first = program.ranges[node.first]
     if node.lead < 0:
         return result.width
-    if node.sign > 0 and first.low >= 0 and first.high < 1 << node.shift:
+    if node.carry < 0 < node.sign and first.low >= 0 and first.high < 1 << node.shift:
         return 0
     return max(result.width - node.shift, 1)
 
@@ -41,6 +41,24 @@ def _one_per_bit(bits: int) -> int:
     return bits
 
 
+@cache
+def cells_with_carry(family: str) -> Callable[[int], int]:
+    """Logic cells of an adder of so many bits whose carry in is a signal.
+
+    Every chain of ECP5 has a place for its first carry; it is free where it had no use.
+    """
+    find_family(family)
+    return _ecp5_cells_with_carry if family == "ecp5" else _one_more
+
+
+def _ecp5_cells_with_carry(bits: int) -> int:
+    return (bits + 2) // 2 * 2
+
+
+def _one_more(bits: int) -> int:
+    return bits + 1
+
+
 def adder_cost(graph: AdderGraph, family: str = "ecp5") -> int:
     """Estimated logic cells of a graph: LUT4 and two per carry cell on ECP5.
 
@@ -50,8 +68,16 @@ def adder_cost(graph: AdderGraph, family: str = "ecp5") -> int:
     Raises:
         UsageError: ACT0530, no such family.
     """
-    program, cells = graph.program, cells_of(family)
+    program = graph.program
     return sum(
-        cells(adder_bits(program, node, program.ranges[index]))
+        node_cells(program, node, program.ranges[index], family)
         for index, node in enumerate(program.sums, program.inputs)
     )
+
+
+def node_cells(program: Program, node: Node, result: Range, family: str) -> int:
+    """Logic cells of a node whose range is `result`."""
+    if not isinstance(node, Sum):
+        return 0
+    cells = cells_of(family) if node.carry < 0 else cells_with_carry(family)
+    return cells(adder_bits(program, node, result))

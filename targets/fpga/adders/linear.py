@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.adders.build import build
+from actc.targets.fpga.adders.carries import with_carries
 from actc.targets.fpga.adders.options import AdderOptions
 from actc.targets.fpga.adders.program import AdderGraph, Term
 from actc.targets.fpga.adders.repeat import best_graph
@@ -42,9 +43,10 @@ def linear(
     """
     weights, biases = _checked(matrix, inputs, constants)
     options = options or AdderOptions()
-    graph = adder_graph(weights, [wire.range for wire in inputs], options, progress)
     # a constant is added to a negative as well as to a positive term
-    graph = turned(graph, [constant != 0 for constant in biases], options.family)
+    free = [constant != 0 for constant in biases]
+    graph = adder_graph(weights, [wire.range for wire in inputs], options, progress, free)
+    graph = turned(graph, free, options.family)
     return build(graph, inputs, biases)
 
 
@@ -53,6 +55,7 @@ def adder_graph(
     ranges: Sequence[Range],
     options: AdderOptions | None = None,
     progress: Progress | None = None,
+    free: Sequence[bool] | None = None,
 ) -> AdderGraph:
     """The adder graph of a constant matrix times a vector.
 
@@ -60,6 +63,7 @@ def adder_graph(
         matrix: integers [outputs, inputs].
         ranges: of each input.
         options, progress: as for :func:`linear`.
+        free: for each output, whether it may be a negative term; None: all may.
     """
     options = options or AdderOptions()
     rows, uses = _distinct(np.asarray(matrix, np.int64))
@@ -68,7 +72,8 @@ def adder_graph(
     for number, shift, sign in uses:
         term = None if number is None else graph.outputs[number]
         outputs.append(term and Term(term.node, term.shift + shift, term.sign * sign))
-    return AdderGraph(graph.program, tuple(outputs))
+    found = AdderGraph(graph.program, tuple(outputs))
+    return with_carries(found, free or [True] * len(outputs), options)
 
 
 _Use = tuple[int | None, int, int]

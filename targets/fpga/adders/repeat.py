@@ -1,4 +1,4 @@
-"""Repeated searches: the best of several, each with the inputs in another order.
+"""Repeated searches: each changes the order of the inputs that was the best until then.
 
 How many are made depends on the rows and the effort, never on time.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from actc.targets.fpga.adders.cost import adder_cost
 from actc.targets.fpga.adders.digits import canonical_digits, digit_count, minimal_digits
 from actc.targets.fpga.adders.options import AdderOptions
-from actc.targets.fpga.adders.program import AdderGraph, Program, Term, needed
+from actc.targets.fpga.adders.program import AdderGraph, Program, Term, moved, needed
 from actc.targets.fpga.adders.search import Row, Search
 from actc.targets.fpga.adders.total import total
 from actc.targets.fpga.hdl import Range
@@ -24,7 +25,7 @@ _PAIRS = (1_000_000, 3_000_000, 3_000_000, 6_000_000)
 _WORK = (0, 0, 1_000_000, 12_000_000)
 """By effort: pairs of digits that repeated searches may count in all."""
 
-_SEARCHES = (1, 1, 12, 100)
+_SEARCHES = (1, 1, 60, 300)
 """By effort: at most so many searches, however small the matrix."""
 
 _POWER = 2.0
@@ -41,18 +42,38 @@ def best_graph(
     affordable = _WORK[options.effort] // max(_pairs(rows), 1)
     searches = min(max(affordable, 1), _SEARCHES[options.effort])
     random = np.random.default_rng(options.seed)
-    order, power = list(range(len(ranges))), _POWER
+    taste = _Taste(tuple(range(len(ranges))), _POWER)
     best: tuple[int, AdderGraph] | None = None
+    kept = taste
     for number in range(searches):
-        graph = _reordered(ranges, rows, order, options, power)
+        graph = _reordered(ranges, rows, taste.order, options, taste.power)
         cost = adder_cost(graph, options.family)
-        if best is None or cost < best[0]:
-            best = cost, graph
-        order = random.permutation(len(ranges)).tolist()
-        power = float(random.uniform(1.5, 3.5))
+        if best is None or cost <= best[0]:
+            best, kept = (cost, graph), taste
+        taste = kept.changed(random)
         progress((number + 1) / searches)
     assert best is not None
     return best[1]
+
+
+class _Taste(NamedTuple):
+    """What a greedy search depends on.
+
+    Attributes:
+        order: of the inputs; of equal pairs the one of the first nodes is taken.
+        power: of the cells of a pair in its price.
+    """
+
+    order: tuple[int, ...]
+    power: float
+
+    def changed(self, random: np.random.Generator) -> _Taste:
+        """With up to a fifth of the inputs elsewhere, and another power."""
+        order, count = list(self.order), len(self.order)
+        for place in random.integers(0, count, max(int(count * random.uniform(0.03, 0.2)), 1)):
+            order.insert(int(random.integers(0, count)), order.pop(place))
+        power = self.power + float(random.normal(0.0, 0.2))
+        return _Taste(tuple(order), min(max(power, 1.2), 3.5))
 
 
 def _reordered(
@@ -64,13 +85,13 @@ def _reordered(
 ) -> AdderGraph:
     """The graph of a search that sees the inputs in another order."""
     place = {index: number for number, index in enumerate(order)}
-    moved = [dict(sorted((place[index], c) for index, c in row.items())) for row in rows]
+    given = [dict(sorted((place[index], c) for index, c in row.items())) for row in rows]
     program = Program.of([ranges[index] for index in order])
-    found = _graph(program, moved, options, power)
+    found = _graph(program, given, options, power)
     back = list(order)
     made = Program.of(ranges)
     for node in found.program.sums:
-        back.append(made.add(node._replace(first=back[node.first], second=back[node.second])))
+        back.append(made.add(moved(node, back)))
     terms = (term and term._replace(node=back[term.node]) for term in found.outputs)
     return AdderGraph(made, tuple(terms))
 

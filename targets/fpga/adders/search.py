@@ -153,7 +153,7 @@ class Search:
 
     def _places(self, pair: Sum) -> list[tuple[int, int, int]]:
         """Rows, shifts and signs where a pair can be taken, all of them together."""
-        first, second, shift, sign, _ = pair
+        first, second, shift, sign, *_ = pair
         places = []
         for number in sorted(self._where[first].keys() & self._where[second].keys()):
             row = self.rows[number]

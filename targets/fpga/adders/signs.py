@@ -13,7 +13,16 @@ from functools import partial
 from typing import NamedTuple
 
 from actc.targets.fpga.adders.cost import adder_bits, cells_of
-from actc.targets.fpga.adders.program import AdderGraph, Program, Sum, Term, needed
+from actc.targets.fpga.adders.program import (
+    AdderGraph,
+    Part,
+    Program,
+    Sum,
+    Term,
+    moved,
+    needed,
+    operands,
+)
 
 
 class _Turn(NamedTuple):
@@ -28,7 +37,7 @@ def turned(graph: AdderGraph, free: Sequence[bool], family: str) -> AdderGraph:
     program = graph.program
     uses = Counter(term.node for term in graph.outputs if term is not None)
     for node in program.sums:
-        uses.update((node.first, node.second))
+        uses.update(operands(node))
     outputs = list(graph.outputs)
     wanted = dict.fromkeys(
         term.node
@@ -40,12 +49,13 @@ def turned(graph: AdderGraph, free: Sequence[bool], family: str) -> AdderGraph:
     ways = {node: turns.of(node).operand for node in _with_operands(chosen, turns, program)}
     made, new = Program.of(program.ranges[: program.inputs]), list(range(program.inputs))
     for index, node in enumerate(program.sums, program.inputs):
-        first, second = new[node.first], new[node.second]
+        form = program.claims.get(index)
         if index in ways:
-            signs = _signs(node, ways[index])
-            new.append(made.add(Sum(first, second, node.shift, signs[1], signs[0])))
-        else:
-            new.append(made.add(Sum(first, second, node.shift, node.sign, node.lead)))
+            assert isinstance(node, Sum)
+            lead, sign = _signs(node, ways[index])
+            node = node._replace(sign=sign, lead=lead)
+            form = form and {source: -factor for source, factor in form.items()}
+        new.append(made.add(moved(node, new), form))
     for number, term in enumerate(outputs):
         if term is not None:
             sign = -term.sign if term.node in ways else term.sign
@@ -68,7 +78,7 @@ def _with_operands(nodes: set[int], turns: _Turns, program: Program) -> set[int]
         index = pending.pop()
         found.add(index)
         node, operand = program.sums[index - program.inputs], turns.of(index).operand
-        if operand:
+        if operand and isinstance(node, Sum):
             pending.append(node.first if operand == "first" else node.second)
     return found
 
@@ -97,6 +107,8 @@ class _Turns:
         if index < program.inputs or self._uses[index] > 1:
             return _Turn(1 << 30, "")
         node = program.sums[index - program.inputs]
+        if isinstance(node, Part) or node.carry >= 0:
+            return _Turn(1 << 30, "")
         more = partial(self._more, node, index)
         if node.sign != node.lead:
             return _Turn(more(""), "")
