@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import shutil
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from fpga_functions import inputs, on_all, specified
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actc.approx.fixed_point import FixedPoint
 from actc.errors import UsageError
-from actc.ir.spec import codes as spec
-from actc.targets.fpga.adders import linear
 from actc.targets.fpga.functions import (
     FunctionOptions,
     Requantization,
     StepFunction,
-    argmax,
     composite,
     integer_function,
-    maximum,
-    multiply,
     preferred_offset,
     requantize,
     softmax_terms,
-    steps_stage,
     table_stage,
-    without_bias,
 )
-from actc.targets.fpga.functions.apply import cheapest_stages
 from actc.targets.fpga.functions.choose import choices, choose
-from actc.targets.fpga.functions.clamp import clamp
 from actc.targets.fpga.functions.forms import table
 from actc.targets.fpga.functions.middle import Middle
 from actc.targets.fpga.functions.multiples import (
-    MAX_ADDERS,
     adders_of,
-    beside,
-    multiple,
-    multiple_plus,
-    multiples,
 )
 from actc.targets.fpga.functions.scaling import scalings
-from actc.targets.fpga.hdl import Graph, Module, Output, Range, Wire, evaluate, write_verilog
-from actc.targets.fpga.hdl.operators import Add, Subtract
+from actc.targets.fpga.hdl import Graph, Module, Output, Range, evaluate, write_verilog
 from actc.targets.fpga.simulation import simulate_unit
 from actc.targets.fpga.synthesis import Source, synthesize_all
 
@@ -57,18 +42,6 @@ Integers = npt.NDArray[np.int64]
 needs_iverilog = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
 )
-
-
-def inputs(range: Range) -> Integers:
-    return np.arange(range.low, range.high + 1, dtype=np.int64)
-
-
-def on_all(range: Range, build: Callable[[Wire], Wire]) -> tuple[Wire, Integers]:
-    """What `build` makes of an input, and its value for every input."""
-    x = Graph().input("x", range)
-    y = build(x)
-    module = Module("unit", (x,), (Output("y", y, y.width),))
-    return y, evaluate(module, {"x": inputs(range)})["y"]
 
 
 def check(range: Range, values: Integers) -> None:
@@ -145,12 +118,6 @@ def requantizations(count: int) -> Iterator[tuple[Range, Requantization]]:
     for shift in (1, 43):
         for multiplier in (0, 1, 2**31 - 1):
             yield Range(-1000, 1200), Requantization(multiplier, shift, 3, 0, 15)
-
-
-def specified(x: Integers, r: Requantization) -> Integers:
-    zero, low, high = (np.array(v, np.uint16) for v in (r.zero, r.low, r.high))
-    found = spec.requantize(x, np.array(r.multiplier), np.array(r.shift), zero, low, high)
-    return np.asarray(found, np.int64)
 
 
 @pytest.mark.parametrize(("number", "case"), list(enumerate(requantizations(40))))
@@ -245,144 +212,6 @@ def test_an_offset_of_the_bias_makes_functions_cheaper(family: str) -> None:
     assert preferred_offset(range, lambda x: 0 * x, options) == 0
 
 
-@pytest.mark.parametrize("adders", range(MAX_ADDERS + 1))
-def test_multiples_take_as_many_adders_as_they_say(adders: int) -> None:
-    known = multiples(adders)
-    rng = np.random.default_rng(adders)
-    for constant in rng.choice(known, min(len(known), 40), replace=False).tolist():
-        y, found = on_all(Range(-9, 20), lambda x, c=constant: multiple(x, c))  # type: ignore[misc]
-        np.testing.assert_array_equal(found, inputs(Range(-9, 20)) * constant)
-        sums = [w for w in y.graph.wires if w.operator.noun in ("sum", "difference")]
-        assert len(sums) == adders
-        assert y.range == Range(-9, 20) * Range(constant, constant)
-
-
-@pytest.mark.parametrize("constant", [1, 3, 7, 11, 45, 89, 683, 2989, 1234567])
-@pytest.mark.parametrize("more", [0, 1, 2, 5, 64, -3, -96, 1000])
-def test_multiples_plus_a_constant(constant: int, more: int) -> None:
-    _, found = on_all(Range(-9, 20), lambda x: multiple_plus(x, constant, more))
-    np.testing.assert_array_equal(found, inputs(Range(-9, 20)) * constant + more)
-
-
-@pytest.mark.parametrize("range", [Range(-20, 30), Range(0, 40), Range(5, 9), Range(-9, 1)])
-@pytest.mark.parametrize("target", [(0, 7), (0, 5), (0, 0), (-8, 7), (-3, 6), (1, 4), (6, 8)])
-def test_clamps(range: Range, target: tuple[int, int]) -> None:
-    if range.high < target[0] or range.low > target[1]:
-        with pytest.raises(ValueError, match="does not meet"):
-            on_all(range, lambda x: clamp(x, Range(*target)))
-        return
-    y, found = on_all(range, lambda x: clamp(x, Range(*target)))
-    np.testing.assert_array_equal(found, np.clip(inputs(range), *target))
-    assert y.range == Range.of(found.tolist())
-
-
-def gelu_table(bits: int) -> Integers:
-    codes = np.arange(1 << bits)
-    x = (codes - (1 << (bits - 1))) * 8 / (1 << bits)
-    y = x / (1 + np.exp(-1.702 * x))
-    return np.asarray(np.clip(np.rint(y * (1 << bits) / 4) + 11, 0, (1 << bits) - 1), np.int64)
-
-
-@pytest.mark.parametrize("bits", [4, 8])
-def test_a_requantization_and_a_table(bits: int) -> None:
-    range = Range(-3000, 2800)
-    r = Requantization(int(2.0 ** (20 + bits - 12.3)), 20, 1 << (bits - 1), 0, (1 << bits) - 1)
-    table = gelu_table(bits)
-    y, found = on_all(range, lambda x: composite(x, [r, table_stage(table)]))
-    expected = spec.table(specified(inputs(range), r), table)
-    np.testing.assert_array_equal(found, expected)
-    assert y.range == Range.of(expected.tolist())
-
-
-def test_stages_stay_apart_where_that_costs_less() -> None:
-    options = FunctionOptions("ice40")
-    range = Range(-6000, 6000)
-    scrambled = np.random.default_rng(1).permutation(64)
-    r = Requantization(1 << 13, 20, 32, 0, 63)
-    apart = cheapest_stages(range, [r, table_stage(scrambled)], options)
-    assert len(apart) == 2
-    halves = cheapest_stages(range, [r, table_stage(np.arange(64) >> 5)], options)
-    assert len(halves) == 1
-
-
-BIASED: dict[str, Callable[[Wire], Wire]] = {
-    "plus": lambda x: x + 37,
-    "minus": lambda x: x - 37,
-    "from": lambda x: 90 - x,
-    "negated": lambda x: -(x + 5) + 2,
-    "scaled": lambda x: (x << 3) + 37,
-    "scaled, from": lambda x: 11 - (x << 2),
-    "beside": lambda x: beside(x, 5, 3),
-    "narrowed": lambda x: (x + 37).narrow(Range(-9, 40), "only these are used") - 3,
-    "nothing": lambda x: x,
-}
-
-
-@pytest.mark.parametrize("range", [Range(-50, 60), Range(0, 100), Range(0, 3)], ids=str)
-@pytest.mark.parametrize("name", BIASED)
-def test_a_bias_is_a_part_of_the_function(range: Range, name: str) -> None:
-    rng = np.random.default_rng(4)
-    levels = rng.integers(0, 9, 2000)
-
-    def build(x: Wire) -> Wire:
-        acc = BIASED[name](x)
-        return integer_function(acc, levels[: acc.range.high - acc.range.low + 1])
-
-    x = Graph().input("x", range)
-    acc, y = BIASED[name](x), build(x)
-    module = Module("unit", (x,), (Output("acc", acc, acc.width), Output("y", y, y.width)))
-    values = inputs(range)
-    if name == "narrowed":
-        values = values[(values + 37 >= -9) & (values + 37 <= 40)]
-    if len(values):
-        found = evaluate(module, {"x": values})
-        np.testing.assert_array_equal(found["y"], levels[found["acc"] - acc.range.low])
-    read = Module("unit", (x,), (Output("y", y, y.width),)).wires()
-    assert acc is x or acc not in read
-
-
-def test_the_bias_of_an_accumulator_takes_no_adder() -> None:
-    """What constant matrix products end with is what functions take over."""
-    graph = Graph()
-    wires = [graph.input("a", Range(0, 15)), graph.input("b", Range(-8, 7))]
-    matrix, biases = np.array([[3, 5], [-12, -4], [7, 0]]), [17, -9, 100]
-    stage = Requantization(77, 9, 2, 0, 15)
-    for acc, row, bias in zip(linear(matrix, wires, biases), matrix, biases, strict=True):
-        y = composite(acc, [stage])
-        module = Module("unit", tuple(wires), (Output("y", y, y.width),))
-        sums = [w for w in module.wires() if isinstance(w.operator, (Add, Subtract))]
-        assert acc not in module.wires()
-        assert all(operand.value != bias for wire in sums for operand in wire.operands)
-        pairs = np.array(list(itertools.product(range(16), range(-8, 8))))
-        found = evaluate(module, {"a": pairs[:, 0], "b": pairs[:, 1]})["y"]
-        np.testing.assert_array_equal(found, specified(pairs @ row + bias, stage))
-
-
-def test_without_a_bias_functions_are_shared() -> None:
-    graph = Graph()
-    x = graph.input("x", Range(-500, 500))
-    stage = Requantization(1 << 14, 20, 3, 0, 15)
-    wire, stages = without_bias(x + 77, [stage, table_stage(np.arange(16)[::-1])])
-    assert wire is x
-    np.testing.assert_array_equal(
-        stages[0](x.range).evaluate(inputs(x.range)),
-        stage(x.range.plus(77)).evaluate(inputs(x.range) + 77),
-    )
-    assert len(stages) == 2
-    assert without_bias(x, [stage]) == (x, [stage])
-
-
-def test_steps_of_a_channel() -> None:
-    range = Range(-300, 400)
-    edges = np.array([-500, -120, -119, 3, 250, 9000])
-    values = np.array([9, 3, 4, 4, 1, 0, 7, 5])
-    offset, breakpoints = np.array([0]), np.append(edges, np.full(250, 10**6) + np.arange(250))
-    padded = np.append(values, np.zeros(248, np.int64))
-    expected = spec.steps(inputs(range), breakpoints, padded, offset)
-    _, found = on_all(range, lambda x: composite(x, [steps_stage(edges, values)]))
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_the_choice_is_the_cheapest() -> None:
     steps = Requantization(1 << 13, 20, 3, 0, 15)(Range(-1000, 900))
     for family in ("ice40", "ecp5", "gowin", "xc7"):
@@ -398,78 +227,6 @@ def test_memory_is_taken_only_on_request_and_where_it_costs_less() -> None:
     assert choose(steps, FunctionOptions("ecp5")).form.name != "memory"
     small = StepFunction.of(Range(0, 7), np.arange(8)[::-1] ** 2)
     assert choose(small, FunctionOptions("ecp5", memory=True)).form.name != "memory"
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 10])
-def test_maximum_and_argmax(count: int) -> None:
-    graph = Graph()
-    rng = np.random.default_rng(count)
-    lows = rng.integers(-9, 4, count)
-    wires = [graph.input(f"x_{k}", Range(int(low), int(low) + 9 + k)) for k, low in enumerate(lows)]
-    largest, place = maximum(wires), argmax(wires)
-    values = np.stack([rng.integers(w.range.low, w.range.high + 1, 3000) for w in wires])
-    module = Module(
-        "largest",
-        tuple(wires),
-        (Output("value", largest, largest.width), Output("place", place, place.width)),
-    )
-    found = evaluate(module, {f"x_{k}": row for k, row in enumerate(values)})
-    np.testing.assert_array_equal(found["value"], values.max(axis=0))
-    np.testing.assert_array_equal(found["place"], values.argmax(axis=0))
-
-
-def test_nothing_has_no_maximum() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        argmax([])
-
-
-FACTORS = [Range(0, 1), Range(-1, 0), Range(-4, 3), Range(0, 13), Range(-100, 90), Range(3, 3)]
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        *itertools.combinations(FACTORS, 2),
-        (Range(-8, 7), Range(-8, 7)),
-        (Range(-5, 5), Range(-12, -12)),
-    ],
-    ids=str,
-)
-def test_products(a: Range, b: Range) -> None:
-    graph = Graph()
-    first, second = (
-        graph.constant(r.low) if r.single else graph.input(name, r)
-        for name, r in (("a", a), ("b", b))
-    )
-    y = multiply(first, second)
-    pairs = np.array(list(itertools.product(inputs(a).tolist(), inputs(b).tolist())))
-    wires = tuple(wire for wire in (first, second) if wire.value is None)
-    columns = {
-        n: c for n, c, w in zip("ab", pairs.T, (first, second), strict=True) if w.value is None
-    }
-    found = evaluate(Module("product", wires, (Output("y", y, y.width),)), columns)["y"]
-    np.testing.assert_array_equal(found, pairs[:, 0] * pairs[:, 1])
-    assert y.range == a * b
-    assert all(wire.operator.noun != "product" for wire in graph.wires)
-
-
-def test_a_square() -> None:
-    _, found = on_all(Range(0, 100), lambda x: multiply(x, x))
-    np.testing.assert_array_equal(found, inputs(Range(0, 100)) ** 2)
-
-
-def test_softmax_terms_are_those_of_the_specification() -> None:
-    graph = Graph()
-    wires = [graph.input(f"x_{k}", Range(0, 15)) for k in range(5)]
-    table = np.rint(1000 * np.exp(-np.arange(16) / 3)).astype(np.int64)
-    terms, total = softmax_terms(wires, table.tolist())
-    rows = np.random.default_rng(2).integers(0, 16, (4000, 5))
-    outputs = [Output(f"e_{k}", e, e.width) for k, e in enumerate(terms)]
-    module = Module("softmax", tuple(wires), (*outputs, Output("sum", total, total.width)))
-    found = evaluate(module, {f"x_{k}": rows[:, k] for k in range(5)})
-    expected = table[rows.max(axis=1, keepdims=True) - rows]
-    np.testing.assert_array_equal(np.stack([found[f"e_{k}"] for k in range(5)], 1), expected)
-    np.testing.assert_array_equal(found["sum"], expected.sum(axis=1))
 
 
 @needs_iverilog

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -135,6 +136,13 @@ def gather(builder: Builder, node: ir.Node) -> None:
     builder.set(node.outputs[0], _kept(taken.reshape(shape)))
 
 
+_PADDED: dict[str, Literal["edge", "reflect", "wrap"]] = {
+    "edge": "edge",
+    "reflect": "reflect",
+    "wrap": "wrap",
+}
+
+
 def pad(builder: Builder, node: ir.Node) -> None:
     """Pad by constants, or by what NumPy calls edge, reflect and wrap."""
     x = builder.tensor(node)
@@ -150,7 +158,9 @@ def pad(builder: Builder, node: ir.Node) -> None:
         filler = builder.constants(np.array(number)).elements.item()
         padded = np.pad(x.elements, widths[1:], constant_values=filler)
     else:
-        padded = np.pad(x.elements, widths[1:], mode=mode)  # type: ignore[call-overload]
+        if mode not in _PADDED:
+            raise Unsupported(f"its mode is {mode!r}", f"use one of {', '.join(_PADDED)}")
+        padded = np.pad(x.elements, widths[1:], mode=_PADDED[mode])
     builder.set(node.outputs[0], padded)
 
 
