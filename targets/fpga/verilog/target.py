@@ -17,8 +17,9 @@ from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.flow.synthesize import NETLIST, synthesis_command
-from actc.targets.fpga.hardware import HARDWARE, write_hardware
+from actc.targets.fpga.hardware import CORE, HARDWARE, write_hardware
 from actc.targets.fpga.ladder import (
     Vectors,
     border_of,
@@ -123,7 +124,10 @@ class VerilogTarget(UnrolledTarget):
         say(f"synthesis for {device.title}")
         files, work = assembly.files, directory / BUILD
         kept = assembly.border  # where the ladder cuts the network out
-        found = synthesize_design(files, assembly.top, device, work, pads=False, kept=kept)
+        drivers = net_drivers(assembly.hierarchy, CORE)
+        found = synthesize_design(
+            files, assembly.top, device, work, pads=False, kept=kept, drivers=drivers
+        )
         write_hardware(directory, describe_synthesis(assembly, found))
 
     def verify(
