@@ -258,13 +258,16 @@ def test_hardware_is_shown_with_its_shares_and_rungs() -> None:
     for words in ("131.2 MHz", "asked for 120", "9 clocks", "68.6 ns", "131.2 M samples/s"):
         assert words in text, words
     assert re.search(r"logic cells +3102 +24288 +12.8 % +2950", text)
-    assert re.search(r"features.1 +1210 +640 +812 +80.3 %", text)
+    assert re.search(r"features.1 +1210 +640 +812 +2490 +- +80.3 %", text)
+    assert re.search(r"head +612 +- +391 +612 +600 +19.7 %", text)
     assert re.search(r"bitstream +not run +ecpunpack is not installed", text)
     assert re.search(r"load with +openFPGALoader -b ulx3s features.1.bit", text)
     assert re.search(r"note +look at features.1 first", text)
     page = render_html(samples.on_fpga(), {})
-    assert 'title="features.1: 80.3 %"' in page
+    assert 'title="features.1: 1210 LUT"' in page
     assert "−5 %" in page  # the estimate of logic cells
+    assert "−2 %" in page  # and of a layer's
+    assert 'style="width:52.9%" title="features.1: 640 Carry"' in page
 
 
 def test_a_report_without_hardware_has_no_such_section() -> None:

@@ -6,7 +6,8 @@ The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
 - ``clock``: ``asked``, ``estimated`` and ``reached``, MHz; ``latency``: ``clocks`` and ``ns``;
   ``samples_per_second`` of the network alone, ``interface`` and its own samples per second;
 - ``resources``: rows of ``name``, ``used``, ``available``, ``estimated``;
-- ``layers``: rows of ``layer``, ``operator`` and the counts in :data:`COLUMNS`;
+- ``layers``: rows of ``layer``, ``operator``, the counts in :data:`COLUMNS`, ``cells`` (logic
+  cells) and ``estimated``, the same before synthesis;
 - ``critical_path``: rows of ``layer``, ``ns``;
 - ``program``: the command that loads the bitstream, ``notes`` on the board: texts.
 
@@ -28,6 +29,13 @@ COLUMNS = (
     ("dsps", "DSP"),
 )
 """Counts of a layer, with their headings."""
+DRAWN = ("luts", "carries", "ffs")
+"""Counts that the picture shows, each as a bar."""
+
+
+def off_by(estimated: int | None, found: int) -> float | None:
+    """How far an estimate is above what was found, as a fraction of that."""
+    return None if estimated is None or not found else estimated / found - 1
 
 
 @dataclass(frozen=True)
@@ -46,21 +54,31 @@ class Use:
 
     @property
     def off(self) -> float | None:
-        """How far the estimate is above what was found, as a fraction of that."""
-        if self.estimated is None or not self.used:
-            return None
-        return self.estimated / self.used - 1
+        """See :func:`off_by`."""
+        return off_by(self.estimated, self.used)
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer, and its part of all logic cells in percent."""
+    """A layer, and its part of all logic cells in percent.
+
+    Attributes:
+        bars: heading, count and length of each bar of the picture; lengths are percent of the
+            largest count of any layer.
+    """
 
     layer: str
     operator: str
     counts: tuple[int | None, ...]
     cells: int
     share: float
+    estimated: int | None
+    bars: tuple[tuple[str, int, float], ...]
+
+    @property
+    def off(self) -> float | None:
+        """See :func:`off_by`."""
+        return off_by(self.estimated, self.cells)
 
 
 @dataclass(frozen=True)
@@ -99,6 +117,8 @@ def _use(row: Mapping[str, Any]) -> Use:
 
 def _layers(rows: Any, shown: list[str]) -> tuple[LayerRow, ...]:
     total = sum(int(row.get("cells") or 0) for row in rows) or 1
+    drawn = [(key, heading) for key, heading in COLUMNS if key in DRAWN and key in shown]
+    most = max((int(row.get(key) or 0) for row in rows for key, _ in drawn), default=0) or 1
     return tuple(
         LayerRow(
             str(row["layer"]),
@@ -106,9 +126,15 @@ def _layers(rows: Any, shown: list[str]) -> tuple[LayerRow, ...]:
             tuple(row.get(key) for key in shown),
             int(row.get("cells") or 0),
             round(100 * int(row.get("cells") or 0) / total, 1),
+            row.get("estimated"),
+            tuple(_bar(heading, int(row.get(key) or 0), most) for key, heading in drawn),
         )
         for row in rows
     )
+
+
+def _bar(heading: str, count: int, most: int) -> tuple[str, int, float]:
+    return heading, count, round(100 * count / most, 1)
 
 
 def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -126,14 +126,21 @@ def _hardware(report: view.Report) -> list[list[str]]:
         for use in found.uses
     ]
     layers = [
-        (row.layer, *(plain(count) for count in row.counts), f"{row.share:.1f} %")
+        (
+            row.layer,
+            *(plain(count) for count in row.counts),
+            str(row.cells),
+            plain(row.estimated),
+            f"{row.share:.1f} %",
+        )
         for row in found.layers
     ]
-    sides = "<" + ">" * (len(found.columns) + 1)
+    sides = "<" + ">" * (len(found.columns) + 3)
+    heads = ("layer", *(c.lower() for c in found.columns), "cells", "estimated", "share")
     return [
         facts,
         _table(("resource", "used", "of", "share", "estimated"), uses, "<>>>>"),
-        _table(("layer", *(c.lower() for c in found.columns), "share"), layers, sides),
+        _table(heads, layers, sides),
     ]
 
 
