@@ -110,7 +110,7 @@ def row(name: str, options: argparse.Namespace, folder: Path) -> list[Any]:
     progress(f"{name}: {options.board}, {'placed and routed' if options.route else 'synthesis'}")
     found = measure(built.network, options.board, options.clock, folder, route=options.route)
     routed = [f"{found.fmax:.0f}", f"{found.nanoseconds:.0f}"] if found.fmax else ["", ""]
-    cells = [name, f"{built.given:.4f}", f"{built.golden:.4f}"]
+    cells: list[Any] = [name, f"{built.given:.4f}", f"{built.golden:.4f}"]
     cells += [found.lut4s, found.ffs, found.latency, *routed]
     for family in SERIES:
         progress(f"{name}: synth_xilinx for {family}")

@@ -22,7 +22,8 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
-from train import INPUT, JOBS, SEED, accuracy, digits  # noqa: E402
+from digits.train import INPUT  # noqa: E402
+from train import JOBS, SEED, accuracy, digits  # noqa: E402
 
 import actc  # noqa: E402
 from actc.torch import PreparedModule, fine_tune_for_logic, logic, prepare  # noqa: E402
