@@ -20,6 +20,8 @@ from actc.errors import ToolFailed
 CLOCK = "clk"
 CORE = "core"
 """Name of the module that is cut out."""
+_TIED = {"GND": "0", "VCC": "1"}
+"""Cells that Gowin's synthesis makes of constants, and their level."""
 _BUFFERED = ("SB_IO_IN", "SB_IO_OUT", "TRELLIS_IO_IN", "TRELLIS_IO_OUT")
 """What nextpnr appends to the name of a port, which the net of its pad keeps."""
 
@@ -81,24 +83,31 @@ def find_border(
             if isinstance(bit, int):
                 names.setdefault(bit, []).append(title)
 
+    constants = _constants(document["modules"][top])
+
+    def pin(bit: int | str) -> Pin:
+        level = constants.get(bit, bit)
+        if isinstance(level, int):
+            return Pin("", tuple(names[level]))
+        return Pin(level if level in "01" else "", ())
+
     def pins(port: str) -> tuple[Pin, ...]:
         entry = vectors.get(f"{instance}.{port}")
         if entry is None:
             raise ToolFailed(_lost(top, f"{instance}.{port}"))
-        return tuple(
-            Pin("", tuple(names[bit]))
-            if isinstance(bit, int)
-            else Pin(bit if bit in "01" else "", ())
-            for bit in entry["bits"]
-        )
+        return tuple(map(pin, entry["bits"]))
 
     return Border({port: pins(port) for port in inputs}, {port: pins(port) for port in outputs})
 
 
-def _pin(bit: int | str, names: Mapping[int, list[str]]) -> Pin:
-    if isinstance(bit, int):
-        return Pin("", tuple(names[bit]))
-    return Pin(bit if bit in "01" else "", ())
+def _constants(module: Mapping[str, Any]) -> dict[int | str, str]:
+    """Nets that cells of a family tie to a level."""
+    return {
+        bit: _TIED[cell["type"]]
+        for cell in module["cells"].values()
+        if cell["type"] in _TIED
+        for bit in _bits(cell, "output")
+    }
 
 
 def placed_border(border: Border, routed: Mapping[str, Any], nets: Mapping[int, str]) -> Border:

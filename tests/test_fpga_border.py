@@ -1,4 +1,4 @@
-"""A bare stream: its ports are pins, whose names placed netlists keep for the pads."""
+"""Where a network ends in the netlists of its board: buffers of pins, constants as cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actc.targets.fpga.gates.core import CORE, Border, Pin, cut_core
+from actc.targets.fpga.gates.core import CORE, Border, Pin, cut_core, find_border
 
 
 @pytest.mark.parametrize("buffer", ["SB_IO", "TRELLIS_IO"])
@@ -39,3 +39,17 @@ def test_the_border_of_a_stream_lies_behind_its_buffers(buffer: str) -> None:
     assert set(module["cells"]) == {"logic"}
     assert module["cells"]["logic"]["connections"]["A"] == module["ports"]["x"]["bits"]
     assert module["ports"]["y"]["bits"] == [4]
+
+
+def test_outputs_that_cells_tie_to_a_level() -> None:
+    cells = {
+        name: {"type": name, "port_directions": {port: "output"}, "connections": {port: [bit]}}
+        for name, port, bit in (("GND", "G", 7), ("VCC", "V", 8), ("LUT1", "F", 9))
+    }
+    nets = {"core.x": {"bits": [2]}, "core.y": {"bits": [9, 7, 8, "1"]}}
+    document = {"modules": {"top": {"cells": cells, "netnames": nets}}}
+    found = find_border(document, "top", "core", ["x"], ["y"])
+    assert found.inputs == {"x": (Pin("", ("core.x",)),)}
+    assert found.outputs == {
+        "y": (Pin("", ("core.y[0]",)), Pin("0", ()), Pin("1", ()), Pin("1", ()))
+    }
