@@ -20,6 +20,7 @@ from actc.targets.fpga.bitstream import (
     decompile,
     decompiled_document,
     ecp5,
+    gowin,
     ice40,
     pads,
     register_nets,
@@ -288,3 +289,102 @@ def test_without_icebox_the_package_is_named(
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(MissingTool):
         ice40.decompile(tmp_path / "a.bin")
+
+
+# What gowin_unpack writes
+
+GOWIN = """module top(R1C1_IA, R1C1_IB, R1C2_OA);
+`define R1C2_GB00 R1C9_CLOCKS
+assign R2C2_A0 = R1C1_F6;
+assign R2C2_B1 = R1C1_F6;
+assign R2C2_C1 = VCC;
+assign R2C2_D1 = VCC;
+assign R2C2_SEL0 = R1C1_Q6;
+assign R2C2_CLK0 = `R1C2_GB00;
+assign R1C9_CLOCKS = R1C9_SPINE2;
+assign R5C5_SPINE0 = R1C1_Q6;
+assign R2C2_CE0 = VCC;
+assign R1C2_A0 = R2C2_Q0;
+IBUF R1C1_IBUF_A (
+.O(R1C1_F6),
+.I(R1C1_IA)
+);
+IBUF R1C1_IBUF_B (
+.O(R1C1_Q6),
+.I(R1C1_IB)
+);
+OBUF R1C2_OBUF_A (
+.I(R1C2_A0),
+.O(R1C2_OA)
+);
+DFFE R2C2_DFFE_0 (
+.CLK(R2C2_CLK0),
+.D(R2C2_F1),
+.Q(R2C2_Q0),
+.CE(R2C2_CE0)
+);
+DFFSE R2C2_DFFE_1 (
+.CLK(R2C2_CLK0),
+.D(R2C2_F1),
+.Q(R2C2_Q1),
+.CE(R2C2_CE0),
+.SET(R2C2_LSR0)
+);
+"""
+TABLES = """LUT4 R2C2_LUT4_1 (
+.F(R2C2_F1)
+);
+defparam R2C2_LUT4_1.INIT = 16'h00c0;
+"""
+END = "endmodule\n"
+GOWIN_PADS = {
+    "a": ("input", ["X0Y0/IOBA"]),
+    "clk": ("input", ["X0Y0/IOBB"]),
+    "y": ("output", ["X1Y0/IOBA"]),
+}
+
+
+def unpacked_gowin(more: str = "", *, carry: bool = False) -> gowin.Unpacked:
+    """A flip-flop behind a look-up table, or behind the same table in a carry cell."""
+    text = GOWIN + more
+    return gowin.Unpacked(text + ("" if carry else TABLES) + END, text + TABLES + END, {})
+
+
+@pytest.mark.parametrize("carry", [False, True])
+def test_the_parts_of_what_gowin_unpack_writes_are_understood(carry: bool) -> None:
+    # b & c & !d, where c and d are 1
+    document = gowin.netlist_of(unpacked_gowin(carry=carry), GOWIN_PADS)
+    assert "R2C2_Q0" in document["modules"]["top"]["netnames"]
+    cells = {cell["type"] for cell in document["modules"]["top"]["cells"].values()}
+    assert cells == {"DFFE", "ALU" if carry else "LUT4"}
+    netlist = GateNetlist.read(document, "top", "gowin")
+    assert netlist.clock == "clk"
+    found = simulate(netlist, {"a": [1, 0, 1, 1]})["y"][:, 0]
+    assert found.tolist() == [0, 0, 0, 0]
+    inverted = unpacked_gowin(carry=carry)
+    text = inverted.tables.replace("00c0", "c000")  # b & c & d
+    both = replace(inverted, tables=text, carries=inverted.carries.replace("00c0", "c000"))
+    netlist = GateNetlist.read(gowin.netlist_of(both, GOWIN_PADS), "top", "gowin")
+    assert simulate(netlist, {"a": [1, 0, 1, 1]})["y"][:, 0].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("more", "pads", "said"),
+    [
+        ("assign R6C6_SPINE3 = R9C9_F0;\n", GOWIN_PADS, "2 clocks"),
+        ("", {"y": ("output", ["X7Y7/IOBA"])}, "OBUF"),
+        ("", {"y": ("output", ["A1"])}, "OBUF"),
+        (
+            "assign R2C2_B1 = R3C3_F0;\nBSRAM BSRAM_0 (\n.DO0(R3C3_F0)\n);\n",
+            GOWIN_PADS,
+            "BSRAM_0",
+        ),
+    ],
+)
+def test_gowin_bitstreams_with_parts_without_a_model_are_refused(
+    more: str, pads: dict[str, tuple[str, list[str]]], said: str
+) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        gowin.netlist_of(unpacked_gowin(more), pads)
+    assert code(caught) == "ACT0571"
+    assert said in caught.value.diagnostics[0].message
