@@ -40,7 +40,7 @@ def cell_models(share: Path) -> str:
 
 
 def sums(widths: range) -> tuple[str, list[str]]:
-    """A module of sums and differences of operands of unequal widths and signs."""
+    """Sums and differences of operands of unequal widths and signs, and of carries."""
     ports, lines, number = ["input [11:0] a", "input [11:0] b"], [], 0
     for width in widths:
         for operator in "+-":
@@ -50,6 +50,14 @@ def sums(widths: range) -> tuple[str, list[str]]:
                 ports.append(f"output [{width - 1}:0] y{number}")
                 lines.append(f"assign y{number} = {a} {operator} {b};")
                 number += 1
+            # the place below the sum makes a carry of b[11]
+            a = f"{{a[{width - 1}:0], 1'b{int(operator == '+')}}}"
+            lines.append(
+                f"wire [{width}:0] c{number} = {a} {operator} {{b[{width - 1}:0], b[11]}};"
+            )
+            lines.append(f"assign y{number} = c{number}[{width}:1];")
+            ports.append(f"output [{width - 1}:0] y{number}")
+            number += 1
     names = [f"y{index}" for index in range(number)]
     return f"module NAME({', '.join(ports)});\n" + "\n".join(lines) + "\nendmodule\n", names
 
