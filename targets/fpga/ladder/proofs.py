@@ -29,6 +29,8 @@ UNIT_SECONDS = 10.0
 """That the solver has for a function that is too large to be evaluated."""
 MOST_CELLS = 15_000
 """Cells of a network up to which its netlist is proved."""
+MOST_UNROLLED = 2_000
+"""Cells up to which an input is looked for that shows a difference of one stage."""
 SHOWN = 3
 """Functions that a rung names."""
 
@@ -92,8 +94,11 @@ def netlist_proof_rung(
     except (MissingTool, ToolFailed) as problem:
         return Rung(NETLIST, "not run", problem.diagnostics[0].message)
     proof = prove_stages(verilog, netlist, SECONDS)
-    if proof.status == "refuted":
+    if proof.status == "refuted" and cells <= MOST_UNROLLED:
         proof = _confirmed(proof, gold, gate, assembly.design.latency or 0)
+    elif proof.status == "refuted":
+        reason = f"{proof.reason} differs in some state, and no input was looked for"
+        proof = Proof("undecided", proof.seconds, None, reason)
     return _of_netlist(proof, cells)
 
 
