@@ -46,7 +46,7 @@ class Timing:
 
 
 _TIMINGS = (
-    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.75, 1.2, 0.0, 0.42, 0.138, 1.2, 1.85),
+    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.85, 1.25, 0.0, 0.43, 0.144, 1.25, 1.75),
     Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 5.3, 3.4, 0.0, 1.2, 0.33, 3.4, 0.5),
     Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 1.4, 1.35, 0.25, 0.75, 0.036, 1.2, 5.1),
     Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.25, 1.2, 0.22, 0.67, 0.032, 1.1, 4.5),
