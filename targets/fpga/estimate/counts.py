@@ -38,20 +38,24 @@ class Count(NamedTuple):
 NOTHING = Count("gate", 0.0, 0)
 
 
-def count(wire: Wire, bits: int, zeros: Mapping[int, int], family: Family) -> Count:
+def count(wire: Wire, bits: int, low: bool, zeros: Mapping[int, int], family: Family) -> Count:
     """What the lowest `bits` of a wire take, by its operator alone.
 
     Args:
+        low: whether anything reads the lowest bit itself.
         zeros: index of each wire -> bits at its end that are always 0.
     """
     if bits <= 0:
         return NOTHING
     idle = [zeros[operand.index] for operand in wire.operands]
     if isinstance(wire.operator, op.Add):
-        return chain("sum", bits - max(idle), family)
-    if isinstance(wire.operator, (op.Subtract, op.Negate)):
-        return chain("difference", bits - idle[-1], family)
-    return _count(wire.operator, wire, bits, family)
+        found = chain("sum", bits - max(idle), family)
+    elif isinstance(wire.operator, (op.Subtract, op.Negate)):
+        found = chain("difference", bits - idle[-1], family)
+    else:
+        return _count(wire.operator, wire, bits, family)
+    # a place whose sum nothing reads makes a carry alone
+    return found if low else found._replace(luts=max(found.luts - 1, 0.0))
 
 
 @singledispatch

@@ -78,8 +78,8 @@ def estimate_design(design: Design, family: str) -> Estimate:
     kind = _counted_as(family)
     weights = WEIGHTS[kind.name]
     layers: dict[str, LayerEstimate] = defaultdict(LayerEstimate)
-    for scope, wire, bits, zeros in _wires(design):
-        found = count(wire, bits, zeros, kind)
+    for scope, wire, bits, low, zeros in _wires(design):
+        found = count(wire, bits, low, zeros, kind)
         weighed = _weighed(found, weights[found.kind], kind)
         layers[scope] += weighed + _kept(wire, bits, zeros, kind)
     return Estimate(family, dict(layers))
@@ -93,21 +93,33 @@ def count_design(design: Design, family: str) -> dict[str, dict[Kind, float]]:
     """
     kind = _counted_as(family)
     found: dict[str, dict[Kind, float]] = {}
-    for scope, wire, bits, zeros in _wires(design):
-        one = count(wire, bits, zeros, kind)
+    for scope, wire, bits, low, zeros in _wires(design):
+        one = count(wire, bits, low, zeros, kind)
         row = found.setdefault(scope, dict.fromkeys(KINDS, 0.0))
         row[one.kind] += one.luts + one.carries * _sites(kind)
     return found
 
 
-def _wires(design: Design) -> Iterator[tuple[str, Wire, int, Mapping[int, int]]]:
-    """Layer, wire, how many of its lowest bits anything reads, and zeros at ends so far."""
+def _wires(design: Design) -> Iterator[tuple[str, Wire, int, bool, Mapping[int, int]]]:
+    """Layer, wire, how many of its lowest bits anything reads, whether the lowest one; zeros."""
     module = design.module()
-    read = read_bits(module)
+    read, wires = read_bits(module), module.wires()
+    lowest = {out.wire.index for out in module.outputs}
+    for wire in wires:
+        if not _cuts_low(wire.operator):
+            lowest |= {operand.index for operand in wire.operands}
     zeros: dict[int, int] = {}
-    for wire in module.wires():
+    for wire in wires:
         zeros[wire.index] = trailing_zeros(wire, zeros)
-        yield design.graph.scopes[wire.index], wire, read[wire.index], zeros
+        scope = design.graph.scopes[wire.index]
+        yield scope, wire, read[wire.index], wire.index in lowest, zeros
+
+
+def _cuts_low(operator: op.Operator) -> bool:
+    """Whether an operator does not read the lowest bit."""
+    if isinstance(operator, op.ShiftRight):
+        return operator.amount > 0
+    return isinstance(operator, op.Bits) and operator.low > 0
 
 
 def _counted_as(family: str) -> Family:
