@@ -251,13 +251,15 @@ def plant_in_verilog(directory: Path) -> None:
 
 
 def plant_in_table(directory: Path) -> None:
-    """Change one entry of an activation's table."""
+    """Invert a bit of all entries of an activation's table, as some may be for no input."""
     path = directory / "rtl" / "model_biased.v"
-    text = path.read_text()
-    found = re.search(r"_table = 4'd(\d+);", text)
-    assert found is not None
-    start, end = found.span(1)
-    path.write_text(f"{text[:start]}{int(found[1]) ^ 1}{text[end:]}")
+    text, count = re.subn(
+        r"(\bentry_table = 4'd)(\d+);",
+        lambda found: f"{found[1]}{int(found[2]) ^ 1};",
+        path.read_text(),
+    )
+    assert count
+    path.write_text(text)
 
 
 def plant_in_bitstream(directory: Path) -> None:
