@@ -12,10 +12,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic
 from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
+from actc.targets.fpga.estimate.limit import with_offers
 from actc.targets.fpga.flow import BITSTREAMS, PLACERS, build_bitstream, runs_at_a_time
 from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.hardware import CORE, HARDWARE, describe, write_hardware
@@ -72,6 +74,11 @@ class FpgaTarget(UnrolledTarget):
                 f"{BUILD}/": "netlists, configuration and logs of the tools",
             },
         )
+
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be unrolled, or is far too large."""
+        problems = super().validate(model, precision)
+        return with_offers(problems, model, self.board, self.network_options())
 
     def network_options(self) -> NetworkOptions:
         """How networks are unrolled for the board."""

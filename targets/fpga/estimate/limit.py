@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -55,6 +56,32 @@ def check_estimate(design: Design, board: Board, golden: ir.Model, options: Netw
             + _larger(design, board.device),
         )
     )
+
+
+def with_offers(
+    problems: Iterable[Diagnostic], golden: ir.Model, board: Board, options: NetworkOptions
+) -> list[Diagnostic]:
+    """The same problems; where a network is far too large, with the device for it.
+
+    Args:
+        problems: of :func:`~actc.targets.fpga.network.check_network`.
+    """
+    return [
+        replace(problem, help=problem.help + _for_adders(golden, board.device, options))
+        if problem.code == "ACT0552"
+        else problem
+        for problem in problems
+    ]
+
+
+def _for_adders(golden: ir.Model, device: Device, options: NetworkOptions) -> str:
+    """The smallest device that would not be refused by the bits of adders."""
+    share = device.luts / options.limit
+    luts = round(network_size(golden, options).total * share)
+    found = smallest_device({"luts": luts}, device)
+    if found is None:
+        return "; it is far too large for every device of `actc targets`"
+    return f"; the smallest that may hold it is {offer(found)}"
 
 
 def _needs(estimate: Estimate) -> dict[str, int]:

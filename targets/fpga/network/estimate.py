@@ -142,7 +142,7 @@ def _reduction(node: ir.Node) -> int:
 def _function(node: ir.Node) -> int:
     """Lines, or a table where what it reads has few bits (the edges of a KAN)."""
     bits = bits_of(node.outputs[0])
-    table = bits * 2 ** max(_read_bits(node) - _TABLE_BITS, 0)
+    table: int = bits * 2 ** max(_read_bits(node) - _TABLE_BITS, 0)
     return _size(node.outputs[0]) * min(bits**2, table)
 
 
