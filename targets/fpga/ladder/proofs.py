@@ -125,12 +125,13 @@ def _named_core(document: Mapping[str, Any], top: str, border: Border) -> dict[s
     module = cut_core(document, top, border)["modules"][CORE]
     cells = {name: _connected(cell) for name, cell in module["cells"].items()}
     own = {bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits}
-    start = f"{CORE}."
-    names = {
-        name.removeprefix(start): entry
-        for name, entry in document["modules"][top]["netnames"].items()
-        if name.startswith(start) and (own | {"0", "1"}).issuperset(entry["bits"])
-    }
+    kept, start = own | {"0", "1"}, f"{CORE}."
+    names = {}
+    for name, entry in document["modules"][top]["netnames"].items():
+        if name.startswith(start) and kept.intersection(entry["bits"]):
+            # of some wires only a few bits are left
+            bits = [bit if bit in kept else "x" for bit in entry["bits"]]
+            names[name.removeprefix(start)] = {**entry, "bits": bits}
     return {**module, "cells": cells, "netnames": names}
 
 
