@@ -24,9 +24,9 @@ WEIGHTS: Mapping[str, Mapping[Kind, float]] = {
         "sum": 0.85,
         "difference": 1.46,
         "table": 1.48,
-        "choice": 0.53,
-        "gate": 0.75,
-        "compare": 3.9,
+        "choice": 0.56,
+        "gate": 0.73,
+        "compare": 3.89,
         "product": 1.0,
     },
     "gowin": {
