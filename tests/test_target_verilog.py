@@ -25,6 +25,7 @@ from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Rung
 from actc.targets.fpga.options import DEVICES
 from actc.targets.fpga.verilog import VerilogTarget
+from actc.targets.fpga.verilog import target as verilog_target
 from actc.targets.fpga.verilog.testbench import OF_DATA, RANDOM, run_testbench
 
 FPGA = Path(__file__).resolve().parent.parent / "examples" / "fpga"
@@ -269,6 +270,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture
+def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the proofs, which take longest and have tests of their own."""
+    for name in ("units_rung", "netlist_proof_rung"):
+        monkeypatch.setattr(
+            verilog_target, name, lambda *given: Rung("proof", "not run", "left out here")
+        )
+
+
 def counts(hardware: dict[str, Any]) -> dict[str, int]:
     return {row["name"]: row["used"] for row in hardware["resources"]}
 
@@ -291,6 +301,7 @@ def test_a_network_is_written_counted_and_compared(built: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unproved")
 def test_ultrascale_takes_as_many_tables_at_twice_the_clock(built: Path, tmp_path: Path) -> None:
     target = make_target("verilog:device=xcup")
     model = ir.load(built / "golden.onnx")
@@ -309,6 +320,7 @@ def test_ultrascale_takes_as_many_tables_at_twice_the_clock(built: Path, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unproved")
 def test_wrong_constants_are_caught_at_their_rungs(built: Path, tmp_path: Path) -> None:
     feeds = {"image": np.load(FPGA / "digits.npz")["image"][:50]}
     golden = open_artifact(built).run(feeds)
@@ -328,6 +340,7 @@ def test_wrong_constants_are_caught_at_their_rungs(built: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unproved")
 def test_a_netlist_with_cells_of_no_model_is_not_run(built: Path, tmp_path: Path) -> None:
     directory = tmp_path / "out"
     shutil.copytree(built, directory)
