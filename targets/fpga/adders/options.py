@@ -18,7 +18,7 @@ class AdderOptions:
 
     Attributes:
         effort: 0 and 1 search once, 0 in smaller blocks of inputs where the matrix is large;
-            2 and 3 search up to 12 and 100 times and keep the best. Time never decides, so
+            2 and 3 search up to 60 and 300 times and keep the best. Time never decides, so
             results do not depend on the machine.
         max_depth: adders on the longest path from an input to an output; where it is less
             than what the terms of an output need, that output takes the fewest possible.
