@@ -79,7 +79,9 @@ def net_drivers(written: Hierarchy, core: str) -> dict[str, str]:
 def _port_drivers(written: Hierarchy, prefix: str) -> dict[str, str]:
     """The same for the ports, by their first element."""
     instances = {part.scope: part.instance for part in written.parts}
-    found = {}
+    # what drives inputs lies around the network
+    inputs = written.design.inputs if prefix else ()
+    found = {f"{prefix}{written.ports[bus.name]}": "" for bus in inputs}
     for bus in written.design.outputs:
         scope = written.design.graph.scopes[bus.wires[0].index]
         if scope in instances:
