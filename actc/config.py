@@ -33,8 +33,8 @@ else:
 CONFIG = "actc.toml"
 _TABLES = ("activations", "compile", "weights")
 _TEXTS = (
-    "approx", "budget", "calibration", "end", "islands", "passes", "precision", "rounding", "scales",
-    "target",
+    "approx", "budget", "calibration", "end", "islands", "passes", "precision", "rounding",
+    "scales", "target",
 )  # fmt: skip
 _PATHS = ("data", "output")
 _BITS = ("activations", "weights")

@@ -199,9 +199,12 @@ def test_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cal
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_becomes_full(tmp_path: Path, number: int) -> None:
-    with pytest.raises(UsageError) as caught, staged(tmp_path / "out") as stage:
+    def write(stage: Path) -> None:
         (stage / "half").write_text("half")
         raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UsageError) as caught, staged(tmp_path / "out") as stage:
+        write(stage)
     (found,) = caught.value.diagnostics
     assert found.code == "ACT0241"
     assert os.strerror(number).lower() in found.message
