@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fpga_functions import inputs, on_all, specified
+from function_cases import inputs, on_all, specified
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

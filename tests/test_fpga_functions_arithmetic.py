@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from fpga_functions import inputs, on_all
+from function_cases import inputs, on_all
 
 from actc.targets.fpga.functions import argmax, maximum, multiply, softmax_terms
 from actc.targets.fpga.functions.clamp import clamp

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fpga_functions import inputs, on_all, specified
+from function_cases import inputs, on_all, specified
 
 from actc.ir.spec import codes as spec
 from actc.targets.fpga.adders import linear

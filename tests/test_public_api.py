@@ -80,6 +80,7 @@ def test_compile_signature() -> None:
         "scales": "free",
         "groups": 0,
         "islands": "auto",
+        "end": "outputs",
         "budget": None,
         "overrides": None,
         "progress": None,

@@ -25,6 +25,7 @@ def linear(
     constants: Sequence[int] | npt.NDArray[np.int64],
     options: AdderOptions | None = None,
     progress: Progress | None = None,
+    free: Sequence[bool] | None = None,
 ) -> list[Wire]:
     """``matrix @ inputs + constants`` as shared adders.
 
@@ -34,6 +35,8 @@ def linear(
         constants: one per output.
         options: how the adders are searched for.
         progress: called with the done part, 0..1, now and then.
+        free: for each output, whether it may be a constant less a sum; None: where the
+            constant is not 0, as the adder that adds it subtracts as well.
 
     Returns:
         one wire per output; its range is exact.
@@ -43,8 +46,8 @@ def linear(
     """
     weights, biases = _checked(matrix, inputs, constants)
     options = options or AdderOptions()
-    # a constant is added to a negative as well as to a positive term
-    free = [constant != 0 for constant in biases]
+    if free is None:
+        free = [constant != 0 for constant in biases]
     graph = adder_graph(weights, [wire.range for wire in inputs], options, progress, free)
     graph = turned(graph, free, options.family)
     return build(graph, inputs, biases)

@@ -49,6 +49,7 @@ class Builder:
         layer: to which the node belongs that is being built.
         done: nodes that were built together with one in front of them.
         units: functions that were built.
+        leaving: values that the host reads.
     """
 
     def __init__(self, options: NetworkOptions) -> None:
@@ -59,6 +60,7 @@ class Builder:
         self.layer = Layer("", "", [])
         self.done: set[ir.Node] = set()
         self.units: list[Unit] = []
+        self.leaving: frozenset[ir.Value] = frozenset()
         self._templates: dict[Hashable, Template] = {}
         self._built: dict[tuple[int, int], Element] = {}
         self._functions: dict[Hashable, tuple[StepFunction, tuple[Stage, ...]]] = {}

@@ -84,6 +84,7 @@ def key_of(node: ir.Node) -> str:
 def lower(builder: Builder, parts: Cut) -> list[Diagnostic]:
     """Run the rules of all nodes whose inputs are there; why some could not be built."""
     found = []
+    builder.leaving = frozenset(parts.exits)
     for node in parts.nodes:
         if node in builder.done:
             builder.tensors[node.outputs[0]].layer.nodes.append(str(node.name))

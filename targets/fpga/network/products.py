@@ -19,7 +19,12 @@ Integers = npt.NDArray[np.int64]
 
 
 def product(
-    builder: Builder, matrix: npt.NDArray[Any], elements: Sequence[Element], constants: Integers
+    builder: Builder,
+    matrix: npt.NDArray[Any],
+    elements: Sequence[Element],
+    constants: Integers,
+    *,
+    leaves: bool = False,
 ) -> list[Element]:
     """``matrix @ elements + constants``.
 
@@ -31,6 +36,8 @@ def product(
         matrix: integers [outputs, inputs].
         elements: one per column.
         constants: integers [outputs].
+        leaves: whether the host reads the sums: it adds their constants itself, but to
+            positive sums only.
     """
     weights, elements = merged(builder, matrix.astype(np.int64), elements)
     columns: dict[int, Integers] = {}
@@ -45,12 +52,16 @@ def product(
         elif scaled.any():
             columns[wire.index] = columns.get(wire.index, 0) + scaled
             wires[wire.index] = wire
-    rows = _rows(builder, columns, wires, constants)
+    rows = _rows(builder, columns, wires, constants, leaves)
     return [Element(wire) for wire in rows]
 
 
 def _rows(
-    builder: Builder, columns: dict[int, Integers], wires: dict[int, Wire], constants: Integers
+    builder: Builder,
+    columns: dict[int, Integers],
+    wires: dict[int, Wire],
+    constants: Integers,
+    leaves: bool,
 ) -> list[Wire]:
     found: list[Wire | None] = [None] * len(constants)
     order = sorted(columns)
@@ -64,8 +75,8 @@ def _rows(
         part = matrix[np.ix_(outputs, inputs)]
         biases = constants[outputs]
 
-        build = partial(_adders, builder, part, biases)
-        key = ("linear", part.shape, part.tobytes(), biases.tobytes())
+        build = partial(_adders, builder, part, biases, leaves)
+        key = ("linear", part.shape, part.tobytes(), biases.tobytes(), leaves)
         given = [wires[order[index]] for index in inputs]
         made = builder.template(key, given, build, _ranges(part, given, biases))
         for output, wire in zip(outputs, made, strict=True):
@@ -83,9 +94,10 @@ def _ranges(matrix: Integers, wires: Sequence[Wire], constants: Integers) -> lis
 
 
 def _adders(
-    builder: Builder, matrix: Integers, constants: Integers, wires: list[Wire]
+    builder: Builder, matrix: Integers, constants: Integers, leaves: bool, wires: list[Wire]
 ) -> list[Wire]:
-    return linear(matrix, wires, constants, builder.options.adders)
+    free = [False] * len(constants) if leaves else None
+    return linear(matrix, wires, constants, builder.options.adders, None, free)
 
 
 def _parts(matrix: Integers) -> list[tuple[list[int], list[int]]]:

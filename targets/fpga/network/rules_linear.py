@@ -34,7 +34,12 @@ def int_matmul(builder: Builder, node: ir.Node) -> None:
         raise Unsupported(f"a weight of shape {weight.shape} does not fit {x.shape}")
     constants = _constants(builder, node, weight.T)
     rows = x.elements.reshape(-1, weight.shape[0])
-    found = [e for row in rows for e in product(builder, weight.T, list(row), constants)]
+    leaves = node.outputs[0] in builder.leaving
+    found = [
+        element
+        for row in rows
+        for element in product(builder, weight.T, list(row), constants, leaves=leaves)
+    ]
     builder.count(weight, len(rows))
     builder.set(node.outputs[0], array_of(found, (*x.shape[:-1], weight.shape[1])))
 
@@ -50,6 +55,7 @@ def int_conv(builder: Builder, node: ir.Node) -> None:
     zero = builder.scalar(node, 3, "the zero point")
     places, shape = _patches(node, x.shape, group)
     elements = x.elements.reshape(-1)
+    leaves = node.outputs[0] in builder.leaving
     made: list[list[list[Element]]] = []
     for part, (weights, bias) in enumerate(zip(matrix, biases_of, strict=True)):
         made.append([])
@@ -58,7 +64,7 @@ def int_conv(builder: Builder, node: ir.Node) -> None:
             kept = weights[:, inside]
             chosen = [elements[index] for index in patch[inside]]
             constants = bias - zero * kept.sum(axis=1)
-            made[-1].append(product(builder, kept, chosen, constants))
+            made[-1].append(product(builder, kept, chosen, constants, leaves=leaves))
             builder.layer.multiplications += int(np.count_nonzero(kept))
     builder.layer.weights += int(np.count_nonzero(weight))
     found = (e for part in made for channel in zip(*part, strict=True) for e in channel)
