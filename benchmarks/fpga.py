@@ -29,6 +29,9 @@ from fpga_flow import Array, accuracy, measure, unrolled
 
 import actc
 from actc.ir.execute import Session
+from actc.targets.fpga.adders import AdderOptions
+from actc.targets.fpga.adders.options import EFFORT, EFFORTS
+from actc.targets.fpga.network import NetworkOptions
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "fpga"
 NETWORKS = ("reference", "tuned")
@@ -62,7 +65,8 @@ def run(network: str, contestant: str, options: argparse.Namespace, folder: Path
     name = f"{network}_{plain_name(contestant)}"
     golden, held = golden_of(network, folder / name), arrays("digits")
     with built_by(CONTESTANTS[contestant]):
-        built = unrolled(golden, name)
+        adders = AdderOptions(options.effort)
+        built = unrolled(golden, name, NetworkOptions(adders=adders))
         (found,) = built.run({INPUT: held[INPUT]}).values()
         (wanted,) = Session(onnx.load(golden), threads=1).run({INPUT: held[INPUT]}).values()
         if not np.array_equal(found, wanted):
@@ -116,6 +120,8 @@ def main() -> None:
     parser.add_argument("--da4ml", type=Path, help="folder that da4ml was installed into")
     parser.add_argument("--board", default="ecp5-25k", help="a device of the ECP5 family")
     parser.add_argument("--clock", type=float, default=150.0, help="MHz to pipeline for")
+    parser.add_argument("--effort", type=int, choices=EFFORTS, default=EFFORT,
+                        help="of actc's search for adders")  # fmt: skip
     parser.add_argument("--route", action="store_true", help="place and route too")
     parser.add_argument("--json", type=Path, help="file for the rows")
     options = parser.parse_args()

@@ -31,6 +31,7 @@ from onnx import numpy_helper, parser
 
 import actc
 from actc.errors import ActcError
+from actc.targets.fpga.adders.options import EFFORT
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.flow import place_and_route, synthesize_design
 from actc.targets.fpga.hdl.hierarchy import write_design
@@ -169,7 +170,7 @@ def rows(cases: dict[str, tuple[float, ...]], names: list[str], folder: Path) ->
     for case, clocks in cases.items():
         board = board_of(case)
         for name, path in models.items():
-            network = build_network(ir.load(path), name, network_options(board))
+            network = build_network(ir.load(path), name, network_options(board, EFFORT))
             for clock in clocks:
                 try:
                     yield measure(network, name, board, clock, folder / "work")

@@ -38,6 +38,7 @@ def test_defaults_are_not_written() -> None:
         ("latency=-1", "a whole number, 0 to 1000"),
         ("latency=1e3", "a whole number"),
         ("seeds=0", "1 to 64"),
+        ("effort=4", "0 to 3"),
         ("interface=usb", "one of uart, spi, stream"),
         ("seeds=2,seeds=3", "given twice"),
         ("clock=100,latency=3", "given both"),

@@ -125,6 +125,10 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="FPGA: placements to try, in parallel", min=1)
     ] = None,
+    effort: Annotated[
+        int | None,
+        typer.Option(metavar="0..3", help="FPGA: of the search for adders; default: 2", min=0),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -157,6 +161,7 @@ def run(
         "latency": latency,
         "interface": interface,
         "seeds": seeds,
+        "effort": effort,
         "device": device,
     }
     given: dict[str, Any] = {

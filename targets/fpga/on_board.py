@@ -59,7 +59,7 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
         ModelError: ACT0550..0552, the model cannot be unrolled; ACT0555, it is too large.
         UsageError: the clock, the latency or the interface cannot be had.
     """
-    network = build_network(golden, core_name(name), network_options(board))
+    network = build_network(golden, core_name(name), network_options(board, options.effort))
     timing = find_timing(timing_name(board))
     kind = options.interface or DEFAULT_KIND
     if options.latency is None:
@@ -69,7 +69,7 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
         design = pipeline(network.design, timing, latency=options.latency)
         estimate = report(design, timing).clock_mhz
         clock, clock_mhz = _clock(board, kind, float(floor(estimate)))
-    check_estimate(design, board, golden, network_options(board))
+    check_estimate(design, board, golden, network_options(board, options.effort))
     return assemble(
         network,
         design,
@@ -82,13 +82,13 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
     )
 
 
-def network_options(board: Board) -> NetworkOptions:
+def network_options(board: Board, effort: int) -> NetworkOptions:
     """How networks are unrolled for a board."""
     family = board.device.family
     return NetworkOptions(
         end="scores",
         limit=HOPELESS * board.device.luts,
-        adders=AdderOptions(family=family),
+        adders=AdderOptions(effort, family=family),
         functions=FunctionOptions(family=family),
     )
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.targets.fpga.adders.options import EFFORT, EFFORTS
 from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.interfaces import Kind
 
@@ -65,10 +66,13 @@ class DesignOptions:
     Attributes:
         clock: MHz that the network must reach; None: what is usual for the device.
         latency: clocks from an input to its output; None: as many as the clock needs.
+        effort: of the search for adders, as of
+            :class:`~actc.targets.fpga.adders.AdderOptions`.
     """
 
     clock: float | None = None
     latency: int | None = None
+    effort: int = EFFORT
 
     def __str__(self) -> str:
         """The text that :func:`parse_options` reads, without defaults."""
@@ -111,6 +115,7 @@ class VerilogOptions(DesignOptions):
 READERS: dict[str, Reader] = {
     "clock": megahertz,
     "latency": number(0, MOST_STAGES),
+    "effort": number(EFFORTS[0], EFFORTS[-1]),
     "interface": one_of(INTERFACES),
     "seeds": number(1, MOST_SEEDS),
     "seed": number(1, 2**31 - 1),
@@ -120,6 +125,7 @@ READERS: dict[str, Reader] = {
 _VALUES = {
     "clock": "MHz to reach",
     "latency": "clocks from an input to its output, instead of a clock",
+    "effort": f"of the search for adders, {EFFORTS[0]} to {EFFORTS[-1]}",
     "interface": f"what the pins speak: {', '.join(INTERFACES)}",
     "seeds": f"placements that are tried, at most {MOST_SEEDS}",
     "seed": "of the first placement",

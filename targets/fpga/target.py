@@ -82,7 +82,7 @@ class FpgaTarget(UnrolledTarget):
 
     def network_options(self) -> NetworkOptions:
         """How networks are unrolled for the board."""
-        return network_options(self.board)
+        return network_options(self.board, self.settings.effort)
 
     def assemble(self, golden: bytes, name: str) -> Assembly:
         """The hardware of a serialized golden model."""

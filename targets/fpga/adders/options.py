@@ -10,6 +10,8 @@ from actc.targets.fpga.families import find_family
 
 EFFORTS = range(4)
 """From the quickest search, 0, to the longest, 3."""
+EFFORT = 2
+"""Of the search where none is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class AdderOptions:
         UsageError: ACT0540, a value out of range; ACT0530, no such family.
     """
 
-    effort: int = 2
+    effort: int = EFFORT
     max_depth: int | None = None
     family: str = "ecp5"
     seed: int = 0

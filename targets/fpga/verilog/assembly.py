@@ -36,7 +36,8 @@ def assemble_core(golden: ir.Model, name: str, options: VerilogOptions) -> Assem
         UsageError: the clock or the latency cannot be had.
     """
     device, timing = family_device(options.device), family_timing(options.device)
-    network = build_network(golden, core_name(name), network_options(options.device))
+    unrolling = network_options(options.device, options.effort)
+    network = build_network(golden, core_name(name), unrolling)
     if options.latency is None:
         clock_mhz = options.clock or device.clock_mhz
         design = pipeline(network.design, timing, clock_mhz=clock_mhz)

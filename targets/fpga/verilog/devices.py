@@ -74,11 +74,11 @@ def constraint_suffix(family: str) -> str:
     return _PLANS[family].constraints
 
 
-def network_options(family: str) -> NetworkOptions:
+def network_options(family: str, effort: int) -> NetworkOptions:
     """How networks are unrolled for a family; the device may be of any size."""
     costs = _PLANS[family].costs
     return NetworkOptions(
         end="scores",
-        adders=AdderOptions(family=costs),
+        adders=AdderOptions(effort, family=costs),
         functions=FunctionOptions(family=costs),
     )

@@ -93,7 +93,7 @@ class VerilogTarget(UnrolledTarget):
 
     def network_options(self) -> NetworkOptions:
         """How networks are unrolled for the family."""
-        return network_options(self.settings.device)
+        return network_options(self.settings.device, self.settings.effort)
 
     def assemble(self, golden: bytes, name: str) -> Assembly:
         """The hardware of a serialized golden model."""
