@@ -82,11 +82,16 @@ def test_an_interrupt(cwd: Path, fake: Fake) -> None:
     fake("yosys", DESIGN)
     mark = cwd.parent / "running"
     fake("nextpnr-ice40", f"open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(300)")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "actc", "compile", "tiny.onnx", *OPTIONS, "-o", "out"],
-        cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    # shells start programs in the background with interrupts ignored, which is inherited
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "actc", "compile", "tiny.onnx", *OPTIONS, "-o", "out"],
+            cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 200
     while not (mark.exists() and mark.read_text()) and process.poll() is None:
         assert time.monotonic() < end

@@ -134,9 +134,14 @@ def test_an_interrupt_ends_the_only_seed(
 
     start = time.monotonic()
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        place_and_route(synthesis, board, tmp_path / "out", clock_mhz=50)
+    # shells start programs in the background with interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            place_and_route(synthesis, board, tmp_path / "out", clock_mhz=50)
+    finally:
+        signal.signal(signal.SIGINT, before)
     thread.join()
     assert time.monotonic() - start < 60
 
