@@ -227,6 +227,34 @@ def test_inputs_that_do_not_fit_are_refused(inputs: dict[str, Any]) -> None:
 # Networks that are cut out
 
 
+@pytest.mark.parametrize("net", ["$PACKER_GND_NET", "other"])
+def test_a_constant_behind_a_clock_buffer_is_no_clock(net: str) -> None:
+    """The write clock of a memory that is never written, as placement wires it."""
+    flip_flops = {"first": flip_flop(2, 4, 5), "second": flip_flop(3, 5, 6)}
+    directions = {"C": "input", "D": "input", "Q": "output"}
+    named = {name: cell | {"port_directions": directions} for name, cell in flip_flops.items()}
+    named["buffer"] = {
+        "type": "SB_GB",
+        "port_directions": {
+            "USER_SIGNAL_TO_GLOBAL_BUFFER": "input",
+            "GLOBAL_BUFFER_OUTPUT": "output",
+        },
+        "connections": {"USER_SIGNAL_TO_GLOBAL_BUFFER": [7], "GLOBAL_BUFFER_OUTPUT": [3]},
+    }
+    names = {name: {"bits": [bit]} for name, bit in (("core.x", 4), ("core.y", 6), (net, 7))}
+    document = {"modules": {"top": {"ports": {}, "cells": named, "netnames": names}}}
+    border = find_border(document, "top", "core", ["x"], ["y"])
+    if net == "other":
+        with pytest.raises(ToolFailed) as caught:
+            cut_core(document, "top", border)
+        assert code(caught) == "ACT0572"
+    else:
+        assert set(cut_core(document, "top", border)["modules"][CORE]["cells"]) == {
+            "first",
+            "second",
+        }
+
+
 def test_a_network_with_two_clocks_is_not_cut_out() -> None:
     cells = {"first": flip_flop(2, 4, 5), "second": flip_flop(3, 5, 6)}
     directions = {"C": "input", "D": "input", "Q": "output"}

@@ -31,6 +31,8 @@ _CLOCK_SOURCES = re.compile(
     r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|SB_HFOSC|OSCG"
 )
 """Cells that make or distribute clocks."""
+_PLACED_CONSTANT = "$PACKER_"
+"""What nextpnr's names of constant nets begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +186,28 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
         ports[port] = {"direction": "output", "bits": [_found(pin, known, top) for pin in pins]}
     cells = _cone(module["cells"], ports, replaced)
     inside = {bit for name in cells for bit in _bits(module["cells"][name], "input")}
-    if len(inside.intersection(clocks)) > 1:
+    if len(inside.intersection(clocks) - _still(module)) > 1:
         raise ToolFailed(_gated(top))
     return {"modules": {CORE: {"ports": ports, "cells": cells, "netnames": {}}}}
+
+
+def _still(module: Mapping[str, Any]) -> set[int | str]:
+    """Outputs of clock buffers that placement feeds with a constant.
+
+    The write clock of a memory that is never written is one.
+    """
+    constants = {
+        bit
+        for name, entry in module["netnames"].items()
+        if name.startswith(_PLACED_CONSTANT)
+        for bit in entry["bits"]
+    }
+    return {
+        bit
+        for cell in module["cells"].values()
+        if _CLOCK_SOURCES.fullmatch(cell["type"]) and constants.intersection(_bits(cell, "input"))
+        for bit in _bits(cell, "output")
+    }
 
 
 def _clocks(module: Mapping[str, Any], top: str) -> list[int | str]:
