@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import time
@@ -21,6 +20,7 @@ from cost_report import report
 from fixed_point_units import unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import needs_yosys
 
 from actc.approx.bipartite import fit_bipartite
 from actc.approx.compressed_table import fit_compressed_table
@@ -42,10 +42,6 @@ from actc.targets.fpga.families import find_family
 from actc.targets.fpga.hdl import Graph, Module, Output, Range
 from actc.targets.fpga.synthesis import synthesize
 from actc.targets.fpga.units import UnitOptions, unit_verilog
-
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 
 HELD_OUT = HELD_OUT_FUNCTIONS[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,13 @@ from typing import Any
 import pytest
 from board_cores import build, odd, wide
 from board_ports import PATIENCE, compare
+from installed import needs_iverilog
 
 from actc.device import Device, Interface
 from actc.device.frames import FLAG, Flags
 from actc.device.simulated import SimulatedPort
 from actc.device.waveform import Levels, SpiLine
 from actc.errors import ActcError, MissingTool, ToolFailed, UsageError
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
 
 
 class EveryByte(SpiLine):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,6 +18,7 @@ import pytest
 from fixed_point_units import random_gates, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import needs_gcc
 
 from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.catalogue import find
@@ -38,8 +38,6 @@ from actc.errors import UsageError
 
 GCC = ["gcc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 SANITIZED = ["-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
-
-needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
 
 def ap_types() -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog, needs_yosys
 
 from actc.errors import UsageError
 from actc.targets.fpga.adders import AdderGraph, AdderOptions, adder_cost, adder_graph, linear
@@ -36,9 +36,6 @@ from actc.targets.fpga.netlist import Netlist
 from actc.targets.fpga.synthesis import RUN_SCRIPT, count
 from actc.targets.fpga.techmap import techmap_files, with_sums
 
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
 Matrix = npt.NDArray[np.int64]
 
 
@@ -300,9 +297,9 @@ def test_simulated_products(tmp_path: Path) -> None:
     assert done.stdout.split() == ["0"]
 
 
+@needs_yosys
 @pytest.mark.slow
 def test_costs_are_those_of_synthesis(tmp_path: Path) -> None:
-    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
     matrix = random_matrix(6, 16, 3)
     ranges = [Range(0, 15)] * 16
     module, _ = product(matrix, ranges, [0] * 6, AdderOptions())

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from installed import needs_yosys
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, UsageError
@@ -279,6 +280,7 @@ def test_a_clock_out_of_reach(target: float) -> None:
     assert "3.125 to 400 MHz" in problem.notes[0]
 
 
+@needs_yosys
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cell"),
@@ -290,7 +292,6 @@ def test_a_clock_out_of_reach(target: float) -> None:
     ],
 )
 def test_the_synthesizer_takes_the_clock_as_no_logic(name: str, cell: str) -> None:
-    pytest.importorskip("pyosys")
     board = find_board(name)
     found = synthesize(make_pll(board, 60.0).verilog, "pll", board.device.family)
     assert found.cells[cell] == 1

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from cell_cases import CASES
+from installed import needs_iverilog, needs_yosys
 from vendor_cells import Case, simulate_vendor
 
 Bits = npt.NDArray[np.uint8]
 
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 RNG = np.random.default_rng
 CLOCKS = 300
 

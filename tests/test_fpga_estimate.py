@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import sys
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 from golden_models import Golden
+from installed import needs_yosys
 
 from actc.errors import ModelError, UsageError
 from actc.targets.fpga.adders import AdderOptions
@@ -38,10 +38,6 @@ from fpga_estimates import (  # noqa: E402
     errors,
     fit,
     measured_rows,
-)
-
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
 )
 
 

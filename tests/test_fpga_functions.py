@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from function_cases import inputs, on_all, specified
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog, needs_yosys
 
 from actc.approx.fixed_point import FixedPoint
 from actc.errors import UsageError
@@ -38,10 +38,6 @@ from actc.targets.fpga.simulation import simulate_unit
 from actc.targets.fpga.synthesis import Source, synthesize_all
 
 Integers = npt.NDArray[np.int64]
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
 
 
 def check(range: Range, values: Integers) -> None:
@@ -292,11 +288,11 @@ def test_functions_move_and_mirror() -> None:
     np.testing.assert_array_equal(steps.cut(Range(-2, 3)).evaluate(np.arange(-2, 4)), values[5:11])
 
 
+@needs_yosys
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["ice40", "ecp5"])
 def test_estimates_are_near_what_synthesis_takes(family: str) -> None:
     """The best forms of a function of 4 bits: a quarter away at most; the table far above."""
-    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
     steps = Requantization(1234567890, 37, 3, 0, 15)(Range(-900, 1000))
     found = sorted(choices(steps, FunctionOptions(family)), key=lambda choice: choice.cost)
     tables = [choice for choice in found if choice.form.name == "table"]

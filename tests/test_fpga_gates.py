@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from fpga_tools import SUM, number, sums_differ, synthesized
 from hypothesis import given
 from hypothesis import strategies as st
+from installed import needs_yosys
 
 from actc.errors import ToolFailed
 from actc.targets.fpga.gates import (
@@ -27,9 +27,6 @@ from actc.targets.fpga.gates.logic import ONE, ZERO, Table, simplified
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range
 from actc.targets.fpga.hdl.hierarchy import write_design
 
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 RNG = np.random.default_rng
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from fpga_designs import random_designs
 from hypothesis import given, settings
+from installed import needs_verilator
 
 from actc import toolchain
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire
 from actc.targets.fpga.hdl.hierarchy import hierarchy, write_design
-
-needs_verilator = pytest.mark.skipif(
-    shutil.which("verilator") is None, reason="Verilator is not installed (apt: verilator)"
-)
 
 
 def three_layers() -> Design:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from board_cores import BUILD, PLL, Core, bytes_out, odd, sums, wide
+from installed import needs_iverilog, needs_verilator
 
 from actc.errors import UsageError
 from actc.targets.fpga.interfaces import (
@@ -26,13 +26,6 @@ from actc.targets.fpga.interfaces import (
 )
 from actc.targets.fpga.synthesis import Resources, synthesize
 from actc.toolchain import run
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_verilator = pytest.mark.skipif(
-    shutil.which("verilator") is None, reason="Verilator is not installed (apt: verilator)"
-)
 
 CORES = {
     "combinational": sums(),

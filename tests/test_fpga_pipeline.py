@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from math import inf
 
 import pytest
@@ -11,6 +9,7 @@ from fpga_designs import random_designs, random_samples
 from fpga_pipelines import ECP5, SLOW, delayed_outputs
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog, needs_yosys
 
 from actc.errors import UsageError
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, write_design
@@ -19,13 +18,6 @@ from actc.targets.fpga.pipeline import TIMINGS, find_timing, pipeline, report
 from actc.targets.fpga.pipeline.delays import delay, is_memory
 from actc.targets.fpga.rtl_simulation import simulate_design
 from actc.targets.fpga.synthesis import synthesize
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_pyosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 
 
 def register_bits(design: Design) -> int:
@@ -203,7 +195,7 @@ def test_the_written_files_mean_the_same(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@needs_pyosys
+@needs_yosys
 @pytest.mark.parametrize(("timing", "brams"), [("ecp5-6", 1), ("ice40-hx", 2)])
 def test_memories_become_block_memories(timing: str, brams: int) -> None:
     graph = Graph()

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 
 import numpy as np
 import pytest
 from fpga_designs import random_designs, random_samples
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog, needs_verilator
 
 from actc.errors import MissingTool, ToolFailed
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, write_design
 from actc.targets.fpga.rtl_simulation import Simulator, simulate_design
 
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_verilator = pytest.mark.skipif(
-    not all(shutil.which(tool) for tool in ("verilator", "g++", "make")),
-    reason="Verilator is not installed (apt: verilator g++ make)",
-)
 BOTH = [
     pytest.param("icarus", marks=needs_iverilog),
     # a C++ compiler takes seconds for its library alone

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import pytest
 from fixed_point_units import random_gates, unit
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog, needs_verilator, needs_yosys
 
 from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, fit_compressed_table
@@ -48,13 +48,6 @@ from actc.targets.fpga.units.terms import (
     radix_4_terms,
 )
 from actc.targets.fpga.units.windows import Window, narrowest_window
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_verilator = pytest.mark.skipif(
-    shutil.which("verilator") is None, reason="Verilator is not installed (apt: verilator)"
-)
 
 OPTIONS = {
     "logic": UnitOptions(),
@@ -436,10 +429,10 @@ def yosys(directory: Path, commands: list[str]) -> subprocess.CompletedProcess[s
     )
 
 
+@needs_yosys
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["ice40", "ecp5", "xc7"])
 def test_memories_become_block_memories(family: str) -> None:
-    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
     form = fit_fixed_table(unit("GELU", 12, "correctly_rounded")).form
     kept = synthesize(unit_verilog(form, "unit", OPTIONS["memory"]), "unit", family)
     assert kept.brams > 0
@@ -447,9 +440,9 @@ def test_memories_become_block_memories(family: str) -> None:
     assert kept.luts <= form.output.bits + 1
 
 
+@needs_yosys
 @pytest.mark.parametrize("plant", [False, True], ids=["right", "one entry wrong"])
 def test_yosys_proves_a_unit_equal_to_its_table(tmp_path: Path, plant: bool) -> None:
-    pytest.importorskip("pyosys", reason="pyosys is not installed (pip install 'actc[fpga]')")
     tree = fit_segment_tree(unit("GELU", 8, "faithful"), digits=2).form
     values = tree.evaluate(tree.input.codes())
     values[200] += plant

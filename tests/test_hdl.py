@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
 
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from installed import needs_iverilog
 
 from actc.approx.fixed_point import FixedPoint
 from actc.errors import InternalError, ToolFailed
@@ -17,10 +17,6 @@ from actc.targets.fpga.hdl import Graph, Module, Output, Range, Wire, evaluate, 
 from actc.targets.fpga.hdl.names import KEYWORDS, Names, identifier
 from actc.targets.fpga.hdl.verilog import module_identifier
 from actc.targets.fpga.simulation import simulate_unit, simulate_units
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
 
 # -- ranges ------------------------------------------------------------------------------
 

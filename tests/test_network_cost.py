@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import statistics
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from installed import needs_yosys
 
 from actc.approx.signed_digits import digit_count
 from actc.cost import FAMILIES
@@ -30,10 +30,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from network_cost import errors, fit, layer_verilog, layers, measured  # noqa: E402
-
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 
 
 def test_signed_digits_are_the_fewest() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installed import needs_yosys
 
 from actc.errors import ActcError, MissingTool, ToolFailed, UsageError
 from actc.targets.fpga.families import FAMILIES, SYNTHESIZED, find_family
@@ -22,10 +23,6 @@ COUNTER = """module counter(input clk, output reg [3:0] n);
 endmodule
 """
 LOOP = "module loop(input x, output y); assign y = ~(x & y); endmodule\n"
-
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 
 
 def code(problem: ActcError) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,16 +13,13 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from golden_models import Golden, conv_net, outputs_of
+from installed import needs_tvm
 
 from actc.errors import MissingTool, ToolFailed, UsageError
 from actc.ir import spec
 from actc.targets.tvm import CpuTarget, runtime
 
 Array = np.ndarray[Any, Any]
-needs_tvm = pytest.mark.skipif(
-    shutil.which("g++") is None or importlib.util.find_spec("tvm") is None,
-    reason="apache-tvm or g++ is not installed",
-)
 
 
 def check(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from installed import needs_tvm
 from onnx import numpy_helper, parser
 
 from actc.ir import dialect
@@ -19,10 +18,6 @@ from actc.targets.tvm.kernels.float_spec import SCALAR_OPERATORS
 from actc.targets.tvm.lower import examine, kernel_plan
 
 Array = np.ndarray[Any, Any]
-needs_tvm = pytest.mark.skipif(
-    shutil.which("g++") is None or importlib.util.find_spec("tvm") is None,
-    reason="apache-tvm or g++ is not installed",
-)
 
 HEADER = '<ir_version: 10, opset_import: ["" : 21, "actc" : 1]>\n'
 GELU = """

@@ -14,6 +14,7 @@ import onnx_ir as ir
 import pytest
 from command_line import CommandLine
 from fpga_networks import cnn
+from installed import needs_iverilog, needs_verilator
 
 import actc
 from actc import doctor, toolchain
@@ -29,13 +30,6 @@ from actc.targets.fpga.verilog import target as verilog_target
 from actc.targets.fpga.verilog.testbench import OF_DATA, RANDOM, run_testbench
 
 FPGA = Path(__file__).resolve().parent.parent / "examples" / "fpga"
-
-needs_icarus = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed (apt: iverilog)"
-)
-needs_verilator = pytest.mark.skipif(
-    shutil.which("verilator") is None, reason="Verilator is not installed (apt: verilator)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +145,7 @@ def test_a_latency_chooses_the_clock(golden: onnx.ModelProto) -> None:
 # --- the testbench
 
 
-@needs_icarus
+@needs_iverilog
 @pytest.mark.parametrize("options", ["", "latency=2"])
 def test_the_testbench_passes(golden: onnx.ModelProto, tmp_path: Path, options: str) -> None:
     directory = written(plan(golden, f"verilog:{options}"), tmp_path)
@@ -160,7 +154,7 @@ def test_the_testbench_passes(golden: onnx.ModelProto, tmp_path: Path, options: 
     assert (rung.result, rung.samples) == ("equal", samples)
 
 
-@needs_icarus
+@needs_iverilog
 def test_the_testbench_catches_a_wrong_sum(golden: onnx.ModelProto, tmp_path: Path) -> None:
     directory = written(plan(golden), tmp_path)
     plant(directory)
@@ -169,7 +163,7 @@ def test_the_testbench_catches_a_wrong_sum(golden: onnx.ModelProto, tmp_path: Pa
     assert "sample" in rung.detail
 
 
-@needs_icarus
+@needs_iverilog
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -187,7 +181,7 @@ def test_the_testbench_catches_wrong_valid_bits(
     assert bench(directory).result == "differs"
 
 
-@needs_icarus
+@needs_iverilog
 def test_the_testbench_does_not_pass_without_vectors(
     golden: onnx.ModelProto, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from installed import needs_iverilog, needs_yosys
 
 from actc.approx.catalogue import CATALOGUE, find
 from actc.approx.fixed_point import FixedPoint
@@ -44,13 +44,6 @@ SAMPLE = [
     ("SiLU", 16),
     pytest.param("Tanh", 16, marks=pytest.mark.slow),
 ]
-
-needs_iverilog = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="iverilog is not installed"
-)
-needs_yosys = pytest.mark.skipif(
-    importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
-)
 
 
 def kept_choice(key: Any) -> tuple[Any, Any]:
