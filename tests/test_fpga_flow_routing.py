@@ -121,6 +121,25 @@ def test_a_design_that_placement_finds_too_large(
     assert "route-seed1.log" in problem.notes[-1]
 
 
+def test_carries_of_gowin_take_sites_of_look_up_tables(
+    synthesis: Synthesis, fake: Fake, tmp_path: Path
+) -> None:
+    board = find_board("tangnano9k")
+    total = replace(synthesis.total, carries=7000, logic_cells=8000)
+    problem = fails(replace(synthesis, total=total), board, tmp_path / "many", ModelError)
+    assert problem.notes[0] == "it takes 7000 of 6480 carry cells (108 percent)"
+    fake(
+        "nextpnr-himbaechel-gowin",
+        'print("Info: \\t   LUT4:   6000/   8640    69%")\n'
+        'print("Info: \\t    ALU:   3000/   6480    46%")\n'
+        "print('ERROR: Unable to place'); sys.exit(1)",
+    )
+    problem = fails(synthesis, board, tmp_path / "both", ModelError)
+    assert problem.code == "ACT0581"
+    assert problem.notes[0] == "it takes 9000 of 8640 look-up tables (104 percent)"
+    assert "gowin-gw2a18" in problem.help
+
+
 def test_too_many_pins_are_a_matter_of_the_interface(
     synthesis: Synthesis, board: Board, fake: Fake, tmp_path: Path
 ) -> None:

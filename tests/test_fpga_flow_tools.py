@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from actc.targets.fpga.flow import (
     place_and_route,
     synthesize_design,
 )
-from actc.targets.fpga.flow.report import COUNTED
+from actc.targets.fpga.flow.report import uses_by_kind
 
 STAGE = """\
 module stage (input clk, input [7:0] a, input [7:0] b, output reg [8:0] y);
@@ -132,12 +133,21 @@ def test_each_device_to_a_bitstream(name: str, pll_mhz: float | None, tmp_path: 
     assert routed.critical_path is not None
     assert routed.critical_path.steps[0].kind == "clk-to-q"
     assert "adder" in routed.critical_path.layers
-    kinds = COUNTED[board.device.family]
-    sizes = {kinds[cell]: u.available for cell, u in routed.utilization.items() if cell in kinds}
-    del sizes["pins"]
+    uses = uses_by_kind(routed.utilization, board.device.family)
+    sizes = {kind: use.available for kind, use in uses.items() if kind != "pins"}
     # what the data file says is what the placer has
     assert {"luts", "brams"} <= set(sizes)
     assert sizes == {kind: getattr(board.device, kind) for kind in sizes}
+    if board.device.family == "gowin":
+        assert uses["luts"].used == logic_sites(routed.netlist) > uses["carries"].used > 0
+
+
+def logic_sites(netlist: Path) -> int:
+    """Sites of look-up tables that a routed netlist of Gowin takes, by their places."""
+    (module,) = json.loads(netlist.read_text())["modules"].values()
+    places = {cell["attributes"]["NEXTPNR_BEL"] for cell in module["cells"].values()}
+    found = (re.fullmatch(r"(X\d+Y\d+)/(LUT|ALU)(\d)", place) for place in places)
+    return len({(site[1], site[3]) for site in found if site})
 
 
 @pytest.mark.slow

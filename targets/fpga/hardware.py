@@ -15,7 +15,7 @@ from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.boards import Board
 from actc.targets.fpga.estimate import Estimate, estimate_design
 from actc.targets.fpga.flow import Attempt, Built, CriticalPath
-from actc.targets.fpga.flow.report import COUNTED
+from actc.targets.fpga.flow.report import uses_by_kind
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import report
 from actc.targets.fpga.synthesis import Resources
@@ -26,6 +26,7 @@ CORE = "core"
 
 _TITLES = {
     "luts": "logic cells",
+    "carries": "carry cells",
     "ffs": "flip-flops",
     "brams": "block memories",
     "dsps": "hard multipliers",
@@ -111,10 +112,8 @@ def _wire(assembly: Assembly) -> str | None:
 def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str, Any]]:
     """Rows of what nextpnr counted, and of what the network alone takes."""
     rows = []
-    for name, kind in COUNTED[board.device.family].items():
-        found = built.routed.utilization.get(name)
-        if found is not None:
-            rows.append(use(_TITLES[kind], found.used, found.available))
+    for kind, found in uses_by_kind(built.routed.utilization, board.device.family).items():
+        rows.append(use(_TITLES[kind], found.used, found.available))
     inside = [found for path, found in built.synthesis.layers.items() if _is_inside(path)]
     total = estimate.total
     cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("logic_cells", "ffs"))

@@ -8,12 +8,13 @@ from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.boards.load import board_names, devices, find_board
 
 KINDS = ("luts", "ffs", "brams", "dsps")
-"""Resources that devices have numbers of."""
+"""Resources that all devices have numbers of."""
 
 
 def sizes(device: Device) -> dict[str, int]:
-    """How much of each of :data:`KINDS` a device has."""
-    return {kind: int(getattr(device, kind)) for kind in KINDS}
+    """How much of each of :data:`KINDS` a device has, and of "carries" where they are counted."""
+    carries = {"carries": device.carries} if device.carries else {}
+    return {kind: int(getattr(device, kind)) for kind in KINDS} | carries
 
 
 def smallest_device(
@@ -22,12 +23,12 @@ def smallest_device(
     """The device of fewest look-up tables, of more than `above`, that has enough.
 
     Args:
-        needs: by resource, perhaps of each device its own; others than :data:`KINDS` do not
+        needs: by resource, perhaps of each device its own; others than its sizes do not
             matter.
     """
     for device in sorted(devices().values(), key=lambda found: (found.luts, found.name)):
         needed, has = needs(device) if callable(needs) else needs, sizes(device)
-        enough = all(needed[kind] <= has[kind] for kind in KINDS if kind in needed)
+        enough = all(needed[kind] <= has[kind] for kind in has if kind in needed)
         if enough and device.luts > above.luts:
             return device
     return None

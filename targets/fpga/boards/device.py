@@ -47,6 +47,8 @@ class Device:
         package, speed: the usual ones; "" where `options` hold them.
         luts, ffs, brams, dsps: how many it has, as nextpnr counts them.
         clock_mhz: of the oscillator that its boards usually have, MHz.
+        carries: how many carry cells it has, each in the site of a look-up table; 0 where
+            nextpnr does not count them.
         synthesis: further arguments of yosys' command.
         packer: the device's name for the bitstream packer; "" where it needs none.
         pll_device: the device's name as its PLL wants it; "" where it wants none.
@@ -64,6 +66,7 @@ class Device:
     brams: int
     dsps: int
     clock_mhz: float
+    carries: int = 0
     synthesis: tuple[str, ...] = ()
     packer: str = ""
     pll_device: str = ""

@@ -55,9 +55,9 @@ class Fields:
             self._wrong(name, "a list of texts", value)
         return tuple(value)
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, *, default: int | None = None) -> int:
         """A number of things."""
-        value = self._take(name, None)
+        value = self._take(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             self._wrong(name, "a number of 0 or more", value)
         return value

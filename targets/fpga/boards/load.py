@@ -101,6 +101,7 @@ def _device(name: str, fields: Fields) -> Device:
         brams=fields.count("brams"),
         dsps=fields.count("dsps"),
         clock_mhz=fields.frequency("clock_mhz"),
+        carries=fields.count("carries", default=0),
         synthesis=fields.texts("synthesis", default=()),
         packer=fields.text("packer", default=""),
         pll_device=fields.text("pll_device", default=""),

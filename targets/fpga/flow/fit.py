@@ -9,10 +9,10 @@ from pathlib import Path
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, BudgetMissed, ModelError, ToolFailed
-from actc.targets.fpga.boards.choose import KINDS, offer, sizes, smallest_device
+from actc.targets.fpga.boards.choose import offer, sizes, smallest_device
 from actc.targets.fpga.boards.device import Board, Device
 from actc.targets.fpga.flow.failures import errors_of, read_log
-from actc.targets.fpga.flow.report import COUNTED, TITLES, CriticalPath, Use
+from actc.targets.fpga.flow.report import TITLES, CriticalPath, Use, uses_by_kind
 from actc.targets.fpga.flow.synthesize import Synthesis
 
 _USE = re.compile(r"^Info:\s+([A-Z][A-Z0-9_]*):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
@@ -31,12 +31,12 @@ def check_fit(synthesis: Synthesis, board: Board) -> None:
     total, device = synthesis.total, board.device
     needs = {
         "luts": total.logic_cells,
+        "carries": total.carries,
         "ffs": total.ffs,
         "brams": total.brams,
         "dsps": total.dsps,
     }
-    has = sizes(device)
-    uses = {kind: Use(needs[kind], has[kind]) for kind in KINDS}
+    uses = {kind: Use(needs[kind], available) for kind, available in sizes(device).items()}
     if any(use.used > use.available for use in uses.values()):
         raise ModelError(_too_large(synthesis, board, uses, ""))
 
@@ -108,12 +108,8 @@ def _reached(mhz: float) -> str:
 
 def _uses_of_log(text: str, family: str) -> dict[str, Use]:
     """Kind of resource -> use, as nextpnr's log says last."""
-    titles = COUNTED[family]
-    return {
-        titles[name]: Use(int(used), int(available))
-        for name, used, available in _USE.findall(text)
-        if name in titles
-    }
+    found = {name: Use(int(used), int(has)) for name, used, has in _USE.findall(text)}
+    return uses_by_kind(found, family)
 
 
 def _too_large(synthesis: Synthesis, board: Board, uses: Mapping[str, Use], log: str) -> Diagnostic:
@@ -145,9 +141,9 @@ def _percent(use: Use) -> str:
 
 def _largest(synthesis: Synthesis, kind: str) -> list[str]:
     """The layers that take most of a resource."""
-    field = {"luts": "logic_cells", "ffs": "ffs", "brams": "brams", "dsps": "dsps"}.get(kind)
-    if field is None:
+    if kind == "pins":
         return []
+    field = {"luts": "logic_cells"}.get(kind, kind)
     amounts = {_layer(name, synthesis): getattr(r, field) for name, r in synthesis.layers.items()}
     order = sorted(amounts, key=lambda name: (-amounts[name], name))[:_MOST_LAYERS]
     parts = [f"{name} {amounts[name]}" for name in order if amounts[name]]

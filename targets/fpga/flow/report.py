@@ -24,18 +24,20 @@ COUNTED = {
     },
     "gowin": {
         "LUT4": "luts",
+        "ALU": "carries",
         "DFF": "ffs",
         "BSRAM": "brams",
         "MULT18X18": "dsps",
         "IOB": "pins",
     },
 }
-"""By family: nextpnr's name of a resource -> "luts", "ffs", "brams", "dsps" or "pins".
+"""By family: nextpnr's name of a resource -> "luts", "carries", "ffs", "brams", "dsps" or "pins".
 
 Logic cells of iCE40 hold a look-up table, a carry and a flip-flop each.
 """
 TITLES = {
     "luts": "look-up tables",
+    "carries": "carry cells",
     "ffs": "flip-flops",
     "brams": "block memories",
     "dsps": "hard multipliers",
@@ -123,6 +125,20 @@ def read_utilization(report: Mapping[str, Any]) -> dict[str, Use]:
     """nextpnr's name of a resource -> its use, in the order of the names."""
     found = report.get("utilization", {})
     return {name: Use(int(found[name]["used"]), int(found[name]["available"])) for name in found}
+
+
+def uses_by_kind(found: Mapping[str, Use], family: str) -> dict[str, Use]:
+    """Kind of resource, as in :data:`COUNTED` -> its use.
+
+    Where nextpnr counts carries on their own (Gowin's ALU), each of them takes the site of a
+    look-up table, so that both together say how full the device is. A slice of two sites is for
+    one of the two only; nextpnr makes chains of whole slices.
+    """
+    kinds = {kind: found[name] for name, kind in COUNTED[family].items() if name in found}
+    if "carries" in kinds and "luts" in kinds:
+        luts = kinds["luts"]
+        kinds["luts"] = Use(luts.used + kinds["carries"].used, luts.available)
+    return kinds
 
 
 def read_critical_path(report: Mapping[str, Any], places: Places) -> CriticalPath | None:
