@@ -21,10 +21,11 @@ from actc.artifact import make_target, open_artifact
 from actc.errors import ModelError, UsageError
 from actc.targets import TARGETS
 from actc.targets.base import Rung
-from actc.targets.fpga.boards import board_names, device_names
+from actc.targets.fpga.boards import board_names, device_names, find_board
 from actc.targets.fpga.ladder import vectors_of
 from actc.targets.fpga.names import TARGETS as CLASSES
 from actc.targets.fpga.network import build_network
+from actc.targets.fpga.on_board import stream_notes
 
 Array = np.ndarray[Any, Any]
 
@@ -166,6 +167,32 @@ def test_an_unknown_option_is_explained(actc_cli: CommandLine, tmp_path: Path) -
     done = actc_cli("compile", tmp_path / "m.onnx", "--target", "ecp5-25k:speed=9", "--json")
     assert done.status == 2
     assert done.document["diagnostics"][0]["code"] == "ACT0535"
+
+
+@pytest.mark.parametrize("name", ["tangnano9k", "gowin-gw2a18"])
+def test_a_bare_stream_where_each_pin_must_be_given_is_refused_at_once(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        compile_classifier(tmp_path / "out", f"{name}:interface=stream")
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "ACT0588"
+    assert "nextpnr chooses no pins on Gowin" in problem.notes[0]
+    assert "--interface uart or spi" in problem.help
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bare_stream_on_a_board_says_that_its_pins_are_anywhere(tmp_path: Path) -> None:
+    found = {}
+    for name in ("icebreaker", "ice40-up5k"):
+        target = CLASSES[name].parse("interface=stream")
+        plan = compile_classifier(tmp_path / "out", target.spec, dry_run=True).plan
+        assert plan is not None
+        assembly = target.assemble(plan.files["golden.onnx"], "model")
+        found[name] = stream_notes(find_board(name), assembly)
+    (note,) = found.pop("icebreaker")
+    assert "24 MHz must come in at the pin clk" in note
+    assert found == {"ice40-up5k": ()}
 
 
 # --- with yosys and nextpnr

@@ -260,7 +260,9 @@ CODES: dict[str, CodeInfo] = {
     "ACT0588": CodeInfo(
         "the board has no pins for an interface",
         "The data file of the board names no pin for a signal of the chosen interface. Choose "
-        "another interface, or a board file of your own (docs/boards.md).",
+        "another interface, or a board file of your own (docs/boards.md). A bare stream has a port "
+        "for every bit, which no board names pins for: on iCE40 and ECP5 the placer chooses them, "
+        "on Gowin it cannot.",
     ),
     "ACT0589": CodeInfo(
         "a board file is wrong",

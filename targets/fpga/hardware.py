@@ -16,6 +16,7 @@ from actc.targets.fpga.boards import Board
 from actc.targets.fpga.estimate import Estimate, estimate_design
 from actc.targets.fpga.flow import Attempt, Built, CriticalPath
 from actc.targets.fpga.flow.report import uses_by_kind
+from actc.targets.fpga.on_board import stream_notes
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import report
 from actc.targets.fpga.synthesis import Resources
@@ -67,7 +68,7 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
             "sha256": built.bitstream.sha256,
         },
         "program": list(board.program_command(built.bitstream.path.name)),
-        "notes": list(board.notes),
+        "notes": [*board.notes, *stream_notes(board, assembly)],
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from math import floor
 
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.fpga.adders import AdderOptions
 from actc.targets.fpga.assembly import Assembly, assemble, core_name
@@ -27,6 +28,9 @@ before any work; estimates may be twice what is found."""
 
 BAUDS = (1_000_000, 921_600, 500_000, 460_800, 230_400, 115_200, 57_600, 9_600)
 """Rates of a UART; the first that the clock makes well is taken."""
+
+GIVEN_PINS = ("gowin",)
+"""Families whose placer chooses no pins."""
 
 DEFAULT_KIND: Kind = "uart"
 _PINS: dict[Kind, dict[str, str]] = {
@@ -57,11 +61,13 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
 
     Raises:
         ModelError: ACT0550..0552, the model cannot be unrolled; ACT0555, it is too large.
-        UsageError: the clock, the latency or the interface cannot be had.
+        UsageError: the clock, the latency or the interface cannot be had; ACT0588, a bare
+            stream needs pins that the board has not.
     """
+    kind = options.interface or DEFAULT_KIND
+    _check_pins(board, kind)
     network = build_network(golden, core_name(name), network_options(board, options.effort))
     timing = find_timing(timing_name(board))
-    kind = options.interface or DEFAULT_KIND
     if options.latency is None:
         clock, clock_mhz = _clock(board, kind, options.clock or _usual(timing))
         design = pipeline(network.design, timing, clock_mhz=clock_mhz)
@@ -110,6 +116,38 @@ def constraints(assembly: Assembly, board: Board) -> tuple[str, str]:
     """Name and text of the constraint file."""
     text = write_constraints(board, pins(assembly))
     return f"{assembly.top}{SUFFIXES[board.device.family]}", text
+
+
+def stream_notes(board: Board, assembly: Assembly) -> tuple[str, ...]:
+    """What users of a real board must know of its bare stream, whose pins it does not name."""
+    if board.generic or assembly.kind != "stream":
+        return ()
+    return (
+        "The placer chose the pins of the bare stream. They may lead to other parts of the board, "
+        f"and {assembly.clock_mhz:g} MHz must come in at the pin clk: do not load this bitstream "
+        "as it is.",
+    )
+
+
+def _check_pins(board: Board, kind: Kind) -> None:
+    """Refuse a bare stream where every pin must be given.
+
+    Raises:
+        UsageError: ACT0588.
+    """
+    if kind == "stream" and board.device.family in GIVEN_PINS:
+        raise UsageError(
+            Diagnostic(
+                "ACT0588",
+                f"{board.name} has no pins for a bare stream",
+                notes=(
+                    "it has a port for every bit of the inputs and outputs, and nextpnr chooses "
+                    f"no pins on {board.device.title}",
+                ),
+                help="take --interface uart or spi, or write Verilog for a design of your own: "
+                f"--target verilog --device {board.device.family}",
+            )
+        )
 
 
 def _usual(timing: Timing) -> float:
