@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,16 @@ def test_webassembly_is_compiled_once_per_version(
     prepare([tool], lines.append)
     assert len(lines) == 2
     assert (tmp_path / "cache/runs").read_text() == "run run "
+
+
+def test_the_webassembly_of_every_program_is_known() -> None:
+    """One whose file is not found would be prepared again before each run."""
+    for name in PROGRAMS:
+        with contextlib.suppress(MissingTool):
+            program = find_program(name)
+            if program.wasm:
+                folder = resources.files(program.package)
+                assert folder.joinpath(f"{program.binary or name}.wasm").is_file(), name
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,7 @@ def is_prepared(program: Program) -> bool:
     found = importlib.util.find_spec(program.package)
     if found is None or found.origin is None:
         return False
-    name = f"{program.name}.wasm"
+    name = f"{program.binary or program.name}.wasm"
     source = Path(found.origin).parent / name
     if not source.is_file():
         return False

@@ -33,6 +33,7 @@ class _Program:
         function: of that module, taking the arguments; "" where `main` takes sys.argv.
         extra: of actc, that brings the distribution.
         oldest: version that a native one must have at least; None where it cannot say.
+        binary: the WebAssembly that it is, where that has another program's name.
     """
 
     distribution: str
@@ -40,6 +41,7 @@ class _Program:
     function: str
     extra: str
     oldest: tuple[int, int] | None = None
+    binary: str = ""
 
 
 _NEXTPNR = (0, 7)
@@ -51,7 +53,7 @@ _APYCULA = "apycula"
 _PROGRAMS = {
     "nextpnr-ice40": _Program(*_ICE40, "run_nextpnr_ice40", "fpga", _NEXTPNR),
     "icepack": _Program(*_ICE40, "run_icepack", "fpga"),
-    "iceunpack": _Program(*_ICE40, "run_iceunpack", "fpga"),
+    "iceunpack": _Program(*_ICE40, "run_iceunpack", "fpga", binary="icepack"),
     "nextpnr-ecp5": _Program(*_ECP5, "run_nextpnr_ecp5", "fpga", _NEXTPNR),
     "ecppack": _Program(*_ECP5, "run_ecppack", "fpga"),
     "ecpunpack": _Program(*_ECP5, "run_ecpunpack", "fpga"),
@@ -74,12 +76,14 @@ class Program:
         argv: what comes before its arguments.
         version: as far as known; "" where a native packer cannot say.
         package: import name of its yowasp package; "" for others.
+        binary: name of its WebAssembly without suffix; "": its own.
     """
 
     name: str
     argv: tuple[str, ...]
     version: str
     package: str = ""
+    binary: str = ""
 
     @property
     def wasm(self) -> bool:
@@ -112,7 +116,8 @@ def find_program(name: str) -> Program:
     if not packaged:
         raise MissingTool(_missing(name, known))
     version = importlib.metadata.version(known.distribution)
-    return Program(name, _call(known), version, known.module if known.function else "")
+    package = known.module if known.function else ""
+    return Program(name, _call(known), version, package, known.binary)
 
 
 def _call(known: _Program) -> tuple[str, ...]:
