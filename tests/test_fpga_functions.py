@@ -43,7 +43,7 @@ Integers = npt.NDArray[np.int64]
 def check(range: Range, values: Integers) -> None:
     """Every form of the function, and the chosen one, give its values and their hull."""
     steps = StepFunction.of(range, values)
-    options = FunctionOptions("ice40", memory=True)
+    options = FunctionOptions("ice40")
     for choice in choices(steps, options):
         _, found = on_all(range, choice.form.build)
         np.testing.assert_array_equal(found, values, choice.form.name)
@@ -214,15 +214,6 @@ def test_the_choice_is_the_cheapest() -> None:
         options = FunctionOptions(family)
         costs = [choice.cost for choice in choices(steps, options)]
         assert choose(steps, options).cost == min(costs) < max(costs)
-
-
-def test_memory_is_taken_only_on_request_and_where_it_costs_less() -> None:
-    values = np.random.default_rng(0).integers(0, 256, 4096)
-    steps = StepFunction.of(Range(0, 4095), values)
-    assert choose(steps, FunctionOptions("ecp5", memory=True)).form.name == "memory"
-    assert choose(steps, FunctionOptions("ecp5")).form.name != "memory"
-    small = StepFunction.of(Range(0, 7), np.arange(8)[::-1] ** 2)
-    assert choose(small, FunctionOptions("ecp5", memory=True)).form.name != "memory"
 
 
 @needs_iverilog

@@ -83,7 +83,7 @@ def test_text_of_a_design() -> None:
         "  input [4:0] total,\n"
         "  output reg [1:0] act_1_register\n"
         ");\n"
-        "  reg [1:0] entry_table [0:3];\n"
+        '  (* rom_style = "block" *) reg [1:0] entry_table [0:3];\n'
         "  initial begin\n"
         "    entry_table[0] = 2'd3;\n"
         "    entry_table[1] = 2'd1;\n"

@@ -48,7 +48,7 @@ def network(bits: int = 5) -> tuple[Design, tuple[Unit, ...], StepFunction]:
     with graph.scope("layer"):
         sums = [x[0] - x[1], x[2] - x[1]]
         ends = [plain_table(one, function) for one in sums]
-        found = [Unit(s, e, s, function) for s, e in zip(sums, ends, strict=True)]
+        found = [Unit(s, e, s, function, function, ()) for s, e in zip(sums, ends, strict=True)]
         y = ends[0] - ends[1]
     design = Design(
         "net",

@@ -129,6 +129,13 @@ def run(
         int | None,
         typer.Option(metavar="0..3", help="FPGA: of the search for adders; default: 2", min=0),
     ] = None,
+    tables: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|logic|memory",
+            help="FPGA: tables of functions in logic or in block memories; default: auto",
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +169,7 @@ def run(
         "interface": interface,
         "seeds": seeds,
         "effort": effort,
+        "tables": tables,
         "device": device,
     }
     given: dict[str, Any] = {

@@ -159,6 +159,13 @@ CODES: dict[str, CodeInfo] = {
         "once. The notes say how much it is, which layers take most, and what fewer bits of "
         "weights would change; the help line names the smallest device and boards that hold it.",
     ),
+    "ACT0556": CodeInfo(
+        "tables cannot be kept in block memories of this device",
+        "`--tables memory` (`TARGET:tables=memory`) puts the tables of functions into block "
+        "memories. That is possible where netlists and bitstreams with such memories can be "
+        "compared with golden.onnx: on ecp5 and ice40. Leave the option out; tables are then "
+        "logic.",
+    ),
     "ACT0560": CodeInfo(
         "no such FPGA timing",
         "Registers are placed by the delays of a family and speed grade that the help line lists.",

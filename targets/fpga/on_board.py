@@ -17,7 +17,8 @@ from actc.targets.fpga.functions import FunctionOptions
 from actc.targets.fpga.interfaces import ClockModule, Kind, uart_divisor
 from actc.targets.fpga.network import NetworkOptions, build_network
 from actc.targets.fpga.options import FpgaOptions
-from actc.targets.fpga.pipeline import Timing, find_timing, pipeline, report
+from actc.targets.fpga.pipeline import Timing, find_timing, report
+from actc.targets.fpga.tables import check_tables, pipelined
 
 CLOCKS = {"ice40-hx": 80.0, "ice40-up": 24.0, "ecp5": 100.0, "gowin": 54.0}
 """MHz that a network is built for where none are asked for, by the beginning of the timing."""
@@ -62,20 +63,23 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
     Raises:
         ModelError: ACT0550..0552, the model cannot be unrolled; ACT0555, it is too large.
         UsageError: the clock, the latency or the interface cannot be had; ACT0588, a bare
-            stream needs pins that the board has not.
+            stream needs pins that the board has not; ACT0556, tables cannot be in memories.
     """
     kind = options.interface or DEFAULT_KIND
     _check_pins(board, kind)
-    network = build_network(golden, core_name(name), network_options(board, options.effort))
+    check_tables(options.tables, board.device)
+    unrolling = network_options(board, options.effort)
+    network = build_network(golden, core_name(name), unrolling)
     timing = find_timing(timing_name(board))
+    tables = options.tables, board.device, timing, unrolling.functions
     if options.latency is None:
         clock, clock_mhz = _clock(board, kind, options.clock or _usual(timing))
-        design = pipeline(network.design, timing, clock_mhz=clock_mhz)
+        network, design = pipelined(network, *tables, {"clock_mhz": clock_mhz})
     else:
-        design = pipeline(network.design, timing, latency=options.latency)
+        network, design = pipelined(network, *tables, {"latency": options.latency})
         estimate = report(design, timing).clock_mhz
         clock, clock_mhz = _clock(board, kind, float(floor(estimate)))
-    check_estimate(design, board, golden, network_options(board, options.effort))
+    check_estimate(design, board, golden, unrolling)
     return assemble(
         network,
         design,

@@ -13,6 +13,9 @@ from actc.targets.fpga.adders.options import EFFORT, EFFORTS
 from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.interfaces import Kind
 
+Tables = Literal["auto", "logic", "memory"]
+
+TABLES: tuple[Tables, ...] = ("auto", "logic", "memory")
 INTERFACES: tuple[Kind, ...] = ("uart", "spi", "stream")
 DEVICES = tuple(SYNTHESIZED)
 """Families that bare Verilog is built for."""
@@ -68,11 +71,14 @@ class DesignOptions:
         latency: clocks from an input to its output; None: as many as the clock needs.
         effort: of the search for adders, as of
             :class:`~actc.targets.fpga.adders.AdderOptions`.
+        tables: of integer functions; "auto": in block memories where that takes less of the
+            device, "memory": where it takes less logic.
     """
 
     clock: float | None = None
     latency: int | None = None
     effort: int = EFFORT
+    tables: Tables = "auto"
 
     def __str__(self) -> str:
         """The text that :func:`parse_options` reads, without defaults."""
@@ -116,6 +122,7 @@ READERS: dict[str, Reader] = {
     "clock": megahertz,
     "latency": number(0, MOST_STAGES),
     "effort": number(EFFORTS[0], EFFORTS[-1]),
+    "tables": one_of(TABLES),
     "interface": one_of(INTERFACES),
     "seeds": number(1, MOST_SEEDS),
     "seed": number(1, 2**31 - 1),
@@ -126,6 +133,7 @@ _VALUES = {
     "clock": "MHz to reach",
     "latency": "clocks from an input to its output, instead of a clock",
     "effort": f"of the search for adders, {EFFORTS[0]} to {EFFORTS[-1]}",
+    "tables": "of functions: logic, memory (block memories), auto: what takes less of the device",
     "interface": f"what the pins speak: {', '.join(INTERFACES)}",
     "seeds": f"placements that are tried, at most {MOST_SEEDS}",
     "seed": "of the first placement",

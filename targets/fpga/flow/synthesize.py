@@ -36,13 +36,17 @@ SYNTHESIS_LIMITS = Limits(seconds=3600, memory=12 << 30)
 NETLIST = "netlist.json"
 
 _COMMANDS = {
-    "ice40": ("synth_ice40", "", "-dsp"),
-    "ecp5": ("synth_ecp5", "-nodsp", ""),
-    "gowin": ("synth_gowin", "-nodsp", ""),
-    "xc7": ("synth_xilinx -family xc7 -flatten", "-nodsp", ""),
-    "xcup": ("synth_xilinx -family xcup -flatten", "-nodsp", ""),
+    "ice40": ("synth_ice40 -nobram", "", "-dsp"),
+    "ecp5": ("synth_ecp5 -nobram -nolutram", "-nodsp", ""),
+    "gowin": ("synth_gowin -nobram -nolutram", "-nodsp", ""),
+    "xc7": ("synth_xilinx -family xc7 -flatten -nobram -nolutram", "-nodsp", ""),
+    "xcup": ("synth_xilinx -family xcup -flatten -nobram -nolutram", "-nodsp", ""),
 }
-"""By family: the command for whole designs, its options without and with multipliers."""
+"""By family: the command for whole designs, its options without and with multipliers.
+
+Without "-nobram" yosys makes block memories of large tables in logic, as it likes. What the
+Verilog asks for by an attribute becomes one all the same.
+"""
 _OUT_OF_CONTEXT = {
     "gowin": ("-noiopads",),
     "xc7": ("-noiopad", "-noclkbuf"),

@@ -106,18 +106,23 @@ def cheapest_stages(
     range: Range, stages: Sequence[Stage], options: FunctionOptions
 ) -> list[StepFunction]:
     """The way to join neighbouring stages that costs least."""
-    best: tuple[int, list[StepFunction]] | None = None
-    for groups in [[stages]] if narrow(range, options) else _groupings(stages):
+    if narrow(range, options):
+        return [in_stages(range, stages)]
+    return min(
+        groupings(range, stages),
+        key=lambda functions: sum(choose(steps, options).cost for steps in functions),
+    )
+
+
+def groupings(range: Range, stages: Sequence[Stage]) -> Iterator[list[StepFunction]]:
+    """All ways to join neighbouring stages, all of them in one function first."""
+    for groups in _groupings(stages):
         functions: list[StepFunction] = []
-        total, inputs = 0, range
+        inputs = range
         for group in groups:
             functions.append(in_stages(inputs, group))
-            total += choose(functions[-1], options).cost
             inputs = functions[-1].hull
-        if best is None or total < best[0]:
-            best = (total, functions)
-    assert best is not None  # one group of all stages is the first
-    return best[1]
+        yield functions
 
 
 def _groupings(stages: Sequence[Stage]) -> Iterator[list[Sequence[Stage]]]:

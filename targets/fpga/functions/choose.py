@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actc.cost.features import features
-from actc.cost.model import blocks, coefficients, predict
+from actc.cost.model import coefficients, predict
 from actc.targets.fpga.families import Family, find_family
 from actc.targets.fpga.functions.count import graph_cells, search_cells, table_cells
 from actc.targets.fpga.functions.forms import (
@@ -32,7 +32,7 @@ class Choice:
 
     Attributes:
         form: the form.
-        cost: logic cells, block memories at their rate.
+        cost: logic cells.
     """
 
     form: Form
@@ -48,10 +48,7 @@ def choices(steps: StepFunction, options: FunctionOptions) -> list[Choice]:
     """All forms with their costs, in the order of :func:`~.forms.forms`."""
     if steps.levels.size == 1:
         return [Choice(Form("constant", functools.partial(constant, steps), "lines"), 0)]
-    if narrow(steps.range, options):
-        found = [table_form(steps)]
-    else:
-        found = forms(steps, memory=options.memory)
+    found = [table_form(steps)] if narrow(steps.range, options) else forms(steps)
     return [Choice(form, cost(form, steps, options)) for form in found]
 
 
@@ -63,8 +60,6 @@ def narrow(range: Range, options: FunctionOptions) -> bool:
 def cost(form: Form, steps: StepFunction, options: FunctionOptions) -> int:
     """Estimated logic cells of a form of a function."""
     family = find_family(options.family)
-    if form.kind == "memory":
-        return blocks((steps.range.width, steps.hull.width), family) * family.bram_rate
     if form.kind == "logic":
         return round(logic_cells(steps, family))
     x = Graph().input("x", steps.range)

@@ -25,7 +25,6 @@ from actc.targets.fpga.units.tables import compressed_table
 
 TABLE_BITS = 12
 """Bits of input up to which tables are written into logic."""
-_MEMORY_BITS = 16
 _SEARCH_RUNS = 600
 _SMALL_BITS, _FEW_RUNS = 8, 64
 """Functions of more inputs and fewer runs are smaller as searches than as tables; measured."""
@@ -38,7 +37,7 @@ _FITTED_BITS = 12
 _UNIT = UnitOptions()
 
 
-Kind = Literal["logic", "lines", "unit", "memory"]
+Kind = Literal["logic", "lines", "unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Form:
         name: of the form.
         build: what computes it on a wire of the function's range.
         kind: what it costs by: "logic" by the truth table of the whole function, "lines"
-            by its sums and tables, "unit" as units are (docs/cost.md), "memory" by its words.
+            by its sums and tables, "unit" as units are (docs/cost.md).
     """
 
     name: str
@@ -57,18 +56,12 @@ class Form:
     kind: Kind
 
 
-def forms(steps: StepFunction, *, memory: bool) -> list[Form]:
-    """All forms worth comparing; at least one.
-
-    Args:
-        memory: whether tables in block memory are wanted.
-    """
+def forms(steps: StepFunction) -> list[Form]:
+    """All forms in logic worth comparing; at least one."""
     found = list(_whole(steps))
     bits = steps.range.width
     if bits <= _FITTED_BITS:
         found += _fitted(steps)
-    if memory and bits <= _MEMORY_BITS:
-        found.append(Form("memory", functools.partial(table, steps, memory=True), "memory"))
     middle = Middle.of(steps)
     if middle is not None:
         found += [

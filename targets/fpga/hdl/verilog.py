@@ -21,6 +21,8 @@ ADDRESS = "address"
 _CASE_BITS = 12
 """Address bits of a table up to which one flat case is written: the fewest LUTs in yosys."""
 
+IN_BLOCK = '(* rom_style = "block" *)'
+"""The attribute of memories that shall be block memories, for yosys and Vivado."""
 _ROW = 256
 """Entries of a memory that one block sets: yosys takes time by the square of a block."""
 
@@ -126,7 +128,7 @@ def declaration(wire: Wire, text: Text, names: Names, *, port: bool = False) -> 
 def _memory(operator: op.Lookup, wire: Wire, table: str) -> list[str]:
     count = 1 << wire.operands[0].width
     entries = _entries(operator, count)
-    lines = [f"reg {vector(wire.width)}{table} [0:{count - 1}];"]
+    lines = [f"{IN_BLOCK} reg {vector(wire.width)}{table} [0:{count - 1}];"]
     for first in range(0, count, _ROW):
         row = enumerate(entries[first : first + _ROW], first)
         lines += ["initial begin"]

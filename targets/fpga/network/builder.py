@@ -189,16 +189,15 @@ class Builder:
             return wire
         if is_plain_table(function):
             found = self._shaped(wire, function, lambda inputs: plain_table(inputs, function))
-            self.units.append(Unit(wire, found, wire, function))
+            self.units.append(Unit(wire, found, wire, function, function, ()))
             return found
         # a template does not see what its wire is made of: the bias is taken over in front
         start, own = without_bias(wire, stages)
+        shape = in_stages(start.range, own)
         found = self._shaped(
-            start,
-            in_stages(start.range, own),
-            lambda inputs: composite(inputs, own, self.options.functions),
+            start, shape, lambda inputs: composite(inputs, own, self.options.functions)
         )
-        self.units.append(Unit(start, found, wire, function))
+        self.units.append(Unit(start, found, wire, function, shape, tuple(own)))
         return found
 
     def _shaped(self, wire: Wire, function: StepFunction, build: Callable[[Wire], Wire]) -> Wire:

@@ -62,12 +62,16 @@ class Unit:
         end: the hardware, equal to ``function(whole)``.
         whole: `start` and the constants that were added to it; often `start` itself.
         function: from golden.
+        shape: the same as a function of `start`.
+        stages: what makes it up, as functions of `start`; none: a table in any case.
     """
 
     start: Wire
     end: Wire
     whole: Wire
     function: StepFunction
+    shape: StepFunction
+    stages: tuple[Stage, ...]
 
 
 @dataclass(eq=False, slots=True)

@@ -168,7 +168,7 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
         left.append(exit)
     tail = () if options.end == "argmax" else parts.tail
     design = Design(name, tuple(inputs), tuple(outputs))
-    units = _needed(builder.units, design)
+    units = needed_units(builder.units, design)
     return Network(
         replace(design, spans=tuple(Span(unit.start, unit.end) for unit in units)),
         tuple(builder.layers),
@@ -181,8 +181,8 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
     )
 
 
-def _needed(units: Iterable[Unit], design: Design) -> tuple[Unit, ...]:
-    """Those whose hardware the outputs need, each once."""
+def needed_units(units: Iterable[Unit], design: Design) -> tuple[Unit, ...]:
+    """Functions whose hardware the outputs of a design need, each once."""
     wires = {wire.index for wire in design.module().wires() if wire.value is None}
     found = {
         (unit.start.index, unit.end.index): unit

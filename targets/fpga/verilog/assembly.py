@@ -10,7 +10,8 @@ import onnx_ir as ir
 from actc.targets.fpga.assembly import Assembly, assemble, core_name
 from actc.targets.fpga.network import build_network
 from actc.targets.fpga.options import VerilogOptions
-from actc.targets.fpga.pipeline import pipeline, report
+from actc.targets.fpga.pipeline import report
+from actc.targets.fpga.tables import check_tables, pipelined
 from actc.targets.fpga.verilog.devices import (
     constraint_suffix,
     family_device,
@@ -33,16 +34,19 @@ def assemble_core(golden: ir.Model, name: str, options: VerilogOptions) -> Assem
 
     Raises:
         ModelError: ACT0550..0552, the model cannot be unrolled.
-        UsageError: the clock or the latency cannot be had.
+        UsageError: the clock or the latency cannot be had; ACT0556, tables in block memories
+            cannot.
     """
     device, timing = family_device(options.device), family_timing(options.device)
+    check_tables(options.tables, device)
     unrolling = network_options(options.device, options.effort)
     network = build_network(golden, core_name(name), unrolling)
+    tables = options.tables, device, timing, unrolling.functions
     if options.latency is None:
         clock_mhz = options.clock or device.clock_mhz
-        design = pipeline(network.design, timing, clock_mhz=clock_mhz)
+        network, design = pipelined(network, *tables, {"clock_mhz": clock_mhz})
     else:
-        design = pipeline(network.design, timing, latency=options.latency)
+        network, design = pipelined(network, *tables, {"latency": options.latency})
         clock_mhz = float(floor(report(design, timing).clock_mhz))
     bare = assemble(
         network, design, timing, kind="stream", clock_mhz=clock_mhz, place=options.device
