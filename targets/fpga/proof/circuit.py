@@ -39,9 +39,10 @@ ALWAYS = -1
 READING = Limits(seconds=300.0, memory=8 << 30)
 
 _FLIP_FLOPS = "async2sync; dffunmap; techmap; simplemap; dffunmap; simplemap"
-# nothing is optimized, so that no logic bypasses a wire that has a name; these wires stay
+# nothing is optimized, so that no logic bypasses a wire that has a name; these wires stay.
+# Memories are set by constants behind aliases, which the first opt_clean takes away.
 _GATES = (
-    "proc -noopt; flatten; memory -nordff; opt_clean; setattr -set keep 1 w:* w:$* %d; "
+    "proc -noopt; opt_clean; flatten; memory -nordff; opt_clean; setattr -set keep 1 w:* w:$* %d; "
     f"{_FLIP_FLOPS}; opt_clean"
 )
 # cells of a family have many modes that their parameters exclude
