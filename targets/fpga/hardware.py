@@ -113,10 +113,12 @@ def _wire(assembly: Assembly) -> str | None:
 def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str, Any]]:
     """Rows of what nextpnr counted, and of what the network alone takes."""
     rows = []
-    for kind, found in uses_by_kind(built.routed.utilization, board.device.family).items():
-        rows.append(use(_TITLES[kind], found.used, found.available))
-    inside = [found for path, found in built.synthesis.layers.items() if _is_inside(path)]
     total = estimate.total
+    for kind, found in uses_by_kind(built.routed.utilization, board.device.family).items():
+        # nothing but the network's tables takes any
+        estimated = total.brams if kind == "brams" else None
+        rows.append(use(_TITLES[kind], found.used, found.available, estimated))
+    inside = [found for path, found in built.synthesis.layers.items() if _is_inside(path)]
     cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("logic_cells", "ffs"))
     rows.append(use("network's logic cells", cells, None, round(total.logic_cells)))
     return [*rows, use("network's flip-flops", ffs, None, total.ffs)]
