@@ -28,6 +28,7 @@ module actc_receiver #(
 
   reg [WIDTH-1:0] count = {WIDTH{1'b0}};  // bytes of the frame so far, one more than LONG at most
   reg taking = 1'b0;    // the next byte belongs to the payload
+  reg take = 1'b0;      // rest is a byte of it
   reg ignore = 1'b0;
   reg escaped = 1'b0;
   reg seen = 1'b0;      // valid a clock later, when it is known whether data is
@@ -44,12 +45,25 @@ module actc_receiver #(
 
   wire [7:0] plain = data ^ {2'b00, escaped, 5'b00000};
   wire [WIDTH-1:0] expected = command[0] ? SHORT : LONG;
-  wire first = count == {WIDTH{1'b0}};
-  // the remainder of a frame with its own check is always the same
-  wire good = (check == 16'hf0b8) & (count == expected) & ~command[1];
 
+  // Known a clock after count and check, long before the next byte.
+  reg first = 1'b1;  // count is 0
+  reg last = 1'b0;   // the next byte is the last one of the payload
+  reg full = 1'b0;   // count is as far as it goes
+  reg good = 1'b0;   // a flag ends a frame without error
   always @(posedge clk) begin
+    first <= count == {WIDTH{1'b0}};
+    last <= count == LAST;
+    full <= count == LONG + 1'b1;
+    // the remainder of a frame with its own check is always the same
+    good <= (check == 16'hf0b8) & (count == expected) & ~command[1];
+
     request <= 1'b0;
+    take <= 1'b0;
+    if (take) begin
+      payload <= payload >> 8;
+      payload[8*BYTES-1 -: 8] <= rest;
+    end
     if (left != 4'd0) begin
       left <= left - 1'b1;
       rest <= {1'b0, rest[7:1]};
@@ -70,15 +84,14 @@ module actc_receiver #(
       end else if (~escape) begin
         rest <= plain;
         left <= 4'd8;
-        if (count != LONG + 1'b1) count <= count + 1'b1;
+        if (~full) count <= count + 1'b1;
         if (first) begin
           ignore <= busy;
           taking <= ~busy;
           if (~busy) {command, sequence_number} <= plain;
         end else if (taking) begin
-          payload <= payload >> 8;
-          payload[8*BYTES-1 -: 8] <= plain;
-          if (count == LAST) taking <= 1'b0;
+          take <= 1'b1;
+          if (last) taking <= 1'b0;
         end
       end
     end

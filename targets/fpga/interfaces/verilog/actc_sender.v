@@ -47,6 +47,7 @@ module actc_sender #(
   reg escaped = 1'b0;                       // which is sent
   reg [15:0] check = 16'hffff;
   reg [3:0] left = 4'd0;                    // bits that the check has not taken yet
+  reg turning = 1'b0;                       // there are some
 
   wire framing = (state == OPEN) | (state == CLOSE);
   wire [7:0] inner = special ? (escaped ? byte_now ^ 8'h20 : ESCAPE) : byte_now;
@@ -55,7 +56,11 @@ module actc_sender #(
   wire taken = offered & ready;
   wire done = taken & (~special | escaped);
   wire [WIDTH-1:0] last = sent[0] ? LAST_OF_IDENTITY : LAST_OF_OUTPUTS;
-  wire [7:0] next = sent[0] ? IDENTITY[{index[3:0], 3'b000} +: 8] : body[7:0];
+
+  // Known a clock or two after what they depend on, long before the next byte is taken.
+  reg [7:0] next = 8'd0;
+  reg wrap = 1'b0;   // next is the last byte of the body
+  reg ended = 1'b0;  // behind this byte comes the check
 
   always @(posedge clk) begin
     if (request) begin
@@ -70,8 +75,9 @@ module actc_sender #(
 
     // The byte turns once round while the check takes its bits, then it is offered. The
     // header does so in front of the first flag.
-    if (left != 4'd0) begin
+    if (turning) begin
       left <= left - 1'b1;
+      turning <= left != 4'd1;
       byte_now <= {byte_now[0], byte_now[7:1]};
       check <= {1'b0, check[15:1]} ^ (check[0] ^ byte_now[0] ? 16'h8408 : 16'h0000);
     end else if (~offered) begin
@@ -81,6 +87,9 @@ module actc_sender #(
     if (taken) escaped <= special & ~escaped;
     if (done) offered <= 1'b0;
 
+    next <= sent[0] ? IDENTITY[{index[3:0], 3'b000} +: 8] : body[7:0];
+    wrap <= index == last;
+    ended <= sent[1] | ((state == BODY) & (index == {WIDTH{1'b0}}));
     move <= 1'b0;
     if (start) body <= outputs;
     else if (move) body <= body >> 8;
@@ -90,21 +99,23 @@ module actc_sender #(
       byte_now <= {kind, sequence_number};
       check <= 16'hffff;
       left <= 4'd8;
+      turning <= 1'b1;
       index <= {WIDTH{1'b0}};
     end else if (done) begin
       case (state)
         OPEN: state <= HEADER;
         HEADER, BODY:
-          if (sent[1] | ((state == BODY) & (index == {WIDTH{1'b0}}))) begin
+          if (ended) begin
             state <= LOW;
             byte_now <= ~check[7:0];
           end else begin
             state <= BODY;
             byte_now <= next;
             left <= 4'd8;
+            turning <= 1'b1;
             move <= 1'b1;
             // zero after the last one
-            index <= index == last ? {WIDTH{1'b0}} : index + 1'b1;
+            index <= wrap ? {WIDTH{1'b0}} : index + 1'b1;
           end
         LOW: begin
           state <= HIGH;
@@ -119,7 +130,7 @@ module actc_sender #(
       arrived <= 1'b0;
       offered <= 1'b0;
       state <= IDLE;
-      left <= 4'd0;
+      turning <= 1'b0;
     end
   end
 endmodule

@@ -23,6 +23,7 @@ module actc_spi (
   reg [1:0] bits = 2'b00;
   wire rise = clocks[1] & ~clocks[2] & ~selects[1];
   reg [2:0] place = 3'd0;
+  reg last = 1'b0;  // place is 7; known a clock later, before sck rises again
   reg [7:0] line = FLAG;
   initial rx_valid = 1'b0;
   initial rx_data = 8'd0;
@@ -30,13 +31,14 @@ module actc_spi (
   // The controller looks at miso when sck rises, so miso may change as soon as that is
   // seen here, 2 to 3 clocks later: half a period earlier than at the falling edge.
   assign miso = line[7];
-  assign tx_ready = rise & (place == 3'd7);
+  assign tx_ready = rise & last;
 
   always @(posedge clk) begin
     clocks <= {clocks[1:0], sck};
     selects <= {selects[0], cs_n};
     bits <= {bits[0], mosi};
     rx_valid <= tx_ready;
+    last <= place == 3'd7;
     if (selects[1]) begin
       place <= 3'd0;
       if (place != 3'd0) line <= FLAG;

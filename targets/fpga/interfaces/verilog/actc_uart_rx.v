@@ -12,7 +12,7 @@ module actc_uart_rx #(
   output reg [7:0] data    // holds until the next byte begins
 );
   localparam WIDTH = $clog2(DIVISOR);
-  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1;
+  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1, ONE = {{WIDTH-1{1'b0}}, 1'b1};
   localparam [31:0] MIDDLE = DIVISOR / 2 - 1;
   localparam [WIDTH-1:0] HALF = MIDDLE[WIDTH-1:0];
   localparam [3:0] IDLE = 4'd0, START = 4'd1, STOP = 4'd10;
@@ -23,6 +23,7 @@ module actc_uart_rx #(
   reg previous = 1'b1;
   reg [3:0] place = IDLE;
   reg [WIDTH-1:0] timer = {WIDTH{1'b0}};
+  reg over = 1'b0;  // timer is 0
   initial valid = 1'b0;
   initial data = 8'd0;
 
@@ -31,10 +32,12 @@ module actc_uart_rx #(
     previous <= line;
     valid <= 1'b0;
     timer <= timer - 1'b1;
+    over <= timer == ONE;
     if (place == IDLE) begin
       timer <= HALF;
+      over <= 1'b0;
       if (previous & ~line) place <= START;
-    end else if (timer == {WIDTH{1'b0}}) begin
+    end else if (over) begin
       timer <= LAST;
       place <= place + 1'b1;
       if (place == STOP) begin

@@ -10,30 +10,37 @@ module actc_uart_tx #(
   output       tx
 );
   localparam WIDTH = $clog2(DIVISOR);
-  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1;
+  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1, ONE = {{WIDTH-1{1'b0}}, 1'b1};
 
   reg [8:0] line = 9'h1ff;  // the lowest bit is on the wire; ones move in behind
   reg [3:0] left = 4'd0;    // bits that are not yet over
   reg [WIDTH-1:0] timer = {WIDTH{1'b0}};
-  assign ready = left == 4'd0;
+  reg over = 1'b0;          // timer is 0
+  reg idle = 1'b1;          // left is 0
+  assign ready = idle;
   assign tx = line[0];
 
   always @(posedge clk) begin
     timer <= timer - 1'b1;
-    if (ready) begin
+    over <= timer == ONE;
+    if (idle) begin
       timer <= LAST;
+      over <= 1'b0;
       if (valid) begin
         line <= {data, 1'b0};
         left <= 4'd10;
+        idle <= 1'b0;
       end
-    end else if (timer == {WIDTH{1'b0}}) begin
+    end else if (over) begin
       timer <= LAST;
       line <= {1'b1, line[8:1]};
       left <= left - 1'b1;
+      idle <= left == 4'd1;
     end
     if (reset) begin
       line <= 9'h1ff;
       left <= 4'd0;
+      idle <= 1'b1;
     end
   end
 endmodule
