@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from fake_tools import YOSYS, Fake, built, names, only
 
+from actc.diagnostics import Diagnostic
 from actc.errors import BudgetMissed, ToolFailed, UsageError
 from actc.targets.fpga.boards import devices, find_board
-from actc.targets.fpga.flow import (
-    synthesize_design,
-)
+from actc.targets.fpga.flow import Synthesis, synthesize_design, timing_missed
 from actc.targets.fpga.flow.execute import scratch
+from actc.targets.fpga.flow.report import CriticalPath, Step
+from actc.targets.fpga.synthesis import Resources
 
 
 def test_all_steps(fake: Fake, tmp_path: Path) -> None:
@@ -53,6 +54,25 @@ def test_a_missed_clock_names_its_path_and_gives_no_bitstream(fake: Fake, tmp_pa
     assert "--clock 76" in problem.help
     assert not (work / "top.bit").exists()
     assert built(work, find_board("ecp5-25k"), require_clock=False).bitstream.bytes == 4
+
+
+def test_a_missed_clock_tells_the_interface_from_the_network() -> None:
+    def missed(*layers: str) -> Diagnostic:
+        path = CriticalPath(tuple(Step("logic", 1.0, "cell", "", layer) for layer in layers))
+        synthesis = Synthesis(Path(), "net_uart", board.device, total, {}, "", 0.0)
+        return only(timing_missed(synthesis, board, 56.2, 60, path, "core"))
+
+    board = find_board("icebreaker")
+    total = Resources("ice40", 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, "")
+    around = missed("receiver", "")
+    assert "in the interface, not in the network: 2.00 ns" in around.notes[0]
+    assert "--clock 53" in around.help
+    assert "another interface" in around.help
+    assert "--latency" not in around.help
+    for layers in (("core.dense", "core.dense"), ("receiver", "core"), ("core", "sender")):
+        inside = missed(*layers)
+        assert "not in the network" not in inside.notes[0]
+        assert "--latency" in inside.help
 
 
 def test_a_packer_that_fails_leaves_no_bitstream(fake: Fake, tmp_path: Path) -> None:

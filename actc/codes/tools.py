@@ -240,8 +240,9 @@ CODES: dict[str, CodeInfo] = {
     "ACT0583": CodeInfo(
         "the clock is too fast for the design",
         "The routed design does not run at the clock that was asked for. The notes say how "
-        "fast it runs and which path limits it. Ask for a slower clock, allow more pipeline "
-        "stages (--latency) or try more seeds (--seeds).",
+        "fast it runs and which path limits it, in the network or in the interface around it. Ask "
+        "for a slower clock, allow more pipeline stages (--latency) if it is the network, or try "
+        "more seeds (--seeds).",
     ),
     "ACT0584": CodeInfo(
         "a tool ran out of memory",

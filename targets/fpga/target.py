@@ -122,6 +122,7 @@ class FpgaTarget(UnrolledTarget):
             ports=pins(assembly),
             kept=assembly.border,  # where the ladder cuts the network out
             drivers=net_drivers(assembly.hierarchy, CORE),
+            core=CORE,
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
             jobs=runs_at_a_time(self.settings.seeds),

@@ -47,6 +47,7 @@ def build_bitstream(
     dsp: bool = False,
     kept: Sequence[tuple[str, str]] = (),
     drivers: Mapping[str, str] | None = None,
+    core: str = "",
     require_clock: bool = True,
     progress: Progress | None = None,
 ) -> Built:
@@ -69,6 +70,7 @@ def build_bitstream(
         dsp: whether multiplications may take hard multipliers.
         kept: modules and wires of them whose names the netlist must keep.
         drivers: see :func:`~actc.targets.fpga.flow.synthesize.synthesize_design`.
+        core: path of the instance that is the network, to tell it from what is around it.
         require_clock: whether a missed clock is an error; else the bitstream is packed.
         progress: called with a line for each step.
 
@@ -100,7 +102,8 @@ def build_bitstream(
             progress=progress,
         )
         if require_clock and not routed.met:
-            raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, routed.critical_path)
+            path = routed.critical_path
+            raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, path, core)
         say("packing the bitstream")
         return Built(synthesis, routed, pack(routed, work, top, progress=progress))
 

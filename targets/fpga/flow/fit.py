@@ -72,27 +72,41 @@ def timing_missed(
     achieved_mhz: float,
     target_mhz: float,
     path: CriticalPath | None,
+    core: str = "",
 ) -> BudgetMissed:
-    """The error for a clock that the routed design does not reach: ACT0583."""
+    """The error for a clock that the routed design does not reach: ACT0583.
+
+    Args:
+        core: path of the instance that is the network, around which lies its interface; "":
+            there is none.
+    """
     notes = []
+    around = path is not None and bool(core) and not any(_is_in(core, x) for x in path.layers)
     if path is not None and path.steps:
         ends = [_layer(step.layer, synthesis) for step in (path.steps[0], path.steps[-1])]
         where = f"in {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} to {ends[1]}"
+        part = "in the interface, not in the network" if around else where
         notes.append(
-            f"the slowest path is {where}: {path.delay_ns:.2f} ns, of it {path.routing_ns:.2f} ns "
+            f"the slowest path is {part}: {path.delay_ns:.2f} ns, of it {path.routing_ns:.2f} ns "
             f"of wires, through {path.logic_levels} cells"
         )
         notes.append(f"it begins at {path.steps[0].cell} and ends at {path.steps[-1].cell}")
+    other = "another interface (--interface)" if around else "more pipeline stages (--latency)"
     return BudgetMissed(
         Diagnostic(
             "ACT0583",
             f"the design runs at {achieved_mhz:.1f} MHz on {board.name}, "
             f"{target_mhz - achieved_mhz:.1f} MHz less than the {target_mhz:g} MHz asked for",
             notes=tuple(notes),
-            help=f"ask for a clock that it reaches (--clock {_reached(achieved_mhz)}), for more "
-            "pipeline stages (--latency), or try more placements (--seeds 8)",
+            help=f"ask for a clock that it reaches (--clock {_reached(achieved_mhz)}) or for "
+            f"{other}, or try more placements (--seeds 8)",
         )
     )
+
+
+def _is_in(core: str, instance: str) -> bool:
+    """Whether an instance is the network or a part of it."""
+    return instance == core or instance.startswith(f"{core}.")
 
 
 def _layer(instance: str, synthesis: Synthesis) -> str:
