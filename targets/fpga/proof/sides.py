@@ -11,6 +11,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.targets.fpga.proof.memories import without_memories
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIBRARIES = {
@@ -61,7 +62,8 @@ def read_side(folder: Path, role: str, side: Side) -> list[str]:
         if library is None:
             raise UsageError(_no_library(side.family))
         # without the cell types, which it holds as empty boxes
-        alone = {"creator": "actc", "modules": {side.top: side.netlist["modules"][side.top]}}
+        module = without_memories(side.netlist["modules"][side.top], side.family)
+        alone = {"creator": "actc", "modules": {side.top: module}}
         (folder / f"{role}.json").write_text(json.dumps(alone), "utf-8")
         read = [library, f"read_json {role}.json"]
     return [*read, f"hierarchy -check -top {side.top}"]
