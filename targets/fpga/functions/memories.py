@@ -18,6 +18,8 @@ from actc.targets.fpga.hdl import Range, Wire
 
 MEMORY_BITS = 13
 """Bits of input up to which tables are kept in block memories: 8,192 words."""
+MEMORY_WIDTH = 18
+"""Bits of values up to which they are: wider memories of ECP5 have no model to evaluate."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,9 +85,9 @@ def table_way(steps: StepFunction, options: FunctionOptions) -> Way | None:
 
 
 def storable(steps: StepFunction, options: FunctionOptions) -> bool:
-    """Whether a function is one for a block memory: neither trivial nor of too many inputs."""
-    fits = steps.range.width <= MEMORY_BITS and not narrow(steps.range, options)
-    return fits and steps.levels.size > 1
+    """Whether a function is one for a block memory: neither trivial nor of too many bits."""
+    fits = steps.range.width <= MEMORY_BITS and steps.hull.width <= MEMORY_WIDTH
+    return fits and steps.levels.size > 1 and not narrow(steps.range, options)
 
 
 def _best(ways: list[Way]) -> Way | None:
