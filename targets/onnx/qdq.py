@@ -16,6 +16,7 @@ from actc.ir.graph import add_constant, constant, is_op, remove_dead, replace_no
 from actc.numerics.quantization import QuantizationParameters
 from actc.targets.onnx.barrier import keep_apart
 from actc.targets.onnx.capability import CLAMPS, byte_format, can_run_on_codes, hard_swish_codes
+from actc.targets.onnx.channels_last import pool_channels_last, quantize_channels_last
 from actc.targets.onnx.gemm import join_bias
 from actc.targets.onnx.given import is_given, layers_on_codes, write_operands, write_pairs
 from actc.targets.onnx.norms import standard_norms
@@ -116,6 +117,9 @@ class _Writer:
             self._pair(value)
         for node in swishes:
             self._hard_swish(node)
+        if not self._everywhere:
+            pool_channels_last(self._graph, self._quantized)
+            quantize_channels_last(self._graph)
         expand_silu(self._graph, set(self._quantized))
         keep_apart(self._graph)
 
