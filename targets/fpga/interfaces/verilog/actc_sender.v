@@ -30,13 +30,12 @@ module actc_sender #(
 
   // A request waits for its outputs, and for the answer before its own to be sent.
   reg waiting = 1'b0;
-  reg arrived = 1'b0;  // the outputs are there
+  reg start = 1'b0;    // the outputs are there, and no answer is being sent
   reg [1:0] kind = 2'd0;
   reg [WAIT-1:0] clocks = {WAIT{1'b0}};
   assign busy = waiting | request;
 
   reg [2:0] state = IDLE;
-  wire start = arrived & (state == IDLE);
   reg [1:0] sent = 2'd0;                    // status of the answer that is being sent
   reg [8*BYTES-1:0] body = {BYTES{8'd0}};   // next byte lowest
   reg move = 1'b0;                          // it loses the byte that was taken from it
@@ -46,8 +45,8 @@ module actc_sender #(
   reg special = 1'b0;                       // it needs an escape
   reg escaped = 1'b0;                       // which is sent
   reg [15:0] check = 16'hffff;
-  reg [3:0] left = 4'd0;                    // bits that the check has not taken yet
-  reg turning = 1'b0;                       // there are some
+  reg turning = 1'b0;                       // the check takes its bits
+  reg [2:0] turned = 3'd0;                  // bits that it has taken
 
   wire framing = (state == OPEN) | (state == CLOSE);
   wire [7:0] inner = special ? (escaped ? byte_now ^ 8'h20 : ESCAPE) : byte_now;
@@ -69,15 +68,15 @@ module actc_sender #(
       clocks <= LATENCY[WAIT-1:0];
     end else begin
       if (clocks != {WAIT{1'b0}}) clocks <= clocks - 1'b1;
-      arrived <= waiting & (clocks == {WAIT{1'b0}}) & ~start;
       if (start) waiting <= 1'b0;
     end
+    start <= waiting & (clocks == {WAIT{1'b0}}) & (state == IDLE) & ~start;
 
     // The byte turns once round while the check takes its bits, then it is offered. The
     // header does so in front of the first flag.
     if (turning) begin
-      left <= left - 1'b1;
-      turning <= left != 4'd1;
+      turned <= turned + 1'b1;
+      turning <= turned != 3'd7;
       byte_now <= {byte_now[0], byte_now[7:1]};
       check <= {1'b0, check[15:1]} ^ (check[0] ^ byte_now[0] ? 16'h8408 : 16'h0000);
     end else if (~offered) begin
@@ -98,7 +97,6 @@ module actc_sender #(
       sent <= kind;
       byte_now <= {kind, sequence_number};
       check <= 16'hffff;
-      left <= 4'd8;
       turning <= 1'b1;
       index <= {WIDTH{1'b0}};
     end else if (done) begin
@@ -111,7 +109,6 @@ module actc_sender #(
           end else begin
             state <= BODY;
             byte_now <= next;
-            left <= 4'd8;
             turning <= 1'b1;
             move <= 1'b1;
             // zero after the last one
@@ -127,10 +124,11 @@ module actc_sender #(
     end
     if (reset) begin
       waiting <= 1'b0;
-      arrived <= 1'b0;
+      start <= 1'b0;
       offered <= 1'b0;
       state <= IDLE;
       turning <= 1'b0;
+      turned <= 3'd0;
     end
   end
 endmodule

@@ -12,9 +12,8 @@ module actc_uart_rx #(
   output reg [7:0] data    // holds until the next byte begins
 );
   localparam WIDTH = $clog2(DIVISOR);
-  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1, ONE = {{WIDTH-1{1'b0}}, 1'b1};
-  localparam [31:0] MIDDLE = DIVISOR / 2 - 1;
-  localparam [WIDTH-1:0] HALF = MIDDLE[WIDTH-1:0];
+  localparam [WIDTH-1:0] ZERO = {WIDTH{1'b0}};
+  localparam [31:0] WHOLE = DIVISOR - 2, HALF = DIVISOR / 2 - 2;  // clocks before the last one
   localparam [3:0] IDLE = 4'd0, START = 4'd1, STOP = 4'd10;
 
   // Two flip-flops against metastability, two more for the majority of three samples.
@@ -22,8 +21,8 @@ module actc_uart_rx #(
   wire line = (samples[1] & samples[2]) | (samples[1] & samples[3]) | (samples[2] & samples[3]);
   reg previous = 1'b1;
   reg [3:0] place = IDLE;
-  reg [WIDTH-1:0] timer = {WIDTH{1'b0}};
-  reg over = 1'b0;  // timer is 0
+  reg [WIDTH-1:0] timer = ZERO;  // clocks that are over since the middle of the bit before
+  reg over = 1'b0;               // this is the last clock up to the middle of a bit
   initial valid = 1'b0;
   initial data = 8'd0;
 
@@ -31,14 +30,14 @@ module actc_uart_rx #(
     samples <= {samples[2:0], rx};
     previous <= line;
     valid <= 1'b0;
-    timer <= timer - 1'b1;
-    over <= timer == ONE;
+    timer <= timer + 1'b1;
+    over <= timer == (place == START ? HALF[WIDTH-1:0] : WHOLE[WIDTH-1:0]);
     if (place == IDLE) begin
-      timer <= HALF;
+      timer <= ZERO;
       over <= 1'b0;
       if (previous & ~line) place <= START;
     end else if (over) begin
-      timer <= LAST;
+      timer <= ZERO;
       place <= place + 1'b1;
       if (place == STOP) begin
         valid <= line;

@@ -10,21 +10,22 @@ module actc_uart_tx #(
   output       tx
 );
   localparam WIDTH = $clog2(DIVISOR);
-  localparam [WIDTH-1:0] LAST = DIVISOR[WIDTH-1:0] - 1'b1, ONE = {{WIDTH-1{1'b0}}, 1'b1};
+  localparam [WIDTH-1:0] ZERO = {WIDTH{1'b0}};
+  localparam [31:0] WHOLE = DIVISOR - 2;  // clocks before the last one of a bit
 
   reg [8:0] line = 9'h1ff;  // the lowest bit is on the wire; ones move in behind
   reg [3:0] left = 4'd0;    // bits that are not yet over
-  reg [WIDTH-1:0] timer = {WIDTH{1'b0}};
-  reg over = 1'b0;          // timer is 0
+  reg [WIDTH-1:0] timer = ZERO;  // clocks of this bit that are over
+  reg over = 1'b0;          // this is the last clock of the bit
   reg idle = 1'b1;          // left is 0
   assign ready = idle;
   assign tx = line[0];
 
   always @(posedge clk) begin
-    timer <= timer - 1'b1;
-    over <= timer == ONE;
+    timer <= timer + 1'b1;
+    over <= timer == WHOLE[WIDTH-1:0];
     if (idle) begin
-      timer <= LAST;
+      timer <= ZERO;
       over <= 1'b0;
       if (valid) begin
         line <= {data, 1'b0};
@@ -32,7 +33,7 @@ module actc_uart_tx #(
         idle <= 1'b0;
       end
     end else if (over) begin
-      timer <= LAST;
+      timer <= ZERO;
       line <= {1'b1, line[8:1]};
       left <= left - 1'b1;
       idle <= left == 4'd1;
