@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from actc.errors import UsageError
+from actc.targets.fpga.adders.cost import cells_with_carry
 from actc.targets.fpga.families import find_family
 from actc.targets.fpga.netlist import Netlist
 from actc.targets.fpga.synthesis import count
@@ -151,6 +152,23 @@ def test_every_sum_is_one_chain_of_its_own(
     document = mapped(tmp_path, source, family, f"{command} -top top")
     top = {"modules": {"top": document["modules"]["top"]}}
     assert count(Netlist.read(top, "top", find_family(family)), "").logic_cells <= most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "sign"), [(8, "+"), (8, "-"), (9, "+"), (9, "-")])
+def test_a_carry_takes_no_more_than_the_place_that_each_chain_has(
+    tmp_path: Path, bits: int, sign: str
+) -> None:
+    needs_yosys()
+    source = (
+        f"module top(input [{bits - 1}:0] a, b, input c, output [{bits}:0] y);\n"
+        f"wire [{bits + 1}:0] s = {{a, 1'b{int(sign == '+')}}} {sign} {{b, c}};\n"
+        f"assign y = s[{bits + 1}:1];\nendmodule\n"
+    )
+    document = mapped(tmp_path, source, "ecp5", "synth_ecp5 -nodsp -top top")
+    top = {"modules": {"top": document["modules"]["top"]}}
+    found = count(Netlist.read(top, "top", find_family("ecp5")), "").logic_cells
+    assert found <= cells_with_carry("ecp5")(bits + 1, bits)
 
 
 def test_carries_that_matter_stay() -> None:

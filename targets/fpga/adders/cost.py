@@ -42,20 +42,22 @@ def _one_per_bit(bits: int) -> int:
 
 
 @cache
-def cells_with_carry(family: str) -> Callable[[int], int]:
+def cells_with_carry(family: str) -> Callable[[int, int], int]:
     """Logic cells of an adder of so many bits whose carry in is a signal.
 
-    Every chain of ECP5 has a place for its first carry; it is free where it had no use.
+    The second number is that of bits of the shorter operand. Every chain of ECP5 has a place
+    for its first carry; it is free where it had no use.
     """
     find_family(family)
     return _ecp5_cells_with_carry if family == "ecp5" else _one_more
 
 
-def _ecp5_cells_with_carry(bits: int) -> int:
-    return (bits + 2) // 2 * 2
+def _ecp5_cells_with_carry(bits: int, shorter: int) -> int:
+    """The last bit of an even number is a look-up table, or two if no operand is shorter."""
+    return bits + 1 + (bits % 2 == 0 and shorter >= bits)
 
 
-def _one_more(bits: int) -> int:
+def _one_more(bits: int, shorter: int) -> int:
     return bits + 1
 
 
@@ -79,5 +81,8 @@ def node_cells(program: Program, node: Node, result: Range, family: str) -> int:
     """Logic cells of a node whose range is `result`."""
     if not isinstance(node, Sum):
         return 0
-    cells = cells_of(family) if node.carry < 0 else cells_with_carry(family)
-    return cells(adder_bits(program, node, result))
+    bits = adder_bits(program, node, result)
+    if node.carry < 0:
+        return cells_of(family)(bits)
+    first, second = program.ranges[node.first], program.ranges[node.second]
+    return cells_with_carry(family)(bits, min(first.width - node.shift, second.width))

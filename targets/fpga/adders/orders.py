@@ -227,8 +227,11 @@ class Trial:
             ends = self._result if total.sign > 0 else -self._result
             total = total._replace(low=ends.low >> total.place, high=ends.high >> total.place)
             bits = max(total.width - b.place + a.place, 1)
-            chain = cells_with_carry if way.taken else cells_of
-            cells = min(cells, chain(self._family)(bits))
+            if way.taken:
+                shorter = min(a.width - b.place + a.place, b.width)
+                cells = min(cells, cells_with_carry(self._family)(bits, shorter))
+            else:
+                cells = min(cells, cells_of(self._family)(bits))
         self._words.append(total)
         self._enter(len(self._words) - 1)
         return Step(*((second, first) if way.turned else (first, second)), taken), cells
@@ -256,9 +259,10 @@ def _ways(
     bounds = [(False, 1, sign, _sum(a_low, a_high, b_low, b_high + 1, shift, sign))]
     if shift == 0 and sign < 0:
         bounds.append((True, -1, 1, _sum(b_low, b_high, a_low, a_high + 1, 0, sign)))
+    shorter = min(Range(a_low, a_high).width - shift, Range(b_low, b_high).width)
     for turned, its, taken, (low, high) in bounds:
         bits = Range(low, high).width - shift
-        cost = cells_with_carry(family)(bits)
+        cost = cells_with_carry(family)(bits, shorter)
         if bits >= _LEAST and cost <= cells:
             found.append(_Way(turned, low, high, its, taken, cost))
     return tuple(found)

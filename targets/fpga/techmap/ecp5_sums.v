@@ -6,7 +6,9 @@
 // first place makes the carry itself, with its LUT4 at 0, whatever stands at CIN:
 //
 //   odd width:  it gives the constant 0 or 1 to place 0 of the sum;
-//   even width: it gives the carry out of place 0, whose sum is one look-up table.
+//   even width: it gives the carry out of place 0, whose sum is one look-up table;
+//   odd width, a carry below the sum (place 0 has a constant operand, and nobody reads its
+//   sum): as even, and the last sum is a look-up table of the bits and the sum below it.
 //
 // The second operand is inverted in INIT where a sum subtracts. Run it on $add and $sub
 // before synth_ecp5, and sums.v behind it for what is shorter.
@@ -19,6 +21,8 @@ module _70_actc_ecp5_sum (A, B, Y);
   parameter B_WIDTH = 1;
   parameter Y_WIDTH = 1;
   parameter _TECHMAP_CELLTYPE_ = "";
+  parameter [A_WIDTH-1:0] _TECHMAP_CONSTMSK_A_ = 0;
+  parameter [A_WIDTH-1:0] _TECHMAP_CONSTVAL_A_ = 0;
   (* force_downto *)
   input [A_WIDTH-1:0] A;
   (* force_downto *)
@@ -34,8 +38,11 @@ module _70_actc_ecp5_sum (A, B, Y);
   localparam [15:0] PLACE = SUBTRACT ? 16'h900A : 16'h600A;
   localparam [15:0] FIRST = SUBTRACT ? 16'h000B : 16'h0008;
   localparam [15:0] CONSTANT = SUBTRACT ? 16'h000F : 16'h0000;
-  localparam EVEN = Y_WIDTH % 2 == 0;
-  localparam CELLS = (Y_WIDTH + 1) / 2;
+  // place 0 gives 1 + carry of a sum, 0 - carry of a difference
+  localparam CARRIED = _TECHMAP_CONSTMSK_A_[0] && _TECHMAP_CONSTVAL_A_[0] == !SUBTRACT;
+  localparam SHORT = CARRIED && Y_WIDTH % 2 == 1;
+  localparam EVEN = Y_WIDTH % 2 == 0 || SHORT;
+  localparam CELLS = SHORT ? Y_WIDTH / 2 : (Y_WIDTH + 1) / 2;
 
   (* force_downto *)
   wire [Y_WIDTH-1:0] AA, BB;
@@ -72,6 +79,11 @@ module _70_actc_ecp5_sum (A, B, Y);
           .S0(Y[2*i-SHIFT]), .S1(Y[2*i+1-SHIFT]), .COUT(carry[i+1])
         );
       end
+    end
+    if (SHORT) begin
+      wire below = BB[Y_WIDTH-2] ^ SUBTRACT;
+      wire last = AA[Y_WIDTH-2] == below ? below : !Y[Y_WIDTH-2];
+      assign Y[Y_WIDTH-1] = AA[Y_WIDTH-1] ^ BB[Y_WIDTH-1] ^ SUBTRACT ^ last;
     end
   endgenerate
 endmodule
