@@ -1,9 +1,11 @@
-"""Proofs of networks: functions as they are written, netlists between registers of equal names."""
+"""Proofs of networks: functions as they are written, and netlists as a whole."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,11 @@ from actc.targets.fpga.network.builder import plain_table
 from actc.targets.fpga.network.elements import Unit
 from actc.targets.fpga.pipeline import find_timing, pipeline
 from actc.targets.fpga.proof import (
+    Circuit,
     Proof,
     Side,
     UnitProofs,
-    prove_stages,
+    prove_pipelines,
     prove_units,
     read_circuits,
     units,
@@ -151,64 +154,118 @@ def sides(design: Design, document: dict[str, Any]) -> list[Side]:
     return [Side("net", verilog(design)), Side("net", netlist=document, family="ice40")]
 
 
-@pytest.mark.slow
-def test_a_netlist_is_proved_stage_by_stage(netlist: tuple[Design, dict[str, Any]]) -> None:
-    verilog_side, netlist_side = read_circuits(sides(*netlist))
-    assert prove_stages(verilog_side, netlist_side, 60).proved
+def wrong_table(cells: dict[str, Any]) -> None:
+    parameters = next(c["parameters"] for c in cells.values() if "LUT_INIT" in c["parameters"])
+    parameters["LUT_INIT"] = parameters["LUT_INIT"].translate(str.maketrans("01", "10"))
+
+
+def wrong_register(cells: dict[str, Any]) -> None:
+    """One takes what another takes, as if they had been merged."""
+    first, second = [c["connections"] for c in cells.values() if c["type"] == "SB_DFF"][:2]
+    first["D"] = second["D"]
 
 
 @pytest.mark.slow
-def test_a_wrong_table_is_refuted_and_confirmed_by_an_input(
-    netlist: tuple[Design, dict[str, Any]],
+def test_a_netlist_is_proved(netlist: tuple[Design, dict[str, Any]]) -> None:
+    assert prove_pipelines(*read_circuits(sides(*netlist)), 60).proved
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", [wrong_table, wrong_register])
+def test_a_wrong_cell_is_refuted_with_an_input(
+    netlist: tuple[Design, dict[str, Any]], plant: Callable[[dict[str, Any]], None]
 ) -> None:
-    design, document = netlist
-    cells = document["modules"]["net"]["cells"].values()
-    parameters = next(c["parameters"] for c in cells if "LUT_INIT" in c["parameters"])
-    right = parameters["LUT_INIT"]
-    parameters["LUT_INIT"] = right.translate(str.maketrans("01", "10"))
-    gold, gate = sides(design, document)
-    found = prove_stages(*read_circuits([gold, gate]), 60)
+    design, document = netlist[0], copy.deepcopy(netlist[1])
+    plant(document["modules"]["net"]["cells"])
+    found = prove_pipelines(*read_circuits(sides(design, document)), 60)
     assert found.status == "refuted"
-    confirmed = proofs._confirmed(found, gold, gate, design.latency or 0)
-    parameters["LUT_INIT"] = right
-    assert confirmed.counterexample is not None
-    x = confirmed.counterexample.inputs["x"]
+    assert found.counterexample is not None
+    x = found.counterexample.inputs["x"]
     codes = np.array([[x >> 5 * n & 31 for n in range(3)]])
     latency = design.latency or 0
     (value,) = design.evaluate({"x": np.repeat(codes, latency + 1, axis=0)})["y"][-1]
     width = design.outputs[0].width
-    assert confirmed.counterexample.gold["y"] == int(value) & ((1 << width) - 1)
-    assert confirmed.counterexample.gate["y"] != confirmed.counterexample.gold["y"]
+    assert found.counterexample.gold["y"] == int(value) & ((1 << width) - 1)
+    assert found.counterexample.gate["y"] != found.counterexample.gold["y"]
 
 
-def test_registers_without_a_counterpart_leave_it_undecided() -> None:
-    chain = """module net(input clk, input x, output reg y);
-  reg {0};
-  always @(posedge clk) {1}
-endmodule
-"""
-    texts = []
-    for prefix in "ab":
-        names = [f"{prefix}{n}" for n in range(5)]
-        steps = zip([*names, "y"], ["x", *names], strict=True)
-        body = " ".join(f"{to} <= {source};" for to, source in steps)
-        texts.append(chain.format(", ".join(names), f"begin {body} end"))
-    gold, gate = read_circuits([Side("net", text) for text in texts])
-    found = prove_stages(gold, gate, 60)
+def circuits(*bodies: str, ports: str = "input [15:0] x, output reg y") -> list[Circuit]:
+    """Circuits of the same ports."""
+    head = f"module net(input clk, {ports});\n"
+    return read_circuits([Side("net", f"{head}{body}\nendmodule\n") for body in bodies])
+
+
+# the registers of PLAIN: with other names; with equal ones merged; moved behind a table
+PLAIN = """  reg [15:0] a, b, c; reg d, e;
+  always @(posedge clk) begin
+    a <= x; b <= x; c <= a + 3; d <= b[7:0] == 8; e <= b[7:0] == 8; y <= ^c ^ (d & c[2]) ^ e;
+  end"""
+NAMED = PLAIN.replace("a,", "p,").replace("a <=", "p <=").replace("a + 3", "p + 3")
+MERGED = """  reg [15:0] a, c; reg d;
+  always @(posedge clk) begin
+    a <= x; c <= a + 3; d <= a[7:0] == 8; y <= ^c ^ (d & c[2]) ^ d;
+  end"""
+MOVED = """  reg [15:0] a, c; reg d, e;
+  always @(posedge clk) begin
+    a <= x + 3; c <= a; d <= x[7:0] == 8; e <= d; y <= ^c ^ (e & c[2]) ^ e;
+  end"""
+
+
+@pytest.mark.parametrize("text", [NAMED, MERGED, MOVED])
+def test_it_does_not_matter_which_registers_there_are(text: str) -> None:
+    assert prove_pipelines(*circuits(PLAIN, text), 60).proved
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MERGED.replace("== 8", "== 9"),
+        MERGED.replace("^ d;", "^ c[1];"),  # merged with the wrong one
+        MOVED.replace("x + 3", "x + 2"),
+    ],
+)
+def test_registers_that_are_merged_wrongly_are_refuted(text: str) -> None:
+    assert prove_pipelines(*circuits(PLAIN, text), 60).counterexample is not None
+
+
+def test_an_input_among_very_many_is_found_by_the_solver() -> None:
+    """No random input shows it."""
+    body = "  wire hit = {value};\n  always @(posedge clk) y <= ^x ^ hit;"
+    right, wrong = body.format(value="1'b0"), body.format(value="x == 40'h12345abcde")
+    ports = "input [39:0] x, output reg y"
+    found = prove_pipelines(*circuits(right, wrong, ports=ports), 60)
+    assert found.counterexample is not None
+    assert found.counterexample.inputs == {"x": 0x12345ABCDE}
+    assert found.counterexample.gold["y"] != found.counterexample.gate["y"]
+
+
+def test_a_latency_that_differs_is_not_proved() -> None:
+    late = PLAIN.replace("y <=", "z <=").replace("end", "y <= z; end").replace("d, e", "d, e, z")
+    found = prove_pipelines(*circuits(PLAIN, late), 60)
+    assert (found.status, found.reason) == ("undecided", "y[0] comes after 4 clocks, not 3")
+
+
+def test_bits_that_are_not_defined_are_not_proved() -> None:
+    given = "  always @(posedge clk) y <= x[0] ? 1'b{} : x[1];"
+    undefined, zero, one = circuits(given.format("x"), given.format("0"), given.format("1"))
+    assert prove_pipelines(zero, zero, 60).proved
+    for gold, gate in [(undefined, zero), (undefined, one), (zero, undefined)]:
+        found = prove_pipelines(gold, gate, 60)
+        assert (found.status, found.reason) == ("undecided", "a bit of it is not defined")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("  always @(posedge clk) y <= y ^ x[0];", "feedback"),
+        ("  reg a; always @(posedge clk) begin a <= x[0]; y <= a ^ x[1]; end", "different number"),
+    ],
+)
+def test_what_is_no_pipeline_is_not_proved(body: str, reason: str) -> None:
+    (circuit,) = circuits(body)
+    found = prove_pipelines(circuit, circuit, 60)
     assert found.status == "undecided"
-    assert "no counterpart" in found.reason
-    assert prove_stages(gold, gold, 60).proved
-
-
-def test_feedback_is_not_proved() -> None:
-    text = """module net(input clk, input x, output reg y);
-  always @(posedge clk) y <= y ^ x;
-endmodule
-"""
-    (circuit,) = read_circuits([Side("net", text)])
-    found = prove_stages(circuit, circuit, 60)
-    assert found.status == "undecided"
-    assert "feedback" in found.reason
+    assert reason in found.reason
 
 
 def test_a_latch_is_refused() -> None:

@@ -15,8 +15,7 @@ from actc.targets.fpga.proof import (
     Proof,
     Side,
     UnitProofs,
-    prove_equal,
-    prove_stages,
+    prove_pipelines,
     prove_units,
     read_circuits,
 )
@@ -29,8 +28,6 @@ UNIT_SECONDS = 10.0
 """That the solver has for a function that is too large to be evaluated."""
 MOST_CELLS = 15_000
 """Cells of a network up to which its netlist is proved."""
-MOST_UNROLLED = 2_000
-"""Cells up to which an input is looked for that shows a difference of one stage."""
 SHOWN = 3
 """Functions that a rung names."""
 
@@ -83,7 +80,7 @@ def netlist_proof_rung(
     """The network's cells after synthesis, and its Verilog, for every input."""
     if family not in PROVABLE:
         return Rung(NETLIST, "not run", f"cells of {family} cannot be proved yet")
-    core = _named_core(document, assembly.top, border)
+    core = _core(document, assembly.top, border)
     cells = len(core["cells"])
     if cells > MOST_CELLS:
         return Rung(NETLIST, "not run", f"{cells} cells; up to {MOST_CELLS} are proved")
@@ -93,22 +90,7 @@ def netlist_proof_rung(
         verilog, netlist = read_circuits([gold, gate])
     except (MissingTool, ToolFailed) as problem:
         return Rung(NETLIST, "not run", problem.diagnostics[0].message)
-    proof = prove_stages(verilog, netlist, SECONDS)
-    if proof.status == "refuted" and cells <= MOST_UNROLLED:
-        proof = _confirmed(proof, gold, gate, assembly.design.latency or 0)
-    elif proof.status == "refuted":
-        reason = f"{proof.reason} differs in some state, and no input was looked for"
-        proof = Proof("undecided", proof.seconds, None, reason)
-    return _of_netlist(proof, cells)
-
-
-def _confirmed(proof: Proof, gold: Side, gate: Side, latency: int) -> Proof:
-    """A stage that differs in some state, if an input leads there."""
-    whole = prove_equal(gold, gate, latency=latency, seconds=SECONDS)
-    if whole.status != "undecided":
-        return whole
-    reason = f"{proof.reason} differs in a state that no input was found for: {whole.reason}"
-    return Proof("undecided", proof.seconds + whole.seconds, None, reason)
+    return _of_netlist(prove_pipelines(verilog, netlist, SECONDS), cells)
 
 
 def _of_netlist(proof: Proof, cells: int) -> Rung:
@@ -116,23 +98,14 @@ def _of_netlist(proof: Proof, cells: int) -> Rung:
         return Rung(NETLIST, "differs", str(proof.counterexample))
     if proof.status == "undecided":
         return Rung(NETLIST, "not run", f"undecided: {proof.reason}")
-    how = "equal to the Verilog for every input (registers by name, logic between them by SAT)"
+    how = "equal to the Verilog for every input (registers as wires, by SAT)"
     return Rung(NETLIST, "equal", f"{cells} cells, {how}")
 
 
-def _named_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:
-    """The module of the network in the board's netlist, with the names that its Verilog has."""
+def _core(document: Mapping[str, Any], top: str, border: Border) -> dict[str, Any]:
+    """The module of the network in the board's netlist."""
     module = cut_core(document, top, border)["modules"][CORE]
-    cells = {name: _connected(cell) for name, cell in module["cells"].items()}
-    own = {bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits}
-    kept, start = own | {"0", "1"}, f"{CORE}."
-    names = {}
-    for name, entry in document["modules"][top]["netnames"].items():
-        if name.startswith(start) and kept.intersection(entry["bits"]):
-            # of some wires only a few bits are left
-            bits = [bit if bit in kept else "x" for bit in entry["bits"]]
-            names[name.removeprefix(start)] = {**entry, "bits": bits}
-    return {**module, "cells": cells, "netnames": names}
+    return {**module, "cells": {name: _connected(c) for name, c in module["cells"].items()}}
 
 
 def _connected(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from actc.targets.fpga.proof.equivalence import (
     prove_equal,
     prove_unit,
 )
-from actc.targets.fpga.proof.registers import prove_stages
+from actc.targets.fpga.proof.pipelines import prove_pipelines
 from actc.targets.fpga.proof.sides import PROVABLE, Side
 from actc.targets.fpga.proof.units import UnitProofs, prove_units
 
@@ -21,7 +21,7 @@ __all__ = [
     "Side",
     "UnitProofs",
     "prove_equal",
-    "prove_stages",
+    "prove_pipelines",
     "prove_unit",
     "prove_units",
     "read_circuits",
