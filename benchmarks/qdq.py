@@ -4,9 +4,11 @@
 
 For each network of benchmarks/tasks: the float model, onnxruntime's static int8 (MinMax), and
 model.qdq.onnx of `actc compile --target onnx` and `--target onnx:full`, with the same
-calibration samples. All contestants take turns in one process. Times are processor times of the
-one thread, since other work on the machine adds to the time that passes; it also takes away
-caches, so that the least time over the turns is the one to compare.
+calibration samples. All contestants take turns in one process, each with several sessions, since
+where a session's buffers happen to lie makes some per cent of a short call. Times are processor
+times of the one thread, since other work on the machine adds to the time that passes; it also
+takes away caches, so that the least time over the turns is the one to compare. The quartiles of
+the ratio within single turns show how much that matters.
 The table goes to stdout with what actc's reports say of the speed, progress to stderr. What
 fails is in the table with its reason.
 """
@@ -18,9 +20,10 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
@@ -46,6 +49,10 @@ QDQ = "model.qdq.onnx"
 SLOWER = "ACT0410"
 """The report's note that it will be slower than float."""
 BATCHES = (1, 16)
+SESSIONS = 5
+"""Of each model, if it is small."""
+SMALL = 2**23
+"""Bytes of a model with several sessions; a call of a larger one is long."""
 LEAST_SECONDS = 0.004
 """A turn repeats short calls until it lasts so long, well above the timer's noise."""
 MOST_SECONDS = 30.0
@@ -54,13 +61,21 @@ MOST_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Row:
-    """One network at one batch: least and median milliseconds of a call, by contestant."""
+    """One network at one batch, by contestant.
+
+    Attributes:
+        turns: how many.
+        least: milliseconds of a call in the fastest turn.
+        medians: the same in half of the turns.
+        quartiles: of its time over that of onnxruntime's int8 in the same turn.
+    """
 
     model: str
     batch: int
     turns: int
     least: dict[str, float]
     medians: dict[str, float]
+    quartiles: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -97,13 +112,19 @@ def session_run(model: bytes | str) -> Run:
     return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, Run]:
+def sessions(model: bytes | str) -> list[Run]:
+    """SESSIONS of a small model, each with buffers of its own."""
+    size = Path(model).stat().st_size if isinstance(model, str) else len(model)
+    return [session_run(model) for _ in range(SESSIONS if size <= SMALL else 1)]
+
+
+def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, list[Run]]:
     """All contestants that can be made; `judged` gets why the others cannot, and notes."""
     source, data = task.model(folder), task.calibration(task.samples)
-    runs, reasons = {FLOAT: session_run(str(source))}, judged.reasons
+    runs, reasons = {FLOAT: sessions(str(source))}, judged.reasons
     try:
         peer = quantize(source, data, folder, task.peer_operators, "minmax", task.batch)
-        runs[PEER] = session_run(str(peer))
+        runs[PEER] = sessions(str(peer))
     except Exception as error:  # the peer's own failures of any kind are results
         reasons[PEER] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
     for name, target in TARGETS.items():
@@ -114,17 +135,17 @@ def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, Run]:
             reasons[name] = str(error).splitlines()[0][:160]
             continue
         assert artifact.plan is not None
-        runs[name] = session_run(artifact.plan.files[QDQ])
+        runs[name] = sessions(artifact.plan.files[QDQ])
         said = [d["message"] for d in artifact.report["diagnostics"] if d["code"] == SLOWER]
         if said:
             judged.notes[name] = said[0]
     return runs
 
 
-def judge(task: Task, runs: dict[str, Run], evaluation: Evaluation, judged: Quality) -> None:
+def judge(task: Task, runs: dict[str, list[Run]], evaluation: Evaluation, judged: Quality) -> None:
     """Find the task's metric of every contestant, and the largest difference to float."""
-    reference = task.predict(runs[FLOAT], evaluation.feeds)
-    for name, run in runs.items():
+    reference = task.predict(runs[FLOAT][0], evaluation.feeds)
+    for name, (run, *_) in runs.items():
         found = task.predict(run, evaluation.feeds)
         metrics = task.metrics(found, reference, evaluation.truth)
         judged.values[name] = metrics[task.decisive]
@@ -132,30 +153,49 @@ def judge(task: Task, runs: dict[str, Run], evaluation: Evaluation, judged: Qual
 
 
 def time_in_turns(
-    runs: dict[str, Run], feeds: Arrays, repeat: int
-) -> tuple[int, dict[str, float], dict[str, float]]:
-    """Turns, and the least and median milliseconds of a call, by contestant."""
-    calls = {name: calls_per_turn(run, feeds) for name, run in runs.items()}
+    runs: Mapping[str, Sequence[Run]], feeds: Arrays, repeat: int
+) -> dict[str, list[float]]:
+    """Milliseconds of a call in each turn, by contestant, whose sessions take turns too."""
+    calls = {name: calls_per_turn(each, feeds) for name, each in runs.items()}
     turns: dict[str, list[float]] = {name: [] for name in runs}
     begin, count = time.thread_time(), 0
     while count < repeat and (count < 3 or time.thread_time() - begin < MOST_SECONDS):
-        for name, run in runs.items():
+        for name, each in runs.items():
+            run = each[count % len(each)]
             start = time.thread_time()
             for _ in range(calls[name]):
                 run(feeds)
             turns[name].append(1e3 * (time.thread_time() - start) / calls[name])
         count += 1
-    least = {name: min(times) for name, times in turns.items()}
-    return count, least, {name: median(times) for name, times in turns.items()}
+    return turns
 
 
-def calls_per_turn(run: Run, feeds: Arrays) -> int:
+def calls_per_turn(runs: Sequence[Run], feeds: Arrays) -> int:
     """Warm up and find how many calls last LEAST_SECONDS."""
-    for _ in range(3):
-        run(feeds)
+    for run in runs:
+        for _ in range(3):
+            run(feeds)
     start = time.thread_time()
-    run(feeds)
+    runs[0](feeds)
     return max(1, round(LEAST_SECONDS / (time.thread_time() - start)))
+
+
+def row_of(model: str, batch: int, turns: dict[str, list[float]]) -> Row:
+    """What the turns of one network at one batch come to."""
+    peer = turns.get(PEER)
+    quartiles = {
+        name: quantiles([a / b for a, b in zip(times, peer, strict=True)], n=4)
+        for name, times in turns.items()
+        if peer is not None
+    }
+    return Row(
+        model,
+        batch,
+        len(turns[FLOAT]),
+        {name: min(times) for name, times in turns.items()},
+        {name: median(times) for name, times in turns.items()},
+        quartiles,
+    )
 
 
 def sized(data: Arrays, batch: int) -> Arrays:
@@ -179,7 +219,7 @@ def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
     for batch in (own,) if fixed else BATCHES:
         log(f"{task.name}: timing batch {batch}")
         feeds = data if fixed else sized(data, batch)
-        rows.append(Row(task.name, batch, *time_in_turns(runs, feeds, repeat)))
+        rows.append(row_of(task.name, batch, time_in_turns(runs, feeds, repeat)))
     return rows, judged
 
 
@@ -196,14 +236,17 @@ def over(row: Row, name: str, other: str) -> float | None:
 
 def render(rows: list[Row], judged: dict[str, Quality]) -> str:
     """Times, then what is computed, then what failed."""
-    times = [["ms: least (median)", "batch", *CONTESTANTS, "actc/int8", "actc/float", "full/int8"]]
+    ratio_names = ("actc/int8", "quartiles", "actc/float", "full/int8")
+    times = [["ms: least (median)", "batch", *CONTESTANTS, *ratio_names]]
     for row in rows:
         shown = [
             f"{row.least[name]:.3f} ({row.medians[name]:.3f})" if name in row.least else "-"
             for name in CONTESTANTS
         ]
         pairs = (("actc", PEER), ("actc", FLOAT), ("actc full", PEER))
-        ratios = [cell(over(row, a, b), ".2f") for a, b in pairs]
+        ratios = [cell(over(row, a, b), ".3f") for a, b in pairs]
+        found = row.quartiles.get("actc")
+        ratios.insert(1, "-" if found is None else f"{found[0]:.3f}-{found[2]:.3f}")
         times.append([row.model, str(row.batch), *shown, *ratios])
     values = [["", "metric", *CONTESTANTS], *(
         [name, q.metric, *(cell(q.values.get(c), ".4f") for c in CONTESTANTS)]
