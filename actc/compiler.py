@@ -227,6 +227,8 @@ def _allocate(
         },
     )
     prepared.context.facts["allocation"] = dict(found.document)
+    if found.doubt is not None:
+        prepared.context.sink.add(found.doubt)
 
 
 def default_pipeline(

@@ -119,14 +119,15 @@ def choices(name: str) -> Iterator[str]:
             best = chooser.choose()
         except UsageError as error:
             (note,) = error.diagnostics[0].notes
-            yield f"| {name} | {amount} | cannot be met: {note.split()[-1]} | | | |"
+            yield f"| {name} | {amount} | cannot be met: {note.split()[-1]} | | | | |"
             continue
         seconds = _seconds() - start
         around = linearize(table, best.chosen, _silent, "")
         off = np.abs(list(_near(table, around)))
         yield (
             f"| {name} | {amount} | {best.predicted:.4f} | {best.measured:.4f} "
-            f"({_off(best.predicted, best.measured)}) | {100 * np.median(off):.1f}% / "
+            f"({_off(best.predicted, best.measured)}) | {best.changes or 'alone'} "
+            f"| {100 * np.median(off):.1f}% / "
             f"{100 * np.quantile(off, 0.9):.1f}%, {100 * np.mean(off <= 0.05):.0f} of 100 "
             f"| {seconds:.0f} s |"
         )
@@ -169,9 +170,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.choices:
         print(
-            "| network | budget | predicted | measured | near it: median / 90th, within 5 | CPU |"
+            "| network | budget | predicted | measured | from "
+            "| near it: median / 90th, within 5 | CPU |"
         )
-        print("|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|")
         for name in given.models:
             for text in choices(name):
                 print(text, flush=True)

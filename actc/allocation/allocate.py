@@ -19,7 +19,7 @@ from actc.allocation.candidates import (
 from actc.allocation.choose import Chooser, Step
 from actc.allocation.logic import logic, logic_document, require_covered
 from actc.allocation.options import Table, setting_for, tabulate
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.pipeline import Instrument, Pipeline
 from actc.prepare import Prepared
@@ -33,11 +33,13 @@ class Allocation:
         widths: value name -> bits, for pass `quantize`.
         weight_bits: node name -> bits, for pass `weights`.
         document: JSON-ready, for the report.
+        doubt: ACT0415, where the choice does not err as predicted.
     """
 
     widths: Mapping[str, int]
     weight_bits: Mapping[str, str]
     document: dict[str, Any]
+    doubt: Diagnostic | None
 
 
 _WIDEST_LOGIC = 12
@@ -127,18 +129,37 @@ def _allocation(table: Table, budget: Budget, chooser: Chooser, best: Step) -> A
         "budget": str(budget),
         "predicted": best.predicted,
         "measured": best.measured,
+        "changes": best.changes,
         "samples": table.reference.dataset.samples,
         "standard_error": table.standard_error,
         "weights_bytes": _sum(rows, "weights"),
         "tensors_bytes": _sum(rows, "tensor"),
         "tables_bytes": int(sum(pair.of(best.chosen) for pair in table_pairs(table))),
         "steps": [
-            {"predicted": s.predicted, "measured": s.measured, "cost": s.cost}
+            {
+                "predicted": s.predicted,
+                "measured": s.measured,
+                "cost": s.cost,
+                "changes": s.changes,
+            }
             for s in chooser.steps
         ],
         "sites": rows,
     }
-    return Allocation(widths, weights, document)
+    return Allocation(widths, weights, document, _doubt(best, table.candidates.context.file))
+
+
+def _doubt(best: Step, file: str) -> Diagnostic | None:
+    """A warning where the measured error is not as predicted."""
+    if best.trusted:
+        return None
+    message = (
+        f"the choice of bits errs by {best.measured:.4g} (relative RMS, simulated), but "
+        f"{best.predicted:.4g} was predicted: more than 5 percent beside it"
+    )
+    note = "it keeps to the budget as measured; a better one may have been missed"
+    help_text = "give more samples, or set the bits of some sites in actc.toml"
+    return Diagnostic("ACT0415", message, "warning", Place(file), (note,), help_text)
 
 
 def _sum(rows: Sequence[Mapping[str, Any]], kind: str) -> int:

@@ -3,18 +3,20 @@
 First every site is measured alone, and the solver counts with the sum of squares. The
 choice that this finds is then improved by successive linearization (`actc.allocation.local`):
 errors are measured around it, the program is solved with them, and what it finds is
-measured with all sites on. Only what was measured to keep to the budget is taken.
+measured with all sites on. Only what was measured to keep to the budget is taken. A choice
+that erred otherwise than predicted, and near which nothing better is found, is predicted
+again, from errors around the next best choice near it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actc.allocation.budget import Budget
 from actc.allocation.candidates import Progress
-from actc.allocation.local import Local, linearize
+from actc.allocation.local import Local, linearize, towards
 from actc.allocation.options import Choice, Item, Table
 from actc.allocation.solve import Costs, cheapest, least, most_accurate
 from actc.checks.compare import top1
@@ -31,6 +33,11 @@ _TRUSTED = 0.05
 """How far a measured error may be from the predicted one for a choice to be trusted."""
 _TRIES = 4
 """Choices from errors around one, each with half as many changes."""
+_CONFIRMED, _CONFIRMED_OF_MANY = 3, 1
+"""Times that a choice which erred otherwise than predicted is looked at again."""
+_APART = (5, 3, 2)
+"""Sites in which the choice differs that predicts it again; with one site, the measured change
+would be the prediction."""
 _FACTOR = 4.0
 _MOST_SAMPLES = 512
 _TOLERANCE = 1e-12
@@ -50,10 +57,12 @@ class Step:
 
     Attributes:
         chosen: the option of each site.
-        predicted: relative RMS error that was predicted before.
+        predicted: relative RMS error that was predicted without this measurement.
         measured: relative RMS error.
         cost: what it takes.
         loss: what the budget is about: that error, or accuracy lost.
+        changes: sites that differ from the choice around which the prediction's errors were
+            measured; 0: they were measured alone, and it is their sum of squares.
     """
 
     chosen: Choice
@@ -61,6 +70,17 @@ class Step:
     measured: float
     cost: float
     loss: float
+    changes: int = 0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the measured error is as predicted, by 5 percent."""
+        return abs(self.predicted - self.measured) <= _TRUSTED * self.measured
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is as predicted, and not for being what was measured for one site."""
+        return self.trusted and self.changes != 1
 
 
 class Chooser:
@@ -68,7 +88,7 @@ class Chooser:
 
     Attributes:
         steps: what was measured, in order.
-        local: the errors around the last choice but one that was taken; None: there are none.
+        local: the errors that were measured around a choice last; None: there are none.
 
     Args:
         table: all sites.
@@ -105,16 +125,69 @@ class Chooser:
                 raise UsageError(Diagnostic("ACT0231", message, help="give --budget rms=..."))
             self._float_accuracy = before
         best = self._most_accurate_within() if self._budget.limits_cost else self._search()
-        rounds = _ROUNDS if len(self._table.items) <= _MANY else _ROUNDS_OF_MANY
+        few = len(self._table.items) <= _MANY
+        rounds = _ROUNDS if few else _ROUNDS_OF_MANY
         for number in range(rounds):
             label = f"around choice {number + 1} of at most {rounds}"
-            self.local = linearize(self._table, best.chosen, self._say, label)
-            better = self._improve(best, self.local)
+            better = self._improve(best, self._linearized(best, label))
             if better is None:
                 break
             gain = self._gain(best, better)
             best = better
             if gain < _WORTH:
+                break
+        return self._confirmed(best, _CONFIRMED if few else _CONFIRMED_OF_MANY)
+
+    def _linearized(self, best: Step, label: str) -> Local:
+        """The errors around a choice, measured unless they were last."""
+        if self.local is None or self.local.centre != best.chosen:
+            self.local = linearize(self._table, best.chosen, self._say, label)
+        return self.local
+
+    def _confirmed(self, best: Step, rounds: int) -> Step:
+        """A choice at least as good whose error is as predicted, as far as one is found.
+
+        One that was not is predicted again from around choices near it. Where one of these
+        proves to be better, it takes its place.
+        """
+        for number in range(rounds):
+            if best.confirmed:
+                break
+            label = f"around what erred otherwise than predicted, {number + 1}"
+            local = self._linearized(best, label)
+            better = self._improve(best, local)
+            if better is None:
+                found = self._predicted_again(best, local)
+                if found.chosen == best.chosen:
+                    return found
+                better = found
+            best = better
+        return best
+
+    def _predicted_again(self, best: Step, local: Local) -> Step:
+        """The choice with a prediction from around another one; or that one, if it is better.
+
+        The other one is the next best that differs in so many sites that matter, also one
+        beyond the budget; fewer after each that predicts another error than was measured.
+        """
+        local = local.notable()
+        ratio = self._ratio(best, local)
+        for count in _APART:
+            apart = (count, count)
+            chosen = self._next_to(best, local, ratio, apart)
+            if chosen is None and self._budget.limits_cost:
+                chosen = local.cheapest(self._costs, math.inf, apart)
+            elif chosen is None:
+                chosen = local.most_accurate(self._costs, math.inf, apart)
+            if chosen is None:
+                continue
+            other = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio), count)
+            if self._is_better(other, best):
+                return other
+            back = towards(self._table, chosen, best.chosen, self._say, "back to the choice")
+            again = math.sqrt(back.predict(best.chosen) / self._ratio(other, back))
+            best = replace(best, predicted=again, changes=count)
+            if best.confirmed:
                 break
         return best
 
@@ -131,25 +204,29 @@ class Chooser:
         what was predicted: a trust region. One that is better all the same is taken where
         nothing else is.
         """
-        # Errors around the choice are measured on fewer samples than the choice itself.
-        ratio = max(local.error, 1e-300) / max(best.measured**2, 1e-300)
+        ratio = self._ratio(best, local)
         changes = len(self._table.items)
         better: Step | None = None
         for _ in range(_TRIES):
-            chosen = self._next_to(best, local, ratio, changes)
+            chosen = self._next_to(best, local, ratio, (0, changes))
             if chosen is None:
                 break
-            step = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio))
-            trusted = abs(step.predicted - step.measured) <= _TRUSTED * step.measured
-            if trusted and self._is_better(step, best):
+            changed = _differences(chosen, best.chosen)
+            step = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio), changed)
+            if step.trusted and self._is_better(step, best):
                 return step
             if self._is_better(step, better or best):
                 better = step
-            changed = sum(a != b for a, b in zip(chosen, best.chosen, strict=True))
             changes = changed // 2
         return better
 
-    def _next_to(self, best: Step, local: Local, ratio: float, changes: int) -> Choice | None:
+    def _ratio(self, centre: Step, local: Local) -> float:
+        """Errors around a choice are measured on fewer samples than the choice itself."""
+        return max(local.error, 1e-300) / max(centre.measured**2, 1e-300)
+
+    def _next_to(
+        self, best: Step, local: Local, ratio: float, changes: tuple[int, int]
+    ) -> Choice | None:
         """The solution of the program around a choice; None: that choice, or none."""
         budget = self._budget
         if budget.limits_cost:
@@ -161,7 +238,7 @@ class Chooser:
 
     def _is_better(self, step: Step, best: Step) -> bool:
         if self._budget.limits_cost:
-            return step.measured < best.measured
+            return step.cost <= self._budget.amount and step.measured < best.measured
         return self._keeps(step) and step.cost < best.cost
 
     def _most_accurate_within(self) -> Step:
@@ -232,7 +309,7 @@ class Chooser:
     def _keeps(self, step: Step) -> bool:
         return step.loss <= self._budget.amount + _TOLERANCE
 
-    def _measure(self, chosen: Choice, predicted: float) -> Step:
+    def _measure(self, chosen: Choice, predicted: float, changes: int = 0) -> Step:
         known = [step for step in self.steps if step.chosen == chosen]
         if known:
             return known[0]
@@ -245,13 +322,18 @@ class Chooser:
             accuracy = top1(outputs, self._dataset.labels)
             assert accuracy is not None
             loss = self._float_accuracy - accuracy
-        step = Step(list(chosen), predicted, measured, self._costs.of(chosen), loss)
+        cost = self._costs.of(chosen)
+        step = Step(list(chosen), predicted, measured, cost, loss, changes)
         self.steps.append(step)
         return step
 
 
 def _bytes_of(item: Item) -> Callable[[int], int]:
     return lambda option: item.options[option].bytes
+
+
+def _differences(one: Choice, other: Choice) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _between(good: float, bad: float) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 
 from actc.allocation.candidates import Progress
 from actc.allocation.options import Choice, Table
-from actc.allocation.solve import Costs, Pair, cheapest, most_accurate
+from actc.allocation.solve import Costs, Near, Pair, cheapest, most_accurate
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,11 +47,28 @@ class Local:
         steps = (known[o] for o, known in zip(chosen, self.changes, strict=True))
         return max(self.error + sum(steps), 0.0)
 
-    def cheapest(self, costs: Costs, limit: float, changes: int) -> list[int] | None:
+    def notable(self) -> Local:
+        """The same without the steps that tell little.
+
+        Of those that add to the error, and of those that take from it, the half remains that
+        matters more. One without any effect would be predicted whatever the model.
+        """
+        steps = [change for known in self.changes for change in known.values()]
+        least = {
+            sign: float(np.median([abs(x) for x in steps if np.sign(x) == sign] or [0.0]))
+            for sign in (-1, 1)
+        }
+        kept = [
+            {o: x for o, x in known.items() if o == own or (x and abs(x) >= least[np.sign(x)])}
+            for own, known in zip(self.centre, self.changes, strict=True)
+        ]
+        return Local(self.centre, self.error, kept)
+
+    def cheapest(self, costs: Costs, limit: float, changes: tuple[int, int]) -> list[int] | None:
         """The covered choice of least cost whose predicted error is at most `limit`.
 
         Args:
-            changes: how many sites may differ from the centre.
+            changes: how many sites must differ from the centre, and may.
         """
         kept, errors, offset = self._program()
         if limit <= offset:
@@ -60,15 +77,17 @@ class Local:
         found = cheapest(restricted(costs, kept), errors, limit - offset, near)
         return None if found is None else [k[o] for k, o in zip(kept, found, strict=True)]
 
-    def most_accurate(self, costs: Costs, limit: float, changes: int) -> list[int] | None:
+    def most_accurate(
+        self, costs: Costs, limit: float, changes: tuple[int, int]
+    ) -> list[int] | None:
         """The covered choice of least predicted error whose cost is at most `limit`."""
         kept, errors, _ = self._program()
         near = self._near(kept, changes)
         found = most_accurate(errors, restricted(costs, kept), limit, near)
         return None if found is None else [k[o] for k, o in zip(kept, found, strict=True)]
 
-    def _near(self, kept: Sequence[Sequence[int]], changes: int) -> tuple[list[int], int]:
-        return [k.index(o) for k, o in zip(kept, self.centre, strict=True)], changes
+    def _near(self, kept: Sequence[Sequence[int]], changes: tuple[int, int]) -> Near:
+        return [k.index(o) for k, o in zip(kept, self.centre, strict=True)], *changes
 
     def _program(self) -> tuple[list[list[int]], list[list[float]], float]:
         """Options, their errors from the least one of each item on, and the sum of these."""
@@ -94,12 +113,36 @@ def linearize(table: Table, centre: Choice, say: Progress, label: str) -> Local:
         [o for o in (own - 1, own + 1) if 0 <= o < len(item.options)]
         for item, own in zip(table.items, centre, strict=True)
     ]
+    return _around(table, centre, near, say, label)
+
+
+def towards(table: Table, centre: Choice, other: Choice, say: Progress, label: str) -> Local:
+    """Measure, around a choice, only the steps of single sites that lead to another choice.
+
+    That one's error is then predicted from measurements without it, if more than one site
+    differs.
+
+    Args:
+        table: the sites.
+        centre: the choice.
+        other: the other one.
+        say: called with a line per site.
+        label: what these lines begin with.
+    """
+    steps = [[o] if o != own else [] for own, o in zip(centre, other, strict=True)]
+    return _around(table, centre, steps, say, label)
+
+
+def _around(
+    table: Table, centre: Choice, near: Sequence[Sequence[int]], say: Progress, label: str
+) -> Local:
     table.prepare((i, o) for i, options in enumerate(near) for o in options)
     base = table.switches(centre)
     error = table.reference.error(base)
     changes: list[dict[int, float]] = []
     for item, (own, options) in enumerate(zip(centre, near, strict=True)):
-        say(f"{label}: site {item + 1} of {len(near)}")
+        if options:
+            say(f"{label}: site {item + 1} of {len(near)}")
         known = {own: 0.0}
         for option in options:
             known[option] = table.reference.error(table.changed(base, item, option)) - error

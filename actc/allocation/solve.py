@@ -14,8 +14,8 @@ from actc.errors import InternalError
 
 Array = np.ndarray[Any, Any]
 Numbers = Sequence[Sequence[float]]
-Near = tuple[Sequence[int], int]
-"""A choice, and how many items may differ from it."""
+Near = tuple[Sequence[int], int, int]
+"""A choice, and how many items must differ from it at least and may at most."""
 
 _OPTIMAL, _INFEASIBLE = 0, 2
 _SHRINK = 1e-6
@@ -74,7 +74,7 @@ def cheapest(
         costs: of items, and of pairs of them.
         errors: per item, one non-negative number per option.
         limit: > 0.
-        near: the choice from which at most so many items may differ; None: all may.
+        near: the choice near which this one must be; None: any.
 
     Returns:
         the option of each item; None when no choice keeps to the limit.
@@ -168,10 +168,11 @@ class _Program:
             sparse.csr_array(entries, shape=(len(self._sizes), width)), 1, 1
         )
         if self._near is not None:
-            centre, changes = self._near
+            centre, fewest, most = self._near
             same = np.zeros((1, width))
             same[0, self._starts[:-1] + np.asarray(centre, np.int64)] = 1
-            yield optimize.LinearConstraint(same, len(self._sizes) - changes, np.inf)
+            count = len(self._sizes)
+            yield optimize.LinearConstraint(same, count - most, count - fewest)
         place = items
         rows: list[int] = []
         columns: list[int] = []

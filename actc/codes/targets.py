@@ -69,6 +69,14 @@ CODES: dict[str, CodeInfo] = {
         "and golden without; neither hls4ml nor FINN takes Clip. Tensors behind Relu have neither, "
         "nor have those whose range is symmetric.",
     ),
+    "ACT0415": CodeInfo(
+        "a choice of bits that errs otherwise than predicted",
+        "--budget chooses bits by measured sensitivities and measures what it chose. That was more "
+        "than 5 percent beside the prediction, also when predicted again from choices two to five "
+        "sites away, which is tried a few times: near it, sites change each other's errors. What "
+        "is delivered keeps to the budget as measured, but a cheaper or more accurate choice may "
+        "have been missed.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "
