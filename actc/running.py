@@ -65,7 +65,7 @@ def run(
         seconds = time.perf_counter() - start
     if output is not None:
         _save(Path(output), outputs)
-    golden = _golden(Path(directory), device.interface, dataset, outputs)
+    golden = _golden(Path(directory), dataset, outputs)
     diagnostics = []
     if golden is not None and not golden["bit_exact"]:
         message = f"the board differs from {GOLDEN} on {golden['differing']} samples"
@@ -78,7 +78,7 @@ def run(
         "seconds": seconds,
         "samples_per_second": dataset.samples / seconds,
         "traffic": asdict(device.traffic),
-        "accuracy": _accuracy(device.interface, outputs, dataset),
+        "accuracy": top1(outputs, dataset.labels),
         "golden": golden,
         "diagnostics": [diagnostic.to_json() for diagnostic in diagnostics],
     }
@@ -100,19 +100,7 @@ def _outputs(device: Device, dataset: Dataset, show: Callable[[str], None]) -> O
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _accuracy(interface: Interface, outputs: Outputs, dataset: Dataset) -> float | None:
-    """Share of right classes, by the first output that tells them."""
-    for item in interface.outputs:
-        if item.kind == "index" and dataset.labels is not None:
-            found = outputs[item.output].reshape(dataset.samples, -1)
-            if found.shape[1] == 1:
-                return float(np.mean(found[:, 0] == dataset.labels))
-    return top1(outputs, dataset.labels)
-
-
-def _golden(
-    directory: Path, interface: Interface, dataset: Dataset, outputs: Outputs
-) -> dict[str, Any] | None:
+def _golden(directory: Path, dataset: Dataset, outputs: Outputs) -> dict[str, Any] | None:
     """How the outputs compare with those of golden.onnx; None where there is none."""
     if not (directory / GOLDEN).is_file():
         return None
@@ -122,25 +110,9 @@ def _golden(
 
     expected = run_model(onnx.load(directory / GOLDEN), dataset)
     accuracy = top1(expected, dataset.labels)
-    for item in interface.outputs:
-        if item.kind == "index" and expected[item.output].shape != outputs[item.output].shape:
-            expected[item.output] = _largest(expected[item.output], outputs[item.output])
     found = {name: outputs[name] for name in expected if name in outputs}
     exact, differing = identical(found, {name: expected[name] for name in found})
     return {"bit_exact": exact, "differing": differing, "accuracy": accuracy}
-
-
-def _largest(golden: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The indices along axis 1 that are right: those found, where golden is largest there.
-
-    Outputs may be equal only because float32 rounded them; any of them is the largest.
-    """
-    best = golden.argmax(axis=1)
-    places = np.clip(found.reshape(best.shape), 0, golden.shape[1] - 1)
-    there = np.take_along_axis(golden, np.expand_dims(places, 1), axis=1).squeeze(1)
-    same = (there == golden.max(axis=1)) & (places == found.reshape(best.shape))
-    right = np.where(same, found.reshape(best.shape), best)
-    return np.asarray(right.reshape(found.shape).astype(found.dtype))
 
 
 def _check_place(path: Path) -> None:

@@ -27,8 +27,8 @@ Array = np.ndarray[Any, Any]
 FEATURES, CLASSES = 5, 4
 
 
-def unroll(golden: ir.Model, end: Any = "outputs") -> Network:
-    return build_network(golden, "net", NetworkOptions(end=end, adders=AdderOptions(effort=0)))
+def unroll(golden: ir.Model) -> Network:
+    return build_network(golden, "net", NetworkOptions(adders=AdderOptions(effort=0)))
 
 
 def described(network: Network, kind: Kind = "uart") -> Interface:
@@ -45,9 +45,9 @@ def described(network: Network, kind: Kind = "uart") -> Interface:
     )
 
 
-def build(directory: Path, golden: ir.Model, kind: Kind = "uart", end: Any = "outputs") -> Network:
+def build(directory: Path, golden: ir.Model, kind: Kind = "uart") -> Network:
     """Write what a compilation for a board writes, but for the bitstream."""
-    network = unroll(golden, end)
+    network = unroll(golden)
     design = network.design
     written = hierarchy(design)
     core = CoreInfo(

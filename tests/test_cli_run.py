@@ -70,21 +70,17 @@ def test_a_run_as_json(actc_cli: CommandLine, board: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["outputs", "argmax"])
 @pytest.mark.parametrize("kind", ["uart", "spi"])
-def test_kinds_and_ends(kind: Kind, end: str, tmp_path: Path) -> None:
+def test_kinds(kind: Kind, tmp_path: Path) -> None:
     golden = MODELS["accumulators"]()
-    build(tmp_path, golden, kind, end)
+    build(tmp_path, golden, kind)
     write_data(tmp_path, golden)
     found = actc.run(tmp_path, tmp_path / "data.npz", port="sim")
     assert found["golden"]["bit_exact"] is True
     assert found["accuracy"] == found["golden"]["accuracy"] == 9 / 12
 
 
-@pytest.mark.parametrize("end", ["outputs", "argmax"])
-def test_a_wrong_design_is_found(
-    actc_cli: CommandLine, end: str, board: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_design_is_found(actc_cli: CommandLine, board: Path, tmp_path: Path) -> None:
     """One constant of the hardware differs from golden.onnx."""
     other = tmp_path / "other"
     golden = MODELS["accumulators"]()
@@ -96,7 +92,7 @@ def test_a_wrong_design_is_found(
             array = bias.const_value.numpy().copy()
             array[1] += 60
             bias.const_value = ir.tensor(array)
-    build(other, golden, "uart", end)
+    build(other, golden)
     shutil.copy(board / "golden.onnx", other)
     done = run(actc_cli, other, "--json", data=str(board / "data.npz"))
     assert done.status == 1

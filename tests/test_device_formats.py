@@ -58,17 +58,6 @@ def test_host_computes_what_golden_computes(make: Callable[[], ir.Model], tmp_pa
         assert values.tobytes() == expected[item.output].tobytes(), item.output
 
 
-def test_the_largest_output_alone() -> None:
-    golden = MODELS["accumulators"]()
-    network = unroll(golden, "argmax")
-    (item,) = described(network).outputs
-    assert item.kind == "index"
-    feeds = samples(golden, 100)
-    found = network.design.evaluate(network.prologue(feeds))[item.bus].reshape(100, -1)
-    (expected,) = outputs_of(golden, feeds).values()
-    assert np.array_equal(item.values(found).reshape(100), expected.argmax(axis=1))
-
-
 @pytest.mark.parametrize("low", [0, 3])
 @pytest.mark.parametrize(("width", "zero"), [(2, 1), (8, 0), (8, 117), (8, 255), (16, 30000)])
 def test_codes_are_those_of_quantize_linear(width: int, zero: int, low: int) -> None:

@@ -56,8 +56,6 @@ def classifier(end: str = "accumulator", classes: int = 4) -> ir.Model:
     if end == "codes":
         return g.model(g.dequantize(q, 0.03, np.uint8(3)))
     table = np.rint(2**24 * np.exp(-0.4 * np.arange(256))).astype(np.int32)
-    if end == "fine softmax":
-        table = np.rint(2**24 * np.exp(-1e-8 * np.arange(256))).astype(np.int32)
     if end.endswith("softmax") and end != "log-softmax":
         return g.model(g.actc("IntSoftmax", q, g.const(table), axis=1))
     levels = np.rint(0.4 * np.arange(256) * 2**16).astype(np.int32)
@@ -74,7 +72,7 @@ ENDS = ["accumulator", "one scale", "finer", "codes", "softmax", "log-softmax"]
 def by_interface(description: dict[str, Any], bus: Array, output: dict[str, Any]) -> Array:
     """What a host computes that knows the description only."""
     q, kind = bus.astype(np.int64), output["kind"]
-    if kind in ("integers", "index"):
+    if kind == "integers":
         return q.astype(output["dtype"])
     if kind == "softmax":
         real = q.astype(np.float64)
@@ -111,26 +109,6 @@ def test_ends(end: str) -> None:
         assert len(output["levels"]) == 256
 
 
-@pytest.mark.parametrize("end", [e for e in ENDS if e != "log-softmax"])
-def test_the_index_of_the_largest(end: str) -> None:
-    model = classifier(end)
-    built = build_network(model, "net", options(end="argmax"))
-    feeds = {"x": random_feeds(model, 2)["x"]}
-    golden = spec.run(ir.to_proto(model), feeds)
-    found = built.run(feeds)
-    (name,) = golden
-    assert built.agrees(found, golden).all()
-    assert found[name].dtype == np.int64
-    # where one is the largest, it is the one
-    ordered = np.sort(golden[name], axis=1)
-    clear = ordered[:, -1] > ordered[:, -2]
-    assert clear.sum() > 10
-    np.testing.assert_array_equal(found[name][clear], golden[name].argmax(axis=1)[clear])
-    (bus,) = built.design.outputs
-    assert (bus.shape, bus.width) == ((), 2)
-    assert not built.agrees({name: (found[name] + 1) % 4}, golden)[clear].any()
-
-
 def test_a_wrong_output_is_seen() -> None:
     model = classifier()
     built = build_network(model, "net", QUICK)
@@ -158,13 +136,6 @@ def refused(model: ir.Model, given: NetworkOptions = QUICK) -> list[str]:
     with pytest.raises(ModelError) as caught:
         build_network(model, "net", given)
     return [str(d) for d in caught.value.diagnostics]
-
-
-def test_what_has_no_index() -> None:
-    (text,) = refused(classifier("log-softmax"), options(end="argmax"))
-    assert text.startswith("error[ACT0554]")
-    (text,) = refused(classifier("fine softmax"), options(end="argmax"))
-    assert "too fine" in text
 
 
 def test_operators_without_wires_are_named_together() -> None:

@@ -147,11 +147,6 @@ CODES: dict[str, CodeInfo] = {
         "An array is missing, or has another name, element type or shape than the model's input. "
         "Samples lie along the first axis.",
     ),
-    "ACT0554": CodeInfo(
-        "the largest output cannot be chosen in hardware",
-        "With only an index as the result, the outputs must be comparable as integers exactly as "
-        "the float outputs of golden are. The message says why these are not.",
-    ),
     "ACT0555": CodeInfo(
         "the network is clearly too large for the device",
         "The logic cells and flip-flops of the pipelined network are estimated before synthesis, "

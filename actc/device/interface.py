@@ -101,7 +101,7 @@ class OutputFormat:
             "accumulator": (q * multiplier + offset - zero_point) * scale, integers first;
             "softmax": float32(float64(q) / float64(sum of q)); "scores": the same of
             table[max of q - q]; "log_softmax": (integers of IntLogSoftmax - zero_point) *
-            scale; "integers": q; "index": q, the place of the largest value.
+            scale; "integers": q.
         scale, offset: one number, or one per entry along `axis`.
         axis: of the tensor with its batch axis: of scales and offsets, or of the softmax.
         multiplier, zero_point: see kind.
@@ -138,7 +138,7 @@ class OutputFormat:
             `dtype` [samples, *shape].
         """
         q = integers.reshape(len(integers), *self.shape)
-        if self.kind in ("index", "integers"):
+        if self.kind == "integers":
             return q.astype(self.dtype)
         if self.kind == "softmax":
             return _shares(q, self.axis)

@@ -20,7 +20,6 @@ _FLOATS = ("float16", "float32", "float64")
 _KINDS = {
     **dict.fromkeys(("codes", "accumulator", "softmax", "scores", "log_softmax"), ("float32",)),
     "integers": (*_INTEGERS, "bool"),
-    "index": _INTEGERS,
 }
 """Kinds of outputs, and the types that they may have."""
 _WIDEST = 62

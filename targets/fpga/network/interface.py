@@ -18,7 +18,7 @@ from actc.targets.fpga.network.rewrite import TERMS
 
 Array = npt.NDArray[Any]
 Given = Literal["quantize", "codes", "index", "flags"]
-Kind = Literal["codes", "accumulator", "softmax", "scores", "log_softmax", "integers", "index"]
+Kind = Literal["codes", "accumulator", "softmax", "scores", "log_softmax", "integers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Result:
         kind: "codes": (q - zero_point) * scale; "accumulator": (q * multiplier + offset) *
             scale, integers first; "softmax": float32(float64(q) / float64(sum of q));
             "scores": IntSoftmax of q; "log_softmax": IntLogSoftmax of q, times scale;
-            "integers": q; "index": q, the place of the largest output.
+            "integers": q.
         parameters: numbers and lists; lists of `scale` and `offset` lie along `axis` of the
             tensor with its batch.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,8 @@ from actc.targets.fpga.hdl.design import Span
 from actc.targets.fpga.network.boundary import cut, submodel
 from actc.targets.fpga.network.builder import Builder, Unsupported
 from actc.targets.fpga.network.check import check_network
-from actc.targets.fpga.network.elements import Layer, Tensor, Unit
+from actc.targets.fpga.network.elements import Layer, Unit
 from actc.targets.fpga.network.enter import enter
-from actc.targets.fpga.network.index import AXIS, largest_index
 from actc.targets.fpga.network.interface import (
     Entry,
     Exit,
@@ -105,8 +104,6 @@ class Network:
     def agrees(self, found: Mapping[str, Array], golden: Mapping[str, Array]) -> Array:
         """Which samples have golden's outputs, bit for bit.
 
-        An index in place of an output must point at its largest element.
-
         Args:
             found: as of :meth:`run`.
             golden: golden's outputs for the same samples.
@@ -115,7 +112,7 @@ class Network:
             bool [samples].
         """
         same = [
-            _same(result, np.asarray(found[result.output]), np.asarray(golden[result.output]))
+            _same(np.asarray(found[result.output]), np.asarray(golden[result.output]))
             for result in self.results
         ]
         return np.asarray(np.logical_and.reduce(same))
@@ -158,15 +155,11 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
     results = results_of(model, parts)
     exits = exits_of(parts, results, {entry.bus for entry in entries})
     tensors = [builder.tensors[value] for value in parts.exits]
-    if options.end == "argmax":
-        named = {exit.value: tensor for exit, tensor in zip(exits, tensors, strict=True)}
-        exits, results, tensors = _indices(builder, results, named)
     outputs, left = [], []
     for exit, tensor in zip(exits, tensors, strict=True):
         bus, exit, results = leave(builder, exit, tensor, results)
         outputs.append(bus)
         left.append(exit)
-    tail = () if options.end == "argmax" else parts.tail
     design = Design(name, tuple(inputs), tuple(outputs))
     units = needed_units(builder.units, design)
     return Network(
@@ -176,7 +169,7 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
         tuple(left),
         tuple(results),
         submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
-        submodel(model, tail, parts.exits, _made(model.graph.outputs, tail)),
+        submodel(model, parts.tail, parts.exits, _made(model.graph.outputs, parts.tail)),
         units,
     )
 
@@ -198,26 +191,6 @@ def _made(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value
     return [value for value in values if value.producer() in own]
 
 
-def _indices(
-    builder: Builder, results: Sequence[Result], tensors: Mapping[str, Tensor]
-) -> tuple[list[Exit], list[Result], list[Tensor]]:
-    """The index of the largest in place of each output that is not an integer already."""
-    exits, found, given = [], [], []
-    for result in results:
-        tensor = tensors[result.value]
-        if result.kind != "integers":
-            name = f"{result.output}/index"
-            builder.layer = builder.begin(name, "ArgMax", name)
-            with builder.graph.scope(name):
-                tensor = Tensor(largest_index(builder, result, tensor), builder.layer)
-            builder.layer.shape = tensor.shape
-            result = Result(result.output, name, "int64", "index", {"axis": AXIS})
-        exits.append(Exit(result.output, result.value, result.dtype))
-        found.append(result)
-        given.append(tensor)
-    return exits, found, given
-
-
 def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
     wanted = {entry.input: entry for entry in entries}
     if set(wanted) != set(feeds):
@@ -231,15 +204,11 @@ def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
             )
 
 
-def _same(result: Result, found: Array, golden: Array) -> Array:
-    if result.kind != "index" and (found.dtype, found.shape) != (golden.dtype, golden.shape):
+def _same(found: Array, golden: Array) -> Array:
+    if (found.dtype, found.shape) != (golden.dtype, golden.shape):
         return np.zeros(len(golden), bool)
-    if result.kind == "index":
-        chosen = np.take_along_axis(golden, np.expand_dims(found, AXIS), AXIS)
-        equal = chosen == golden.max(axis=AXIS, keepdims=True)
-    else:
-        kind = f"V{golden.dtype.itemsize}"  # bits: zeros have signs, and NaN equals itself
-        equal = np.ascontiguousarray(found).view(kind) == np.ascontiguousarray(golden).view(kind)
+    kind = f"V{golden.dtype.itemsize}"  # bits: zeros have signs, and NaN equals itself
+    equal = np.ascontiguousarray(found).view(kind) == np.ascontiguousarray(golden).view(kind)
     return np.asarray(equal.reshape(len(golden), -1).all(axis=1))
 
 

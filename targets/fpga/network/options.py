@@ -8,7 +8,7 @@ from typing import Literal
 from actc.targets.fpga.adders import AdderOptions
 from actc.targets.fpga.functions.options import FunctionOptions
 
-End = Literal["outputs", "scores", "argmax"]
+End = Literal["outputs", "scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,6 @@ class NetworkOptions:
         end: what the hardware gives. "outputs": integers from which the host computes
             golden's outputs: of a softmax the numerators, which the host divides by their
             sum. "scores": the same, but a softmax is left to the host altogether.
-            "argmax": only the index of the largest output along axis 1, of equal ones the
-            first (or, under several scales, any of those that are equal only as rounded).
         limit: estimated bits of adders above which a network is refused before any work.
         adders: how sums of products are built.
         functions: how functions of one wire are built.

@@ -76,8 +76,8 @@ def _code(item: InputFormat) -> str:
 
 def _value(item: OutputFormat) -> str:
     """What the integers q of the port stand for."""
-    if item.kind in ("integers", "index"):
-        return "y = q" if item.kind == "integers" else "y = q, the place of the largest output"
+    if item.kind == "integers":
+        return "y = q"
     if item.kind == "codes":
         zero = f"(q - {item.zero_point})" if item.zero_point else "q"
         return f"y = {zero} * {_constant(item.scale, 'scale')}{_where(item)}"
