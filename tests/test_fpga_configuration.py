@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TABLE = """module lookup(input clk, input [9:0] a, output reg [17:0] y);
-  reg [17:0] words [0:1023];
+  (* rom_style = "block" *) reg [17:0] words [0:1023];
   reg [17:0] word;
   integer i;
   initial for (i = 0; i < 1024; i = i + 1) words[i] = (i * i * 7 + 3 * i) >> 2;
