@@ -60,9 +60,14 @@ def pool_channels_last(graph: ir.Graph, coded: Collection[ir.Value]) -> None:
         coded: values that are dequantized codes.
     """
     for node in list(graph):
-        tail = _tail(node, coded)
-        if tail is not None:
+        tail = _tail(node)
+        if tail is not None and _is_convolved(tail, coded):
             _write_tail(graph, tail)
+
+
+def can_pool_channels_last(pool: ir.Node) -> bool:
+    """Whether :func:`pool_channels_last` pools so, if the convolution in front runs on codes."""
+    return _tail(pool) is not None
 
 
 def quantize_channels_last(graph: ir.Graph) -> None:
@@ -88,13 +93,10 @@ def quantize_channels_last(graph: ir.Graph) -> None:
         _transposed(graph, node, activation.outputs[0], FIRST)
 
 
-def _tail(pool: ir.Node, coded: Collection[ir.Value]) -> _Tail | None:
+def _tail(pool: ir.Node) -> _Tail | None:
     """The parts behind and in front of a pooling, None if any is not as it must be."""
     activation, window, image = _in_front(pool, SILU, DOMAIN), _window(pool), _image(pool)
     if activation is None or window is None or image is None:
-        return None
-    source = activation.inputs[0]
-    if source not in coded or only_user(source) is not activation or not _is_convolved(source):
         return None
     mean = _behind(pool, "GlobalAveragePool")
     flat = None if mean is None else _behind(mean, "Flatten")
@@ -219,10 +221,12 @@ def _has_integer_weights(node: ir.Node) -> bool:
     return weights is not None and is_op(weights.producer(), "DequantizeLinear")
 
 
-def _is_convolved(dequantized: ir.Value | None) -> bool:
-    """Whether a value is codes that an integer convolution gives, dequantized."""
-    node = None if dequantized is None else dequantized.producer()
-    quantizer = None if node is None else _in_front(node, "QuantizeLinear")
+def _is_convolved(tail: _Tail, coded: Collection[ir.Value]) -> bool:
+    """Whether the activation reads codes that an integer convolution gives, for no other."""
+    node = _in_front(tail.activation, "DequantizeLinear")
+    if node is None or node.outputs[0] not in coded:
+        return False
+    quantizer = _in_front(node, "QuantizeLinear")
     convolution = None if quantizer is None else _in_front(quantizer, "Conv")
     return convolution is not None and _has_integer_weights(convolution)
 

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from actc.ir.graph import constant, dims, is_op
+from actc.targets.onnx.channels_last import can_pool_channels_last
 from actc.targets.onnx.layout import Path, is_channels_last, paths
 from actc.targets.onnx.times import (
     BATCHES,
@@ -151,8 +152,14 @@ def costs_of(model: ir.Model, able: Collection[ir.Node], batch: int) -> Costs:
         {node: _times(model, node, able, batch) for node in model.graph},
         {value: quantizing(value, batch) for value in values},
         {value: dequantizing(value, batch) for value in values},
-        {path.value: reordering(path.value, batch) for path in paths(model.graph)},
+        {path.value: _reordering(path, batch) for path in paths(model.graph)},
     )
+
+
+def _reordering(path: Path, batch: int) -> float:
+    """Nothing where the only reader, a pooling, can be written for the codes' layout."""
+    kept = not path.ends and len(path.readers) == 1 and can_pool_channels_last(path.readers[0])
+    return 0.0 if kept else reordering(path.value, batch)
 
 
 def _mean(costs: list[Costs], bases: list[float]) -> Costs:
