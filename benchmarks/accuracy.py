@@ -4,8 +4,9 @@
 
 For each task: the float model, onnxruntime's int8 (the best of its calibrations that run,
 judged on the evaluation samples, in its favour), actc's int8, also with 8 bits for every
-tensor, and with 4-bit weights (of its calibrations the one that is nearest to the float
-model on the calibration samples).
+tensor, and with 4-bit weights. actc keeps its default calibration unless another one brings
+the predictions nearer to the float model's by more than the noise of that comparison; the
+comparison is on calibration samples that were held out (see `choose`).
 Both get the same calibration samples. Every contestant runs in its own process with a
 limit of time and memory; what fails is in the table with its reason.
 """
@@ -14,14 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -32,6 +35,8 @@ from tasks.every import TASKS
 
 PEER_METHODS = ("minmax", "percentile", "entropy")
 ACTC_METHODS = ("minmax", "percentile", "mse", "entropy")
+NOISE = 2.0
+"""Standard errors by which another calibration must be nearer than actc's default."""
 WORKER = Path(__file__).resolve().parent / "contestants.py"
 
 
@@ -89,9 +94,9 @@ class Runner:
     quick: bool
     limits: Limits
 
-    def job(self, contestant: str, method: str = "") -> Job:
+    def job(self, contestant: str, method: str = "", trial: bool = False) -> Job:
         """A job for a contestant."""
-        place = f"{contestant} {method}".strip().replace(" ", "-")
+        place = f"{contestant} {method}{' trial' if trial else ''}".strip().replace(" ", "-")
         return Job(
             task=self.task.name,
             contestant=contestant,
@@ -99,40 +104,63 @@ class Runner:
             quick=self.quick,
             folder=str(self.folder / place),
             float_folder=str(self.folder / FLOAT),
+            trial=trial,
         )
 
     def run(self, job: Job) -> Result:
         """Run a job, and say so and what came of it."""
-        log(f"{self.task.name}: {job.contestant} {job.method}".rstrip())
+        trial = " on half of the calibration samples" if job.trial else ""
+        log(f"{self.task.name}: {job.contestant} {job.method}".rstrip() + trial)
         result = run_job(job, self.limits)
-        found = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+        figures = result.metrics or ({"error": fmean(result.errors)} if result.errors else {})
+        found = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         if result.reason or found:
             log(f"  {result.reason or found}")
         return result
 
-    def methods(self, contestant: str, methods: tuple[str, ...]) -> Iterator[Entry]:
-        """Try calibration methods: onnxruntime's all, actc's first one and what time allows."""
-        start = time.monotonic()
-        for method in methods:
-            result = self.run(self.job(contestant, method))
-            yield Entry(self.task.name, contestant, method, result)
-            late = time.monotonic() - start > self.limits.search
+    def peer(self) -> tuple[list[Entry], Entry]:
+        """Run onnxruntime with all its calibrations, and the best on the evaluation samples."""
+        jobs = [self.job(PEER, method) for method in PEER_METHODS]
+        tried = [Entry(self.task.name, PEER, job.method, self.run(job)) for job in jobs]
+        ran = [entry for entry in tried if not entry.result.reason]
+        decisive = self.task.decisive
+        return tried, max(ran, key=lambda e: e.result.metrics[decisive], default=tried[0])
+
+    def actc(self, contestant: str) -> tuple[list[Entry], Entry]:
+        """Run actc with the calibration that its trials choose."""
+        name, start = self.task.name, time.monotonic()
+        trials: list[Entry] = []
+        for method in ACTC_METHODS if self.limits.search > 0 else ():
+            result = self.run(self.job(contestant, method, trial=True))
+            trials.append(Entry(name, contestant, method, result, trial=True))
             # What actc refuses does not depend on the method.
-            if contestant != PEER and (late or result.reason):
-                return
+            if result.reason or time.monotonic() - start > self.limits.search:
+                break
+        method = choose({entry.method: entry.result.errors for entry in trials})
+        final = Entry(name, contestant, method, self.run(self.job(contestant, method)))
+        return [*trials, final], final
 
 
-def best(entries: list[Entry], rank: Callable[[Result], float]) -> Entry:
-    """The entry of the highest rank among those that ran; the first where none did."""
-    ran = [entry for entry in entries if not entry.result.reason]
-    return max(ran, key=lambda entry: rank(entry.result), default=entries[0])
+def advantage(default: Sequence[float], other: Sequence[float]) -> float:
+    """By how many standard errors the mean of `other` is below that of `default`, in pairs."""
+    if not other or len(default) < 2:
+        return 0.0
+    differences = [a - b for a, b in zip(default, other, strict=True)]
+    noise = stdev(differences) / math.sqrt(len(differences))
+    return fmean(differences) / noise if noise > 0 else 0.0
 
 
-def nearness(result: Result) -> float:
-    """Rank by distance to the float model on calibration data."""
-    if result.distance is None:
-        raise ValueError("the contestant was not compared with the float model")
-    return -result.distance
+def choose(errors: Mapping[str, Sequence[float]]) -> str:
+    """The calibration of least error on held-out samples among the default and those that
+    are better than it by more than noise: a paired comparison, the default in doubt.
+
+    Args:
+        errors: by calibration: per sample, in the same order; empty for one that failed.
+    """
+    default = ACTC_METHODS[0]
+    before = errors.get(default, ())
+    better = [m for m, found in errors.items() if advantage(before, found) > NOISE]
+    return min(better, key=lambda method: fmean(errors[method]), default=default)
 
 
 def measure(runner: Runner) -> list[Entry]:
@@ -142,12 +170,7 @@ def measure(runner: Runner) -> list[Entry]:
     if float_entry.result.reason:
         return [float_entry]
     entries, chosen = [float_entry], [float_entry]
-    for contestant, methods, rank in (
-        (PEER, PEER_METHODS, lambda result: result.metrics[task.decisive]),
-        *((name, ACTC_METHODS, nearness) for name in OPTIONS),
-    ):
-        tried = list(runner.methods(contestant, methods))
-        winner = best(tried, rank)
+    for tried, winner in (runner.peer(), *map(runner.actc, OPTIONS)):
         entries += [replace(entry, chosen=entry is winner) for entry in tried]
         chosen.append(winner)
     models = {entry.contestant: entry.result.model for entry in chosen if entry.result.model}

@@ -18,6 +18,7 @@ class Entry:
 
     Attributes:
         chosen: it stands for its contestant in the table.
+        trial: it was made with half of the calibration samples, to choose a method.
     """
 
     task: str
@@ -25,13 +26,15 @@ class Entry:
     method: str
     result: Result
     chosen: bool = False
+    trial: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-ready values, without paths and empty fields."""
         values = {key: value for key, value in asdict(self.result).items() if key != "model"}
         filled = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
         names = {"task": self.task, "contestant": self.contestant, "method": self.method}
-        return {**names, "chosen": self.chosen, **filled}
+        trial = {"trial": True} if self.trial else {}
+        return {**names, "chosen": self.chosen, **trial, **filled}
 
 
 def render(entries: list[Entry], tasks: Mapping[str, Task], markdown: bool = False) -> str:

@@ -62,6 +62,8 @@ class Job:
         folder: to write to.
         float_folder: the FLOAT job's folder.
         models: models to time, by contestant; for TIME.
+        trial: calibrate on every second batch of the calibration samples, and measure on
+            the others instead of the evaluation samples.
     """
 
     task: str
@@ -71,6 +73,7 @@ class Job:
     folder: str
     float_folder: str
     models: dict[str, str] = field(default_factory=dict)
+    trial: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Result:
         seconds: that quantizing or compiling took.
         peak_megabytes: most memory of the process until then; None where the system does not
             say.
-        distance: relative RMS distance to the float model's outputs on calibration data.
+        errors: of a trial: see `squared_errors`, a number per held-out sample.
         exact: golden in onnxruntime equals its specification on every bit.
         milliseconds: per inference, by contestant; for TIME.
     """
@@ -100,7 +103,7 @@ class Result:
     weight_bits: list[str] = field(default_factory=list)
     seconds: float | None = None
     peak_megabytes: float | None = None
-    distance: float | None = None
+    errors: list[float] = field(default_factory=list)
     exact: bool | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
@@ -133,21 +136,17 @@ def make_model(task: Task, data: Arrays, job: Job) -> tuple[Path, dict[str, Any]
     return (source, {}) if job.contestant == FLOAT else compile_model(source, data, job)
 
 
-def relative_distance(run: Run, reference: Run, feeds: list[Arrays]) -> float:
-    """RMS distance of all outputs, each relative to the reference's deviation from its mean."""
-    difference: dict[str, list[Array]] = {}
-    wanted: dict[str, list[Array]] = {}
-    for part in feeds:
-        found = run(part)
-        for name, value in reference(part).items():
-            wanted.setdefault(name, []).append(value.ravel().astype(np.float64))
-            difference.setdefault(name, []).append(found[name].ravel() - wanted[name][-1])
-    ratios = [
-        float(np.mean(np.square(np.concatenate(parts))))
-        / max(float(np.concatenate(wanted[name]).var()), np.finfo(np.float64).tiny)
-        for name, parts in difference.items()
-    ]
-    return float(np.sqrt(np.mean(ratios)))
+def squared_errors(found: Array, wanted: Array) -> list[float]:
+    """Per row the mean square error, relative to the mean square deviation of all that is wanted.
+
+    Args:
+        found: predictions [samples, ...].
+        wanted: those of the float model.
+    """
+    rows = wanted.reshape(len(wanted), -1).astype(np.float64)
+    squares = np.square(found.reshape(rows.shape) - rows).mean(axis=1)
+    relative: list[float] = (squares / max(rows.var(), np.finfo(np.float64).tiny)).tolist()
+    return relative
 
 
 def is_exact(path: Path, feeds: Arrays, fixed_batch: bool) -> bool:
@@ -187,13 +186,11 @@ def compete(job: Job) -> Result:
     run = session_run(path)
     evaluation = task.evaluation(job.quick)
     predictions = task.predict(run, evaluation.feeds)
-    distance, exact, reference = None, None, predictions
+    exact, reference = None, predictions
     if job.contestant == FLOAT:
         np.save(Path(job.folder) / PREDICTIONS, predictions)
     else:
         reference = np.load(Path(job.float_folder) / PREDICTIONS, allow_pickle=False)
-        source = session_run(task.model(Path(job.folder)))
-        distance = relative_distance(run, source, split(data, task.batch))
     if job.contestant in OPTIONS:
         exact = is_exact(path, evaluation.feeds[0], has_fixed_batch(path))
     return Result(
@@ -204,9 +201,26 @@ def compete(job: Job) -> Result:
         weight_bits=[str(bits) for bits in weights.get("bits", [])],
         seconds=seconds,
         peak_megabytes=peak,
-        distance=distance,
         exact=exact,
     )
+
+
+def try_method(job: Job) -> Result:
+    """Make the model with half of the calibration samples and compare it on the others.
+
+    Raises:
+        ActcError, NotFetched: the reason why there is none.
+    """
+    task = TASKS[job.task]
+    batches = split(task.calibration(task.samples), task.batch)
+    used, held = batches[::2], batches[1::2]
+    if not held:
+        return Result(reason="too few calibration samples to hold some out")
+    data = {name: np.concatenate([part[name] for part in used]) for name in used[0]}
+    path, _ = make_model(task, data, job)
+    source = session_run(task.model(Path(job.folder)))
+    found, wanted = (task.predict(run, held) for run in (session_run(path), source))
+    return Result(errors=squared_errors(found, wanted))
 
 
 def time_models(job: Job) -> Result:
@@ -243,7 +257,9 @@ def attempt(job: Job) -> Result:
     if absent:
         return Result(reason=f"not there: actc.compile has no option {', '.join(sorted(absent))}")
     try:
-        return time_models(job) if job.contestant == TIME else compete(job)
+        if job.contestant == TIME:
+            return time_models(job)
+        return try_method(job) if job.trial else compete(job)
     except ActcError as error:
         return Result(reason=explained(error))
     except NotFetched as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -17,10 +18,11 @@ from scipy.special import erf, softmax
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import accuracy
+import contestants
 from accuracy_table import Entry, render
-from contestants import FLOAT, FOUR_BIT, INT8, NARROW, PEER, TIME, Job, Result, relative_distance
+from contestants import FLOAT, FOUR_BIT, INT8, NARROW, PEER, TIME, Job, Result, squared_errors
 from tasks import files, lines
-from tasks.base import DOWNLOADS, NotFetched, area_under_curve, cosine
+from tasks.base import DOWNLOADS, NotFetched, Task, area_under_curve, cosine
 from tasks.bert import make_encoder
 from tasks.every import TASKS
 
@@ -122,26 +124,47 @@ def test_cosine_ignores_length() -> None:
     assert cosine(a, b) == pytest.approx((1 + math.sqrt(0.5)) / 2)
 
 
-def test_distance_is_relative_to_each_output() -> None:
-    x = np.linspace(-1, 1, 101)
-    feeds = [{"x": x[:50]}, {"x": x[50:]}]
-    distance = relative_distance(
-        lambda part: {"small": 1.1e-6 * part["x"], "large": 1.1e6 * part["x"]},
-        lambda part: {"small": 1e-6 * part["x"], "large": 1e6 * part["x"]},
-        feeds,
-    )
-    assert distance == pytest.approx(0.1)
+def test_errors_are_per_sample_and_relative() -> None:
+    wanted = np.array([[1.0, -1.0], [3.0, -3.0]])
+    found = wanted + np.array([[0.5, 0.5], [0.0, 1.0]])
+    expected = np.array([0.25, 0.5]) / wanted.var()
+    for unit in (1e-6, 1e6):
+        assert squared_errors(unit * found, unit * wanted) == pytest.approx(expected)
+    assert squared_errors(found[:, 0], wanted[:, 0]) == pytest.approx([0.25, 0])
 
 
 def entry(contestant: str, method: str = "", chosen: bool = True, **result: Any) -> Entry:
     return Entry("digits-mlp", contestant, method, Result(**result), chosen)
 
 
-def test_best_is_taken_among_those_that_ran() -> None:
-    failed = entry(INT8, "minmax", reason="refused")
-    near, far = entry(INT8, "mse", distance=0.1), entry(INT8, "entropy", distance=0.2)
-    assert accuracy.best([failed, far, near], accuracy.nearness) is near
-    assert accuracy.best([failed], accuracy.nearness) is failed
+def held_out(mean: float, noise: float, seed: int, count: int = 100) -> list[float]:
+    values = np.random.default_rng(seed).normal(size=count)
+    values = (values - values.mean()) / values.std(ddof=1)
+    return [float(value) for value in mean + noise * values]
+
+
+def test_the_default_stays_unless_another_is_nearer_by_more_than_noise() -> None:
+    default = held_out(1.0, 0.3, 0)
+
+    def other(gain: float) -> list[float]:
+        """Better by so many standard errors of the difference; sample by sample much alike."""
+        difference = held_out(0.0, 0.1, 1)
+        return [a - gain * 0.01 + d for a, d in zip(default, difference, strict=True)]
+
+    assert accuracy.advantage(default, other(1.5)) == pytest.approx(1.5)
+    assert accuracy.choose({"minmax": default, "mse": other(1.5)}) == "minmax"
+    assert accuracy.choose({"minmax": default, "mse": other(2.5)}) == "mse"
+    assert accuracy.choose({"minmax": default, "mse": other(-9)}) == "minmax"
+    three = {"minmax": default, "mse": other(2.5), "entropy": other(4), "percentile": other(1)}
+    assert accuracy.choose(three) == "entropy"
+
+
+def test_the_default_stays_where_nothing_can_be_compared() -> None:
+    assert accuracy.choose({}) == "minmax"
+    assert accuracy.choose({"minmax": []}) == "minmax"
+    assert accuracy.choose({"minmax": [1.0, 1.0], "mse": []}) == "minmax"
+    assert accuracy.choose({"minmax": [1.0], "mse": [0.5]}) == "minmax"
+    assert accuracy.choose({"minmax": [1.0, 2.0], "mse": [1.0, 2.0]}) == "minmax"
 
 
 ENTRIES = [
@@ -199,6 +222,27 @@ def test_a_crash_and_a_late_process_are_results(tmp_path: Path) -> None:
         job(tmp_path / "c", FLOAT, ""), accuracy.Limits(seconds=300, gigabytes=0.05, search=0)
     )
     assert starved.reason.startswith("process ended with")
+
+
+def test_a_trial_is_measured_on_samples_that_it_was_not_calibrated_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.random.default_rng(0).random((7, 64)).astype(np.float32)
+    digits = TASKS["digits-mlp"]
+    tiny = dataclasses.replace(digits, calibration=lambda _: {"image": images}, batch=2)
+    monkeypatch.setitem(TASKS, "digits-mlp", tiny)
+    used: list[Array] = []
+
+    def make(task: Task, data: dict[str, Array], _: Job) -> tuple[Path, dict[str, Any]]:
+        used.append(data["image"])
+        return task.model(Path()), {}
+
+    monkeypatch.setattr(contestants, "make_model", make)
+    trial = dataclasses.replace(job(Path(), INT8, "mse"), trial=True)
+    assert contestants.attempt(trial).errors == [0, 0, 0]
+    np.testing.assert_array_equal(used[0], images[[0, 1, 4, 5]])
+    images = images[:2]
+    assert "too few" in contestants.attempt(trial).reason
 
 
 @pytest.mark.slow
