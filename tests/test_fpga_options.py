@@ -40,6 +40,7 @@ def test_defaults_are_not_written() -> None:
         ("seeds=0", "1 to 64"),
         ("effort=4", "0 to 3"),
         ("interface=usb", "one of uart, spi, stream"),
+        ("tables=rom", "one of auto, logic, memory"),
         ("seeds=2,seeds=3", "given twice"),
         ("clock=100,latency=3", "given both"),
     ],

@@ -211,7 +211,7 @@ def test_the_target_is_listed_with_its_options(actc_cli: CommandLine) -> None:
     listed = {entry["name"] for entry in actc_cli("targets", "--json").document["targets"]}
     assert "verilog" in listed
     found = doctor.describe_target("verilog")
-    assert set(found["options"]) == {"clock", "latency", "effort", "device"}
+    assert set(found["options"]) == {"clock", "latency", "effort", "tables", "device"}
     assert "xcup" in found["options"]["device"]
     assert "verilog:device=" in actc_cli("targets", "verilog").stdout
 
