@@ -54,14 +54,19 @@ def put_piecewise_linear(model: ir.Model, node: ir.Node, site: Site) -> None:
 
 
 def _put_table(model: ir.Model, node: ir.Node, site: Site, low: float, high: float) -> None:
-    """Replace a site by its table; where the function is infinite, the table saturates."""
+    """Replace a site by its table; where the function is infinite, the table saturates.
+
+    An exponential is that in float32 already one code beyond the data.
+    """
     source = node.inputs[0]
     parameters = None if source is None else parameters_of(source)
     if parameters is None:
         return
     name = node.name or site.id
     exact = site.function(parameters.values())
-    values = np.where(np.isinf(exact), np.clip(exact, low, high), exact)
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(exact.astype(np.float32))
+    values = np.where(infinite, np.clip(exact, low, high), exact)
     arrays = (
         ("scale", np.array(parameters.scale, np.float32)),
         ("zero", np.array(parameters.zero_point, parameters.dtype)),
