@@ -295,7 +295,7 @@ def _pipeline(
             Diagnostic(
                 "ACT0225",
                 "the pass list has no 'integerize', so it gives no int8 model",
-                help=f"the default is: {default}; or use --precision float32",
+                help=f"the default is: {default}; or use --precision float32 (onnx, cpu)",
             )
         )
     if (options.end == ARGMAX) != ("choose" in map(pass_name, pipeline.passes)):

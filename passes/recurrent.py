@@ -13,6 +13,7 @@ from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.ir.execute import Session
 from actc.ir.graph import constant, dims
+from actc.passes.integer.hints import IN_FLOAT
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +100,7 @@ def layer_of(node: ir.Node) -> Layer:
             Diagnostic(
                 "ACT0108",
                 f"this {node.op_type} has no integer form: {'; '.join(problems)}",
-                help="export it with the framework's defaults, or use --precision float32",
+                help=f"export it with the framework's defaults, or {IN_FLOAT}",
             )
         )
     w, r = (array.astype(np.float64) for array in weights if array is not None)

@@ -276,7 +276,8 @@ def test_the_report_names_islands_and_reasons(artifact: actc.Artifact) -> None:
     assert row["operators"] == ["Det"]
     assert row["nodes"][0] == {
         "node": "d", "op": "Det", "reason": "it has no integer form",
-        "help": "compile with --precision float32, or replace the operator",
+        "help": "replace the operator, or compile in float: --precision float32 with --target onnx "
+        "or cpu",
     }  # fmt: skip
     assert report["operators"]["float"] == 1
     assert report["bit_exact"]

@@ -14,6 +14,7 @@ from actc.numerics.quantization import largest_code
 from actc.passes.affine import affine_coefficients
 from actc.passes.integer import elementwise, linear, normalization
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
+from actc.passes.integer.hints import IN_FLOAT
 
 _LARGEST_SCORE = 1000.0
 """No score of a network is as far from 0 as this; only what hides others is."""
@@ -133,7 +134,7 @@ def softmax(builder: Builder, node: ir.Node) -> None:
                 f"softmax reads scores from {seen.low:g} to {seen.high:g}: a mask that actc "
                 "cannot keep apart",
                 help="let the mask be computed from an integer or boolean input of zeros and "
-                "ones, or from constants; or compile with --precision float32",
+                f"ones, or from constants; or {IN_FLOAT}",
             )
         )
     normalization.softmax(builder, node)

@@ -13,6 +13,7 @@ from actc.ir.graph import constant, is_op
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm, code_type
 from actc.passes.integer.elementwise import operand, product
+from actc.passes.integer.hints import IN_FLOAT
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +37,7 @@ def divide(builder: Builder, node: ir.Node) -> None:
     elif low <= 0 <= high:
         raise NoIntegerForm(
             f"it divides by numbers from {low:g} to {high:g}, which can be 0",
-            "keep the divisor away from 0, or compile with --precision float32",
+            f"keep the divisor away from 0, or {IN_FLOAT}",
         )
     else:
         _by_reciprocals(builder, node, low, high)

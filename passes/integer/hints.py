@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 KEEPS_FLOAT = "`--target onnx` keeps such operators in float (--islands auto, its default)"
-GENERAL = "compile with --precision float32, or replace the operator"
+IN_FLOAT = "compile in float: --precision float32 with --target onnx or cpu"
+GENERAL = f"replace the operator, or {IN_FLOAT}"
 _CONTROL = "export the network without control flow: as one trace, with its shapes fixed"
 _POST = "cut post-processing off the model with onnx.utils.extract_model, and run it outside"
 _ATTENTION = "export attention without a cache of earlier keys, and with one output alone"
