@@ -210,7 +210,7 @@ def _run(document: Mapping[str, Any], seconds: float) -> str:
     script = [
         "read_json miter.json",
         "hierarchy -top miter",
-        f"abc -script +strash;ifraig;fraig,-C,{CONFLICTS};map",
+        f"abc -script +strash;fraig,-C,{CONFLICTS};map",
         "opt_clean",
         f"sat -prove o 0 -show-inputs -timeout {max(1, round(seconds))} miter",
     ]
