@@ -1,6 +1,7 @@
 """Time QDQ models in onnxruntime on one thread: float, onnxruntime's int8 and actc's.
 
-    python benchmarks/qdq.py [--models mnist-cnn-silu ppocr-cls] [--repeat 60] [--json FILE]
+    python benchmarks/qdq.py [--models mnist-cnn-silu ppocr-cls] [--repeat 60] [--bound]
+                             [--json FILE]
 
 For each network of benchmarks/tasks: the float model, onnxruntime's static int8 (MinMax), and
 model.qdq.onnx of `actc compile --target onnx` and `--target onnx:full`, with the same
@@ -8,7 +9,8 @@ calibration samples. All contestants take turns in one process, each with severa
 where a session's buffers happen to lie makes some per cent of a short call. Times are processor
 times of the one thread, since other work on the machine adds to the time that passes; it also
 takes away caches, so that the least time over the turns is the one to compare. The quartiles of
-the ratio within single turns show how much that matters.
+the ratio within single turns show how much that matters. Of a call of run() from Python some
+microseconds are Python's own; --bound leaves them out.
 The table goes to stdout with what actc's reports say of the speed, progress to stderr. What
 fails is in the table with its reason.
 """
@@ -20,7 +22,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -34,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from contestants import has_fixed_batch
 from ort_int8 import quantize
-from tasks.base import Arrays, Evaluation, NotFetched, Run, Task
+from tasks.base import Arrays, Evaluation, NotFetched, Task
 from tasks.every import TASKS
 
 import actc
@@ -53,8 +55,9 @@ SESSIONS = 5
 """Of each model, if it is small."""
 SMALL = 2**23
 """Bytes of a model with several sessions; a call of a larger one is long."""
-LEAST_SECONDS = 0.004
-"""A turn repeats short calls until it lasts so long, well above the timer's noise."""
+LEAST_SECONDS = 0.002
+"""A turn repeats short calls until it lasts so long: well above the timer's noise, and short
+enough that on a busy machine some turns pass without a break."""
 MOST_SECONDS = 30.0
 """Turns of one row end after this much processor time."""
 
@@ -102,23 +105,41 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def session_run(model: bytes | str) -> Run:
+class Session:
     """A model in onnxruntime on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
+
+    def __init__(self, model: bytes | str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, feeds: Arrays) -> Arrays:
+        """All outputs by name."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
+
+    def call(self, feeds: Arrays, bound: bool) -> Callable[[], object]:
+        """What is timed: run(), or a run with the arrays already given to onnxruntime."""
+        if not bound:
+            return lambda: self._session.run(self._outputs, feeds)
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+        for name in self._outputs:
+            binding.bind_output(name)
+        return lambda: self._session.run_with_iobinding(binding)
 
 
-def sessions(model: bytes | str) -> list[Run]:
+def sessions(model: bytes | str) -> list[Session]:
     """SESSIONS of a small model, each with buffers of its own."""
     size = Path(model).stat().st_size if isinstance(model, str) else len(model)
-    return [session_run(model) for _ in range(SESSIONS if size <= SMALL else 1)]
+    return [Session(model) for _ in range(SESSIONS if size <= SMALL else 1)]
 
 
-def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, list[Run]]:
+def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, list[Session]]:
     """All contestants that can be made; `judged` gets why the others cannot, and notes."""
     source, data = task.model(folder), task.calibration(task.samples)
     runs, reasons = {FLOAT: sessions(str(source))}, judged.reasons
@@ -142,41 +163,45 @@ def make_runs(task: Task, folder: Path, judged: Quality) -> dict[str, list[Run]]
     return runs
 
 
-def judge(task: Task, runs: dict[str, list[Run]], evaluation: Evaluation, judged: Quality) -> None:
+def judge(
+    task: Task, runs: dict[str, list[Session]], evaluation: Evaluation, judged: Quality
+) -> None:
     """Find the task's metric of every contestant, and the largest difference to float."""
-    reference = task.predict(runs[FLOAT][0], evaluation.feeds)
-    for name, (run, *_) in runs.items():
-        found = task.predict(run, evaluation.feeds)
+    reference = task.predict(runs[FLOAT][0].run, evaluation.feeds)
+    for name, (session, *_) in runs.items():
+        found = task.predict(session.run, evaluation.feeds)
         metrics = task.metrics(found, reference, evaluation.truth)
         judged.values[name] = metrics[task.decisive]
         judged.distance[name] = float(np.abs(found - reference).max() / np.abs(reference).max())
 
 
 def time_in_turns(
-    runs: Mapping[str, Sequence[Run]], feeds: Arrays, repeat: int
+    runs: Mapping[str, Sequence[Session]], feeds: Arrays, repeat: int, bound: bool = False
 ) -> dict[str, list[float]]:
     """Milliseconds of a call in each turn, by contestant, whose sessions take turns too."""
-    calls = {name: calls_per_turn(each, feeds) for name, each in runs.items()}
+    calls = {name: [each.call(feeds, bound) for each in several] for name, several in runs.items()}
+    counts = {name: calls_per_turn(several) for name, several in calls.items()}
     turns: dict[str, list[float]] = {name: [] for name in runs}
     begin, count = time.thread_time(), 0
     while count < repeat and (count < 3 or time.thread_time() - begin < MOST_SECONDS):
-        for name, each in runs.items():
-            run = each[count % len(each)]
+        for name, several in calls.items():
+            call = several[count % len(several)]
+            call()  # brings this session back into the caches
             start = time.thread_time()
-            for _ in range(calls[name]):
-                run(feeds)
-            turns[name].append(1e3 * (time.thread_time() - start) / calls[name])
+            for _ in range(counts[name]):
+                call()
+            turns[name].append(1e3 * (time.thread_time() - start) / counts[name])
         count += 1
     return turns
 
 
-def calls_per_turn(runs: Sequence[Run], feeds: Arrays) -> int:
+def calls_per_turn(calls: Sequence[Callable[[], object]]) -> int:
     """Warm up and find how many calls last LEAST_SECONDS."""
-    for run in runs:
+    for call in calls:
         for _ in range(3):
-            run(feeds)
+            call()
     start = time.thread_time()
-    runs[0](feeds)
+    calls[0]()
     return max(1, round(LEAST_SECONDS / (time.thread_time() - start)))
 
 
@@ -205,7 +230,7 @@ def sized(data: Arrays, batch: int) -> Arrays:
     return {name: array[rows] for name, array in data.items()}
 
 
-def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
+def measure(task: Task, repeat: int, bound: bool) -> tuple[list[Row], Quality]:
     """Make, judge and time one network."""
     judged = Quality(task.decisive)
     with tempfile.TemporaryDirectory() as folder:
@@ -219,7 +244,7 @@ def measure(task: Task, repeat: int) -> tuple[list[Row], Quality]:
     for batch in (own,) if fixed else BATCHES:
         log(f"{task.name}: timing batch {batch}")
         feeds = data if fixed else sized(data, batch)
-        rows.append(row_of(task.name, batch, time_in_turns(runs, feeds, repeat)))
+        rows.append(row_of(task.name, batch, time_in_turns(runs, feeds, repeat, bound)))
     return rows, judged
 
 
@@ -274,13 +299,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=list(TASKS), default=list(TASKS),
                         metavar="MODEL", help=f"which: {', '.join(TASKS)}")  # fmt: skip
     parser.add_argument("--repeat", type=int, default=60, help="turns of every contestant")
+    parser.add_argument("--bound", action="store_true",
+                        help="bind arrays first: without what Python does in a call")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     options = parser.parse_args()
     rows: list[Row] = []
     judged: dict[str, Quality] = {}
     for name in options.models:
         try:
-            found, judged[name] = measure(TASKS[name], options.repeat)
+            found, judged[name] = measure(TASKS[name], options.repeat, options.bound)
         except NotFetched as error:
             log(f"{name}: skipped: {error}")
             continue

@@ -44,7 +44,7 @@ def rows(task: Task, repeat: int) -> Iterator[str]:
         runs = {"came": sessions(str(came)), "actc": sessions(plan.files[QDQ])}
     for batch in BATCHES:
         feeds = {name: array[:batch] for name, array in data.items()}
-        results = {name: run(feeds) for name, (run, *_) in runs.items()}
+        results = {name: session.run(feeds) for name, (session, *_) in runs.items()}
         gap = max(np.abs(results["actc"][k] - v).max() for k, v in results["came"].items())
         turns = time_in_turns(runs, feeds, repeat)
         least = {name: min(times) for name, times in turns.items()}
