@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from command_line import CommandLine
+from fake_tools import Fake
 from fpga_networks import cnn
 from installed import needs_iverilog, needs_verilator
 
@@ -24,6 +26,7 @@ from actc.device import Device
 from actc.errors import UsageError
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Rung
+from actc.targets.fpga.flow import Limits, synthesize_design
 from actc.targets.fpga.options import DEVICES
 from actc.targets.fpga.verilog import VerilogTarget
 from actc.targets.fpga.verilog import target as verilog_target
@@ -345,6 +348,39 @@ def test_a_netlist_with_cells_of_no_model_is_not_run(built: Path, tmp_path: Path
     rungs = {r.name: r for r in make_target("verilog").verify(directory, feeds, golden)}
     assert rungs["synthesized netlist"].result == "not run"
     assert "RAMB18E1" in rungs["synthesized netlist"].detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("time.sleep(60)", "yosys was ended after 2 seconds"),
+        ("print('terminate called: std::bad_alloc'); os.abort()", "yosys ran out of memory"),
+    ],
+)
+@pytest.mark.usefixtures("unproved")
+def test_without_counts_the_verilog_and_its_comparisons_stay(
+    body: str, words: str, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = partial(synthesize_design, limits=Limits(2, 8 << 30))
+    monkeypatch.setattr(verilog_target, "synthesize_design", limited)
+    fake("yosys", body)
+    case, out = cnn(), tmp_path / "out"
+    bits = {"weights": case.weights, "activations": case.activations}
+    report = actc.compile(case.model, "verilog", data=case.data, output=out, **bits).report
+    assert report["bit_exact"] is True
+    rungs = {rung["name"]: rung for rung in report["rungs"]}
+    assert {rungs[n]["result"] for n in ("hardware description", "Verilog", "testbench")} == {
+        "equal"
+    }
+    assert rungs["synthesized netlist"]["result"] == "not run"
+    assert words in rungs["synthesized netlist"]["detail"]
+    assert not (out / "build" / "netlist.json").exists()
+    assert (out / "build" / "logs" / "synthesis.log").exists()
+    hardware = report["hardware"]
+    assert {row["used"] for row in hardware["resources"]} == {None}
+    assert hardware["resources"][0]["estimated"] > 0
+    assert f"The cells are not counted: {words}" in (out / "report.html").read_text()
 
 
 def invert_a_table(directory: Path) -> None:

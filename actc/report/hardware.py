@@ -5,7 +5,8 @@ The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
 - ``device``, ``board``: names; ``tools``: name -> version; ``seed``: of the placement;
 - ``clock``: ``asked``, ``estimated`` and ``reached``, MHz; ``latency``: ``clocks`` and ``ns``;
   ``samples_per_second`` of the network alone, ``interface`` and its own samples per second;
-- ``resources``: rows of ``name``, ``used``, ``available``, ``estimated``;
+- ``resources``: rows of ``name``, ``used`` (None: nothing counted it), ``available``,
+  ``estimated``;
 - ``layers``: rows of ``layer``, ``operator``, the counts in :data:`COLUMNS`, ``cells`` (logic
   cells) and ``estimated``, the same before synthesis;
 - ``critical_path``: rows of ``layer``, ``ns``;
@@ -33,7 +34,7 @@ DRAWN = ("luts", "carries", "ffs")
 """Counts that the picture shows, each as a bar."""
 
 
-def off_by(estimated: int | None, found: int) -> float | None:
+def off_by(estimated: int | None, found: int | None) -> float | None:
     """How far an estimate is above what was found, as a fraction of that."""
     return None if estimated is None or not found else estimated / found - 1
 
@@ -43,14 +44,16 @@ class Use:
     """A resource of the device; shares are percent of what there is."""
 
     name: str
-    used: int
+    used: int | None
     available: int | None
     estimated: int | None
 
     @property
     def share(self) -> float | None:
         """Percent of the device that is used."""
-        return round(100 * self.used / self.available, 1) if self.available else None
+        if not self.available or self.used is None:
+            return None
+        return round(100 * self.used / self.available, 1)
 
     @property
     def off(self) -> float | None:
@@ -112,7 +115,7 @@ def hardware(report: Mapping[str, Any]) -> Hardware | None:
 
 
 def _use(row: Mapping[str, Any]) -> Use:
-    return Use(str(row["name"]), int(row["used"]), row.get("available"), row.get("estimated"))
+    return Use(str(row["name"]), row.get("used"), row.get("available"), row.get("estimated"))
 
 
 def _layers(rows: Any, shown: list[str]) -> tuple[LayerRow, ...]:

@@ -118,7 +118,7 @@ def _hardware(report: view.Report) -> list[list[str]]:
     uses = [
         (
             use.name,
-            str(use.used),
+            plain(use.used),
             plain(use.available),
             "-" if use.share is None else f"{use.share:.1f} %",
             plain(use.estimated),

@@ -125,9 +125,9 @@ def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str,
 
 
 def use(
-    name: str, used: int, available: int | None, estimated: int | None = None
+    name: str, used: int | None, available: int | None, estimated: int | None = None
 ) -> dict[str, Any]:
-    """A row of resources."""
+    """A row of resources; `used` is None where nothing counted it."""
     return {"name": name, "used": used, "available": available, "estimated": estimated}
 
 

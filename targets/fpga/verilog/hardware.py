@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actc.targets.fpga.assembly import Assembly
+from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.estimate import LayerEstimate, estimate_design
 from actc.targets.fpga.flow import Synthesis
 from actc.targets.fpga.hardware import layers, rounded, use
@@ -20,21 +21,30 @@ _TITLES = {
     "brams": "block memories",
     "dsps": "hard multipliers",
 }
+NOT_COUNTED = "not_counted"
+"""Key of hardware.json: why there is no netlist."""
 _ALWAYS = ("luts", "carries", "ffs", "brams", "dsps")
 
 
-def describe_synthesis(assembly: Assembly, synthesis: Synthesis) -> dict[str, Any]:
+def describe_synthesis(
+    assembly: Assembly, device: Device, synthesis: Synthesis | None, reason: str = ""
+) -> dict[str, Any]:
     """The contents of hardware.json for a core that was synthesized, but not placed.
 
     Clock and latency in ns follow from the timing model of the pipeline: they are estimates, as
     the missing "reached" says.
+
+    Args:
+        synthesis: None where it came to no end; then only estimates are known.
+        reason: why it did not; kept under "not_counted".
     """
     stages = report(assembly.design, assembly.timing)
-    estimate = estimate_design(assembly.design, synthesis.device.family)
-    return {
-        "device": synthesis.device.title,
+    estimate = estimate_design(assembly.design, device.family)
+    total = None if synthesis is None else synthesis.total
+    found = {
+        "device": device.title,
         "board": None,
-        "tools": [synthesis.tool],
+        "tools": [] if synthesis is None else [synthesis.tool],
         "clock": {
             "asked": assembly.clock_mhz,
             "estimated": rounded(stages.clock_mhz),
@@ -47,19 +57,25 @@ def describe_synthesis(assembly: Assembly, synthesis: Synthesis) -> dict[str, An
         "samples_per_second": rounded(1e6 * assembly.clock_mhz),
         "interface": assembly.kind,
         "wire": None,
-        "resources": _resources(synthesis.total, estimate.total),
-        "cells": _cells(synthesis.total.cells),
-        "layers": layers(assembly, synthesis.layers, estimate),
+        "resources": _resources(total, estimate.total),
+        "cells": {} if total is None else _cells(total.cells),
+        "layers": [] if synthesis is None else layers(assembly, synthesis.layers, estimate),
         "critical_path": [],
     }
+    if synthesis is None:
+        found |= {
+            NOT_COUNTED: reason,
+            "notes": [f"The cells are not counted: {reason}. Verilog and testbench are complete."],
+        }
+    return found
 
 
-def _resources(total: Resources, estimate: LayerEstimate) -> list[dict[str, Any]]:
+def _resources(total: Resources | None, estimate: LayerEstimate) -> list[dict[str, Any]]:
     """Rows of what yosys counted."""
     return [
-        use(title, getattr(total, name), None, _estimated(estimate, name))
+        use(title, getattr(total, name, None), None, _estimated(estimate, name))
         for name, title in _TITLES.items()
-        if name in _ALWAYS or getattr(total, name)
+        if name in _ALWAYS or getattr(total, name, None)
     ]
 
 

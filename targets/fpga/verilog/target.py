@@ -19,7 +19,7 @@ from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.flow import synthesize_design
 from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.flow.synthesize import NETLIST, synthesis_command
-from actc.targets.fpga.hardware import CORE, HARDWARE, write_hardware
+from actc.targets.fpga.hardware import CORE, HARDWARE, read_hardware, write_hardware
 from actc.targets.fpga.ladder import (
     Vectors,
     border_of,
@@ -38,9 +38,12 @@ from actc.targets.fpga.synthesis import FPGA_HELP
 from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 from actc.targets.fpga.verilog.assembly import assemble_core, clock_constraint
 from actc.targets.fpga.verilog.devices import family_device, network_options
-from actc.targets.fpga.verilog.hardware import describe_synthesis
+from actc.targets.fpga.verilog.hardware import NOT_COUNTED, describe_synthesis
 from actc.targets.fpga.verilog.testbench import SIM, bench_name, run_testbench, write_testbench
 
+SYNTHESIZED = "synthesized netlist"
+LIMITS = ("ACT0511", "ACT0584")
+"""Yosys took longer, or more memory, than it may."""
 NO_MODEL = "ACT0570"
 """A netlist has cells that cannot be evaluated, as block memories of 7 series."""
 
@@ -117,6 +120,9 @@ class VerilogTarget(UnrolledTarget):
     def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
         """Synthesize, and say what it takes.
 
+        Where yosys reaches a limit of time or memory only its figures are missing: the Verilog,
+        which is what was asked for, does not depend on them.
+
         Raises:
             MissingTool, ToolFailed: see :func:`~actc.targets.fpga.flow.synthesize_design`.
         """
@@ -125,10 +131,17 @@ class VerilogTarget(UnrolledTarget):
         files, work = assembly.files, directory / BUILD
         kept = assembly.border  # where the ladder cuts the network out
         drivers = net_drivers(assembly.hierarchy, CORE)
-        found = synthesize_design(
-            files, assembly.top, device, work, pads=False, kept=kept, drivers=drivers
-        )
-        write_hardware(directory, describe_synthesis(assembly, found))
+        found, reason = None, ""
+        try:
+            found = synthesize_design(
+                files, assembly.top, device, work, pads=False, kept=kept, drivers=drivers
+            )
+        except ToolFailed as problem:
+            if problem.diagnostics[0].code not in LIMITS:
+                raise
+            reason = problem.diagnostics[0].message
+            say(f"warning: the cells are not counted: {reason}")
+        write_hardware(directory, describe_synthesis(assembly, device, found, reason))
 
     def verify(
         self,
@@ -146,20 +159,28 @@ class VerilogTarget(UnrolledTarget):
         rungs.append(run_testbench(assembly, directory))
         say("verify: activation units, for every input")
         rungs.append(units_rung(assembly, directory))
+        return [*rungs, *self._of_netlist(assembly, directory, vectors, say)]
+
+    def _of_netlist(
+        self, assembly: Assembly, directory: Path, vectors: Vectors, say: Progress
+    ) -> list[Rung]:
+        """What yosys made, if it came to an end."""
+        reason = read_hardware(directory).get(NOT_COUNTED)
+        if reason:
+            return [Rung(SYNTHESIZED, "not run", f"there is no netlist: {reason}")]
         say("verify: netlist")
         document, family = read_netlist(directory / BUILD / NETLIST), self.settings.device
-        rungs.append(_netlist_rung(assembly, document, family, vectors))
+        first = _netlist_rung(assembly, document, family, vectors)
         say("verify: netlist, for every input")
         border = border_of(assembly, document)
-        rungs.append(netlist_proof_rung(assembly, directory, document, border, family))
-        return rungs
+        return [first, netlist_proof_rung(assembly, directory, document, border, family)]
 
 
 def _netlist_rung(
     assembly: Assembly, document: Mapping[str, Any], family: str, vectors: Vectors
 ) -> Rung:
     """The netlist beside golden, where all of its cells have models."""
-    name, border = "synthesized netlist", border_of(assembly, document)
+    name, border = SYNTHESIZED, border_of(assembly, document)
     try:
         return netlist_rung(name, assembly, document, assembly.top, border, family, vectors)
     except ToolFailed as problem:
