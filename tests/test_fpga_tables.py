@@ -26,6 +26,9 @@ from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.estimate import estimate_design
 from actc.targets.fpga.families import FAMILIES
 from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.flow.execute import execute
+from actc.targets.fpga.flow.pack import PACKING_LIMITS
+from actc.targets.fpga.flow.programs import find_program
 from actc.targets.fpga.functions import FunctionOptions, Requantization, Stage, table_stage
 from actc.targets.fpga.functions.memories import MEMORY_BITS, best_way, table_way
 from actc.targets.fpga.functions.steps import StepFunction
@@ -41,6 +44,7 @@ from actc.targets.fpga.ladder import (
     vectors_of,
     verilog_rung,
 )
+from actc.targets.fpga.ladder.netlists import bitstream_rung
 from actc.targets.fpga.network import Network, NetworkOptions, build_network
 from actc.targets.fpga.network.memories import savings, with_memories
 from actc.targets.fpga.options import Tables
@@ -314,6 +318,26 @@ def plant_in_netlist(document: dict[str, Any]) -> None:
         parameters[key] = parameters[key].translate(str.maketrans("01", "10"))
 
 
+def plant_in_configuration(directory: Path, device: Device, top: str) -> Path:
+    """Change a digit of all words of memories, and pack again; what was asked for."""
+    work, name = directory / "build", {"ice40": "routed.asc", "ecp5": "routed.config"}
+    path = work / name[device.family]
+    asked = path.read_text()
+    memory, lines = False, []
+    for line in asked.splitlines():
+        if line.startswith("."):
+            memory = line.startswith((".ram_data", ".bram_init"))
+            lines.append(line)
+        else:
+            lines.append(line.translate(str.maketrans("01", "10")) if memory else line)
+    (work / "wrong").write_text("\n".join(lines) + "\n")
+    program, suffix = {"ice40": ("icepack", ".bin"), "ecp5": ("ecppack", ".bit")}[device.family]
+    log = work / "logs" / "wrong.log"
+    execute(find_program(program), ["wrong", "out"], work, limits=PACKING_LIMITS, log=log)
+    (work / "out").replace(directory / f"{top}{suffix}")
+    return path
+
+
 @pytest.mark.slow
 def test_a_wrong_word_is_caught_at_each_rung(built: Path, tmp_path: Path) -> None:
     target = make_target(json.loads((built / "manifest.json").read_text())["target"])
@@ -325,13 +349,19 @@ def test_a_wrong_word_is_caught_at_each_rung(built: Path, tmp_path: Path) -> Non
     border = border_of(assembly, netlists[0])
     for document in netlists:
         plant_in_netlist(document)
-    shutil.copytree(built / "rtl", tmp_path / "rtl")
+    for folder in ("rtl", "build"):
+        shutil.copytree(built / folder, tmp_path / folder)
     path = tmp_path / "rtl" / "model_biased.v"
     path.write_text(inverted(path.read_text()))
+    configuration = plant_in_configuration(tmp_path, target.board.device, assembly.top)
+    routed = read_netlist(built / "build" / "routed.json")
     found = [
         verilog_rung(assembly, tmp_path, vectors),
         units_rung(assembly, tmp_path),
         netlist_rung("", assembly, netlists[0], assembly.top, border, family, vectors),
         netlist_rung("", assembly, netlists[1], "top", border, family, vectors),
+        bitstream_rung(
+            assembly, tmp_path, routed, border, target.board.device, vectors, configuration
+        ),
     ]
     assert [rung.result for rung in found] == ["differs"] * len(found)
