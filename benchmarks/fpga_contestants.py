@@ -165,7 +165,7 @@ def built_by(contestant: Contestant) -> Iterator[None]:
             changes.enter_context(mock.patch.object(products, "linear", contestant.product))
         if contestant.stock:
             changes.enter_context(mock.patch.object(synthesize, "with_sums", _as_it_comes))
-            changes.enter_context(mock.patch.object(synthesize, "free_carries", _nothing))
+            changes.enter_context(mock.patch.object(synthesize, "improve", _nothing))
         yield
 
 

@@ -30,7 +30,7 @@ from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program
 from actc.targets.fpga.netlist import Netlist
 from actc.targets.fpga.synthesis import FPGA_HELP, RUN_SCRIPT, Resources, count
-from actc.targets.fpga.techmap import free_carries, techmap_files, with_sums
+from actc.targets.fpga.techmap import improve, techmap_files, with_sums
 
 SYNTHESIS_LIMITS = Limits(seconds=3600, memory=12 << 30)
 NETLIST = "netlist.json"
@@ -144,7 +144,7 @@ def synthesize_design(
         execute(yosys, (), folder, limits=limits, log=log)
         require(folder, [NETLIST], yosys, log)
         document = json.loads((folder / NETLIST).read_text("utf-8"))
-        free_carries(document)
+        improve(document, device.family)
         (folder / NETLIST).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         (folder / NETLIST).replace(work / NETLIST)
     family = SYNTHESIZED[device.family]

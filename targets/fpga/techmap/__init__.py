@@ -2,7 +2,7 @@
 
 commands = with_sums("synth_ecp5 -nodsp -top core", "ecp5")   # lines of a yosys script
 files = techmap_files("ecp5")                                 # to lie beside the script
-free_carries(netlist)                                         # before place and route
+improve(netlist, "ecp5")                                      # before place and route
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from actc.targets.fpga.families import SYNTHESIZED, find_family
+from actc.targets.fpga.techmap.absorb import absorb_tables
+from actc.targets.fpga.techmap.inverters import take_inverters
 
 _FILES = {"ecp5": ("ecp5_sums.v", "sums.v")}
 _FIRST_STAGE = {
@@ -71,6 +73,20 @@ def with_sums(command: str, family: str) -> list[str]:
 def _names(family: str) -> tuple[str, ...]:
     find_family(family, SYNTHESIZED)
     return _FILES.get(family, ("sums.v",))
+
+
+def improve(document: dict[str, Any], family: str) -> None:
+    """Do in a netlist of yosys' write_json what yosys and nextpnr leave undone.
+
+    On ECP5 inverters and small look-up tables go into the cells that read them, and carries
+    that nothing depends on are disconnected. Nothing on other families.
+    """
+    if family != "ecp5":
+        return
+    for module in document["modules"].values():
+        take_inverters(module)
+        absorb_tables(module)
+    free_carries(document)
 
 
 def free_carries(document: dict[str, Any]) -> None:
