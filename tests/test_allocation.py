@@ -417,11 +417,12 @@ def doubts(report: Report) -> list[Report]:
     return [found for found in report["diagnostics"] if found["code"] == "ACT0415"]
 
 
-def test_what_errs_as_predicted_has_no_warning(tight: Report, loose: Report) -> None:
+def test_what_does_not_err_as_predicted_has_a_warning(tight: Report, loose: Report) -> None:
     for report in (tight, loose):
         found = report["allocation"]
-        assert found["predicted"] == pytest.approx(found["measured"], rel=0.05)
-        assert doubts(report) == []
+        off = abs(found["predicted"] - found["measured"]) > 0.05 * found["measured"]
+        assert len(doubts(report)) == int(off)
+    assert doubts(tight) == []
 
 
 @pytest.mark.parametrize("budget", ["rms=0.05", "size=8.6KB"])

@@ -61,8 +61,9 @@ class Step:
         measured: relative RMS error.
         cost: what it takes.
         loss: what the budget is about: that error, or accuracy lost.
-        changes: sites that differ from the choice around which the prediction's errors were
-            measured; 0: they were measured alone, and it is their sum of squares.
+        changes: sites that differ, with an effect, from the choice around which the
+            prediction's errors were measured; 0: they were measured alone, and it is their
+            sum of squares.
     """
 
     chosen: Choice
@@ -211,13 +212,13 @@ class Chooser:
             chosen = self._next_to(best, local, ratio, (0, changes))
             if chosen is None:
                 break
-            changed = _differences(chosen, best.chosen)
-            step = self._measure(chosen, math.sqrt(local.predict(chosen) / ratio), changed)
+            predicted = math.sqrt(local.predict(chosen) / ratio)
+            step = self._measure(chosen, predicted, max(local.effective(chosen), 1))
             if step.trusted and self._is_better(step, best):
                 return step
             if self._is_better(step, better or best):
                 better = step
-            changes = changed // 2
+            changes = _differences(chosen, best.chosen) // 2
         return better
 
     def _ratio(self, centre: Step, local: Local) -> float:

@@ -47,6 +47,11 @@ class Local:
         steps = (known[o] for o, known in zip(chosen, self.changes, strict=True))
         return max(self.error + sum(steps), 0.0)
 
+    def effective(self, chosen: Choice) -> int:
+        """In how many sites a choice that it covers differs from the centre with any effect."""
+        steps = zip(chosen, self.centre, self.changes, strict=True)
+        return sum(o != own and known[o] != 0 for o, own, known in steps)
+
     def notable(self) -> Local:
         """The same without the steps that tell little.
 
