@@ -140,6 +140,16 @@ def test_wrong_directories(actc_cli: CommandLine, board: Path, tmp_path: Path) -
     assert refused(actc_cli, tmp_path / "damaged", *rest) == "ACT0590"
 
 
+def test_a_directory_without_its_verilog(
+    actc_cli: CommandLine, board: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(board, tmp_path / "copied")
+    for path in (tmp_path / "copied").rglob("*.v"):
+        path.unlink()
+    rest = ("--port", "sim", "--data", board / "data.npz")
+    assert refused(actc_cli, tmp_path / "copied", *rest) == "ACT0599"
+
+
 def test_wrong_ports(actc_cli: CommandLine, board: Path) -> None:
     data = ("--data", board / "data.npz")
     assert refused(actc_cli, board, "--port", "/dev/no-such-port", *data) == "ACT0591"

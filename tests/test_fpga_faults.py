@@ -19,6 +19,8 @@ from command_line import CommandLine
 from fake_tools import YOSYS, Fake
 from models import network, normal
 
+from actc.output import MANIFEST
+
 pytestmark = pytest.mark.slow
 TARGET = "ice40-hx8k"
 OPTIONS = ("--target", TARGET, "--weights", "3", "--activations", "4", "--data", "data.npz")
@@ -76,6 +78,21 @@ def test_a_tool_that_fails(
     assert "before" in Path(note.removeprefix("its log is ")).read_text()
     assert problem["help"]
     assert inputs_alone(cwd)
+
+
+def test_a_failure_leaves_the_result_before_it(
+    actc_cli: CommandLine, cwd: Path, fake: Fake
+) -> None:
+    old = cwd / "out"
+    old.mkdir()
+    (old / MANIFEST).write_text("{}")
+    (old / "tiny_uart.bin").write_text("a bitstream")
+    fake("yosys", "os.kill(os.getpid(), signal.SIGKILL)")
+    done = actc_cli("compile", "tiny.onnx", *OPTIONS, "-o", "out", "--json")
+    assert (done.status, done.codes) == (5, ["ACT0512"])
+    assert {path.name for path in cwd.iterdir()} == {"tiny.onnx", "data.npz", "out"}
+    assert {path.name for path in old.iterdir()} == {MANIFEST, "tiny_uart.bin"}
+    assert (old / "tiny_uart.bin").read_text() == "a bitstream"
 
 
 def test_an_interrupt(cwd: Path, fake: Fake) -> None:

@@ -319,4 +319,9 @@ CODES: dict[str, CodeInfo] = {
         "Every output of the board must equal golden.onnx bit for bit. Where the checksums are "
         "right, the design itself is wrong: timing that was not met, or an error of actc.",
     ),
+    "ACT0599": CodeInfo(
+        "a compiled directory lacks a file",
+        "What `actc compile` wrote for an FPGA belongs together: golden.onnx, interface.json, rtl/ "
+        "and the others. Copy the directory as a whole, or compile again.",
+    ),
 }

@@ -6,7 +6,7 @@ It is written beside the bitstream, and read by whoever asks the board.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,25 @@ def read_interface(directory: str | Path) -> Interface:
         raise _unreadable(path, f"{FILE} is damaged: {problem}") from problem
     except (ValueError, RecursionError) as problem:
         raise _unreadable(path, f"{FILE} is not JSON") from problem
+
+
+def require_files(directory: Path, names: Iterable[str]) -> None:
+    """Refuse a directory that lacks some of its files.
+
+    Raises:
+        UsageError: ACT0599.
+    """
+    missing = [name for name in names if not (directory / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 1} more files are" if missing[1:] else " is"
+        raise UsageError(
+            Diagnostic(
+                "ACT0599",
+                f"{missing[0]}{more} missing",
+                place=Place(str(directory)),
+                help="copy the directory as a whole, or compile again",
+            )
+        )
 
 
 def _unreadable(path: Path, message: str) -> UsageError:

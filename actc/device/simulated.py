@@ -21,7 +21,7 @@ from typing import IO
 
 import numpy as np
 
-from actc.device.document import FILE
+from actc.device.document import FILE, require_files
 from actc.device.interface import Interface, Simulation
 from actc.device.waveform import Levels, Line, SpiLine, UartLine
 from actc.diagnostics import Diagnostic, Place
@@ -213,6 +213,7 @@ def _compile(directory: Path, simulation: Simulation, kind: str, idle: int, fold
     if simulation.clock_module:
         text += _CLOCK.format(module=simulation.clock_module)
     (folder / "actc_bench.v").write_text(text, "ascii")
+    require_files(directory, simulation.files)
     sources = [str((directory / name).resolve()) for name in simulation.files]
     command = [str(compiler), "-g2005", "-s", "actc_bench", "-o", "board.vvp", "actc_bench.v"]
     run([*command, *sources], timeout=COMPILE_SECONDS, memory=MEMORY, cwd=folder)

@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
-from actc.device.document import read_interface
+from actc.device.document import read_interface, require_files
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
@@ -111,6 +111,7 @@ class UnrolledTarget(Target):
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The simulation as a function."""
         assembly = self.assembly_of(directory)
+        require_files(directory, [f"{RTL}/{name}" for name in assembly.core_files])
         files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
 
         def simulate(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -127,9 +128,11 @@ class UnrolledTarget(Target):
         """What `directory` was written from.
 
         Raises:
-            UsageError: ACT0536, this version builds something else.
+            UsageError: ACT0536, this version builds something else; ACT0590, ACT0599, files are
+                missing.
         """
         interface = read_interface(directory)
+        require_files(directory, [GOLDEN])
         assembly = self.assemble((directory / GOLDEN).read_bytes(), interface.name)
         if assembly.interface.build != interface.build:
             raise UsageError(_other_version(directory))
