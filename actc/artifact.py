@@ -73,15 +73,29 @@ class Artifact:
 
 
 def make_target(text: str) -> Target:
-    """The target that ``name`` or ``name:option`` stands for.
+    """The target that ``name`` or ``name:option`` stands for; a board's ``.toml`` is a name too.
 
     Raises:
         UsageError: unknown name or option.
     """
     name, _, option = text.partition(":")
-    target = TARGETS.get(name).parse(option)
+    target = target_class(name).parse(option)
     assert isinstance(target, Target)
     return target
+
+
+def target_class(name: str) -> type[Target]:
+    """The class of a target, by its name or by the path of a board's ``.toml``.
+
+    Raises:
+        UsageError: unknown name, or a wrong file.
+    """
+    if name.endswith(".toml"):
+        from actc.targets.fpga.names import board_target  # loads much that others do not need
+
+        return board_target(name)
+    found: type[Target] = TARGETS.get(name)
+    return found
 
 
 def open_artifact(directory: str | Path) -> Artifact:

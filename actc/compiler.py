@@ -179,7 +179,9 @@ def compile(
         report = build_report(prepared, compiled, options, machine, pipeline, stages, Measured())
         return Artifact(None, report, machine, plan)
     directory = (
-        Path(output) if output is not None else Path(f"{prepared.source.stem}-{machine.name}")
+        Path(output)
+        if output is not None
+        else Path(f"{prepared.source.stem}-{Path(machine.name).stem}")
     )
     with staged(directory) as stage:
         _write_models(stage, prepared, compiled, stages, precision)

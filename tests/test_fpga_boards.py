@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from installed import needs_yosys
 
+from actc.artifact import make_target
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, UsageError
 from actc.targets.fpga.boards import (
@@ -91,6 +92,17 @@ def test_boards_that_differ_in_their_device_alone(names: tuple[str, ...]) -> Non
             boards[0].program,
         )  # fmt: skip
     assert len({board.device.name for board in boards}) == len(boards)
+
+
+def test_a_board_file_is_a_target(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(BOARD)
+    target = make_target(f"{path}:clock=20")
+    assert target.spec == f"{path}:clock=20"
+    assert "*.bit" in target.capabilities().products
+    with pytest.raises(UsageError) as caught:
+        make_target(str(tmp_path / "other.toml"))
+    assert only(caught.value).code == "ACT0589"
 
 
 @pytest.mark.parametrize("name", device_names())

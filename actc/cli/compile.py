@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 import actc
+from actc.artifact import target_class
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
@@ -19,7 +20,6 @@ from actc.cli.ranking import allocation_text
 from actc.cli.summary import summary
 from actc.diagnostics import Diagnostic
 from actc.errors import ExitStatus, UsageError
-from actc.targets import TARGETS
 
 
 def run(
@@ -217,7 +217,7 @@ def _with_options(target: str, hardware: Mapping[str, object]) -> str:
     """
     items = [f"{name}={value}" for name, value in hardware.items() if value is not None]
     name, _, given = target.partition(":")
-    known = TARGETS.get(name).options if items else ()
+    known = target_class(name).options if items else ()
     wrong = [key for key, value in hardware.items() if value is not None and key not in known]
     if wrong:
         raise UsageError(

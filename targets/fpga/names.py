@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from actc.targets.fpga.boards import board_names, device_names
+from actc.targets.fpga.boards import board_names, device_names, find_board
+from actc.targets.fpga.hdl.names import identifier
 from actc.targets.fpga.target import FpgaTarget
 
 
 def _class(name: str) -> type[FpgaTarget]:
-    return type(f"Fpga_{name.replace('-', '_')}", (FpgaTarget,), {"name": name})
+    return type(f"Fpga_{identifier(name)}", (FpgaTarget,), {"name": name})
 
 
 TARGETS: dict[str, type[FpgaTarget]] = {
     name: _class(name) for name in sorted({*device_names(), *board_names()})
 }
 """Target by name."""
+
+
+def board_target(path: str) -> type[FpgaTarget]:
+    """The class of a board that a file of the user's describes.
+
+    Raises:
+        UsageError: ACT0589, there is no such file, or it is wrong.
+    """
+    find_board(path)
+    return _class(path)
 
 
 def __getattr__(name: str) -> type[FpgaTarget]:
