@@ -6,8 +6,7 @@
 
 Small networks with random weights, compiled, unrolled, pipelined and synthesized by yosys as
 targets do. The weights are fitted to one half of them, FITTED; HELD_OUT are others, of other
-sizes, bits and activations. Layers with block memories, which yosys makes of some tables by
-itself, are left out of both and counted.
+sizes, bits and activations.
 """
 
 from __future__ import annotations
@@ -216,7 +215,6 @@ def rows_of(name: str, golden: Path, family: str, work: Path) -> list[Row]:
             "luts": measured[layer].luts,
             "carries": measured[layer].carries,
             "ffs": measured[layer].ffs,
-            "brams": measured[layer].brams,
         }
         for layer, counts in count_design(design, family).items()
         if layer in measured
@@ -260,7 +258,7 @@ def fit(rows: Sequence[Row]) -> dict[Kind, float]:
 
 def _is_logic(row: Row) -> bool:
     """Whether a row is a layer whose cells can be compared."""
-    return bool(row["layer"] and row["logic_cells"] and not row["brams"])
+    return bool(row["layer"] and row["logic_cells"])
 
 
 def weighed(row: Row, weights: dict[Kind, float]) -> float:
@@ -292,8 +290,8 @@ def errors(
 
 def table(rows: Sequence[Row], weights: dict[str, dict[Kind, float]]) -> Iterable[str]:
     """Lines of Markdown."""
-    yield "| family | networks | total | by layer | flip-flops | layers with block memories |"
-    yield "|---|---|---|---|---|---|"
+    yield "| family | networks | total | by layer | flip-flops |"
+    yield "|---|---|---|---|---|"
     for family in FAMILIES:
         for title, part in (("fitted to", FITTED), ("held out", HELD_OUT)):
             own = [row for row in rows if row["family"] == family and row["network"] in part]
@@ -301,8 +299,7 @@ def table(rows: Sequence[Row], weights: dict[str, dict[Kind, float]]) -> Iterabl
                 f"{100 * np.median(off):.0f} % / {100 * max(off):.0f} % ({len(off)})"
                 for off in errors(own, weights[family])
             ]
-            memories = sum(bool(row["brams"]) for row in own)
-            yield f"| {family} | {title} | {' | '.join(cells)} | {memories} |"
+            yield f"| {family} | {title} | {' | '.join(cells)} |"
 
 
 def main() -> None:

@@ -12,21 +12,21 @@ from actc.targets.fpga.estimate.counts import KINDS, Kind
 
 WEIGHTS: Mapping[str, Mapping[Kind, float]] = {
     "ecp5": {
-        "sum": 0.97,
-        "difference": 1.02,
-        "table": 0.66,
-        "choice": 1.38,
-        "gate": 0.0,
-        "compare": 2.4,
+        "sum": 0.86,
+        "difference": 1.04,
+        "table": 0.72,
+        "choice": 0.75,
+        "gate": 1.49,
+        "compare": 4.82,
         "product": 1.0,
     },
     "ice40": {
-        "sum": 0.85,
-        "difference": 1.46,
-        "table": 1.48,
-        "choice": 0.56,
-        "gate": 0.73,
-        "compare": 3.89,
+        "sum": 0.89,
+        "difference": 1.43,
+        "table": 1.25,
+        "choice": 0.38,
+        "gate": 0.86,
+        "compare": 4.14,
         "product": 1.0,
     },
     "gowin": {
