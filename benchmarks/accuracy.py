@@ -4,9 +4,9 @@
 
 For each task: the float model, onnxruntime's int8 (the best of its calibrations that run,
 judged on the evaluation samples, in its favour), actc's int8, also with 8 bits for every
-tensor, and with 4-bit weights. actc keeps its default calibration unless another one brings
-the predictions nearer to the float model's by more than the noise of that comparison; the
-comparison is on calibration samples that were held out (see `choose`).
+tensor, and with 4-bit weights, as it calibrates by default. With --search it keeps that unless
+another calibration brings the predictions nearer to the float model's by more than the noise of
+that comparison, on calibration samples that were held out (see `choose`).
 Both get the same calibration samples. Every contestant runs in its own process with a
 limit of time and memory; what fails is in the table with its reason.
 """
@@ -189,8 +189,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the tables as a page")
     parser.add_argument("--timeout", type=float, default=900, help="seconds per contestant")
     parser.add_argument("--memory", type=float, default=12, help="gigabytes per contestant")
-    parser.add_argument("--search", type=float, default=240,
-                        help="seconds after which actc tries no further method")  # fmt: skip
+    parser.add_argument("--search", type=float, default=0,
+                        help="seconds after which actc tries no further method (default: 0, "
+                        "actc calibrates as it does by itself)")  # fmt: skip
     return parser.parse_args()
 
 
