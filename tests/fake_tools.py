@@ -28,8 +28,12 @@ NETLIST: dict[str, Any] = {
                 **{
                     name: {
                         "type": kind,
-                        "port_directions": {"A": "input", "Z": "output"},
-                        "connections": {"A": [number], "Z": [number + 100]},
+                        "parameters": {"INIT": "1000000000000000"},
+                        "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
+                        "connections": {
+                            **{pin: [10 * number + k] for k, pin in enumerate("ABCD", 10)},
+                            "Z": [number + 100],
+                        },
                     }
                     for number, (name, kind) in enumerate(
                         [
