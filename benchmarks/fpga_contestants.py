@@ -173,7 +173,7 @@ def _as_it_comes(command: str, family: str) -> list[str]:
     return [command]
 
 
-def _nothing(document: dict[str, Any]) -> None:
+def _nothing(document: dict[str, Any], family: str) -> None:
     return None
 
 
