@@ -146,6 +146,22 @@ def test_tables_that_stay(case: str) -> None:
     assert values(document) == right
 
 
+@pytest.mark.parametrize("table", [0x5555, 0xAAAA])
+def test_multiplexers_read_look_up_tables_only(table: int) -> None:
+    document = module(lut(table, [3, "0", "0", "0"], 9), lut(0x6666, [4, 5, "0", "0"], 13))
+    cells = document["modules"]["top"]["cells"]
+    ports = {"ALUT": [13], "BLUT": [9], "C0": [2], "Z": [11]}
+    directions = {port: "output" if port == "Z" else "input" for port in ports}
+    cells["mux"] = {
+        "type": "PFUMX", "parameters": {}, "port_directions": directions, "connections": ports
+    }  # fmt: skip
+    before = copy.deepcopy(cells)
+    improve(document, "ecp5")
+    assert {name: cells[name] for name in ("cell0", "cell1", "mux")} == {
+        name: before[name] for name in ("cell0", "cell1", "mux")
+    }
+
+
 def test_other_families_are_left_alone() -> None:
     document = module(lut(0x6666, [3, 4, "0", "0"], 9), carry(0x600A, [2, 9, "1", "1"]))
     before = copy.deepcopy(document)

@@ -30,6 +30,8 @@ def take_inverters(module: Module) -> None:
         pins = readers.of(cells[name]["connections"]["Z"][0])
         if source is None or pins is None:
             continue
+        if not all(_reads_any_net(cells[pin.cell]["type"], pin.port) for pin in pins):
+            continue
         changed = _all_that_change(pins, cells, readers) if inverts else {}
         if changed is None or any(pin.cell == name for pin in changed):
             continue  # the last: a register that toggles
@@ -66,19 +68,24 @@ def _all_that_change(
             return None  # a register that feeds itself
         found[pin] = None
         cell = cells[pin.cell]
-        if cell["type"] == "TRELLIS_FF" and pin.port == "DI":
+        if not _reads_any_net(cell["type"], pin.port):
+            return None
+        if cell["type"] == "TRELLIS_FF":
             behind = readers.of(cell["connections"]["Q"][0])
             if behind is None:
                 return None
             pending += behind
-        elif not _takes(cell["type"], pin.port):
-            return None
     return found
 
 
-def _takes(kind: str, port: str) -> bool:
-    """Whether a pin takes an inverter; C and D of a carry cell choose between its tables."""
-    return (kind == "LUT4" and port in PINS) or (kind == "CCU2C" and port[0] in "AB")
+def _reads_any_net(kind: str, port: str) -> bool:
+    """Whether a pin may read any net, or the inverse of it.
+
+    C and D of a carry cell choose between its tables; multiplexers read look-up tables only.
+    """
+    if kind == "TRELLIS_FF":
+        return port == "DI"
+    return kind == "LUT4" or (kind == "CCU2C" and port[0] in "AB")
 
 
 def _invert(cell: dict[str, Any], port: str) -> None:
