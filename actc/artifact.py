@@ -72,13 +72,18 @@ class Artifact:
         return call
 
 
-def make_target(text: str) -> Target:
+def make_target(text: str, folder: Path | None = None) -> Target:
     """The target that ``name`` or ``name:option`` stands for; a board's ``.toml`` is a name too.
+
+    Args:
+        folder: that such a file lies in; None: it is a path.
 
     Raises:
         UsageError: unknown name or option.
     """
     name, _, option = text.partition(":")
+    if folder is not None and name.endswith(".toml"):
+        name = str(folder / Path(name).name)
     target = target_class(name).parse(option)
     assert isinstance(target, Target)
     return target
@@ -108,7 +113,7 @@ def open_artifact(directory: str | Path) -> Artifact:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         report = json.loads((path / "report.json").read_text(encoding="utf-8"))
-        target = make_target(str(manifest["target"]))
+        target = make_target(str(manifest["target"]), path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             Diagnostic(

@@ -98,7 +98,8 @@ def test_a_board_file_is_a_target(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(BOARD)
     target = make_target(f"{path}:clock=20")
-    assert target.spec == f"{path}:clock=20"
+    assert target.spec == "mine.toml:clock=20"
+    assert make_target(target.spec, tmp_path).capabilities() == target.capabilities()
     assert "*.bit" in target.capabilities().products
     with pytest.raises(UsageError) as caught:
         make_target(str(tmp_path / "other.toml"))

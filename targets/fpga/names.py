@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from actc.targets.fpga.boards import board_names, device_names, find_board
 from actc.targets.fpga.hdl.names import identifier
 from actc.targets.fpga.target import FpgaTarget
 
 
-def _class(name: str) -> type[FpgaTarget]:
-    return type(f"Fpga_{identifier(name)}", (FpgaTarget,), {"name": name})
+def _class(name: str, path: str = "") -> type[FpgaTarget]:
+    named = {"name": name, "board_file": path}
+    return type(f"Fpga_{identifier(name)}", (FpgaTarget,), named)
 
 
 TARGETS: dict[str, type[FpgaTarget]] = {
@@ -18,13 +21,13 @@ TARGETS: dict[str, type[FpgaTarget]] = {
 
 
 def board_target(path: str) -> type[FpgaTarget]:
-    """The class of a board that a file of the user's describes.
+    """The class of a board that a file of the user's describes, named as the file.
 
     Raises:
         UsageError: ACT0589, there is no such file, or it is wrong.
     """
     find_board(path)
-    return _class(path)
+    return _class(Path(path).name, path)
 
 
 def __getattr__(name: str) -> type[FpgaTarget]:

@@ -38,8 +38,11 @@ class FpgaTarget(UnrolledTarget):
 
     Attributes:
         settings: how the network is built.
+        board_file: path of the file that describes the board, which the artefact keeps; "" for
+            those that come with actc.
     """
 
+    board_file: ClassVar[str] = ""
     settings: FpgaOptions = field(default_factory=FpgaOptions)
     options: ClassVar[Mapping[str, str]] = described(FpgaOptions)
 
@@ -55,7 +58,7 @@ class FpgaTarget(UnrolledTarget):
     @property
     def board(self) -> Board:
         """The board, or the device as a generic one."""
-        return find_board(self.name)
+        return find_board(self.board_file or self.name)
 
     def capabilities(self) -> Capabilities:
         """What this target takes."""
@@ -86,12 +89,13 @@ class FpgaTarget(UnrolledTarget):
 
     def assemble(self, golden: bytes, name: str) -> Assembly:
         """The hardware of a serialized golden model."""
-        return _assembled(golden, name, self.name, self.settings)
+        return _assembled(golden, name, self.board_file or self.name, self.settings)
 
     def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
-        """The constraint file."""
+        """The constraint file, and the user's file of the board."""
         name, text = constraints(assembly, self.board)
-        return {name: text.encode("ascii")}
+        own = {self.name: Path(self.board_file).read_bytes()} if self.board_file else {}
+        return {name: text.encode("ascii"), **own}
 
     def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
         """Synthesis, placements, packing."""
