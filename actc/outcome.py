@@ -93,7 +93,7 @@ def build_report(
         "operators": _operators(model),
         "outputs": _output_errors(measured.outputs),
         "sites_error": _site_rows(context, prepared, measured),
-        "options": dataclasses.asdict(options),
+        "options": {**dataclasses.asdict(options), "target": machine.spec},
         "versions": versions(),
         "passes": [spelling(step) for step in pipeline.passes],
     }

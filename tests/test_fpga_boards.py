@@ -157,6 +157,7 @@ def test_a_board_of_the_users_own(tmp_path: Path) -> None:
         ('pull = "down"', 'pull = "sideways"', ["'pins.led.pull'"]),
         ("inverted = true", "inverted = 1", ["'pins.led.inverted'"]),
         ('"LVCMOS18"', '"LVCMOS18;"', ["'pins.led.standard'"]),
+        ('standard = "LVCMOS33"', 'standard = "LVCMOS33;"', ["'standard'"]),
         ('"My board"', '"My\\u0007board"', ["'title'"]),
         ("[pins]", "pins = 3\n[other]", ["'pins'"]),
         ("[pins]", "[pins", ["cannot read the board"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,14 @@ def lut4(truth: int, inputs: list[int | str], output: int) -> dict[str, Any]:
     }
 
 
+def buffer(source: int, output: int) -> dict[str, Any]:
+    return {
+        "type": "SB_GB",
+        "parameters": {},
+        "connections": {"USER_SIGNAL_TO_GLOBAL_BUFFER": [source], "GLOBAL_BUFFER_OUTPUT": [output]},
+    }
+
+
 def flip_flop(clock: int, data: int, output: int, kind: str = "SB_DFF") -> dict[str, Any]:
     return {
         "type": kind,
@@ -119,7 +128,7 @@ def flip_flop(clock: int, data: int, output: int, kind: str = "SB_DFF") -> dict[
     }
 
 
-def module(cells: list[dict[str, Any]], **ports: list[int]) -> dict[str, Any]:
+def module(cells: list[dict[str, Any]], **ports: Sequence[int | str]) -> dict[str, Any]:
     """Ports whose names begin with y are outputs."""
     found = {
         name: {"direction": "output" if name.startswith("y") else "input", "bits": bits}
@@ -192,6 +201,8 @@ def test_cells_without_a_model_are_named_at_once() -> None:
     ("cells", "expected"),
     [
         ([lut4(1, ["0"] * 4, 4), lut4(2, ["0"] * 4, 4)], "ACT0571"),  # two drivers
+        ([lut4(1, ["0"] * 4, 4), buffer(3, 4)], "ACT0571"),
+        ([buffer(3, 4), buffer(3, 4)], "ACT0571"),
         ([flip_flop(2, 3, 4), flip_flop(3, 2, 5)], "ACT0572"),  # two clocks
         ([lut4(1, [2, 3, "0", "0"], 5), flip_flop(5, 3, 4)], "ACT0572"),  # a gated one
         ([flip_flop(2, 2, 4)], "ACT0572"),  # one that is data
@@ -333,3 +344,17 @@ def test_inputs_that_matter_only_beside_a_constant_go() -> None:
     table = Table((ZERO, 5), 0b1000, 7)
     assert simplified(table) == Table((), 0, 7)
     assert simplified(Table((ONE, 5), 0b1000, 7)) == Table((5,), 0b10, 7)
+
+
+def test_an_output_that_is_tied_to_a_constant_is_open() -> None:
+    ports = {f"{pin}{half}": ["1"] for pin in "ABCD" for half in "01"}
+    ports |= {"A0": [2], "B0": [3], "CIN": ["0"], "S0": [4], "S1": ["0"]}
+    sums = {
+        "type": "CCU2C",
+        "parameters": {f"INIT{half}": f"{0x600A:016b}" for half in "01"}
+        | {f"INJECT1_{half}": "NO" for half in "01"},
+        "connections": ports,
+    }
+    netlist = GateNetlist.read(module([sums], x=[2, 3], y=[4, "0"]), "m", "ecp5")
+    found = simulate(netlist, {"x": [0, 1, 2, 3]})["y"]
+    assert found.tolist() == [[0, 0], [1, 0], [1, 0], [0, 0]]

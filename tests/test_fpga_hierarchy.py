@@ -203,3 +203,28 @@ def lint(files: dict[str, str], folder: Path) -> None:
     top = next(iter(files))
     argv = ["verilator", "--lint-only", "-Wall", "--top-module", top[:-2], *files]
     toolchain.run(argv, timeout=60, cwd=folder)
+
+
+@pytest.mark.parametrize("layer", ["stream", "uart", "spi", "stream_tb"])
+def test_no_layer_has_the_name_of_a_module_around_the_design(layer: str) -> None:
+    graph = Graph()
+    x = graph.input("x_0", Range(-8, 7))
+    with graph.scope(f"/{layer}"):
+        y = x + 3
+    inputs, outputs = Bus("x", (1,), (x,), 4, True), Bus("y", (1,), (y,), 5, True)
+    files = write_design(Design("net", (inputs,), (outputs,)))
+    assert "net.v" in files
+    assert f"net_{layer}.v" not in files
+    assert len(files) == 2
+
+
+@pytest.mark.parametrize("name", ["verilator lint_off", "synthesis translate_off", "Synopsys x"])
+def test_names_of_a_model_are_no_directives(name: str) -> None:
+    graph = Graph()
+    x = graph.input("x_0", Range(-8, 7))
+    with graph.scope(name):
+        y = x + 3
+    inputs, outputs = Bus("x", (1,), (x,), 4, True), Bus("y", (1,), (y,), 5, True)
+    text = "".join(write_design(Design("net", (inputs,), (outputs,))).values())
+    assert f"// - {name}" in text
+    assert f"// {name}" not in text

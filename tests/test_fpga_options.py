@@ -16,7 +16,7 @@ from actc.targets.fpga.options import INTERFACES, FpgaOptions, parse_options
         clock=st.none() | st.floats(0.1, 1000),
         interface=st.sampled_from(["", *INTERFACES]),
         seeds=st.integers(1, 64),
-        seed=st.integers(1, 2**31 - 1),
+        seed=st.integers(1, 2**31 - 64),
     )
 )
 def test_what_is_written_is_read_again(options: FpgaOptions) -> None:
@@ -38,6 +38,8 @@ def test_defaults_are_not_written() -> None:
         ("latency=-1", "a whole number, 0 to 1000"),
         ("latency=1e3", "a whole number"),
         ("seeds=0", "1 to 64"),
+        ("seeds=000000001999", "1 to 64"),
+        ("seed=9999999999", "a whole number, 1 to"),
         ("effort=4", "0 to 3"),
         ("interface=usb", "one of uart, spi, stream"),
         ("tables=rom", "one of auto, logic, memory"),

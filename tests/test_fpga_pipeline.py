@@ -256,3 +256,9 @@ def test_uneven_designs_have_no_report() -> None:
 def test_unknown_timings_are_named() -> None:
     with pytest.raises(UsageError, match=r"ACT0560.*'spartan'(.|\n)*ecp5-6"):
         find_timing("spartan")
+
+
+def test_long_latencies_are_reported() -> None:
+    made = pipeline(dot_product(), ECP5, latency=1000)
+    assert made.latency == 1000
+    assert report(made, ECP5).clock_mhz > 0

@@ -433,3 +433,11 @@ def test_codes_pass_through_a_simulation(spelling: str) -> None:
     vector = f"[{form.bits - 1}:0]"
     source = f"module u (input {vector} x, output {vector} y);\n  assign y = x;\nendmodule\n"
     assert np.array_equal(simulate_unit(source, "u", form.codes(), form, form), form.codes())
+
+
+def test_an_input_may_be_called_clk() -> None:
+    graph = Graph()
+    x = graph.input("clk", Range(0, 1))
+    text = write_verilog(Module("m", (x,), (Output("y", x.register(), 1),)))
+    assert re.search(r"input clk,\s+input clk_2,", text)
+    assert "always @(posedge clk)" in text

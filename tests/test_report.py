@@ -255,7 +255,7 @@ def test_what_was_left_is_listed_with_its_reason() -> None:
 
 def test_hardware_is_shown_with_its_shares_and_rungs() -> None:
     text = render_text(samples.on_fpga())
-    for words in ("131.2 MHz", "asked for 120", "9 clocks", "68.6 ns", "131.2 M samples/s"):
+    for words in ("131.2 MHz", "built for 120", "9 clocks", "68.6 ns", "131.2 M samples/s"):
         assert words in text, words
     assert re.search(r"logic cells +3102 +24288 +12.8 % +2950", text)
     assert re.search(r"features.1 +1210 +640 +812 +2490 +- +80.3 %", text)

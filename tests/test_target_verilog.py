@@ -17,13 +17,14 @@ from command_line import CommandLine
 from fake_tools import Fake
 from fpga_networks import cnn
 from installed import needs_iverilog, needs_verilator
+from models import network, normal
 
 import actc
 from actc import doctor, toolchain
 from actc.artifact import make_target, open_artifact
 from actc.data import InputInfo, load
 from actc.device import Device
-from actc.errors import UsageError
+from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Rung
 from actc.targets.fpga.flow import Limits, synthesize_design
@@ -396,3 +397,12 @@ def invert_a_table(directory: Path) -> None:
     table = cell["parameters"]["INIT"]
     cell["parameters"]["INIT"] = table.translate(str.maketrans("01", "10"))
     path.write_text(json.dumps(document))
+
+
+def test_a_network_of_constant_outputs_is_refused(tmp_path: Path) -> None:
+    body = "h = MatMul(x, w)\n y = Relu(h)"
+    model = network("float[N,3] x => float[N,2] y", body, {"w": np.zeros((3, 2), np.float32)})
+    with pytest.raises(ModelError) as caught:
+        actc.compile(model, "verilog", data={"x": normal(20, 3)}, output=tmp_path / "out")
+    assert [problem.code for problem in caught.value.diagnostics] == ["ACT0557"]
+    assert not (tmp_path / "out").exists()

@@ -161,6 +161,12 @@ CODES: dict[str, CodeInfo] = {
         "compared with golden.onnx: on ecp5 and ice40. Leave the option out; tables are then "
         "logic.",
     ),
+    "ACT0557": CodeInfo(
+        "the network's outputs are constants",
+        "Every output of the integer network is the same for all inputs within their calibrated "
+        "ranges, so there is nothing to build. Look at the accuracy of golden.onnx, at the "
+        "calibration data, and at layers whose weights are all 0 (`actc check --sites`).",
+    ),
     "ACT0560": CodeInfo(
         "no such FPGA timing",
         "Registers are placed by the delays of a family and speed grade that the help line lists.",

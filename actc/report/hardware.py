@@ -146,11 +146,11 @@ def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = [("Device", str(given.get("device") or "-"), _remark(given.get("board")))]
     reached, asked = clock.get("reached"), clock.get("asked")
     if reached is not None:
-        found.append(("Clock", f"{reached:.1f} MHz", f"asked for {asked:g}" if asked else ""))
+        found.append(("Clock", f"{reached:.1f} MHz", f"built for {asked:g}" if asked else ""))
     elif asked is not None:
         estimated = clock.get("estimated")
         guess = "" if estimated is None else f"; {estimated:.0f} MHz by estimate"
-        found.append(("Clock", f"{asked:g} MHz", f"asked for{guess}; not routed"))
+        found.append(("Clock", f"{asked:g} MHz", f"built for{guess}; not routed"))
     if latency.get("clocks") is not None:
         ns = latency.get("ns")
         found.append(

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from actc.device.document import interface_of, interface_text
 from actc.device.interface import Interface, Simulation
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError
 from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy, write_design
 from actc.targets.fpga.hdl.names import identifier
@@ -30,6 +32,11 @@ from actc.targets.fpga.pipeline import Timing
 
 RTL = "rtl"
 """Folder of the Verilog files."""
+_CONSTANT = Diagnostic(
+    "ACT0557",
+    "no output of the integer network depends on its inputs, so there is nothing to build",
+    help="look at the accuracy of golden.onnx (`actc check`), and at the calibration data",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +144,12 @@ def assemble(
         place: where it is for, a part of its identity.
         clock: makes the clock; None: the pin `clk` is the clock.
         baud: of a UART.
+
+    Raises:
+        ModelError: ACT0557, no output depends on the inputs.
     """
+    if design.latency == 0:
+        raise ModelError(_CONSTANT)
     written = hierarchy(design)
     core_files = write_design(design)
     core = core_info(written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
@@ -31,7 +32,7 @@ def number(low: int, high: int) -> Reader:
     """Reads whole numbers."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and low <= int(text[:9]) <= high):
+        if not re.fullmatch("[0-9]{1,10}", text) or not low <= int(text) <= high:
             raise ValueError(f"a whole number, {low} to {high}")
         return int(text)
 
@@ -125,7 +126,7 @@ READERS: dict[str, Reader] = {
     "tables": one_of(TABLES),
     "interface": one_of(INTERFACES),
     "seeds": number(1, MOST_SEEDS),
-    "seed": number(1, 2**31 - 1),
+    "seed": number(1, 2**31 - MOST_SEEDS),
     "device": one_of(DEVICES),
 }
 """How the value of each option is read."""

@@ -46,6 +46,13 @@ class Fields:
             self._wrong(name, f"one of {', '.join(among)}", value)
         return value
 
+    def word(self, name: str, *, default: str | None = None) -> str:
+        """Letters, digits and _, or nothing: what goes unquoted into files of the tools."""
+        value = self.text(name, default=default)
+        if value and not _WORD.fullmatch(value):
+            self._wrong(name, "a word of letters, digits and _", value)
+        return value
+
     def texts(self, name: str, *, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """A list of lines."""
         value = self._take(name, default)

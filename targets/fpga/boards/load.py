@@ -121,7 +121,7 @@ def _board(name: str, fields: Fields) -> Board:
         speed=fields.text("speed", default=device.speed),
         clock_mhz=fields.frequency("clock_mhz"),
         pins=fields.pins("pins"),
-        standard=fields.text("standard"),
+        standard=fields.word("standard"),
         pll_pad=fields.text("pll", default="core", among=("core", "pad")) == "pad",
         program=fields.texts("program", default=()),
         notes=fields.texts("notes", default=()),

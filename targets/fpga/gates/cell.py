@@ -72,7 +72,8 @@ class Cell:
     def outputs(self, port: str, width: int) -> tuple[int, ...]:
         """The nets of an output of many bits; new ones where nothing is connected."""
         nets = self.bus(port, width, -1)
-        return tuple(self.logic.net() if net < 0 else net for net in nets)
+        # one that is tied to a constant is open: nothing may drive a constant
+        return tuple(self.logic.net() if net <= ONE else net for net in nets)
 
     def output(self, port: str) -> int:
         """The net of an output of one bit; a new one where nothing is connected."""

@@ -135,6 +135,7 @@ class Logic:
         self.flip_flops: list[FlipFlop] = []
         self.memories: list[Memory] = []
         self.aliases: dict[int, int] = {}
+        self.buffered: list[int] = []
 
     def net(self) -> int:
         """A new net."""
@@ -144,6 +145,7 @@ class Logic:
     def connect(self, output: int, source: int) -> None:
         """Make `output` the same net as `source`: a buffer."""
         self.aliases[output] = source
+        self.buffered.append(output)
 
     def table(self, inputs: Sequence[int], truth: int, output: int | None = None) -> int:
         """Add a table and return its output."""

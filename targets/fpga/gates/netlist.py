@@ -136,6 +136,7 @@ class _Reader:
 
     def _check_drivers(self, logic: Logic, inputs: Mapping[str, tuple[int, ...]]) -> None:
         drivers = Counter(_driven(logic))
+        drivers.update(self.logic.buffered)
         drivers.update(net for nets in inputs.values() for net in nets)
         drivers.update((ZERO, ONE))
         twice = sum(count > 1 for count in drivers.values())

@@ -30,6 +30,9 @@ from actc.targets.fpga.hdl.verilog import (
     vector,
 )
 
+SURROUNDINGS = ("stream", "uart", "spi", "stream_tb")
+"""What may stand behind a design's name in that of a module around it: no layer is called so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -108,6 +111,8 @@ def hierarchy(design: Design) -> Hierarchy:
     ports = {bus.name: names.new(bus.name) for bus in (*design.inputs, *design.outputs)}
     modules = Names()
     modules.reserve(top)
+    for suffix in SURROUNDINGS:
+        modules.new(f"{top}_{suffix}")
     parts = tuple(
         Part(
             scope,

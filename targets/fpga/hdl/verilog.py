@@ -6,6 +6,7 @@ graph was built; tables are functions (logic) or initialized memories.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from actc.targets.fpga.hdl import operators as op
@@ -18,6 +19,9 @@ CLOCK = "clk"
 LINT_OFF = "/* verilator lint_off UNUSED */  // shifts drop low bits, claims drop high ones"
 LINT_ON = "/* verilator lint_on UNUSED */"
 ADDRESS = "address"
+_DIRECTIVE = re.compile(r"^\s*(?=(synthesis|synopsys|verilator|pragma|altera|xilinx)\b)", re.I)
+_QUOTED = "- "
+"""In front of what tools would take for a directive, as a name of the model's may be."""
 _CASE_BITS = 12
 """Address bits of a table up to which one flat case is written: the fewest LUTs in yosys."""
 
@@ -34,12 +38,13 @@ def write_verilog(module: Module) -> str:
     """
     names = Names()
     names.new(ADDRESS)  # an argument of functions
+    names.new(CLOCK)  # which a port of the design may be called
     title = names.new(module.name)
     inputs = {wire.index: names.new(port_name(wire)) for wire in module.inputs}
     outputs = [names.new(out.name) for out in module.outputs]
     ports = [f"input {vector(w.width)}{inputs[w.index]}" for w in module.inputs]
     if module.clocked:
-        ports.insert(0, f"input {names.new(CLOCK)}")
+        ports.insert(0, f"input {CLOCK}")
     ports += [
         f"output {vector(out.width)}{name}"
         for out, name in zip(module.outputs, outputs, strict=True)
@@ -69,7 +74,8 @@ def module_identifier(module: Module) -> str:
 def comment_lines(comments: Sequence[str]) -> list[str]:
     """Comments in ASCII, which no text in them can leave: they may hold names of a model."""
     lines = (line for comment in comments for line in comment.splitlines())
-    return [f"// {line.encode('ascii', 'backslashreplace').decode()}".rstrip() for line in lines]
+    plain = (line.encode("ascii", "backslashreplace").decode() for line in lines)
+    return [f"// {_DIRECTIVE.sub(_QUOTED, line)}".rstrip() for line in plain]
 
 
 def vector(width: int) -> str:

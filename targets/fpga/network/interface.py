@@ -280,6 +280,9 @@ def _result(output: ir.Value, exits: set[ir.Value]) -> Result:
     if source.dtype in (ir.DataType.UINT8, ir.DataType.UINT16):
         return made(source, "codes", **scale)
     value, terms_of = _affine(source, exits)
+    along = scale["axis"] % max(len(output.shape or ()), 1)
+    if isinstance(scale["scale"], list) and terms_of.get("axis", along) != along:
+        raise Unsupported("an output has scales along one axis and offsets along another")
     return made(value, "accumulator", **(scale | terms_of))
 
 

@@ -169,14 +169,13 @@ def table(bits: int, timing: Timing) -> float:
 
 def trailing_zeros(wire: Wire) -> int:
     """How many low bits of a wire are always 0."""
-    operator = wire.operator
-    if isinstance(operator, op.Constant):
-        return (operator.value & -operator.value).bit_length() - 1 if operator.value else 0
-    if isinstance(operator, op.ShiftLeft):
-        return operator.amount + trailing_zeros(wire.operands[0])
-    if isinstance(operator, (op.Narrow, op.Register)):
-        return trailing_zeros(wire.operands[0])
-    return 0
+    zeros = 0
+    # chains of registers are longer than Python recurses
+    while isinstance(wire.operator, (op.ShiftLeft, op.Narrow, op.Register)):
+        zeros += wire.operator.amount if isinstance(wire.operator, op.ShiftLeft) else 0
+        (wire,) = wire.operands
+    value = wire.value
+    return zeros + ((value & -value).bit_length() - 1 if value else 0)
 
 
 def is_memory(wire: Wire) -> bool:

@@ -207,7 +207,7 @@ def _slices(ports: Sequence[tuple[str, Bus]]) -> list[tuple[str, str]]:
 
 
 def _due(latency: int) -> list[str]:
-    """`in_valid` as many clocks later; there is always a register."""
+    """`in_valid` as many clocks later; there is always a register (ACT0557)."""
     shifted = f"{{history[{latency - 2}:0], in_valid}}" if latency > 1 else "in_valid"
     return [
         f"  reg [{latency - 1}:0] history = {latency}'d0;",
