@@ -13,8 +13,8 @@ import numpy as np
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.output import MANIFEST
-from actc.targets import TARGETS
 from actc.targets.base import BuildPlan, Target
+from actc.targets.named import make_target
 
 Array = np.ndarray[Any, Any]
 
@@ -70,37 +70,6 @@ class Artifact:
             return run(named)
 
         return call
-
-
-def make_target(text: str, folder: Path | None = None) -> Target:
-    """The target that ``name`` or ``name:option`` stands for; a board's ``.toml`` is a name too.
-
-    Args:
-        folder: that such a file lies in; None: it is a path.
-
-    Raises:
-        UsageError: unknown name or option.
-    """
-    name, _, option = text.partition(":")
-    if folder is not None and name.endswith(".toml"):
-        name = str(folder / Path(name).name)
-    target = target_class(name).parse(option)
-    assert isinstance(target, Target)
-    return target
-
-
-def target_class(name: str) -> type[Target]:
-    """The class of a target, by its name or by the path of a board's ``.toml``.
-
-    Raises:
-        UsageError: unknown name, or a wrong file.
-    """
-    if name.endswith(".toml"):
-        from actc.targets.fpga.names import board_target  # loads much that others do not need
-
-        return board_target(name)
-    found: type[Target] = TARGETS.get(name)
-    return found
 
 
 def open_artifact(directory: str | Path) -> Artifact:

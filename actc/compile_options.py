@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from actc import toolchain
-from actc.artifact import make_target
 from actc.calibrate.histogram import METHODS
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
@@ -17,6 +16,7 @@ from actc.passes.approximate import FORMS
 from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target, Tool
+from actc.targets.named import make_target
 
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)

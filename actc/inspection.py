@@ -7,7 +7,6 @@ from typing import Any
 
 import onnx_ir as ir
 
-from actc.artifact import make_target
 from actc.compiler import default_pipeline
 from actc.data import InputInfo, synthesize
 from actc.errors import ModelError
@@ -27,6 +26,7 @@ from actc.pipeline import Pipeline
 from actc.prepare import input_infos
 from actc.site_functions import until_recognize
 from actc.targets.base import Target
+from actc.targets.named import make_target
 
 _INT8 = (Calibrate(), Approximate(), Quantize(), Integerize())
 _NO_INTEGER_FORM = ("ACT0103", "ACT0104")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from installed import needs_yosys
 
-from actc.artifact import make_target
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, UsageError
 from actc.targets.fpga.boards import (
@@ -24,6 +23,7 @@ from actc.targets.fpga.boards import (
     write_constraints,
 )
 from actc.targets.fpga.synthesis import synthesize
+from actc.targets.named import make_target
 
 STABLE = (
     *("ecp5-25k", "ecp5-45k", "ecp5-85k", "ice40-hx8k", "ice40-up5k"),

@@ -18,7 +18,6 @@ from installed import needs_iverilog, needs_yosys
 from models import network, normal
 
 import actc
-from actc.artifact import make_target
 from actc.errors import UsageError
 from actc.targets.fpga.adders import AdderOptions
 from actc.targets.fpga.boards import devices
@@ -52,6 +51,7 @@ from actc.targets.fpga.pipeline import find_timing
 from actc.targets.fpga.rtl_simulation import simulate_design
 from actc.targets.fpga.tables import Asked, pipelined
 from actc.targets.fpga.target import FpgaTarget
+from actc.targets.named import make_target
 
 Array = npt.NDArray[np.float32]
 

@@ -9,10 +9,10 @@ import pytest
 from command_line import CommandLine
 
 from actc import doctor
-from actc.artifact import make_target
 from actc.compile_options import require_tool
 from actc.errors import MissingTool
 from actc.targets.base import Tool
+from actc.targets.named import make_target
 
 PACKAGE = Tool("placer", "package", "no_such_package", "pip install it", ("placer-native",))
 

@@ -17,7 +17,7 @@ from command_line import CommandLine
 from models import network, normal
 
 import actc
-from actc.artifact import make_target, open_artifact
+from actc.artifact import open_artifact
 from actc.errors import ModelError, UsageError
 from actc.targets import TARGETS
 from actc.targets.base import Rung
@@ -26,6 +26,7 @@ from actc.targets.fpga.ladder import vectors_of
 from actc.targets.fpga.names import TARGETS as CLASSES
 from actc.targets.fpga.network import build_network
 from actc.targets.fpga.on_board import stream_notes
+from actc.targets.named import make_target
 
 Array = np.ndarray[Any, Any]
 

@@ -21,7 +21,7 @@ from models import network, normal
 
 import actc
 from actc import doctor, toolchain
-from actc.artifact import make_target, open_artifact
+from actc.artifact import open_artifact
 from actc.data import InputInfo, load
 from actc.device import Device
 from actc.errors import ModelError, UsageError
@@ -32,6 +32,7 @@ from actc.targets.fpga.options import DEVICES
 from actc.targets.fpga.verilog import VerilogTarget
 from actc.targets.fpga.verilog import target as verilog_target
 from actc.targets.fpga.verilog.testbench import OF_DATA, RANDOM, run_testbench
+from actc.targets.named import make_target
 
 FPGA = Path(__file__).resolve().parent.parent / "examples" / "fpga"
 

@@ -12,7 +12,6 @@ import typer
 from rich.text import Text
 
 import actc
-from actc.artifact import target_class
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
@@ -20,6 +19,7 @@ from actc.cli.ranking import allocation_text
 from actc.cli.summary import summary
 from actc.diagnostics import Diagnostic
 from actc.errors import ExitStatus, UsageError
+from actc.targets.named import target_class
 
 
 def run(

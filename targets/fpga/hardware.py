@@ -104,7 +104,7 @@ def _wire(assembly: Assembly) -> str | None:
     if assembly.interface.baud is not None:
         rate = assembly.interface.baud // (10 * frame)  # start and stop bits
         return f"about {rate} samples/s at {assembly.interface.baud} baud"
-    if assembly.kind == "spi" and assembly.clock_mhz is not None:
+    if assembly.kind == "spi":
         fastest = assembly.clock_mhz / 4
         return f"up to {int(1e6 * fastest / (8 * frame))} samples/s at {fastest:g} MHz of sck"
     return None

@@ -7,7 +7,6 @@ so everything that has no initial value begins with random bits.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ToolFailed
 from actc.targets.fpga.hdl.design import Bus, Design
 from actc.targets.fpga.hdl.evaluate import Values
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy
 from actc.targets.fpga.hdl.names import Names
 from actc.targets.fpga.hdl.verilog import CLOCK
+from actc.targets.fpga.simulation import read_words
 from actc.toolchain import find, locate, run
 
 Simulator = Literal["icarus", "verilator"]
@@ -138,10 +136,8 @@ def simulate_design(
         folder = Path(name)
         job.write(folder, stimuli)
         log = (job.verilator if chosen == "verilator" else job.icarus)(folder)
-        path = folder / "responses.hex"
-        words = _words(path.read_text("ascii")) if path.exists() else []
-    bits = _response_bits(design, words, len(stimuli), log)
-    return _outputs(design, bits)
+        words = read_words(folder / "responses.hex", len(stimuli), design.name, log)
+    return _outputs(design, _response_bits(design, words))
 
 
 def _compiles() -> bool:
@@ -275,32 +271,12 @@ def _bus_bits(bus: Bus, given: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return found.reshape(len(rows), bus.bits)
 
 
-def _words(text: str) -> list[str]:
-    """The words of a memory file, without comments and addresses."""
-    return re.sub(r"//[^\n]*|@[0-9a-fA-F]+", "", text).split()
-
-
-def _response_bits(design: Design, words: list[str], count: int, log: str) -> npt.NDArray[np.uint8]:
-    """Bits of the outputs, uint8 [samples, bits], the lowest one first.
-
-    Raises:
-        ToolFailed: ACT0523, outputs are missing or undefined.
-    """
-    undefined = sum(not re.fullmatch("[0-9a-f]+", word) for word in words)
-    if len(words) != count or undefined:
-        raise ToolFailed(
-            Diagnostic(
-                "ACT0523",
-                f"the simulation of {design.name} gave {len(words)} of {count} outputs, "
-                f"{undefined} of them undefined",
-                notes=tuple(log.splitlines()[-20:]),
-                help="this is an error of the design or of the simulator; please report it",
-            )
-        )
+def _response_bits(design: Design, words: list[str]) -> npt.NDArray[np.uint8]:
+    """Bits of the outputs, uint8 [samples, bits], the lowest one first."""
     width = sum(bus.bits for bus in design.outputs)
     digits = 2 * (-(-width // 8))
     data = b"".join(bytes.fromhex(word.zfill(digits)) for word in words)
-    rows = np.frombuffer(data, np.uint8).reshape(count, digits // 2)
+    rows = np.frombuffer(data, np.uint8).reshape(len(words), digits // 2)
     return np.unpackbits(rows, axis=1)[:, ::-1][:, :width]
 
 

@@ -102,9 +102,8 @@ def simulate_units(
         )
         found = {}
         for top, (codes, _, output, _) in units.items():
-            path = directory / f"{top}.out"
-            words = _words(path.read_text("ascii")) if path.exists() else []
-            found[top] = _codes(top, words, len(codes), output, log.output)
+            words = read_words(directory / f"{top}.out", len(codes), top, log.output)
+            found[top] = _codes(words, output)
         return found
 
 
@@ -124,22 +123,33 @@ def _hexadecimal(codes: Codes, format: FixedPoint) -> str:
     return "\n".join(f"{code:x}" for code in (codes & (format.count - 1)).tolist()) + "\n"
 
 
-def _words(text: str) -> list[str]:
-    """The words of a memory file, without comments and addresses."""
-    return re.sub(r"//[^\n]*|@[0-9a-fA-F]+", "", text).split()
+def read_words(path: Path, count: int, name: str, log: str) -> list[str]:
+    """The words that a simulation wrote with $writememh, hexadecimal.
 
+    Args:
+        count: how many there must be.
+        name: what was simulated.
+        log: of the simulator.
 
-def _codes(top: str, words: list[str], count: int, output: FixedPoint, log: str) -> Codes:
+    Raises:
+        ToolFailed: ACT0523, words are missing or have undefined bits.
+    """
+    text = path.read_text("ascii") if path.exists() else ""
+    words = re.sub(r"//[^\n]*|@[0-9a-fA-F]+", "", text).split()
     undefined = sum(not re.fullmatch("[0-9a-f]+", word) for word in words)
     if len(words) != count or undefined:
         raise ToolFailed(
             Diagnostic(
                 "ACT0523",
-                f"the simulation of {top} gave {len(words)} of {count} outputs, "
+                f"the simulation of {name} gave {len(words)} of {count} outputs, "
                 f"{undefined} of them undefined",
                 notes=tuple(log.splitlines()[-20:]),
-                help="this is an error of the unit or of the simulator; please report it",
+                help="this is an error of the design or of the simulator; please report it",
             )
         )
+    return words
+
+
+def _codes(words: list[str], output: FixedPoint) -> Codes:
     raw = np.array([int(word, 16) for word in words], np.int64)
     return raw - output.count * (raw > output.high)
