@@ -133,6 +133,36 @@ def test_what_is_no_function_of_its_input_is_not_called_proved() -> None:
     assert any("reads more than its input" in reason for reason in proofs.undecided)
 
 
+def test_an_input_without_values_proves_nothing() -> None:
+    """Both of its bits are written as 1, but 2 is the largest value that it can have."""
+    x = Graph().input("x", Range(0, 2))
+    zero = StepFunction.of(x.range, np.zeros(3, np.int64))
+    unit = Unit(x, x.graph.constant(0), x, zero, zero, ())
+    found = UnitProofs(1)
+    problem = units.Problem("layer: x", ("1", "1"), ("0",), (), unit)
+    units._evaluate(problem, units._netlist(problem), found)
+    assert (found.evaluated, found.undecided) == (0, [f"layer: x: {units.IMPOSSIBLE}"])
+    possible = units.Problem("layer: x", ("0", "1"), ("0",), (), unit)
+    units._evaluate(possible, units._netlist(possible), found)
+    assert found.evaluated == 1
+
+
+def test_an_input_of_the_network_is_no_function_of_another_wire() -> None:
+    design, found, _ = network()
+    spans = tuple(Span(span.start, design.inputs[0].wires[0]) for span in design.spans)
+    mixed = Design(design.name, design.inputs, design.outputs, (), spans)
+    proofs = proved(mixed, verilog(design), found)
+    assert proofs.evaluated == proofs.solved == 0
+    assert all("not made from its input" in reason for reason in proofs.undecided)
+
+
+def test_a_net_with_two_drivers_is_refused() -> None:
+    text = "module net(input a, b, output y); assign y = a & b; assign y = a | b; endmodule\n"
+    with pytest.raises(ToolFailed) as caught:
+        read_circuits([Side("net", text)])
+    assert caught.value.diagnostics[0].code == "ACT0604"
+
+
 def test_the_solver_is_asked_for_a_few_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "WORK", 0)
     monkeypatch.setattr(units, "SOLVED", 0)

@@ -121,6 +121,56 @@ def test_tables_of_three_inputs_go_where_both_tables_agree(init: int) -> None:
     assert 0 < absorbed < 254
 
 
+def test_bits_of_a_table_that_are_not_defined_are_0() -> None:
+    document = module(lut(0, [3, 4, "0", "0"], 9), carry(0x600A, [2, 9, "1", "1"]))
+    cells = document["modules"]["top"]["cells"]
+    cells["cell0"]["parameters"]["INIT"] = "x" * 12 + "0110"
+    cells["cell1"]["parameters"]["INIT0"] = "0000xxxxxxxx1000"
+    right = values(document)
+    improve(document, "ecp5")
+    assert types(document)["LUT4"] == 0
+    assert values(document) == right
+
+
+def flip_flop(data: int, output: int, held: str, mode: str) -> dict[str, Any]:
+    """A register with clock 20, enable 21 and reset 22."""
+    inputs: dict[str, list[int | str]] = {"CLK": [20], "CE": [21], "LSR": [22], "DI": [data]}
+    return {
+        "type": "TRELLIS_FF",
+        "parameters": {"CEMUX": "CE", "CLKMUX": "CLK", "LSRMUX": "LSR", "REGSET": held,
+                       "SRMODE": mode, "GSR": "DISABLED"},
+        "port_directions": {**dict.fromkeys(inputs, "input"), "Q": "output"},
+        "connections": {**inputs, "Q": [output]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["LSR_OVER_CE", "CE_OVER_LSR", "ASYNC"])
+@pytest.mark.parametrize("held", ["RESET", "SET"])
+def test_registers_of_the_other_value_are_reset_to_it(held: str, mode: str) -> None:
+    cells = {
+        "inverter": lut(0x5555, [2, "0", "0", "0"], 9),
+        "register": flip_flop(9, 10, held, mode),
+        "table": lut(0x8888, [10, 3, "0", "0"], 11),
+    }
+    ports = {name: {"direction": "input", "bits": [bit]} for name, bit in
+             (("clk", 20), ("en", 21), ("rst", 22), ("x", 2), ("z", 3))}  # fmt: skip
+    ports["y"] = {"direction": "output", "bits": [11]}
+    document = {"modules": {"top": {"ports": ports, "cells": cells, "netnames": {}}}}
+    rng = RNG(7)
+    stimuli = {"en": rng.integers(0, 2, 300), "rst": rng.integers(0, 8, 300) == 0,
+               "x": rng.integers(0, 2, 300), "z": rng.integers(0, 4, 300) > 0}  # fmt: skip
+    stimuli = {name: np.asarray(array, np.int64) for name, array in stimuli.items()}
+    right = simulate(GateNetlist.read(document, "top", "ecp5"), stimuli)["y"]
+    improve(document, "ecp5")
+    assert set(cells) == {"register", "table"}
+    assert cells["register"]["parameters"]["REGSET"] != held
+    found = simulate(GateNetlist.read(document, "top", "ecp5"), stimuli)["y"]
+    assert np.array_equal(found, right)
+    cells["register"]["parameters"]["REGSET"] = held
+    wrong = simulate(GateNetlist.read(document, "top", "ecp5"), stimuli)["y"]
+    assert not np.array_equal(wrong, right)
+
+
 @pytest.mark.parametrize(
     "case",
     ["read by a port", "four inputs", "a name that is kept", "both operands", "used place"],

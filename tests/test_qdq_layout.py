@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from models import network, normal
 from qdq_models import kinds, optimized, outputs, relative, written
 
 from actc.targets.onnx import qdq as writer
+from actc.targets.onnx.channels_last import _takes_rows
 
 POOL = "p = MaxPool <kernel_shape = [2,2], strides = [2,2]> (a2)"
 MEAN = "m = GlobalAveragePool (p)\nf = Flatten (m)"
@@ -93,6 +95,16 @@ def test_what_is_not_such_a_tail_stays(name: str) -> None:
     qdq = written(model, DATA)
     assert not {"Gather", "Tile"} & set(kinds(qdq))
     assert relative(outputs(qdq, DATA), outputs(model, DATA)) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [({}, True), ({"axis": -3}, True), ({"axis": 2}, False)]
+)
+def test_rows_are_whole_samples(given: dict[str, int], taken: bool) -> None:
+    """Flatten to [N * channels, 1] gives other rows than those that the weights are tiled for."""
+    flat = ir.node("Flatten", [ir.Value(name="mean")], given)
+    product = ir.node("Gemm", [flat.outputs[0], ir.Value(name="weights")])
+    assert _takes_rows(product, flat) is taken
 
 
 def test_codes_behind_a_float_convolution_have_channels_last(tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def _takes_rows(product: ir.Node, flat: ir.Node) -> bool:
     straight = product.inputs[0] is flat.outputs[0] and not {"transA", "transB", "alpha"} & set(
         product.attributes
     )
+    straight &= flat.attributes.get_int("axis", 1) in (1, -3)
     return straight and weights is not None and not _has_integer_weights(product)
 
 

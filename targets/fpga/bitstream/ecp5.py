@@ -187,7 +187,8 @@ class _Decompiler(Tracer[Wire]):
         source = self.source(start)
         # slices are chained always; one that is no adder has no carry to give
         chained = source is not None and self._is_adder(source)
-        return {"FCI": self.net(start, _ZERO) if chained else _ZERO, "FCO": between}
+        begin = {"FCI": self.net(start, _ZERO)} if chained else {}
+        return {**begin, "FCO": between}
 
     def _is_adder(self, carry: Wire) -> bool:
         row, column, name = carry

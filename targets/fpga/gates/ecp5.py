@@ -32,7 +32,7 @@ from actc.targets.fpga.gates.logic import (
 
 def _carry(cell: Cell) -> None:
     """CCU2C: two bits of a carry chain."""
-    carry = cell.input("CIN")
+    carry = cell.input("CIN", cell.logic.net())  # open, it may be anything
     for half in ("0", "1"):
         inputs = [cell.input(f"{port}{half}") for port in "ABCD"]
         inject = cell.text(f"INJECT1_{half}", "YES") == "YES"
@@ -109,7 +109,8 @@ def _slice_cell(cell: Cell) -> None:
         out = logic.table(inputs, init)
     elif mode == "CCU2":
         inject = cell.text("CCU2_INJECT1", "NO") == "YES"
-        out, carry = carry_half(logic, init, inputs, cell.input("FCI"), inject=inject)
+        carry = cell.input("FCI", logic.net())  # open, it may be anything
+        out, carry = carry_half(logic, init, inputs, carry, inject=inject)
         if cell.connected("FCO"):
             logic.connect(cell.output("FCO"), carry)
     elif mode == "DPRAM":

@@ -84,7 +84,8 @@ class Circuit:
         """The circuit of a module of yosys' ``write_json``.
 
         Raises:
-            ToolFailed: ACT0604, it has cells that are no gates, or more than one clock.
+            ToolFailed: ACT0604, it has cells that are no gates, more than one clock, or a net
+                with two drivers.
         """
         drivers: dict[int, Gate] = {}
         clocks: set[Bit] = set()
@@ -96,6 +97,8 @@ class Circuit:
                 raise ToolFailed(_unknown(kind))
             inputs = tuple(connections[port][0] for port in INPUTS[kind])
             (output,) = connections["Q" if kind == FLIP_FLOP else "Y"]
+            if output in drivers:
+                raise ToolFailed(_unknown("a net with two drivers"))
             drivers[output] = Gate(kind, inputs, output)
             if kind == FLIP_FLOP:
                 clocks.add(connections["C"][0])

@@ -8,7 +8,7 @@ the function's value changes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,7 @@ _PART = 1 << 18
 """Inputs at a time."""
 SOLVED = 8
 """Functions that the solver is asked for; each may take all of its time."""
+IMPOSSIBLE = "as it is written, its input has no value of its range"
 
 _TRUTHS = {
     "$_NOT_": NOT,
@@ -194,15 +195,22 @@ def _problems(
         try:
             start, end = nets(span.start), nets(span.end)
             gates = cone(circuit, end, start)
-            times = depths(gates, start)
-            if len({times[bit] for bit in end if isinstance(bit, int)} - {ALWAYS}) > 1:
-                raise NotSeparate("its outputs belong to different inputs")
+            _check_ends(end, depths(gates, start))
             if any("x" in gate.inputs for gate in gates) or "x" in (*start, *end):
                 raise NotSeparate("a bit of it is not defined")
         except NotSeparate as problem:
             found.undecided.append(f"{where}: {problem}")
             continue
         yield Problem(where, start, end, tuple(gates), unit)
+
+
+def _check_ends(end: Sequence[Bit], times: Mapping[Bit, int]) -> None:
+    """Refuse outputs that nothing makes of the input, and those of different times."""
+    nets = [bit for bit in end if isinstance(bit, int)]
+    if any(net not in times for net in nets):
+        raise NotSeparate("an output of it is not made from its input")
+    if len({times[net] for net in nets} - {ALWAYS}) > 1:
+        raise NotSeparate("its outputs belong to different inputs")
 
 
 def _same(wire: Wire) -> Iterator[int]:
@@ -232,10 +240,13 @@ def _work(problem: Problem, netlist: GateNetlist) -> int:
 
 def _evaluate(problem: Problem, netlist: GateNetlist, found: UnitProofs) -> None:
     """Every input that can occur."""
-    inputs, unit = problem.unit.start.range, problem.unit
+    inputs, unit, tried = problem.unit.start.range, problem.unit, 0
     for first in range(inputs.low, inputs.high + 1, _PART):
         codes = np.arange(first, min(first + _PART, inputs.high + 1))
         codes = codes[problem.possible(codes)]
+        if not codes.size:
+            continue
+        tried += codes.size
         given = simulate(netlist, {"x": digits(codes, len(problem.start)).T})["y"]
         right = digits(unit.function.evaluate(problem.whole(codes)), len(problem.end)).T
         wrong = np.flatnonzero((given != right).any(axis=1))
@@ -244,6 +255,9 @@ def _evaluate(problem: Problem, netlist: GateNetlist, found: UnitProofs) -> None
             gives, wants = (_number(row[place], unit.end) for row in (given, right))
             found.refuted.append(_difference(problem, int(codes[place]), gives, wants))
             return
+    if not tried:  # nothing would be proved: the written input cannot have any of its values
+        found.undecided.append(f"{problem.where}: {IMPOSSIBLE}")
+        return
     found.evaluated += 1
 
 

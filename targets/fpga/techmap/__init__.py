@@ -12,6 +12,7 @@ from typing import Any
 
 from actc.targets.fpga.families import SYNTHESIZED, find_family
 from actc.targets.fpga.techmap.absorb import absorb_tables
+from actc.targets.fpga.techmap.ecp5_cells import number
 from actc.targets.fpga.techmap.inverters import take_inverters
 
 _FILES = {"ecp5": ("ecp5_sums.v", "sums.v")}
@@ -115,7 +116,7 @@ def free_carries(document: dict[str, Any]) -> None:
 
 def _makes_carry(cell: dict[str, Any]) -> bool:
     """Whether the first place gives a carry that does not depend on the carry in."""
-    table = int(cell["parameters"]["INIT0"], 2)
+    table = number(cell, "INIT0")
     used = cell["connections"]
     high = used["C0"] == ["1"] and used["D0"] == ["1"]
     return high and table >> 12 == 0 and cell["parameters"]["INJECT1_0"].strip() == "NO"

@@ -71,8 +71,8 @@ def inputs(cell: dict[str, Any]) -> list[Bit]:
 
 
 def number(cell: dict[str, Any], parameter: str) -> int:
-    """A parameter of 16 bits."""
-    return int(cell["parameters"][parameter], 2)
+    """A parameter of 16 bits; those that are not defined are 0, as for nextpnr."""
+    return int(cell["parameters"][parameter].replace("x", "0"), 2)
 
 
 def set_number(cell: dict[str, Any], parameter: str, value: int) -> None:
