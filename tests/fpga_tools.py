@@ -76,12 +76,12 @@ def number(bits: Bits) -> Numbers:
     return np.asarray(bits.astype(np.int64) @ (1 << np.arange(bits.shape[1])))
 
 
-def sums_differ(netlist: GateNetlist, clocks: int = 500) -> bool:
+def sums_differ(netlist: GateNetlist, clocks: int = 500, floating: int = 0) -> bool:
     """Whether a netlist of SUM does something else on random inputs."""
     rng = np.random.default_rng(2)
     x, en = rng.integers(0, 1 << 16, clocks), rng.integers(0, 2, clocks)
     rst = (rng.integers(0, 9, clocks) == 8).astype(np.int64)
     y, n = sums(x, en, rst)
-    found = simulate(netlist, {"x": x, "en": en, "rst": rst})
+    found = simulate(netlist, {"x": x, "en": en, "rst": rst}, floating=floating)
     same = np.array_equal(number(found["y"])[2:], y[2:]) and np.array_equal(number(found["n"]), n)
     return not same

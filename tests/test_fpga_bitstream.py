@@ -130,8 +130,9 @@ def test_a_bitstream_computes_what_its_source_says(made: Made) -> None:
     document = decompiled_document(made.bitstream(), board.device, pads(made.document))
     netlist = GateNetlist.read(document, TOP, made.family)
     assert netlist.clock == "clk"
-    assert not netlist.floating
+    assert not netlist.floating or made.family == "ecp5"  # carries into chains are open there
     assert not sums_differ(netlist)
+    assert not sums_differ(netlist, floating=1)
     if made.family == "gowin":
         # where the ladder cuts: registers by the names that they have in the bitstream
         names = document["modules"][TOP]["netnames"]
