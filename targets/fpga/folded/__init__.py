@@ -1,0 +1,1 @@
+"""Folded networks: stages that take a few elements per clock, between streams."""
