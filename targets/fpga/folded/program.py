@@ -129,7 +129,7 @@ class MatrixStage(Stage):
     @property
     def terms(self) -> int:
         """Products in each total."""
-        return prod(self.weights.shape[1:])
+        return int(prod(self.weights.shape[1:]))
 
     @property
     def products(self) -> int:
