@@ -1,0 +1,66 @@
+"""Widths of a stage's numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actc.targets.fpga.families import Family
+from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, SumStage
+from actc.targets.fpga.hdl import Range
+
+
+@dataclass(frozen=True, slots=True)
+class StageBits:
+    """Bits of a stage's numbers.
+
+    Attributes:
+        element: of the input, with what stands in the padding.
+        signed: whether these have a sign.
+        weight: of a weight.
+        total: of an accumulator, or of what stands in front of the functions.
+        result: of the output.
+    """
+
+    element: int
+    signed: bool
+    weight: int
+    total: int
+    result: int
+
+    @property
+    def product(self) -> int:
+        """Bits of one product."""
+        return self.element + self.weight
+
+    def multipliers(self, family: Family) -> int:
+        """Hard multipliers of one product.
+
+        Where only one factor has a sign, the other one takes a bit for it.
+        """
+        first, second = self.element + (not self.signed), self.weight
+        m, n = family.dsp_inputs
+        return min(-(-first // m) * -(-second // n), -(-second // m) * -(-first // n))
+
+
+def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
+    """Widths of a stage.
+
+    Args:
+        weight_bits: as if no weight had more bits than this.
+    """
+    element, result = stage.input.range, stage.output.range.width
+    if isinstance(stage, MatrixStage):
+        element = element.hull(Range(stage.outside, stage.outside))
+        weight = Range(int(stage.weights.min()), int(stage.weights.max())).width
+        total = max(found.width for found in stage.totals)
+        fewer = max(weight - weight_bits, 0) if weight_bits is not None else 0
+        return StageBits(
+            element.width, element.signed, weight - fewer, max(total - fewer, 1), result
+        )
+    total = element.width
+    if isinstance(stage, SumStage):
+        first, second = (element.high * abs(f) for f in stage.factors)
+        total = max(element.width, int(first + second).bit_length() + 1)
+    elif not isinstance(stage, MaximumStage):
+        total = element.width
+    return StageBits(element.width, element.signed, element.width, total, result)

@@ -1,0 +1,50 @@
+"""Memories of a width and a depth, in block memories or in logic."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from actc.targets.fpga.families import Family
+
+DISTRIBUTED = {"ecp5": (16, 4, 4), "gowin": (16, 4, 4)}
+"""Families with small RAMs in logic: words, bits and logic cells of one."""
+
+
+@lru_cache(maxsize=1 << 16)
+def memory_blocks(width: int, depth: int, family: Family) -> int:
+    """Block memories of `depth` words of `width` bits, in the best of their shapes."""
+    return min(
+        -(-width // wide) * -(-depth // (1 << address)) for address, wide in family.bram_shapes
+    )
+
+
+def rom_cells(width: int, depth: int, family: Family) -> float:
+    """Logic cells of a table of constants, in which nothing is regular.
+
+    Every bit is `depth` constants: look-up tables of all the family's inputs, and trees of
+    multiplexers behind them.
+    """
+    entries = 1 << family.lut_inputs
+    tables = -(-depth // entries)
+    return width * (tables + _multiplexers(tables, family))
+
+
+def ram_cells(width: int, depth: int, family: Family) -> float:
+    """Logic cells of a RAM in logic with one port to write and one to read."""
+    if family.name not in DISTRIBUTED:  # flip-flops and multiplexers of four to two cells
+        return width * depth * 2 / 3
+    words, bits, cells = DISTRIBUTED[family.name]
+    rows = -(-depth // words)
+    return rows * -(-width // bits) * cells + width * _multiplexers(rows, family)
+
+
+def ram_flip_flops(width: int, depth: int, family: Family) -> int:
+    """Flip-flops of the same."""
+    return 0 if family.name in DISTRIBUTED else width * depth
+
+
+def _multiplexers(inputs: int, family: Family) -> float:
+    """Logic cells of a multiplexer of one bit, beyond dedicated ones."""
+    free = 1 << (family.wide_inputs - family.lut_inputs)
+    left = -(-inputs // free)
+    return (left - 1) * 2 / 3  # two tables choose one of four

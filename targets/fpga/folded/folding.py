@@ -1,0 +1,148 @@
+"""How a stage is folded: what it computes at a time, and where its numbers lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Literal, TypeAlias
+
+from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, ProductStage, Stage, Stream
+
+Multiplier: TypeAlias = Literal["dsp", "logic"]
+Storage: TypeAlias = Literal["block", "logic"]
+
+STORAGES: tuple[Storage, ...] = ("block", "logic")
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """Of one stage.
+
+    Attributes:
+        pe: output channels at a time; divides the outputs of a group, and the channels of a
+            channelwise or elementwise stage.
+        simd: channels of the input at a time; divides the channels of a group. Channelwise and
+            elementwise stages have 1: their words hold `pe` channels.
+        lanes: totals that the function unit takes per clock; divides `pe`, and all of them
+            leave before the next are there.
+        multiplier: what products are made of.
+        weights: where the ROM of weights lies.
+        buffer: where the window's RAM lies.
+    """
+
+    pe: int = 1
+    simd: int = 1
+    lanes: int = 1
+    multiplier: Multiplier = "logic"
+    weights: Storage = "logic"
+    buffer: Storage = "logic"
+
+
+def divisors(number: int) -> tuple[int, ...]:
+    """All of them, from 1 on."""
+    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    return tuple(sorted({*small, *(number // d for d in small)}))
+
+
+def is_channelwise(stage: Stage) -> bool:
+    """Whether each channel of the output is made of the same channel of the input alone.
+
+    Then a word holds channels side by side, each with an accumulator of its own.
+    """
+    if isinstance(stage, MaximumStage):
+        return True
+    if not isinstance(stage, MatrixStage):
+        return False
+    channels = stage.input.channels
+    return 1 < stage.groups == channels == len(stage.weights)
+
+
+def is_elementwise(stage: Stage) -> bool:
+    """Whether there is no window: sums, products and functions of elements."""
+    return not isinstance(stage, (MatrixStage, MaximumStage))
+
+
+def input_word(stage: Stage, folding: Folding) -> int:
+    """Elements that the stage takes per clock from each source."""
+    return folding.simd if _has_words_of_groups(stage) else folding.pe
+
+
+def output_word(stage: Stage, folding: Folding) -> int:
+    """Elements per word of what the stage gives."""
+    return folding.pe if is_elementwise(stage) else folding.lanes
+
+
+def entry_words(stream: Stream) -> tuple[int, ...]:
+    """Elements per word that an entry may have."""
+    return divisors(stream.channels)
+
+
+def group_clocks(stage: Stage, folding: Folding) -> int:
+    """Clocks of one position and one group of `pe` results."""
+    if isinstance(stage, MatrixStage):
+        kernel, channels = prod(stage.weights.shape[1:3]), stage.weights.shape[3]
+        return int(kernel * (channels // folding.simd))
+    return prod(stage.window.kernel) if isinstance(stage, MaximumStage) else 1
+
+
+def foldings(stage: Stage) -> Iterator[Folding]:
+    """All that a stage can have."""
+    if is_elementwise(stage):
+        kinds = multipliers(stage)
+        for pe, multiplier in product(divisors(stage.output.channels), kinds):
+            yield Folding(pe, 1, pe, multiplier)
+        return
+    for pe, simd in product(_pes(stage), _simds(stage)):
+        clocks = group_clocks(stage, Folding(pe, simd))
+        all_lanes = [lanes for lanes in divisors(pe) if pe // lanes <= clocks]
+        for lanes, multiplier, weights, buffer in product(
+            all_lanes, multipliers(stage), _storages(stage), STORAGES
+        ):
+            yield Folding(pe, simd, lanes, multiplier, weights, buffer)
+
+
+def multipliers(stage: Stage) -> tuple[Multiplier, ...]:
+    """What products of a stage can be made of; one where it makes none."""
+    if isinstance(stage, (MatrixStage, ProductStage)):
+        return "dsp", "logic"
+    return ("logic",)
+
+
+def problem_of(stage: Stage, folding: Folding) -> str:
+    """Why a stage cannot be folded so; "" where it can."""
+    if is_elementwise(stage):
+        fits = stage.output.channels % folding.pe == 0
+        same = folding.simd == 1 and folding.lanes == folding.pe
+        return "" if fits and same else "elementwise stages have pe = lanes, a divisor, and simd 1"
+    if folding.pe not in _pes(stage):
+        return f"pe {folding.pe} is not one of {_pes(stage)}"
+    if folding.simd not in _simds(stage):
+        return f"simd {folding.simd} is not one of {_simds(stage)}"
+    if folding.lanes < 1 or folding.pe % folding.lanes:
+        return f"lanes {folding.lanes} do not divide pe {folding.pe}"
+    clocks = group_clocks(stage, folding)
+    if folding.pe // folding.lanes > clocks:
+        return f"{folding.pe} totals through {folding.lanes} lanes take more than {clocks} clocks"
+    return ""
+
+
+def _has_words_of_groups(stage: Stage) -> bool:
+    return isinstance(stage, MatrixStage) and not is_channelwise(stage)
+
+
+def _pes(stage: Stage) -> tuple[int, ...]:
+    if isinstance(stage, MatrixStage) and not is_channelwise(stage):
+        return divisors(len(stage.weights) // stage.groups)
+    return divisors(stage.output.channels)
+
+
+def _simds(stage: Stage) -> tuple[int, ...]:
+    if isinstance(stage, MatrixStage) and not is_channelwise(stage):
+        return divisors(stage.weights.shape[3])
+    return (1,)
+
+
+def _storages(stage: Stage) -> tuple[Storage, ...]:
+    return STORAGES if isinstance(stage, MatrixStage) else ("logic",)
