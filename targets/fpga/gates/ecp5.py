@@ -25,8 +25,7 @@ from actc.targets.fpga.gates.logic import (
     FlipFlop,
     Function,
     Memory,
-    digits,
-    numbers,
+    Product,
 )
 
 
@@ -154,14 +153,7 @@ def _multiplier(cell: Cell) -> None:
     factors = [cell.input(f"{port}{bit}") for port in "AB" for bit in range(18)]
     signs = [cell.input("SIGNEDA"), cell.input("SIGNEDB")]
     outputs = tuple(cell.output(f"P{bit}") for bit in range(36))
-    cell.logic.functions.append(Function((*factors, *signs), outputs, _product))
-
-
-def _product(bits: Bits) -> Bits:
-    a, b = numbers(bits[:18]), numbers(bits[18:36])
-    a -= (bits[17].astype(np.int64) & bits[36]) << 18
-    b -= (bits[35].astype(np.int64) & bits[37]) << 18
-    return digits(a * b, 36)
+    cell.logic.functions.append(Function((*factors, *signs), outputs, Product(18, 18)))
 
 
 def _block_memory(cell: Cell) -> None:

@@ -53,12 +53,47 @@ class Function:
 
     Attributes:
         inputs, outputs: nets.
-        apply: bits [inputs, clocks] -> bits [outputs, clocks].
+        apply: bits [inputs, clocks] -> bits [outputs, clocks]; best a :class:`Lookup` or a
+            :class:`Product`, which other simulators know.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     apply: Callable[[Bits], Bits]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """What a memory that is never written does: words[number of the inputs].
+
+    Attributes:
+        words: bits [2 ** inputs, outputs].
+    """
+
+    words: Bits
+
+    def __call__(self, bits: Bits) -> Bits:
+        """Bits [outputs, clocks] of bits [inputs, clocks]."""
+        return np.ascontiguousarray(self.words[numbers(bits)].T)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A multiplier: factors a and b, then for each whether it is signed.
+
+    Attributes:
+        a, b: widths of the factors, at most 30.
+    """
+
+    a: int
+    b: int
+
+    def __call__(self, bits: Bits) -> Bits:
+        """Bits [a + b, clocks] of bits [a + b + 2, clocks]."""
+        a, b = numbers(bits[: self.a]), numbers(bits[self.a : self.a + self.b])
+        a -= (bits[self.a - 1].astype(np.int64) & bits[-2]) << self.a
+        b -= (bits[self.a + self.b - 1].astype(np.int64) & bits[-1]) << self.b
+        return digits(a * b, self.a + self.b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +222,7 @@ class Logic:
         Args:
             words: bits [2 ** inputs, outputs].
         """
-        columns = np.ascontiguousarray(words.T)
-
-        def apply(bits: Bits) -> Bits:
-            return columns[:, numbers(bits)]
-
-        self.functions.append(Function(tuple(inputs), tuple(outputs), apply))
+        self.functions.append(Function(tuple(inputs), tuple(outputs), Lookup(words)))
 
     def reset(
         self, data: int, enable: int, reset: int, value: int, *, gated: bool

@@ -73,7 +73,7 @@ class _Gates:
         except ValueError:
             return None
         back = {net: bit for bit, net in nets.items()}
-        if logic.tables or not all(_is_plain(register) for register in logic.flip_flops):
+        if logic.tables or logic.memories or not all(map(_is_plain, logic.flip_flops)):
             return None
         found: dict[str, Any] = {}
         data: dict[int, Bit] = {}
