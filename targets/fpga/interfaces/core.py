@@ -76,6 +76,50 @@ class CoreInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamCore:
+    """A module that takes a sample word by word, and gives its outputs so, some time later.
+
+    Its ports: clk, reset (synchronous, high), in_valid, in_ready, in_data, out_valid,
+    out_ready, out_data. A word moves in a clock with valid and ready; valid stays until then
+    and does not wait for ready. Outputs come in the order of the samples, each without
+    inputs of the next one.
+
+    Attributes:
+        name: of the module.
+        in_bits, in_words: bits of an input word, and words of a sample. On the wire they
+            follow each other, the first in the lowest bits.
+        out_bits, out_words: of the outputs.
+
+    Raises:
+        UsageError: ACT0531, the name is no plain Verilog identifier.
+        ValueError: a number below 1, or more than `MAX_BITS` bits.
+    """
+
+    name: str
+    in_bits: int
+    in_words: int
+    out_bits: int
+    out_words: int
+
+    def __post_init__(self) -> None:
+        check_identifier(self.name)
+        if min(self.in_bits, self.in_words, self.out_bits, self.out_words) < 1:
+            raise ValueError(f"{self.name} has words without bits, or samples without words")
+        if max(self.input_bits, self.output_bits) > MAX_BITS:
+            raise ValueError(f"{self.name} has more than {MAX_BITS} bits")
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of all inputs of a sample."""
+        return self.in_bits * self.in_words
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of all outputs of a sample."""
+        return self.out_bits * self.out_words
+
+
+@dataclass(frozen=True, slots=True)
 class ClockModule:
     """What makes the clock of the design from that of the board, a PLL.
 

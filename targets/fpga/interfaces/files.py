@@ -7,7 +7,8 @@ from typing import Literal
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.targets.fpga.interfaces.core import ClockModule, CoreInfo
+from actc.targets.fpga.interfaces import streams
+from actc.targets.fpga.interfaces.core import ClockModule, CoreInfo, StreamCore
 from actc.targets.fpga.interfaces.tops import serial_top, stream_top
 
 Kind = Literal["stream", "uart", "spi"]
@@ -21,6 +22,13 @@ _MODULES: dict[Kind, tuple[str, ...]] = {
 }
 RESERVED = frozenset(name for names in _MODULES.values() for name in names)
 """Names of modules that no core and no part of one may have."""
+_STREAM_MODULES: dict[Kind, tuple[str, ...]] = {
+    "stream": (),
+    "uart": ("actc_uart_rx", "actc_uart_tx", *streams.MODULES),
+    "spi": ("actc_spi", *streams.MODULES),
+}
+STREAM_RESERVED = frozenset(name for names in _STREAM_MODULES.values() for name in names)
+"""The same for a :class:`~actc.targets.fpga.interfaces.core.StreamCore`."""
 
 SMALLEST_DIVISOR = 8
 """Clocks per bit that the receiver needs to find the middle of a bit."""
@@ -29,25 +37,28 @@ LARGEST_ERROR = 0.015
 between both ends."""
 
 
-def interface_top(kind: Kind, core: CoreInfo) -> str:
-    """Name of the top module that :func:`interface_files` makes."""
+def interface_top(kind: Kind, core: CoreInfo | StreamCore) -> str:
+    """Name of the top module: that :func:`interface_files` makes, or the core itself."""
+    if kind == "stream" and isinstance(core, StreamCore):
+        return core.name
     return f"{core.name}_{kind}"
 
 
 def interface_files(
     kind: Kind,
-    core: CoreInfo,
+    core: CoreInfo | StreamCore,
     *,
     clock_hz: float | None = None,
     baud: int | None = None,
     build_id: str = "",
     clock: ClockModule | None = None,
+    samples: int = streams.SAMPLES,
 ) -> dict[str, str]:
     """Everything around a core that makes it a design of its own.
 
     Ports of the tops: ``stream``: clk, in_valid, in_NAME..., out_valid, out_NAME...;
     ``uart``: clk, uart_rx, uart_tx; ``spi``: clk, spi_sck, spi_mosi, spi_miso, spi_cs
-    (low while selected).
+    (low while selected). A StreamCore is a ``stream`` by itself, without any file around it.
 
     Args:
         kind: of the interface.
@@ -58,6 +69,8 @@ def interface_files(
             board answers when it is asked; needed by ``uart`` and ``spi``.
         clock: makes the clock of the design; None: it is that of the pin `clk`.
             ``stream`` takes none.
+        samples: whole ones that the memory in front of a StreamCore has room for, at least;
+            see :func:`~actc.targets.fpga.interfaces.streams.in_flight`.
 
     Returns:
         file name -> Verilog-2005 text, the top (`interface_top`) first.
@@ -66,23 +79,38 @@ def interface_files(
         UsageError: ACT0596, the rate cannot be made from the clock; ACT0531.
         ValueError: an argument is missing or has no meaning for this kind.
     """
-    names = {core.name, *(() if clock is None else (clock.module,))}
     top = interface_top(kind, core)
-    if names & {*RESERVED, top} or (clock is not None and clock.module == core.name):
-        raise ValueError(f"the names {sorted(names)} are those of parts of the interface")
+    _check_names(kind, core, clock)
     if kind == "stream":
         if clock is not None:
             raise ValueError("a bare stream has its clock from outside")
-        return {f"{top}.v": stream_top(top, core)}
+        return {} if isinstance(core, StreamCore) else {f"{top}.v": stream_top(top, core)}
     divisor = 0
     if kind == "uart":
         if clock_hz is None or baud is None:
             raise ValueError("a UART needs the frequency of the clock and a baud rate")
         divisor = uart_divisor(clock_hz, baud)
-    files = {f"{top}.v": serial_top(kind, top, core, identity(core, build_id), divisor, clock)}
-    for module in _MODULES[kind]:
-        files[f"{module}.v"] = _text(module)
-    return {**files, **({} if clock is None else clock.files)}
+    name = identity(core, build_id)
+    if isinstance(core, StreamCore):
+        text = streams.stream_board_top(kind, top, core, name, divisor, clock, samples)
+        modules = _STREAM_MODULES[kind]
+    else:
+        text, modules = serial_top(kind, top, core, name, divisor, clock), _MODULES[kind]
+    around = {f"{module}.v": _text(module) for module in modules}
+    return {f"{top}.v": text, **around, **({} if clock is None else clock.files)}
+
+
+def _check_names(kind: Kind, core: CoreInfo | StreamCore, clock: ClockModule | None) -> None:
+    """Refuse a core or a clock with the name of another module.
+
+    Raises:
+        ValueError: it has.
+    """
+    names = {core.name, *(() if clock is None else (clock.module,))}
+    reserved = set(STREAM_RESERVED if isinstance(core, StreamCore) else RESERVED)
+    reserved |= {interface_top(kind, core)} - {core.name}
+    if names & reserved or (clock is not None and clock.module == core.name):
+        raise ValueError(f"the names {sorted(names)} are those of parts of the interface")
 
 
 def uart_divisor(clock_hz: float, baud: int) -> int:
@@ -107,7 +135,7 @@ def uart_divisor(clock_hz: float, baud: int) -> int:
 IDENTITY_VERSION = 1
 
 
-def identity(core: CoreInfo, build_id: str) -> bytes:
+def identity(core: CoreInfo | StreamCore, build_id: str) -> bytes:
     """What a board says about itself: 16 bytes.
 
     Version (1 byte), build (8, lowest first), bits of all inputs (3), of all outputs

@@ -63,9 +63,9 @@ _PHY = {
 """,
 }
 
-_SERIAL = """\
+_BOARD = """\
 // {core}, asked {how}.
-// Requests and answers are frames: see actc_receiver.v and actc_sender.v.
+// Requests and answers are frames: see {receiver}.v and {sender}.v.
 module {top} (
 {ports}
 );
@@ -73,6 +73,11 @@ module {top} (
   wire byte_in_valid, byte_out_valid, byte_out_ready;
   wire [7:0] byte_in, byte_out;
 {phy}
+{inside}
+endmodule
+"""
+
+_LINK = """\
   wire request, busy;
   wire [1:0] status;
   wire [5:0] sequence_number;
@@ -90,9 +95,41 @@ module {top} (
     .valid(byte_out_valid), .ready(byte_out_ready), .data(byte_out)
   );
 
-{body}
-endmodule
-"""
+{body}"""
+
+
+def board_top(
+    kind: str,
+    top: str,
+    core: str,
+    divisor: int,
+    clock: ClockModule | None,
+    link: tuple[str, str],
+    inside: str,
+) -> str:
+    """A module with the pins of a serial port, and bytes from and to it.
+
+    Args:
+        kind: "uart" or "spi".
+        top: name of the module.
+        core: name of what is inside.
+        divisor: clocks per bit of a UART.
+        clock: makes the clock; None: the pin `clk` is the clock.
+        link: modules that take and make the frames.
+        inside: what is between `byte_in_valid`, `byte_in` and `byte_out_valid`,
+            `byte_out_ready`, `byte_out`, clocked by `clock`, with `reset`.
+    """
+    return _BOARD.format(
+        core=core,
+        how=_HEAD[kind],
+        receiver=link[0],
+        sender=link[1],
+        top=top,
+        ports=port_list(_PORTS[kind]),
+        clock=_PIN_CLOCK if clock is None else _CLOCK.format(module=clock.module),
+        phy=_PHY[kind].format(divisor=divisor),
+        inside=inside,
+    )
 
 
 def serial_top(
@@ -114,14 +151,7 @@ def serial_top(
         clock: makes the clock; None: the pin `clk` is the clock.
     """
     bytes_in, bytes_out = -(-core.input_bits // 8), -(-core.output_bits // 8)
-    comments = _PORTS[kind]
-    return _SERIAL.format(
-        core=core.name,
-        how=_HEAD[kind],
-        top=top,
-        ports=_port_list(comments),
-        clock=_PIN_CLOCK if clock is None else _CLOCK.format(module=clock.module),
-        phy=_PHY[kind].format(divisor=divisor),
+    inside = _LINK.format(
         last_in=8 * bytes_in - 1,
         last_out=8 * bytes_out - 1,
         bytes_in=bytes_in,
@@ -130,6 +160,8 @@ def serial_top(
         identity=identity[::-1].hex(),
         body="\n".join(_serial_core(core)),
     )
+    link = "actc_receiver", "actc_sender"
+    return board_top(kind, top, core.name, divisor, clock, link, inside)
 
 
 def _serial_core(core: CoreInfo) -> Iterator[str]:
@@ -169,7 +201,7 @@ def stream_top(top: str, core: CoreInfo) -> str:
     lines = [
         f"// {core.name}: outputs {core.latency} clocks after their inputs, new ones every clock.",
         f"module {top} (",
-        _port_list(ports),
+        port_list(ports),
         ");",
         *_valids(core),
         *_instance(core.name, "core", pins),
@@ -207,8 +239,8 @@ def _instance(module: str, name: str, pins: Sequence[str]) -> Iterator[str]:
     yield "  );"
 
 
-def _port_list(ports: Sequence[str]) -> str:
-    """One port a line; a comment stays behind its comma."""
+def port_list(ports: Sequence[str]) -> str:
+    """Ports of a module: one port a line; a comment stays behind its comma."""
     lines = []
     for number, text in enumerate(ports):
         port, _, comment = text.partition("  // ")
