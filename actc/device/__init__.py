@@ -17,6 +17,7 @@ from actc.device.document import (
 )
 from actc.device.exchange import Traffic
 from actc.device.interface import InputFormat, Interface, OutputFormat, Simulation
+from actc.device.throughput import Throughput, measure_throughput
 
 __all__ = [
     "FILE",
@@ -25,9 +26,11 @@ __all__ = [
     "Interface",
     "OutputFormat",
     "Simulation",
+    "Throughput",
     "Traffic",
     "interface_of",
     "interface_text",
+    "measure_throughput",
     "read_interface",
     "write_interface",
 ]

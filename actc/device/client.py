@@ -14,7 +14,7 @@ from actc.device.document import FILE, read_interface
 from actc.device.exchange import Exchange, Traffic
 from actc.device.interface import InputFormat, Interface
 from actc.device.ports import Port, SerialPort
-from actc.device.simulated import SimulatedPort
+from actc.device.simulated import SimulatedPort, usual_patience
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 
@@ -42,7 +42,8 @@ class Device:
     def __init__(self, interface: Interface, port: Port) -> None:
         self.interface, self.port = interface, port
         self.traffic = Traffic()
-        self._exchange = Exchange(port, self.traffic)
+        stale = (interface.in_flight or 0) * interface.longest_frame
+        self._exchange = Exchange(port, self.traffic, interface.in_flight, stale)
 
     @classmethod
     def open(cls, directory: str | Path, port: str) -> Device:
@@ -57,7 +58,7 @@ class Device:
             UsageError: ACT0590 no such directory, ACT0591 no such port, ACT0593 the board
                 runs another design.
             ToolFailed: ACT0592 nothing answers, ACT0594 nothing answers rightly.
-            MissingTool: ACT0503 pyserial or spidev, or ACT0501 Icarus Verilog is not installed.
+            MissingTool: ACT0503 pyserial or spidev, or ACT0501 the simulator is not installed.
         """
         interface = read_interface(directory)
         device = cls(interface, _open_port(Path(directory), interface, port))
@@ -138,18 +139,19 @@ _OTHER_WAYS = {
 
 
 def _open_port(directory: Path, interface: Interface, name: str) -> Port:
-    slowest = frames.longest(-(-max(interface.input_bits, interface.output_bits) // 8) + 16)
     if name == SIMULATED:
-        per_byte = 10 * (interface.clock_hz or 0) / (interface.baud or 1) + 64
-        patience = int(4 * slowest * per_byte) + interface.latency
-        return SimulatedPort(directory, interface, patience)
+        return SimulatedPort(directory, interface, usual_patience(interface))
+    slowest = interface.longest_frame
+    # what is under way may be computed first, then what was asked
+    computing = 2 * interface.latency
     if interface.kind == "spi" and name.startswith(spi.PREFIX):
-        return spi.SpiPort(name, interface.clock_hz or 0, 4 * slowest + interface.latency)
+        return spi.SpiPort(name, interface.clock_hz or 0, 4 * slowest + computing)
     if interface.kind != "uart" or interface.baud is None:
         message = f"the design has the interface '{interface.kind}', which is no serial port"
         help_text = _OTHER_WAYS[interface.kind]
         raise UsageError(Diagnostic("ACT0591", message, help=help_text))
-    return SerialPort(name, interface.baud, _QUIET_SECONDS + 40 * slowest / interface.baud)
+    seconds = 40 * slowest / interface.baud + computing / (interface.clock_hz or 1)
+    return SerialPort(name, interface.baud, _QUIET_SECONDS + seconds)
 
 
 def _check_feeds(interface: Interface, feeds: Mapping[str, Array]) -> None:

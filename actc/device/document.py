@@ -34,13 +34,15 @@ def interface_of(
     clock_hz: float | None = None,
     baud: int | None = None,
     simulation: Simulation | None = None,
+    in_flight: int | None = None,
 ) -> Interface:
     """The interface of a network.
 
     Args:
-        description: ``inputs`` and ``outputs`` as `Network.interface()` gives them.
-        name, kind, build, latency, output_buses, clock_hz, baud, simulation: as in
-            :class:`~actc.device.interface.Interface`.
+        description: ``inputs`` and ``outputs`` as `Network.interface()` gives them; each may
+            have ``axes``.
+        name, kind, build, latency, output_buses, clock_hz, baud, simulation, in_flight: as
+            in :class:`~actc.device.interface.Interface`.
 
     Raises:
         ValueError: the description is not complete or contradicts itself.
@@ -58,6 +60,7 @@ def interface_of(
             clock_hz,
             baud,
             simulation,
+            in_flight,
         )
         check(found)
     except Wrong as problem:
@@ -78,6 +81,11 @@ def interface_text(interface: Interface) -> str:
     document = {"format": FORMAT, **asdict(interface)}
     for output in document["outputs"]:
         output.update(output.pop("tables"))
+    for tensor in (*document["inputs"], *document["outputs"]):
+        if not tensor["axes"]:
+            del tensor["axes"]
+    if interface.in_flight is None:
+        del document["in_flight"]
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
@@ -144,6 +152,7 @@ def _interface(document: Any) -> Interface:
         clock_hz=None if document.get("clock_hz") is None else read.number("clock_hz"),
         baud=None if document.get("baud") is None else read.whole("baud"),
         simulation=None if given is None else _simulation(given),
+        in_flight=None if document.get("in_flight") is None else read.whole("in_flight"),
     )
     check(found)
     return found
@@ -183,6 +192,7 @@ def _tensor(read: Members) -> dict[str, Any]:
         "signed": read.boolean("signed"),
         "kind": read.text("kind"),
         "zero_point": read.whole("zero_point", 0),
+        "axes": read.wholes("axes", ()),
     }
 
 

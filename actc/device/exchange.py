@@ -45,17 +45,23 @@ class Exchange:
     Args:
         port: to the board.
         traffic: counts what happens.
+        in_flight: requests that the board keeps; None: it keeps one.
+        stale: bytes of answers to others that the board may still have to send.
     """
 
-    def __init__(self, port: Port, traffic: Traffic) -> None:
+    def __init__(
+        self, port: Port, traffic: Traffic, in_flight: int | None = None, stale: int = 0
+    ) -> None:
         self._port, self._traffic = port, traffic
+        self._in_flight, self._stale = in_flight, stale
         self._decoder = frames.Decoder()
         self._sequence = 0
 
     def ask(self, command: int, payloads: Sequence[bytes], size: int) -> list[bytes]:
         """Answers of `size` bytes to all requests, in their order.
 
-        A request is longer on the wire than the longest answer can be, by flags behind
+        A board that keeps requests has no more than those under way. For one that keeps none,
+        a request is longer on the wire than the longest answer can be, by flags behind
         it, so that requests may follow each other without end: the board never has two
         answers waiting. What gets lost or broken is asked again under another number.
 
@@ -63,8 +69,9 @@ class Exchange:
             ToolFailed: ACT0592 nothing answers, ACT0594 nothing answers rightly.
         """
         open_ = _Open(command, size, deque(enumerate(payloads)))
-        limit = max(1, min(_IN_FLIGHT, _BYTES_IN_FLIGHT // frames.longest(size)))
-        patience = _Patience(ATTEMPTS * limit, _NOISE + ATTEMPTS * limit * frames.longest(size))
+        limit = self._limit(size)
+        noise = _NOISE + self._stale + ATTEMPTS * limit * frames.longest(size)
+        patience = _Patience(ATTEMPTS * limit, noise)
         while len(open_.answers) < len(payloads):
             before = len(open_.answers)
             patience.requests += self._send(open_, limit)
@@ -85,6 +92,14 @@ class Exchange:
                 raise _failed(self._traffic, patience.heard)
         return [open_.answers[number] for number in range(len(payloads))]
 
+    def _limit(self, size: int) -> int:
+        """Requests under way."""
+        limit = min(_IN_FLIGHT, _BYTES_IN_FLIGHT // frames.longest(size))
+        if self._in_flight is None:
+            return max(1, limit)
+        # One arrives while another is computed, or the wire pauses.
+        return min(self._in_flight, max(2, limit))
+
     def _send(self, open_: _Open, limit: int) -> int:
         """Fill the wire with requests; how many."""
         batch = []
@@ -92,7 +107,7 @@ class Exchange:
             number, payload = open_.queue.popleft()
             open_.flying[self._sequence] = (number, payload)
             frame = frames.encode(frames.Frame(open_.command, self._sequence, payload))
-            batch.append(_paced(frame, open_.size))
+            batch.append(frame if self._in_flight else _paced(frame, open_.size))
             self._sequence = (self._sequence + 1) % frames.SEQUENCE_NUMBERS
         self._traffic.requests += len(batch)
         if batch:

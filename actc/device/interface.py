@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from actc.device.bits import Integers
+from actc.device.frames import longest
 from actc.device.logarithm import log_softmax
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
@@ -38,6 +39,8 @@ class InputFormat:
             QuantizeLinear; "codes": x as it stands; "index": x where 0 <= x < high, else
             high; "flags": 0 or 1.
         scale, zero_point: of "quantize".
+        axes: of a sample, in the order in which the wire runs through them, the last one
+            fastest; empty: as they are.
     """
 
     bus: str
@@ -51,6 +54,7 @@ class InputFormat:
     kind: str
     scale: float = 1.0
     zero_point: int = 0
+    axes: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -64,12 +68,15 @@ class InputFormat:
             values: [samples, *shape].
 
         Returns:
-            int64 [samples, elements].
+            int64 [samples, elements], in the order of the wire.
 
         Raises:
             UsageError: ACT0595, integers are sent as they stand and some do not fit.
         """
-        rows = np.asarray(values).reshape(len(values), self.elements)
+        samples = np.asarray(values).reshape(len(values), *self.shape)
+        if self.axes:
+            samples = samples.transpose(0, *(axis + 1 for axis in self.axes))
+        rows = samples.reshape(len(samples), self.elements)
         if self.kind == "quantize":
             with np.errstate(over="ignore", under="ignore"):
                 steps = rows.astype(np.float32) / np.float32(self.scale)
@@ -107,6 +114,7 @@ class OutputFormat:
         multiplier, zero_point: see kind.
         tables: "table" of "scores"; "table", "levels", "octaves" and "logarithms" of
             "log_softmax".
+        axes: as of an :class:`InputFormat`.
     """
 
     bus: str
@@ -122,6 +130,7 @@ class OutputFormat:
     multiplier: int = 1
     zero_point: int = 0
     tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    axes: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -132,12 +141,12 @@ class OutputFormat:
         """The model's output, as golden.onnx gives it.
 
         Args:
-            integers: int64 [samples, elements].
+            integers: int64 [samples, elements], in the order of the wire.
 
         Returns:
             `dtype` [samples, *shape].
         """
-        q = integers.reshape(len(integers), *self.shape)
+        q = self._in_place(integers)
         if self.kind == "integers":
             return q.astype(self.dtype)
         if self.kind == "softmax":
@@ -151,6 +160,14 @@ class OutputFormat:
         scale = self._along(np.array(self.scale, np.float32))
         real: Array = (q - self.zero_point).astype(np.float32) * scale
         return real
+
+    def _in_place(self, integers: Integers) -> Integers:
+        """The tensor, [samples, *shape]."""
+        if not self.axes:
+            return integers.reshape(len(integers), *self.shape)
+        wire = integers.reshape(len(integers), *(self.shape[axis] for axis in self.axes))
+        places = (self.axes.index(axis) + 1 for axis in range(len(self.shape)))
+        return np.asarray(wire.transpose(0, *places))
 
     def _along(self, numbers: Array) -> Array:
         """Numbers so that they broadcast along `axis` of [samples, *shape]."""
@@ -197,13 +214,16 @@ class Interface:
         name: of the network.
         kind: "uart", "spi" or "stream".
         build: 16 hexadecimal digits, which the board answers too.
-        latency: clocks from inputs to outputs of the core.
+        latency: clocks from inputs to outputs of the core; of one that takes its inputs word
+            by word, from the first word to the last one of the outputs, or somewhat more.
         inputs: one per bus, in the order of the wire.
         outputs: in the order of the model.
         output_buses: in the order of the wire.
         clock_hz: of the core, None where it is not known.
         baud: bits per second of a UART.
         simulation: None where the design cannot be simulated.
+        in_flight: requests that may be under way, where the board keeps them in a memory;
+            None: it keeps one, so that the time between requests decides.
     """
 
     name: str
@@ -216,6 +236,7 @@ class Interface:
     clock_hz: float | None = None
     baud: int | None = None
     simulation: Simulation | None = None
+    in_flight: int | None = None
 
     @property
     def wires(self) -> tuple[OutputFormat, ...]:
@@ -232,3 +253,8 @@ class Interface:
     def output_bits(self) -> int:
         """Bits of all outputs of one sample."""
         return sum(item.elements * item.width for item in self.wires)
+
+    @property
+    def longest_frame(self) -> int:
+        """Bytes that a request, an answer or an identity takes on the wire, at most."""
+        return longest(-(-max(self.input_bits, self.output_bits) // 8) + 16)

@@ -1,6 +1,6 @@
 """A board that is simulated: its pins are driven and seen clock by clock.
 
-Bytes become the levels of the wires, these go through Icarus Verilog, which runs the
+Bytes become the levels of the wires, these go through a simulator, which runs the
 whole design with its port, and the levels that come out become bytes again. Only the
 copper is missing, and the PLL: the simulation has the clock behind it.
 """
@@ -21,58 +21,17 @@ from typing import IO
 
 import numpy as np
 
-from actc.device.document import FILE, require_files
-from actc.device.interface import Interface, Simulation
+from actc.device.document import FILE
+from actc.device.interface import Interface
+from actc.device.simulators import MEMORY, PORTS, Simulator, simulator_command, usual_simulator
 from actc.device.waveform import Levels, Line, SpiLine, UartLine
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ToolFailed, UsageError
-from actc.toolchain import find, run
 
-INSTALL = "apt-get install iverilog"
-COMPILE_SECONDS = 600.0
 ANSWER_SECONDS = 600.0
 """Wall time that the simulator may take for one piece."""
-MEMORY = 8 << 30
-"""Bytes of address space that compiler and simulator may take, each."""
 _PIECE = 4096
 """Clocks that are simulated at a time."""
-
-_PORTS = {
-    "uart": ".uart_rx(pins[0]), .uart_tx(out)",
-    "spi": ".spi_sck(pins[0]), .spi_mosi(pins[1]), .spi_cs(pins[2]), .spi_miso(out)",
-}
-# Reads a character per clock, the levels of the pins; answers with the level of one. 32'h8000_0000
-# and _0001 are standard input and output.
-_BENCH = """\
-`timescale 1ns/1ns
-module actc_bench;
-  reg clk = 1'b0;
-  reg [2:0] pins = 3'd{idle};
-  wire out;
-  integer character;
-  {top} board (.clk(clk), {ports});
-  initial begin
-    character = $fgetc(32'h8000_0000);
-    while (character >= 0) begin
-      if (character == 10) $fflush(32'h8000_0001);
-      else begin
-        pins = character[2:0];
-        #1 clk = 1'b1;
-        #1 clk = 1'b0;
-        $fwrite(32'h8000_0001, "%b", out);
-      end
-      character = $fgetc(32'h8000_0000);
-    end
-    $finish;
-  end
-endmodule
-"""
-_CLOCK = """\
-module {module} (input reference, output clk, output locked);
-  assign clk = reference;
-  assign locked = 1'b1;
-endmodule
-"""
 
 
 class SimulatedPort:
@@ -84,10 +43,12 @@ class SimulatedPort:
         patience: clocks without a byte until :meth:`read` gives up.
         line: how this end sends and reads; None: as the interface says.
         noise, noise_back: what happens to levels on their way to the board, and from it.
+        simulator: that runs the design; None: the usual one of such an interface.
+        piece: clocks that are simulated at a time, at most.
 
     Raises:
         UsageError: ACT0590, the design cannot be simulated.
-        MissingTool: ACT0501, Icarus Verilog is not installed.
+        MissingTool: ACT0501, the simulator is not installed.
         ToolFailed: the design does not compile.
     """
 
@@ -100,22 +61,25 @@ class SimulatedPort:
         line: Line | None = None,
         noise: Callable[[Levels], Levels] | None = None,
         noise_back: Callable[[Levels], Levels] | None = None,
+        simulator: Simulator | None = None,
+        piece: int = _PIECE,
     ) -> None:
-        if interface.simulation is None or interface.kind not in _PORTS:
+        if interface.simulation is None or interface.kind not in PORTS:
             raise _no_simulation(directory, interface)
         self.clocks = 0
         """Simulated so far."""
         self._line = line or _line(interface)
         self._noise, self._noise_back = noise or _unchanged, noise_back or _unchanged
-        self._patience = patience
+        self._patience, self._piece = patience, piece
         # the board holds its ports back in its first clocks
         self._waiting = [np.full(64, self._line.idle, np.uint8)]
         self._folder = tempfile.TemporaryDirectory(prefix="actc-")
         self._process: subprocess.Popen[bytes] | None = None
         try:
             folder = Path(self._folder.name)
-            _compile(directory, interface.simulation, interface.kind, self._line.idle, folder)
-            self._process = _start(folder)
+            chosen = simulator or usual_simulator(interface)
+            command = simulator_command(chosen, directory, interface, self._line.idle, folder)
+            self._process = _start(command, folder)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -173,9 +137,9 @@ class SimulatedPort:
 
     def _next_piece(self) -> Levels:
         levels = self._waiting.pop(0)
-        if len(levels) > _PIECE:
-            self._waiting.insert(0, levels[_PIECE:])
-        return levels[:_PIECE]
+        if len(levels) > self._piece:
+            self._waiting.insert(0, levels[self._piece :])
+        return levels[: self._piece]
 
     def _simulate(self, levels: Levels) -> Levels:
         """Levels that the board gives in the next clocks."""
@@ -195,6 +159,15 @@ class SimulatedPort:
         return found
 
 
+def usual_patience(interface: Interface) -> int:
+    """Clocks without a byte until nothing will come any more."""
+    per_byte = 128.0
+    if interface.kind == "uart" and interface.baud:
+        per_byte = 10 * (interface.clock_hz or 0) / interface.baud + 64
+    # what is under way may be computed first, then what was asked
+    return int(4 * interface.longest_frame * per_byte) + 2 * interface.latency
+
+
 def _unchanged(levels: Levels) -> Levels:
     return levels
 
@@ -207,23 +180,10 @@ def _line(interface: Interface) -> Line:
     return UartLine(interface.clock_hz / interface.baud)
 
 
-def _compile(directory: Path, simulation: Simulation, kind: str, idle: int, folder: Path) -> None:
-    compiler = find("iverilog", INSTALL)
-    text = _BENCH.format(top=simulation.top, ports=_PORTS[kind], idle=idle)
-    if simulation.clock_module:
-        text += _CLOCK.format(module=simulation.clock_module)
-    (folder / "actc_bench.v").write_text(text, "ascii")
-    require_files(directory, simulation.files)
-    sources = [str((directory / name).resolve()) for name in simulation.files]
-    command = [str(compiler), "-g2005", "-s", "actc_bench", "-o", "board.vvp", "actc_bench.v"]
-    run([*command, *sources], timeout=COMPILE_SECONDS, memory=MEMORY, cwd=folder)
-
-
-def _start(folder: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """The simulator, which waits for levels; ended with its group, limited in memory."""
-    simulator = find("vvp", INSTALL)
     process = subprocess.Popen(
-        [str(simulator), "-n", "board.vvp"],
+        command,
         cwd=folder,
         env={**os.environ, "LC_ALL": "C"},
         stdin=subprocess.PIPE,

@@ -21,6 +21,11 @@ _PIECE = 4096
 _FLAGS = bytes([FLAG]) * 64
 
 
+def rate(clock_hz: float) -> int:
+    """Rate of sck for a board with such a clock, Hz."""
+    return int(min(_MOST_HERTZ, clock_hz / _CLOCKS_PER_BIT))
+
+
 class SpiPort:
     """An SPI controller, by spidev; mode 0, each piece of bytes under a selection of its own.
 
@@ -44,7 +49,7 @@ class SpiPort:
         try:
             self._spi.open(int(found[1]), int(found[2]))
             self._spi.mode = 0
-            self._spi.max_speed_hz = int(min(_MOST_HERTZ, clock_hz / _CLOCKS_PER_BIT))
+            self._spi.max_speed_hz = rate(clock_hz)
         except OSError as problem:
             raise _no_port(name, problem.strerror or str(problem)) from problem
 

@@ -23,6 +23,8 @@ _KINDS = {
 }
 """Kinds of outputs, and the types that they may have."""
 _WIDEST = 62
+_MOST_IN_FLIGHT = 32
+"""Half of the sequence numbers: old and new answers are told apart."""
 _MOST_BITS = 1 << 24
 
 
@@ -52,6 +54,9 @@ def check(interface: Interface) -> None:
     require(most < _MOST_BITS, f"{most} bits are more than a board can have")
     if interface.kind == "uart":
         require((interface.clock_hz or 0) > 0 and (interface.baud or 0) > 0, "no clock or baud")
+    if interface.in_flight is not None:
+        fits = 1 <= interface.in_flight <= _MOST_IN_FLIGHT
+        require(fits, f"'in_flight' is not 1..{_MOST_IN_FLIGHT}")
     if interface.simulation is not None:
         _check_simulation(interface.simulation)
 
@@ -75,6 +80,8 @@ def _tensor_problems(item: InputFormat | OutputFormat) -> Iterator[str]:
         yield f"has the shape {list(item.shape)}"
     if not 1 <= item.width <= _WIDEST:
         yield f"has {item.width} bits, not 1..{_WIDEST}"
+    if item.axes and sorted(item.axes) != list(range(len(item.shape))):
+        yield f"has the axes {list(item.axes)}"
 
 
 def _input_problems(item: InputFormat) -> Iterator[str]:
