@@ -1,0 +1,1 @@
+"""Hardware of folded networks: stages between streams, as Verilog."""

@@ -1,0 +1,328 @@
+"""Stages with a window: convolutions, matrix products, channelwise sums and maxima."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from actc.targets.fpga.folded.folding import (
+    Folding,
+    group_clocks,
+    input_word,
+    is_channelwise,
+)
+from actc.targets.fpga.folded.functions import LaneFunction, lane_function, plain_function
+from actc.targets.fpga.folded.hardware import datapath
+from actc.targets.fpga.folded.hardware.datapath import Code, Pipeline, code_of
+from actc.targets.fpga.folded.hardware.lanes import Lanes, lanes_of, unchanged
+from actc.targets.fpga.folded.hardware.memories import matrix_words, rom
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.hardware.parts import (
+    Part,
+    Words,
+    clock_pins,
+    instance,
+    module_text,
+    stream_in,
+    stream_out,
+    vector,
+)
+from actc.targets.fpga.folded.hardware.results import results
+from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Window
+from actc.targets.fpga.hdl import Design, Graph, Range
+
+WindowStage = MatrixStage | MaximumStage
+_READ = 2
+"""Clocks from the choice of a word to its data."""
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What comes out of the window, made into one term for each output at a time.
+
+    Attributes:
+        pipeline: the datapath; None: the words are the terms.
+        width: bits of a term.
+        files: of the datapath and the weights.
+        code: of the weights; None: there are none.
+    """
+
+    pipeline: Pipeline | None
+    width: int
+    files: dict[str, str]
+    code: Code | None
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a word to its terms."""
+        return 0 if self.pipeline is None else self.pipeline.latency
+
+
+def window_part(
+    stage: WindowStage, folding: Folding, module: str, options: HardwareOptions
+) -> Part:
+    """The module of a stage with a window.
+
+    Raises:
+        UsageError: ACT0561, the clock cannot be reached.
+    """
+    terms = _terms(stage, folding, module, options)
+    function = function_of(stage, options)
+    total = _total_width(stage, function, terms)
+    lanes = _lanes(stage, function, folding.lanes, total, module, options)
+    group = folding.pe // folding.lanes
+    clocks = group_clocks(stage, folding)
+    delay = _READ + terms.latency + 1 + lanes.latency
+    # groups whose results are on their way, and one that waits
+    groups = -(-(clocks + delay + group + 3) // clocks) + 1
+    room = max(group * groups, 2)
+    body = [
+        *_window(stage, folding, options),
+        *_terms_text(terms, folding, module),
+        *_totals(stage, folding, terms, total),
+        *lanes.text(),
+        *results(room, group, lanes.words.bits, options),
+    ]
+    word = Words(input_word(stage, folding), stage.input.range.width)
+    ports = ["input clk", "input reset", *stream_in("in", word.bits)]
+    ports += stream_out("out", lanes.words.bits)
+    comments = _comments(stage, folding, function, clocks)
+    text = module_text(comments, module, ports, body)
+    library = {"actc_window", "actc_delay", "actc_serializer", "actc_fifo", "actc_credits"}
+    library.add("actc_accumulators" if isinstance(stage, MatrixStage) else "actc_maxima")
+    files = {f"{module}.v": text, **terms.files, **lanes.files}
+    return Part(module, (word,), lanes.words, files, frozenset(library), delay)
+
+
+def function_of(stage: WindowStage, options: HardwareOptions) -> LaneFunction | None:
+    """What becomes of the totals; None: nothing."""
+    if isinstance(stage, MaximumStage):
+        if not stage.functions:
+            return None
+        one = [[function.cut] for function in stage.functions]
+        return lane_function(stage.functions, one, options.family, output=stage.output.range)
+    if stage.plain is not None:
+        return plain_function(
+            stage.plain, functools.reduce(Range.hull, stage.totals), options.family
+        )
+    return lane_function(stage.functions, stage.stages, options.family, output=stage.output.range)
+
+
+def _comments(
+    stage: WindowStage, folding: Folding, function: LaneFunction | None, clocks: int
+) -> list[str]:
+    inputs = "one input each" if is_channelwise(stage) else f"{folding.simd} inputs at a time"
+    name = "none" if function is None else function.name
+    return [
+        f"{folding.pe} outputs and {inputs}: {clocks} clocks for {folding.pe} results.",
+        f"Function of the totals: {name}; {folding.lanes} a clock.",
+    ]
+
+
+def slots_of(window: Window, rows: int) -> int:
+    """Rows that the ring of a window holds: those of a window and those that come next."""
+    span = (window.kernel[0] - 1) * window.dilations[0] + 1
+    return min(span, rows) + window.strides[0]
+
+
+def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> list[str]:
+    window, stream = stage.window, stage.input
+    rows, columns = window.positions(stream)
+    word = input_word(stage, folding)
+    words = stream.channels // word
+    outputs = stage.output.channels
+    if is_channelwise(stage):
+        inner, repeat, parts = 1, 1, words
+    else:
+        assert isinstance(stage, MatrixStage)
+        inner = words // stage.groups
+        repeat, parts = outputs // stage.groups // folding.pe, stage.groups
+    width = word * stream.range.width
+    parameters = {
+        "WIDTH": width,
+        "WORDS": words,
+        "ROWS": stream.rows,
+        "COLUMNS": stream.columns,
+        "KERNEL_ROWS": window.kernel[0],
+        "KERNEL_COLUMNS": window.kernel[1],
+        "ROW_STRIDE": window.strides[0],
+        "COLUMN_STRIDE": window.strides[1],
+        "ROW_DILATION": window.dilations[0],
+        "COLUMN_DILATION": window.dilations[1],
+        "TOP": window.before[0],
+        "LEFT": window.before[1],
+        "OUT_ROWS": rows,
+        "OUT_COLUMNS": columns,
+        "INNER": inner,
+        "REPEAT": repeat,
+        "PARTS": parts,
+        "SLOTS": slots_of(window, stream.rows),
+        "BLOCK": int(folding.buffer == "block"),
+        "LUTRAM": options.lutram,
+    }
+    names = ("credit", "take", "read", "valid", "first", "last", "outside")
+    pins = clock_pins() | {f"in_{p}": f"in_{p}" for p in ("valid", "ready", "data")}
+    pins |= {name: name if name != "valid" else "word_valid" for name in names}
+    pins["data"] = "word"
+    return [
+        "wire credit, take, read, word_valid, first, last, outside;",
+        f"wire {vector(width)}word;",
+        *instance("actc_window", "window", pins, parameters),
+    ]
+
+
+# -- terms ---------------------------------------------------------------------------------
+
+
+def _terms(stage: WindowStage, folding: Folding, module: str, options: HardwareOptions) -> _Terms:
+    graph = Graph()
+    x = datapath.bus(graph, "x", input_word(stage, folding), stage.input.range)
+    padded = any((*stage.window.before, *stage.window.after))
+    buses, inputs = [x], list(x.wires)
+    if padded:
+        flag = datapath.bus(graph, "outside", 1, Range(0, 1))
+        buses.append(flag)
+        value = stage.outside if isinstance(stage, MatrixStage) else stage.input.range.low
+        inputs = [graph.select(flag.wires[0], [wire, value]) for wire in inputs]
+    if isinstance(stage, MaximumStage):
+        if not padded:
+            return _Terms(None, stage.input.range.width, {}, None)
+        made = datapath.output("terms", inputs, stage.input.range)
+        found = datapath.pipelined(
+            Design(f"{module}_terms", tuple(buses), (made,)), options.timing, options.clock_mhz
+        )
+        return _Terms(found, made.width, found.files, None)
+    levels = tuple(sorted({int(value) for value in np.unique(stage.weights)}))
+    code = code_of(levels)
+    count = folding.pe if is_channelwise(stage) else folding.pe * folding.simd
+    weights = datapath.bus(graph, "weights", count, code.range)
+    hard = folding.multiplier == "dsp"
+    if is_channelwise(stage):
+        pairs = zip(inputs, weights.wires, strict=True)
+        sums = [datapath.dot([wire], [[w]], code, hard=hard)[0] for wire, w in pairs]
+    else:
+        size = folding.simd
+        rows = [weights.wires[k * size : (k + 1) * size] for k in range(folding.pe)]
+        sums = datapath.dot(inputs, rows, code, hard=hard)
+    hull = Range(min(s.range.low for s in sums), max(s.range.high for s in sums))
+    made = datapath.output("terms", sums, hull, signed=True)
+    found = datapath.pipelined(
+        Design(f"{module}_terms", (*buses, weights), (made,)), options.timing, options.clock_mhz
+    )
+    words = _weight_words(stage, folding, code)
+    text = rom(f"{module}_weights", words, count * code.width, folding.weights, _rom_comment(code))
+    return _Terms(found, made.width, {**found.files, f"{module}_weights.v": text}, code)
+
+
+def _rom_comment(code: Code) -> str:
+    how = f"{code.base} + {code.step} * code" if code.base or code.step != 1 else "as they are"
+    return f"Weights of {code.width} bits ({how}), in the order of their use."
+
+
+def _weight_words(stage: MatrixStage, folding: Folding, code: Code) -> list[int]:
+    codes = (stage.weights - code.base) // code.step
+    if is_channelwise(stage):
+        return matrix_words(codes, folding.pe, 1, 1, code.width)
+    return matrix_words(codes, folding.pe, folding.simd, stage.groups, code.width)
+
+
+def _terms_text(terms: _Terms, folding: Folding, module: str) -> list[str]:
+    if terms.pipeline is None:
+        return [
+            f"wire {vector(folding.pe * terms.width)}terms = word;",
+            "wire terms_valid = word_valid, terms_first = first, terms_last = last;",
+            "wire unused = &{1'b0, read, outside};",
+        ]
+    ports = terms.pipeline.ports
+    pins = {"clk": "clk"} if terms.pipeline.clocked else {}
+    pins |= {ports["x"]: "word", ports["terms"]: "terms"}
+    unused = []
+    if "outside" in ports:
+        pins[ports["outside"]] = "outside"
+    else:
+        unused.append("outside")
+    lines = [f"wire {vector(folding.pe * terms.width)}terms;"]
+    if terms.code is not None:
+        count = folding.pe * folding.simd
+        pins[ports["weights"]] = "weights"
+        lines.append(f"wire {vector(count * terms.code.width)}weights;")
+        memory = clock_pins() | {"step": "read", "data": "weights"}
+        lines += instance(f"{module}_weights", "weights_memory", memory)
+    else:
+        unused.append("read")
+    lines += instance(terms.pipeline.module, "products", pins)
+    lines.append("wire terms_valid, terms_first, terms_last;")
+    lines += instance(
+        "actc_delay",
+        "terms_delay",
+        clock_pins()
+        | {"now": "{word_valid, first, last}", "later": "{terms_valid, terms_first, terms_last}"},
+        {"WIDTH": 3, "CLOCKS": max(terms.latency, 1)},
+    )
+    assert terms.latency >= 1
+    return lines + ([f"wire unused = &{{1'b0, {', '.join(unused)}}};"] if unused else [])
+
+
+# -- totals --------------------------------------------------------------------------------
+
+
+def _total_width(stage: WindowStage, function: LaneFunction | None, terms: _Terms) -> int:
+    """Bits of a total: those of its range, as sums wrap around on the way; no fewer than a term."""
+    if isinstance(stage, MaximumStage):
+        return terms.width
+    assert function is not None, "only maxima go on as they are"
+    return max(datapath.width_of(function.input, True), terms.width)
+
+
+def _lanes(
+    stage: WindowStage,
+    function: LaneFunction | None,
+    count: int,
+    width: int,
+    module: str,
+    options: HardwareOptions,
+) -> Lanes:
+    if function is None:
+        return unchanged(count, width)
+    result = stage.output.range
+    signed = isinstance(stage, MatrixStage) or stage.input.range.signed
+    return lanes_of(function, count, width, signed, result, module, options)
+
+
+def _totals(stage: WindowStage, folding: Folding, terms: _Terms, width: int) -> list[str]:
+    count = folding.pe
+    pins = {"clk": "clk", "valid": "terms_valid", "first": "terms_first"}
+    pins |= {"terms": "terms", "totals": "totals"}
+    if isinstance(stage, MatrixStage):
+        parameters = {"LANES": count, "IN": terms.width, "OUT": width}
+        name = "actc_accumulators"
+    else:
+        signed = int(stage.input.range.signed)
+        parameters = {"LANES": count, "WIDTH": width, "SIGNED": signed}
+        name = "actc_maxima"
+    one = folding.lanes * width
+    return [
+        f"wire {vector(count * width)}totals;",
+        *instance(name, "totals_of_group", pins, parameters),
+        "reg done = 1'b0;",
+        "always @(posedge clk) done <= ~reset & terms_valid & terms_last;",
+        f"wire {vector(one)}total;",
+        "wire total_valid;",
+        *instance(
+            "actc_serializer",
+            "serializer",
+            clock_pins()
+            | {"load": "done", "words": "totals", "valid": "total_valid", "word": "total"},
+            {"WIDTH": one, "COUNT": count // folding.lanes},
+        ),
+    ]
+
+
+def products_per_clock(stage: WindowStage, folding: Folding) -> int:
+    """Multipliers of a stage."""
+    if isinstance(stage, MaximumStage):
+        return 0
+    return int(prod((folding.pe, folding.simd)))
