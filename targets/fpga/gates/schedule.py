@@ -161,7 +161,7 @@ def _loop(name: str, items: Sequence[Primitive]) -> Loop:
         levels.append(level)
         ready = after
     if done < len(combinational):
-        raise ToolFailed(_combinational_loop(name))
+        raise ToolFailed(combinational_loop(name))
     return Loop(levels, flip_flops, memories)
 
 
@@ -179,7 +179,8 @@ def _combinational(
             yield item, item.inputs, outputs_of(item)
 
 
-def _combinational_loop(name: str) -> Diagnostic:
+def combinational_loop(name: str) -> Diagnostic:
+    """The error for logic that waits for itself."""
     return Diagnostic(
         "ACT0533",
         f"the netlist of {name} has a combinational loop",
