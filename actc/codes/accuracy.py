@@ -32,4 +32,11 @@ CODES: dict[str, CodeInfo] = {
         "second clock are none. `actc compile` reports such a proof as not run; all other "
         "comparisons are made.",
     ),
+    "ACT0605": CodeInfo(
+        "a part of the model cannot be folded",
+        "A folded network passes tensors from stage to stage, position by position. The operator, "
+        "or this use of it, has no stage: it joins or takes parts of tensors, wants their elements "
+        "in another order, compares, normalizes, or computes in float; or the network takes or "
+        "gives more than one tensor. All such places are listed at once.",
+    ),
 }
