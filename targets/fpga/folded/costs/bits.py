@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from actc.targets.fpga.families import Family
+from actc.targets.fpga.folded.hardware.datapath import code_of
 from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, SumStage
 from actc.targets.fpga.hdl import Range
 
@@ -16,7 +19,8 @@ class StageBits:
     Attributes:
         element: of the input, with what stands in the padding.
         signed: whether these have a sign.
-        weight: of a weight.
+        weight: of a weight, as it is stored.
+        based: whether a sum of the inputs is added for what weights have in common.
         total: of an accumulator, or of what stands in front of the functions.
         result: of the output.
     """
@@ -24,6 +28,7 @@ class StageBits:
     element: int
     signed: bool
     weight: int
+    based: bool
     total: int
     result: int
 
@@ -51,11 +56,16 @@ def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
     element, result = stage.input.range, stage.output.range.width
     if isinstance(stage, MatrixStage):
         element = element.hull(Range(stage.outside, stage.outside))
-        weight = Range(int(stage.weights.min()), int(stage.weights.max())).width
+        code = code_of(tuple(np.unique(stage.weights).tolist()))
         total = max(found.width for found in stage.totals)
-        fewer = max(weight - weight_bits, 0) if weight_bits is not None else 0
+        fewer = max(code.width - weight_bits, 0) if weight_bits is not None else 0
         return StageBits(
-            element.width, element.signed, weight - fewer, max(total - fewer, 1), result
+            element.width,
+            element.signed,
+            code.width - fewer,
+            bool(code.base),
+            max(total - fewer, 1),
+            result,
         )
     total = element.width
     if isinstance(stage, SumStage):
@@ -63,4 +73,4 @@ def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
         total = max(element.width, int(first + second).bit_length() + 1)
     elif not isinstance(stage, MaximumStage):
         total = element.width
-    return StageBits(element.width, element.signed, element.width, total, result)
+    return StageBits(element.width, element.signed, element.width, False, total, result)

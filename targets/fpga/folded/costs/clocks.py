@@ -1,19 +1,24 @@
-"""Clocks of a stage: what it needs per sample, exactly, and what its first results wait for.
+"""Clocks of a stage: what it needs per sample, and what its first results wait for.
 
-All constants of the hardware's schedule are here. Per sample a stage needs::
+All constants of the hardware's schedule are here. Alone, a stage needs per sample::
 
     positions * (outputs / pe) * kernel * (channels of a group / simd)
-        + rows of the result * (ROW_CLOCKS + rows released)
+        + rows of the result * ROW_CLOCKS + rows of the input
 
-and never less than its input and output words, one per clock. Between two stages whose
-words have a and b elements, the converter passes gcd(a, b) elements per clock.
+since a row of results begins when the last one is done and its rows are released, one per
+clock; and never less than its input and output words, one per clock. It keeps up with a
+source that gives rows evenly if its window buffer holds what comes while it is busy: see
+:mod:`~actc.targets.fpga.folded.costs.pace`. Between two stages whose words have a and b
+elements, the converter passes gcd(a, b) elements per clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
+from actc.targets.fpga.folded.costs.pace import Rows, least_intervals
 from actc.targets.fpga.folded.folding import (
     Folding,
     group_clocks,
@@ -23,8 +28,8 @@ from actc.targets.fpga.folded.folding import (
 )
 from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, Stream, Window
 
-ROW_CLOCKS = 2
-"""Of a row of results besides its products: its last position ends, the next one begins."""
+ROW_CLOCKS = 3
+"""Between the last word of a row of results and the first one of the next, besides releases."""
 DEPTH_CLOCKS = 8
 """From the last product of a total to the word that leaves: pipeline, function, FIFO."""
 
@@ -35,12 +40,14 @@ class Clocks:
 
     Attributes:
         work: between one sample and the next, at least.
-        first: from the data of its first result to that result.
-        last: from its last input word to its last result.
+        first: from the data of its first results to these.
+        rest: from these to the last results, if all data is there.
+        last: from its last input word to its last results.
     """
 
     work: int
     first: int
+    rest: int
     last: int
 
 
@@ -51,24 +58,36 @@ def window_of(stage: Stage) -> Window:
 
 def stage_clocks(stage: Stage, folding: Folding) -> Clocks:
     """The clocks of a stage."""
-    words = max(
-        stage.input.size // input_word(stage, folding),
-        stage.output.size // output_word(stage, folding),
-    )
+    return all_clocks(stage, [folding])[0]
+
+
+def all_clocks(stage: Stage, foldings: Sequence[Folding]) -> list[Clocks]:
+    """The same of many foldings of one stage, which is quicker than one by one."""
     if is_elementwise(stage):
-        return Clocks(words, DEPTH_CLOCKS, DEPTH_CLOCKS)
-    rows, columns = stage.output.rows, stage.output.columns
-    group = group_clocks(stage, folding)
-    groups = stage.output.channels // folding.pe
-    row = columns * groups * group + ROW_CLOCKS + released_rows(stage)
-    drain = folding.pe // folding.lanes + DEPTH_CLOCKS
+        words = [stage.input.size // folding.pe for folding in foldings]
+        return [Clocks(count, DEPTH_CLOCKS, count - 1, DEPTH_CLOCKS) for count in words]
+    computed = [row_clocks(stage, folding) for folding in foldings]
+    words = [
+        stage.input.columns * stage.input.channels // input_word(stage, folding)
+        for folding in foldings
+    ]
+    intervals = least_intervals(_rows(stage), computed, words)
     waiting = _waiting_rows(stage)
-    return Clocks(max(rows * row, words), group + drain, waiting * row + drain)
+    found = []
+    for folding, row, interval in zip(foldings, computed, intervals, strict=True):
+        group = group_clocks(stage, folding)
+        drain = folding.pe // folding.lanes + DEPTH_CLOCKS
+        alone = stage.output.rows * (row + ROW_CLOCKS) + stage.input.rows
+        interval = max(interval, stage.output.size // output_word(stage, folding))
+        last = waiting * (row + ROW_CLOCKS) + drain
+        found.append(Clocks(interval, group + drain, max(alone - group, 0), last))
+    return found
 
 
-def released_rows(stage: Stage) -> int:
-    """Rows of the window buffer that a row of results frees."""
-    return min(window_of(stage).strides[0], stage.input.rows)
+def row_clocks(stage: Stage, folding: Folding) -> int:
+    """Clocks in which a row of results is computed."""
+    groups = stage.output.channels // folding.pe
+    return stage.output.columns * groups * group_clocks(stage, folding)
 
 
 def transfer_clocks(stream: Stream, source: int, reader: int) -> int:
@@ -77,44 +96,49 @@ def transfer_clocks(stream: Stream, source: int, reader: int) -> int:
 
 
 def kept_rows(stage: Stage) -> int:
-    """Rows that the window buffer has room for.
-
-    Those of one window, and those that come in while it is used; at most the whole input
-    and one row. A vector is a row: there are two.
-    """
+    """Rows that the window buffer has room for: of one window, and those that come next."""
     window = window_of(stage)
-    span = (window.kernel[0] - 1) * window.dilations[0] + 1
-    return min(span + window.strides[0], stage.input.rows + 1)
+    return min(_span(window, 0), stage.input.rows) + window.strides[0]
 
 
 def needed_share(stage: Stage) -> float:
-    """Share of the input that the first result needs, counted in positions."""
+    """Share of the input that the first result needs: whole rows, or one element."""
     window, stream = window_of(stage), stage.input
-    spans = [(k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)]
-    row = min(max(spans[0] - window.before[0], 1), stream.rows)
-    column = min(max(spans[1] - window.before[1], 1), stream.columns)
     if is_elementwise(stage):
         return 1 / stream.size
-    return ((row - 1) * stream.columns + column) / stream.positions
-
-
-def _waiting_rows(stage: Stage) -> int:
-    """Rows of results that need the last row of the input."""
-    window, stream = window_of(stage), stage.input
-    span = (window.kernel[0] - 1) * window.dilations[0] + 1
-    bottoms = [
-        row * window.strides[0] - window.before[0] + span - 1 for row in range(stage.output.rows)
-    ]
-    return max(sum(bottom >= stream.rows - 1 for bottom in bottoms), 1)
+    return min(max(_span(window, 0) - window.before[0], 1), stream.rows) / stream.rows
 
 
 def products_per_clock(stage: Stage, folding: Folding) -> int:
     """Multiplications that stand side by side."""
-    if not isinstance(stage, MatrixStage):
-        return 0
-    return folding.pe * folding.simd
+    return folding.pe * folding.simd if isinstance(stage, MatrixStage) else 0
 
 
 def weight_words(stage: MatrixStage, folding: Folding) -> int:
     """Words of the ROM of weights, each of all weights of a clock."""
     return prod(stage.weights.shape) // (folding.pe * folding.simd)
+
+
+def _rows(stage: Stage) -> Rows:
+    window, rows = window_of(stage), stage.output.rows
+    strides, before = window.strides[0], window.before[0]
+    bottoms = [row * strides - before + _span(window, 0) - 1 for row in range(rows)]
+    tops = [(row + 1) * strides - before for row in range(rows - 1)]
+    most = stage.input.rows
+    return Rows(
+        most,
+        kept_rows(stage),
+        tuple(min(bottom, most - 1) for bottom in bottoms),
+        (*(min(max(top, 0), most) for top in tops), most),
+        ROW_CLOCKS,
+    )
+
+
+def _waiting_rows(stage: Stage) -> int:
+    """Rows of results that need the last row of the input."""
+    needed = _rows(stage).needed
+    return max(needed.count(stage.input.rows - 1), 1)
+
+
+def _span(window: Window, axis: int) -> int:
+    return (window.kernel[axis] - 1) * window.dilations[axis] + 1

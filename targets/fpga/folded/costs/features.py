@@ -12,6 +12,7 @@ from math import ceil, gcd
 from actc.targets.fpga.families import Family
 from actc.targets.fpga.folded.costs.bits import StageBits
 from actc.targets.fpga.folded.costs.clocks import (
+    DEPTH_CLOCKS,
     kept_rows,
     products_per_clock,
     weight_words,
@@ -23,7 +24,13 @@ from actc.targets.fpga.folded.costs.memory import (
     ram_flip_flops,
     rom_cells,
 )
-from actc.targets.fpga.folded.folding import Folding, Storage, input_word, output_word
+from actc.targets.fpga.folded.folding import (
+    Folding,
+    Storage,
+    group_clocks,
+    input_word,
+    output_word,
+)
 from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
@@ -32,14 +39,14 @@ from actc.targets.fpga.folded.program import (
     SumStage,
 )
 
-FIFO_WORDS = 16
-"""Of the FIFO behind the function unit, if it lies in small RAMs."""
-PARAMETER_BLOCK_BITS = 1024
-"""Bits from which on the parameters of a function lie in block memories."""
+FIFO_LOGIC_BITS = 1024
+"""Bits up to which a FIFO between stages lies in logic."""
+PARAMETER_LOGIC_BITS = 4096
+"""Bits up to which the parameters of a function lie in logic."""
 
 FEATURES = (
-    "stage", "counter", "product", "sum", "total", "hold", "function", "parameter", "weight",
-    "window", "fifo", "pad", "compare", "convert",
+    "stage", "address", "counter", "gate", "sum", "plane", "total", "hold", "function",
+    "parameter", "weight", "window", "fifo", "pad", "compare", "convert",
 )  # fmt: skip
 """Counts of logic cells; those of flip-flops have the same names."""
 
@@ -92,8 +99,8 @@ def stage_counts(
     counts.add("stage", 1, 1)
     _count_function(counts, stage, folding, family, function)
     if isinstance(stage, (MatrixStage, MaximumStage)):
-        _count_window(counts, stage, folding, family, bits)
-        _count_fifo(counts, folding.lanes * bits.result, family)
+        _count_window(counts, stage, folding, family)
+        _count_queue(counts, queue_words(stage, folding), folding.lanes * bits.result, family)
     if isinstance(stage, MatrixStage):
         _count_products(counts, stage, folding, family, bits)
         _count_totals(counts, folding, bits)
@@ -120,12 +127,18 @@ def fifo_counts(elements: int, word: int, width: int, family: Family) -> Counts:
     """A FIFO of so many elements in words of `word`, each element of `width` bits."""
     counts = Counts()
     depth = -(-elements // word)
-    if depth > FIFO_WORDS:
+    if word * width * depth > FIFO_LOGIC_BITS:
         counts.brams = memory_blocks(word * width, depth, family)
-        counts.add("counter", 2 * depth.bit_length(), 2 * depth.bit_length())
+        counts.add("counter", 3 * depth.bit_length(), 3 * depth.bit_length())
     elif depth > 0:
-        _count_fifo(counts, word * width, family)
+        _count_queue(counts, depth, word * width, family)
     return counts
+
+
+def queue_words(stage: Stage, folding: Folding) -> int:
+    """Words of the queue of results: all groups that are on their way, and one that waits."""
+    clocks, group = group_clocks(stage, folding), folding.pe // folding.lanes
+    return max(group * (-(-(clocks + DEPTH_CLOCKS + group + 3) // clocks) + 1), 2)
 
 
 def _count_products(
@@ -134,13 +147,15 @@ def _count_products(
     number = products_per_clock(stage, folding)
     if folding.multiplier == "dsp":
         counts.dsps += number * bits.multipliers(family)
-        # what it multiplies comes from registers inside it
-    else:
-        counts.add(
-            "product", number * bits.element * bits.weight, number * (bits.element + bits.weight)
-        )
-    for terms, width in _tree(folding.simd, bits.product):
-        counts.add("sum", folding.pe * terms * width, folding.pe * terms * width)
+        counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.product)))
+    else:  # each bit of the weights chooses inputs, which are added up
+        counts.add("gate", number * bits.element * bits.weight)
+        plane = bits.element + (folding.simd - 1).bit_length()
+        tree = _tree(folding.simd, bits.element)
+        counts.add("sum", *_twice(folding.pe * bits.weight * tree))
+        counts.add("plane", *_twice(folding.pe * (bits.weight - 1) * (plane + 1)))
+    if bits.based:
+        counts.add("sum", *_twice(_tree(folding.simd, bits.element) + folding.pe * bits.product))
     _count_rom(
         counts,
         "weight",
@@ -158,7 +173,8 @@ def _count_totals(counts: Counts, folding: Folding, bits: StageBits) -> None:
     width = folding.pe * bits.total
     counts.add("total", width, width)
     if folding.lanes < folding.pe:  # taken over at the end of a group, then shifted
-        counts.add("hold", width, width)
+        one = folding.lanes * bits.total
+        counts.add("hold", width, width - one)
 
 
 def _count_function(
@@ -169,13 +185,11 @@ def _count_function(
     counts.dsps += lanes * function.dsp_per_lane
     width, depth = lanes * function.parameter_bits, stage.output.channels // lanes
     if width and depth > 1:
-        storage: Storage = "block" if width * depth >= PARAMETER_BLOCK_BITS else "logic"
+        storage: Storage = "block" if width * depth > PARAMETER_LOGIC_BITS else "logic"
         _count_rom(counts, "parameter", width, depth, storage, family)
 
 
-def _count_window(
-    counts: Counts, stage: Stage, folding: Folding, family: Family, bits: StageBits
-) -> None:
+def _count_window(counts: Counts, stage: Stage, folding: Folding, family: Family) -> None:
     word = input_word(stage, folding)
     width = word * stage.input.range.width
     depth = kept_rows(stage) * stage.input.columns * (stage.input.channels // word)
@@ -185,22 +199,27 @@ def _count_window(
     else:
         cells, ffs = ram_cells(width, depth, family), ram_flip_flops(width, depth, family)
         counts.add("window", cells, ffs)
+    address = max(depth - 1, 1).bit_length()
+    counts.add("address", address, address)
     for size in _counters(stage, folding, depth):
         length = max(size - 1, 0).bit_length()
         counts.add("counter", length, length)
 
 
 def _counters(stage: Stage, folding: Folding, depth: int) -> Iterator[int]:
-    """What is counted: two addresses, places of the kernel, groups, positions, weights."""
-    yield from (depth, depth, stage.output.rows, stage.output.columns)
-    yield from (*window_of(stage).kernel, stage.output.channels // folding.pe)
+    """What is counted: places of the kernel, groups, words, rows, columns, weights, room."""
+    window = window_of(stage)
+    yield from (stage.output.rows, stage.output.columns, *window.kernel)
+    yield from (stage.input.rows, stage.input.rows, stage.input.columns, stage.input.columns)
+    yield from (stage.output.channels // folding.pe, depth // kept_rows(stage))
+    yield from (queue_words(stage, folding),) * 3
     if isinstance(stage, MatrixStage):
         yield from (stage.weights.shape[3] // folding.simd, weight_words(stage, folding))
 
 
-def _count_fifo(counts: Counts, width: int, family: Family) -> None:
-    cells = ram_cells(width, FIFO_WORDS, family)
-    counts.add("fifo", cells, ram_flip_flops(width, FIFO_WORDS, family) + width)
+def _count_queue(counts: Counts, words: int, width: int, family: Family) -> None:
+    counts.add("fifo", ram_cells(width, words, family), ram_flip_flops(width, words, family))
+    counts.add("counter", 3 * words.bit_length(), 3 * words.bit_length())
 
 
 def _count_elements(
@@ -210,12 +229,12 @@ def _count_elements(
         for factor in stage.factors:  # of 1 costs nothing, others a sum for each set bit
             digits = max(bin(abs(factor)).count("1") - 1, 0)
             counts.add("sum", folding.pe * digits * bits.total, 0)
-        counts.add("sum", folding.pe * bits.total, folding.pe * bits.total)
+        counts.add("sum", *_twice(folding.pe * bits.total))
     elif isinstance(stage, ProductStage):
         if folding.multiplier == "dsp":
             counts.dsps += folding.pe * bits.multipliers(family)
         else:
-            counts.add("product", folding.pe * bits.element**2, 2 * folding.pe * bits.element)
+            counts.add("plane", *_twice(folding.pe * bits.element**2))
 
 
 def _count_rom(
@@ -228,9 +247,16 @@ def _count_rom(
         counts.add(feature, rom_cells(width, depth, family), width)
 
 
-def _tree(terms: int, width: int) -> Iterator[tuple[int, int]]:
-    """Additions of each level of a tree, and bits of their sums."""
+def _tree(terms: int, width: int) -> int:
+    """Bits of all sums of a tree of terms of `width` bits."""
+    bits = 0
     while terms > 1:
         width += 1
-        yield terms // 2, width
+        bits += terms // 2 * width
         terms = ceil(terms / 2)
+    return bits
+
+
+def _twice(count: int) -> tuple[int, int]:
+    """The same number of logic cells and of flip-flops."""
+    return count, count
