@@ -153,6 +153,12 @@ class Wire:
         scaled = first << (abs(factor).bit_length() - 1)
         return scaled if factor > 0 else -scaled
 
+    def times(self, other: Wire) -> Wire:
+        """The product, for a hard multiplier."""
+        if self.value is not None or other.value is not None:
+            return self * other
+        return self.graph.make(op.Multiply(hard=True), self, other)
+
     def __lshift__(self, amount: int) -> Wire:
         return self if amount == 0 else self.graph.make(op.ShiftLeft(_count(amount)), self)
 

@@ -101,7 +101,13 @@ class Invert(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Multiply(Operator):
-    """``a * b``."""
+    """``a * b``.
+
+    Attributes:
+        hard: whether it is meant for a hard multiplier, which decides how long it takes.
+    """
+
+    hard: bool = False
 
     noun: ClassVar[str] = "product"
 

@@ -90,6 +90,8 @@ def _(operator: op.Saturate, wire: Wire, timing: Timing) -> float:
 
 @_delay.register
 def _(operator: op.Multiply, wire: Wire, timing: Timing) -> float:
+    if operator.hard:
+        return timing.multiply
     widths = sorted(operand.width for operand in wire.operands)
     known = next((operand.value for operand in wire.operands if operand.value is not None), None)
     rows = widths[0] if known is None else max(abs(known).bit_count(), 1)

@@ -30,6 +30,7 @@ class Timing:
         carry: along a carry chain, per bit.
         memory_setup: wire to the address of a block memory, and set-up there.
         memory_read: from the clock to the data of a block memory, beyond `overhead`.
+        multiply: through a hard multiplier without registers, and the wires to it.
     """
 
     name: str
@@ -43,14 +44,15 @@ class Timing:
     carry: float
     memory_setup: float
     memory_read: float
+    multiply: float = 6.0
 
 
 _TIMINGS = (
-    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.85, 1.25, 0.0, 0.43, 0.144, 1.25, 1.75),
-    Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 5.3, 3.4, 0.0, 1.2, 0.33, 3.4, 0.5),
-    Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 1.4, 1.35, 0.25, 0.75, 0.036, 1.2, 5.1),
-    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.25, 1.2, 0.22, 0.67, 0.032, 1.1, 4.5),
-    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.15, 1.1, 0.20, 0.62, 0.029, 1.0, 4.1),
+    Timing("ice40-hx", "Lattice iCE40 HX", 4, 4, 1.85, 1.25, 0.0, 0.43, 0.144, 1.25, 1.75, 16.0),
+    Timing("ice40-up", "Lattice iCE40 UltraPlus", 4, 4, 5.3, 3.4, 0.0, 1.2, 0.33, 3.4, 0.5, 16.0),
+    Timing("ecp5-6", "Lattice ECP5, speed 6", 4, 7, 1.4, 1.35, 0.25, 0.75, 0.036, 1.2, 5.1, 5.6),
+    Timing("ecp5-7", "Lattice ECP5, speed 7", 4, 7, 1.25, 1.2, 0.22, 0.67, 0.032, 1.1, 4.5, 5.0),
+    Timing("ecp5-8", "Lattice ECP5, speed 8", 4, 7, 1.15, 1.1, 0.20, 0.62, 0.029, 1.0, 4.1, 4.6),
     Timing("gowin-gw1n9", "Gowin GW1NR-9C C6/I5", 4, 8, 1.8, 1.9, 0.20, 1.0, 0.06, 1.5, 3.5),
     Timing("gowin-gw2a18", "Gowin GW2AR-18C C8/I7", 4, 8, 0.95, 1.0, 0.11, 0.54, 0.032, 0.8, 3.5),
     Timing("xc7", "AMD (Xilinx) 7 series", 6, 8, 1.0, 0.9, 0.25, 0.6, 0.03, 1.0, 2.0),

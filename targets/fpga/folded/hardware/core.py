@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from actc.targets.fpga.folded.folding import Folding, is_elementwise
+from actc.targets.fpga.folded.folding import Folding
 from actc.targets.fpga.folded.hardware.lags import queue_elements
 from actc.targets.fpga.folded.hardware.matrix import window_part
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
@@ -25,6 +25,7 @@ from actc.targets.fpga.folded.hardware.parts import (
 from actc.targets.fpga.folded.hardware.pointwise import element_part
 from actc.targets.fpga.folded.program import (
     FoldedProgram,
+    MapStage,
     MatrixStage,
     MaximumStage,
     Stage,
@@ -126,8 +127,8 @@ def _part(
 ) -> Part:
     if isinstance(stage, (MatrixStage, MaximumStage)):
         return window_part(stage, folding, module, options)
+    assert isinstance(stage, (SumStage, ProductStage, MapStage)), "there are no others"
     streams = tuple(program.stream(source) for source in stage.sources)
-    assert is_elementwise(stage)
     return element_part(stage, streams, folding, module, options)
 
 

@@ -128,7 +128,7 @@ def dot(
     found = []
     for row in codes:
         if hard:
-            own = total([wire * weight for wire, weight in zip(x, row, strict=True)])
+            own = total([wire.times(weight) for wire, weight in zip(x, row, strict=True)])
         else:
             own = _by_bits(x, row)
         found.append(own * code.step + base)
