@@ -1,0 +1,89 @@
+"""The cheapest form of a family of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast
+
+from actc.targets.fpga.folded.functions.divided import divided
+from actc.targets.fpga.folded.functions.lane import LaneFunction
+from actc.targets.fpga.folded.functions.multiplied import multiplied
+from actc.targets.fpga.folded.functions.setting import Setting
+from actc.targets.fpga.folded.functions.staircases import partitions
+from actc.targets.fpga.folded.functions.thresholds import thresholds
+from actc.targets.fpga.folded.functions.whole import parallel, same, shifted
+from actc.targets.fpga.functions import Stage, StepFunction
+from actc.targets.fpga.hdl import Range
+
+_FEW = 4
+"""Functions up to which hardware for each of them is worth a look, if there are other forms."""
+_BLOCK_ENTRIES = 200
+"""Channels from which on a bit of their parameters takes no more: block memories hold them."""
+
+
+def lane_function(
+    functions: Sequence[StepFunction],
+    stages: Sequence[Sequence[object]],
+    family: str,
+    *,
+    output: Range,
+    multiplier: Literal["dsp", "logic"] = "logic",
+    memory: bool = False,
+) -> LaneFunction:
+    """The hardware that computes each channel's function; it costs least of all forms.
+
+    Args:
+        functions: of each channel, over its totals.
+        stages: of each function, the operators that it is made of, in order
+            (:data:`~actc.targets.fpga.functions.Stage`); empty, or of other totals, where
+            they are not known.
+        family: of the FPGA, a name of :data:`actc.targets.fpga.families.SYNTHESIZED`.
+        output: holds all values.
+        multiplier: whether products may take hard multipliers.
+        memory: whether tables may lie in block memories; a register has to follow each.
+
+    Raises:
+        ValueError: no functions, or a value outside of `output`.
+        UsageError: ACT0530, there is no such family.
+    """
+    if not functions:
+        raise ValueError("a lane has functions")
+    if not all(output.holds(steps.hull) for steps in functions):
+        raise ValueError(f"not all values are in {output}")
+    input = Range(
+        min(steps.range.low for steps in functions), max(steps.range.high for steps in functions)
+    )
+    setting = Setting(input, output, family, memory)
+    known = cast(Sequence[Sequence[Stage]], stages)
+    found = list(forms(functions, known, setting, multiplier))
+    return min(found, key=lambda form: form.cost + form.parameter_bits * _per_bit(form, setting))
+
+
+def forms(
+    functions: Sequence[StepFunction],
+    stages: Sequence[Sequence[Stage]],
+    setting: Setting,
+    multiplier: Literal["dsp", "logic"],
+) -> Iterator[LaneFunction]:
+    """All forms worth comparing; at least one."""
+    whole = same(functions, stages, setting)
+    if whole is not None:
+        yield whole
+        return
+    found = [thresholds(functions, setting)]
+    for parts in partitions(functions, stages):
+        found += [shifted(parts, setting), divided(parts, setting)]
+        if multiplier == "dsp":
+            found.append(multiplied(parts, setting))
+    usable = [form for form in found if form is not None]
+    yield from usable
+    if not usable or len({steps.key for steps in functions}) <= _FEW:
+        yield parallel(functions, setting)
+
+
+def _per_bit(form: LaneFunction, setting: Setting) -> float:
+    """Logic cells of the parameters' memory for each of their bits."""
+    if not form.parameters:
+        return 0.0
+    entries = min(len(form.parameters[0]), _BLOCK_ENTRIES)
+    return entries / 16

@@ -1,0 +1,146 @@
+"""Functions that all channels share, perhaps moved, and each function by hardware of its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from actc.errors import ActcError
+from actc.targets.fpga.folded.functions.lane import LaneFunction
+from actc.targets.fpga.folded.functions.setting import Setting
+from actc.targets.fpga.folded.functions.staircases import Parts, merged
+from actc.targets.fpga.folded.functions.tables import Tables
+from actc.targets.fpga.folded.program import Integers
+from actc.targets.fpga.functions import Stage, StepFunction
+from actc.targets.fpga.functions.apply import cheapest_stages
+from actc.targets.fpga.functions.choose import build as build_cheapest
+from actc.targets.fpga.functions.stages import in_stages
+from actc.targets.fpga.hdl import Range, Wire
+
+
+def same(
+    functions: Sequence[StepFunction], stages: Sequence[Sequence[Stage]], setting: Setting
+) -> LaneFunction | None:
+    """One function of the total; None if channels differ."""
+    joined = merged(functions, setting.input)
+    if joined is None:
+        return None
+    parts = _in_stages(joined, stages[0] if stages else (), setting)
+
+    def build(total: Wire, _: Sequence[Wire]) -> Wire:
+        value = total
+        for steps in parts:
+            value = Tables((steps,), setting.options, memory=False).build(value, value)
+        return value
+
+    return setting.function("the same for all channels", (), build)
+
+
+def _in_stages(
+    joined: StepFunction, stages: Sequence[Stage], setting: Setting
+) -> list[StepFunction]:
+    """A function as functions one after the other, if its stages give it."""
+    try:
+        if stages and in_stages(setting.input, stages).key == joined.key:
+            return cheapest_stages(setting.input, stages, setting.options)
+    except ActcError:
+        pass  # the stages are not made for all totals
+    return [joined]
+
+
+def shifted(parts: Parts, setting: Setting) -> LaneFunction | None:
+    """One staircase of the total and an offset of the channel; None if there is none."""
+    offsets = _offsets(parts.staircases)
+    if offsets is None:
+        return None
+    input = setting.input + Range(int(offsets.min()), int(offsets.max()))
+    pairs = zip(parts.staircases, offsets.tolist(), strict=True)
+    joined = merged([steps.moved(offset) for steps, offset in pairs], input)
+    if joined is None:
+        return None
+    staircase = Tables((joined,), setting.options, memory=False)
+    tables = Tables(parts.tables, setting.options, setting.memory)
+
+    def build(total: Wire, wires: Sequence[Wire]) -> Wire:
+        offset, number = wires
+        code = staircase.build(total + offset, number)
+        return tables.build(code, number)
+
+    name = f"an offset, then one staircase{tables.title}"
+    return setting.function(name, (offsets, parts.classes), build)
+
+
+def _offsets(staircases: Sequence[StepFunction]) -> Integers | None:
+    """What moves all staircases onto the one of the most steps, as far as one step tells."""
+    reference = max(staircases, key=lambda steps: steps.levels.size)
+    known: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for start, pair in zip(reference.starts[1:].tolist(), _changes(reference), strict=True):
+        known[pair].append(start)
+    found = []
+    for steps in staircases:
+        changes = _changes(steps)
+        once = [place for place, pair in enumerate(changes) if len(known[pair]) == 1]
+        if steps.levels.size > 1 and not once:
+            return None
+        # a channel without steps fits anywhere that its level is
+        middle = once[len(once) // 2] if once else None
+        if middle is None:
+            found.append(_constant_offset(steps, reference))
+        else:
+            found.append(known[changes[middle]][0] - int(steps.starts[middle + 1]))
+    return np.array(found, np.int64)
+
+
+def _changes(steps: StepFunction) -> list[tuple[int, int]]:
+    return list(zip(steps.levels[:-1].tolist(), steps.levels[1:].tolist(), strict=True))
+
+
+def _constant_offset(steps: StepFunction, reference: StepFunction) -> int:
+    """What moves a constant to where the reference is that, if that is long enough."""
+    places = np.flatnonzero(reference.levels == steps.levels[0])
+    if not places.size:
+        return 0
+    if places[-1] == reference.levels.size - 1:
+        return int(reference.starts[-1]) - steps.range.low
+    return int(reference.ends[places[0]]) - steps.range.high
+
+
+def parallel(functions: Sequence[StepFunction], setting: Setting) -> LaneFunction:
+    """Each distinct function by hardware of its own, and a choice: there always is this form."""
+    groups: list[list[StepFunction]] = []
+    wholes: list[StepFunction] = []
+    numbers = []
+    known: dict[tuple[int, int, bytes, bytes], int] = {}
+    for steps in functions:
+        if steps.key not in known:
+            known[steps.key] = _place(steps, groups, wholes, setting.input)
+        numbers.append(known[steps.key])
+
+    def build(total: Wire, wires: Sequence[Wire]) -> Wire:
+        found = [build_cheapest(steps, total, setting.options) for steps in wholes]
+        return total.graph.select(wires[0], found)
+
+    name = f"a choice of {len(wholes)} functions"
+    return setting.function(name, (np.array(numbers, np.int64),), build)
+
+
+def _place(
+    steps: StepFunction,
+    groups: list[list[StepFunction]],
+    wholes: list[StepFunction],
+    input: Range,
+) -> int:
+    """The number of the first group that a function fits, or of a new one."""
+    for number, group in enumerate(groups):
+        found = merged([*group, steps], input)
+        if found is not None:
+            group.append(steps)
+            wholes[number] = found
+            return number
+    found = merged([steps], input)
+    assert found is not None
+    groups.append([steps])
+    wholes.append(found)
+    return len(groups) - 1
