@@ -10,6 +10,7 @@ from actc.targets.fpga.folded.program import (
     FoldedProgram,
     MatrixStage,
     MaximumStage,
+    Stage,
     Stream,
     SumStage,
     Window,
@@ -28,7 +29,9 @@ def weights_of(shape: Sequence[int], bits: int, seed: int = 0) -> np.ndarray:
     return rng.integers(-half, half, tuple(shape), dtype=np.int64)
 
 
-def dense(name: str, number: int, given: Stream, outputs: int, bits: int, codes: Range | None):
+def dense(
+    name: str, number: int, given: Stream, outputs: int, bits: int, codes: Range | None
+) -> MatrixStage:
     """A matrix product; `codes`: of its results, None: totals as they are."""
     flat = Stream(1, 1, given.size, given.range)
     weights = weights_of((outputs, 1, 1, given.size), bits, number)
@@ -44,7 +47,7 @@ def conv(
     codes: Range,
     window: Window = SAME,
     groups: int = 1,
-):
+) -> MatrixStage:
     """A convolution."""
     shape = (outputs, *window.kernel, given.channels // groups)
     return _matrix(
@@ -79,7 +82,7 @@ def _matrix(
         name, (name,), (number - 1,), given, bare, window=window, weights=weights, groups=groups
     )
     total = Range(min(r.low for r in stage.totals), max(r.high for r in stage.totals))
-    functions = ()
+    functions: tuple[StepFunction, ...] = ()
     if codes is not None:
         edges = np.linspace(total.low, total.high, codes.high - codes.low + 2)[:-1]
         starts = np.floor(edges).astype(np.int64)
@@ -104,7 +107,7 @@ def mlp(bits: int, codes: int, sizes: Sequence[int] = (784, 64, 10)) -> FoldedPr
     """Layers of these sizes, with weights of `bits` bits and codes of `codes` bits."""
     kind = Range.unsigned(codes)
     entry = stream = Stream(1, 1, sizes[0], kind)
-    stages = []
+    stages: list[Stage] = []
     for number, size in enumerate(sizes[1:]):
         last = number == len(sizes) - 2
         stage = dense(f"fc{number}", number, stream, size, bits, None if last else kind)
@@ -119,7 +122,7 @@ def conv_net(
     """Convolutions of 3 x 3 with pooling between, the average, and a matrix product."""
     kind = Range.unsigned(bits)
     entry = stream = Stream(size, size, 1, kind)
-    stages = []
+    stages: list[Stage] = []
     for number, outputs in enumerate(channels):
         stages.append(conv(f"conv{number}", len(stages), stream, outputs, bits, kind))
         if number < len(channels) - 1:
@@ -134,7 +137,7 @@ def residual(bits: int = 4, size: int = 6, channels: int = 4) -> FoldedProgram:
     """A convolution, two more, and the sum of both ends."""
     kind = Range.unsigned(bits)
     entry = Stream(size, size, channels, kind)
-    stages = []
+    stages: list[Stage] = []
     for number in range(3):
         given = entry if number == 0 else stages[-1].output
         stages.append(conv(f"conv{number}", number, given, channels, bits, kind))

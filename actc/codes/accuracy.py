@@ -39,4 +39,12 @@ CODES: dict[str, CodeInfo] = {
         "in another order, compares, normalizes, or computes in float; or the network takes or "
         "gives more than one tensor. All such places are listed at once.",
     ),
+    "ACT0606": CodeInfo(
+        "no folding fits the device",
+        "A folded network computes a few elements at a time, and how many is chosen so that the "
+        "design fits the device at the samples per second that were asked for. No choice does, by "
+        "an exact search over estimated areas. The notes say what the nearest design takes beside "
+        "what there is, how fast a design that fits can be, and which bits of weights would "
+        "fit; the help line names the smallest device that holds it.",
+    ),
 }

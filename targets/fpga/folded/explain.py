@@ -1,0 +1,136 @@
+"""Why no folding fits, and what would: with figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError
+from actc.targets.fpga.boards import devices
+from actc.targets.fpga.boards.choose import offer
+from actc.targets.fpga.boards.device import Device
+from actc.targets.fpga.folded.choice import Choice
+from actc.targets.fpga.folded.costs.area import Area
+from actc.targets.fpga.folded.costs.bits import stage_bits
+from actc.targets.fpga.folded.problem import Problem
+from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage
+from actc.targets.fpga.folded.solve import fastest, least_area, least_excess
+
+_TITLES = ("logic cells", "flip-flops", "block memories", "hard multipliers")
+
+
+class Problems(Protocol):
+    """The same problem on another device, or with fewer bits."""
+
+    def __call__(self, device: Device | None = None, weight_bits: int | None = None) -> Problem:
+        """What has to be chosen."""
+
+
+def does_not_fit(
+    problem: Problem, problems: Problems, device: Device, interval: int | None, clock_mhz: float
+) -> ModelError:
+    """The error of a request that nothing meets: ACT0606.
+
+    Args:
+        problem: that has no solution.
+        problems: its variants.
+        interval: clocks per sample that were asked for; None: any number.
+    """
+    asked = "" if interval is None else f" at {_speed(interval, clock_mhz)}"
+    smallest = least_excess(problem, interval)
+    best = fastest(problem)
+    notes = [*_shortage(problem, smallest, interval, clock_mhz)]
+    if best is None:
+        notes.append("nothing fits, however slow it is")
+    elif interval is not None:
+        speed = _speed(best.interval, clock_mhz)
+        notes.append(f"what fits reaches {speed} at {clock_mhz:g} MHz")
+    notes += [*_fewer_bits(problem.program, problems, interval)]
+    larger = _larger(problems, device, interval)
+    ways = [
+        *(["ask for fewer samples per second"] if best is not None else []),
+        "make the network smaller (fewer bits, fewer channels)",
+        "no device of `actc targets` holds it as it is"
+        if larger is None
+        else f"take {offer(larger)}",
+    ]
+    return ModelError(
+        Diagnostic(
+            "ACT0606",
+            f"no folding of the network fits {device.title}{asked}",
+            notes=tuple(notes),
+            help=_listed(ways),
+        )
+    )
+
+
+def _shortage(
+    problem: Problem, smallest: Choice | None, interval: int | None, clock_mhz: float
+) -> Iterator[str]:
+    """What the design that exceeds the device least takes, and what there is too little of."""
+    if smallest is None:
+        unbound = Area(*(1 << 40 for _ in problem.budget))
+        best = fastest(problem.with_budget(unbound))
+        if best is not None and interval is not None and best.interval > interval:
+            slowest = max(range(len(best.works)), key=lambda place: best.works[place])
+            name = problem.program.stages[slowest].name
+            yield (
+                f"on any device of this family at most {_speed(best.interval, clock_mhz)} are "
+                f"possible at {clock_mhz:g} MHz: {name} takes {best.works[slowest]:,} clocks"
+            )
+        return
+    amounts = zip(_TITLES, smallest.area, problem.budget, strict=True)
+    rows = [(title, used, there) for title, used, there in amounts]
+    parts = [f"{used:,} of {there:,} {title}" for title, used, there in rows]
+    yield f"the design that comes nearest takes {', '.join(parts)} that can be used"
+    short = [
+        f"{title} ({100 * used / there:.0f} percent)" if there else title
+        for title, used, there in rows
+        if used > there
+    ]
+    yield f"short: {', '.join(short)}"
+
+
+def _fewer_bits(program: FoldedProgram, problems: Problems, interval: int | None) -> Iterator[str]:
+    """The most bits of weights that would fit."""
+    stages = [stage for stage in program.stages if isinstance(stage, MatrixStage)]
+    most = max((stage_bits(stage).weight for stage in stages), default=1)
+    low, high = 0, most  # fits with low (or 0: not at all), does not with high
+    found = None
+    while high - low > 1:
+        middle = (low + high) // 2
+        choice = least_area(problems(weight_bits=middle), interval)
+        if choice is None:
+            high = middle
+        else:
+            low, found = middle, choice
+    if found is not None:
+        luts, _, brams, dsps = found.area
+        yield (
+            f"with weights of at most {low} bits instead of {most} it would fit: {luts:,} logic "
+            f"cells, {brams} block memories, {dsps} hard multipliers"
+        )
+    elif most > 1:
+        yield "fewer bits of weights alone would not make it fit"
+
+
+def _larger(problems: Problems, device: Device, interval: int | None) -> Device | None:
+    """The device of fewest look-up tables that the network fits."""
+    for other in sorted(devices().values(), key=lambda found: (found.luts, found.name)):
+        if other.name != device.name and least_area(problems(device=other), interval) is not None:
+            return other
+    return None
+
+
+def _speed(interval: int, clock_mhz: float) -> str:
+    rate = clock_mhz * 1e6 / max(interval, 1)
+    return f"{rate:,.0f} samples per second ({interval:,} clocks each)"
+
+
+def _listed(ways: list[str]) -> str:
+    return (
+        f"{', '.join(ways[:-1])}, or {ways[-1]}"
+        if "no device" not in ways[-1]
+        else (f"{' or '.join(ways[:-1])}; {ways[-1]}")
+    )
