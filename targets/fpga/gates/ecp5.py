@@ -18,10 +18,10 @@ from actc.targets.fpga.gates.cell import (
     lookup_table,
     multiplexer,
 )
+from actc.targets.fpga.gates.ecp5_memory import block_memory
 from actc.targets.fpga.gates.logic import (
     ONE,
     ZERO,
-    Bits,
     FlipFlop,
     Function,
     Memory,
@@ -102,6 +102,8 @@ def _slice_cell(cell: Cell) -> None:
     """TRELLIS_COMB: a table of a slice, alone, in a carry chain or as memory."""
     logic = cell.logic
     mode = cell.text("MODE", "LOGIC")
+    if mode == "RAMW_BLOCK":  # keeps the place of a TRELLIS_RAMW
+        return
     init = cell.number("INITVAL") & 0xFFFF
     inputs = [cell.input(port, ONE) for port in "ABCD"]
     if mode == "LOGIC":
@@ -145,6 +147,14 @@ def _slice_memory(cell: Cell, init: int, inputs: list[int]) -> int:
     return out
 
 
+def _write_port(cell: Cell) -> None:
+    """TRELLIS_RAMW: the slice beside a memory in slices hands address and data on."""
+    for number, (address, data) in enumerate(zip("DBCA", "CADB", strict=True)):
+        for output, pin in ((f"WADO{number}", f"{address}0"), (f"WDO{number}", f"{data}1")):
+            if cell.connected(output):
+                cell.logic.connect(cell.output(output), cell.input(pin, ONE))
+
+
 def _multiplier(cell: Cell) -> None:
     """MULT18X18D without registers: a product of 18-bit numbers, each signed or not."""
     for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
@@ -154,56 +164,6 @@ def _multiplier(cell: Cell) -> None:
     signs = [cell.input("SIGNEDA"), cell.input("SIGNEDB")]
     outputs = tuple(cell.output(f"P{bit}") for bit in range(36))
     cell.logic.functions.append(Function((*factors, *signs), outputs, Product(18, 18)))
-
-
-def _block_memory(cell: Cell) -> None:
-    """DP16KD as a table: read by either port, never written, output registers off."""
-    for port in "AB":
-        if not any(cell.connected(f"DO{port}{bit}") for bit in range(18)):
-            continue
-        _block_memory_port(cell, port)
-
-
-def _block_memory_port(cell: Cell, port: str) -> None:
-    for other in "AB":
-        if _control(cell, f"WE{other}") != ZERO:
-            raise ValueError(f"{cell.name}: block memories that are written are not modelled")
-    if cell.text(f"REGMODE_{port}", "NOREG") != "NOREG":
-        raise ValueError(f"{cell.name}: output registers of block memories are not modelled")
-    if _control(cell, f"RST{port}") != ZERO:
-        raise ValueError(f"{cell.name}: resets of block memories are not modelled")
-    width = cell.number(f"DATA_WIDTH_{port}", 18)
-    skipped = {1: 0, 2: 1, 4: 2, 9: 3, 18: 4}[width]
-    address = [cell.input(f"AD{port}{bit}") for bit in range(skipped, 14)]
-    clock = (cell.ports.get(f"CLK{port}") or (None,))[0]
-    rising = cell.text(f"CLK{port}MUX", f"CLK{port}") != "INV"
-    shown = [cell.logic.net() for _ in range(width)]
-    cell.logic.lookup(address, shown, _block_contents(cell, width))
-    enable = _control(cell, f"CE{port}", ONE)
-    for bit, net in enumerate(shown):
-        output = cell.output(f"DO{port}{bit}")
-        cell.logic.flip_flops.append(FlipFlop(output, net, clock or ZERO, rising, enable))
-
-
-def _control(cell: Cell, port: str, default: int = ZERO) -> int:
-    """A control input; placement inverts one that is not connected, and pulled up, to make 0."""
-    return cell.input(port, ONE if cell.text(f"{port}MUX", port) == "INV" else default)
-
-
-def _block_contents(cell: Cell, width: int) -> Bits:
-    """Bits [words, width]: INITVAL_00 holds the first 16 words of 18 bits, 20 bits apart.
-
-    Widths of 9 and less read the memory as bytes of 9 bits, 4 and less without the ninth.
-    """
-    rows = []
-    for row in range(64):
-        value = cell.number(f"INITVAL_{row:02X}")
-        rows += [[value >> (20 * word + bit) & 1 for bit in range(18)] for word in range(16)]
-    words = np.array(rows, np.uint8)
-    if width == 18:
-        return words
-    octets = words.reshape(-1, 9)
-    return octets if width == 9 else octets[:, :8].reshape(-1, width)
 
 
 def _pad(cell: Cell) -> None:
@@ -237,8 +197,9 @@ MODELS: dict[str, Model] = {
     "TRELLIS_FF": _flip_flop,
     "TRELLIS_DPR16X4": _distributed_memory,
     "TRELLIS_COMB": _slice_cell,
+    "TRELLIS_RAMW": _write_port,
     "MULT18X18D": _multiplier,
-    "DP16KD": _block_memory,
+    "DP16KD": block_memory,
     "TRELLIS_IO": _pad,
     "DCCA": buffer("CLKI", "CLKO"),
     "EHXPLLL": _pll,
