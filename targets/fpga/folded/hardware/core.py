@@ -28,7 +28,9 @@ from actc.targets.fpga.folded.program import (
     MapStage,
     MatrixStage,
     MaximumStage,
+    ProductStage,
     Stage,
+    SumStage,
 )
 from actc.targets.fpga.hdl.names import Names
 
@@ -75,13 +77,18 @@ class FoldedDesign:
 
 
 def folded_design(
-    program: FoldedProgram, foldings: Sequence[Folding], name: str, options: HardwareOptions
+    program: FoldedProgram,
+    foldings: Sequence[Folding],
+    name: str,
+    options: HardwareOptions,
+    entry_word: int,
 ) -> FoldedDesign:
     """The hardware of a program.
 
     Args:
         foldings: one per stage.
         name: of the top module, a plain identifier; all its own modules begin with it.
+        entry_word: elements of an input word.
 
     Raises:
         UsageError: ACT0561, the clock cannot be reached.
@@ -99,7 +106,7 @@ def folded_design(
             zip(program.stages, foldings, instances, strict=True)
         )
     ]
-    core = _Core(program, parts, instances, options)
+    core = _Core(program, parts, instances, options, entry_word)
     for number in [-1, *range(len(parts))]:
         core.connect(number)
     ports = ["input clk", "input reset", *stream_in("in", core.input.bits)]
@@ -126,10 +133,9 @@ def _part(
     program: FoldedProgram, stage: Stage, folding: Folding, module: str, options: HardwareOptions
 ) -> Part:
     if isinstance(stage, (MatrixStage, MaximumStage)):
-        return window_part(stage, folding, module, options)
+        return window_part(program, stage, folding, module, options)
     assert isinstance(stage, (SumStage, ProductStage, MapStage)), "there are no others"
-    streams = tuple(program.stream(source) for source in stage.sources)
-    return element_part(stage, streams, folding, module, options)
+    return element_part(program, stage, folding, module, options)
 
 
 class _Core:
@@ -147,16 +153,13 @@ class _Core:
         parts: Sequence[Part],
         instances: Sequence[str],
         options: HardwareOptions,
+        entry_word: int,
     ) -> None:
         self._program, self._parts, self._options = program, parts, options
         self._instances = instances
         self.body: list[str] = []
         self.library = {name for part in parts for name in part.library}
-        readers = program.readers(-1)
-        # the first reader's words come from outside
-        self.input = (
-            parts[readers[0]].inputs[0] if readers else Words(1, program.entries[0].range.width)
-        )
+        self.input = Words(entry_word, program.entries[0].range.width)
         self.output = Words(1, 1)
 
     def connect(self, number: int) -> None:

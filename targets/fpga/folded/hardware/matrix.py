@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from math import prod
 
@@ -14,9 +13,10 @@ from actc.targets.fpga.folded.folding import (
     input_word,
     is_channelwise,
 )
-from actc.targets.fpga.folded.functions import LaneFunction, lane_function, plain_function
+from actc.targets.fpga.folded.functions import LaneFunction
 from actc.targets.fpga.folded.hardware import datapath
 from actc.targets.fpga.folded.hardware.datapath import Code, Pipeline, code_of
+from actc.targets.fpga.folded.hardware.functions import stage_function
 from actc.targets.fpga.folded.hardware.lanes import Lanes, lanes_of, unchanged
 from actc.targets.fpga.folded.hardware.memories import matrix_words, rom
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
@@ -31,7 +31,7 @@ from actc.targets.fpga.folded.hardware.parts import (
     vector,
 )
 from actc.targets.fpga.folded.hardware.results import results
-from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Window
+from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, MaximumStage, Window
 from actc.targets.fpga.hdl import Design, Graph, Range
 
 WindowStage = MatrixStage | MaximumStage
@@ -62,7 +62,11 @@ class _Terms:
 
 
 def window_part(
-    stage: WindowStage, folding: Folding, module: str, options: HardwareOptions
+    program: FoldedProgram,
+    stage: WindowStage,
+    folding: Folding,
+    module: str,
+    options: HardwareOptions,
 ) -> Part:
     """The module of a stage with a window.
 
@@ -70,7 +74,7 @@ def window_part(
         UsageError: ACT0561, the clock cannot be reached.
     """
     terms = _terms(stage, folding, module, options)
-    function = function_of(stage, options)
+    function = stage_function(program, stage, options.family)
     total = _total_width(stage, function, terms)
     lanes = _lanes(stage, function, folding.lanes, total, module, options)
     group = folding.pe // folding.lanes
@@ -95,20 +99,6 @@ def window_part(
     library.add("actc_accumulators" if isinstance(stage, MatrixStage) else "actc_maxima")
     files = {f"{module}.v": text, **terms.files, **lanes.files}
     return Part(module, (word,), lanes.words, files, frozenset(library), delay)
-
-
-def function_of(stage: WindowStage, options: HardwareOptions) -> LaneFunction | None:
-    """What becomes of the totals; None: nothing."""
-    if isinstance(stage, MaximumStage):
-        if not stage.functions:
-            return None
-        one = [[function.cut] for function in stage.functions]
-        return lane_function(stage.functions, one, options.family, output=stage.output.range)
-    if stage.plain is not None:
-        return plain_function(
-            stage.plain, functools.reduce(Range.hull, stage.totals), options.family
-        )
-    return lane_function(stage.functions, stage.stages, options.family, output=stage.output.range)
 
 
 def _comments(

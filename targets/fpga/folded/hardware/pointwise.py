@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from actc.targets.fpga.folded.folding import Folding
-from actc.targets.fpga.folded.functions import LaneFunction, lane_function
 from actc.targets.fpga.folded.hardware import datapath
+from actc.targets.fpga.folded.hardware.functions import joined_range, stage_function
 from actc.targets.fpga.folded.hardware.lanes import Lanes, lanes_of
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import (
@@ -18,35 +18,40 @@ from actc.targets.fpga.folded.hardware.parts import (
     vector,
 )
 from actc.targets.fpga.folded.hardware.results import results
-from actc.targets.fpga.folded.program import MapStage, ProductStage, Stream, SumStage
-from actc.targets.fpga.hdl import Design, Graph, Range, Wire
+from actc.targets.fpga.folded.program import (
+    FoldedProgram,
+    MapStage,
+    ProductStage,
+    Stream,
+    SumStage,
+)
+from actc.targets.fpga.hdl import Design, Graph, Wire
 
 ElementStage = SumStage | ProductStage | MapStage
 _STREAMS = ("in", "other")
 
 
 def element_part(
+    program: FoldedProgram,
     stage: ElementStage,
-    streams: tuple[Stream, ...],
     folding: Folding,
     module: str,
     options: HardwareOptions,
 ) -> Part:
     """The module of a stage of elements.
 
-    Args:
-        streams: that it reads, in order.
-
     Raises:
         UsageError: ACT0561, the clock cannot be reached.
     """
+    streams = tuple(program.stream(source) for source in stage.sources)
     names = _STREAMS[: len(streams)]
     words = [Words(folding.pe, stream.range.width) for stream in streams]
-    function = element_function(stage, options)
+    function = stage_function(program, stage, options.family)
+    assert function is not None, "elements without functions are no stage"
     joined = _joined(stage, streams, folding, module, options)
     own = streams[0].range
     width, signed = own.width, own.signed
-    if joined is not None:
+    if not isinstance(stage, MapStage):
         width, signed = datapath.width_of(joined_range(stage, streams), True), True
     lanes = lanes_of(function, folding.pe, width, signed, stage.output.range, module, options)
     delay = (0 if joined is None else joined.latency) + lanes.latency
@@ -68,23 +73,6 @@ def element_part(
     files = {f"{module}.v": text, **lanes.files, **({} if joined is None else joined.files)}
     library = frozenset({"actc_delay", "actc_fifo", "actc_credits"})
     return Part(module, tuple(words), lanes.words, files, library, delay)
-
-
-def element_function(stage: ElementStage, options: HardwareOptions) -> LaneFunction:
-    """What becomes of the sums, products or elements."""
-    one = [[function.cut] for function in stage.functions]
-    return lane_function(stage.functions, one, options.family, output=stage.output.range)
-
-
-def joined_range(stage: ElementStage, streams: tuple[Stream, ...]) -> Range:
-    """The range of what the functions are applied to."""
-    first = streams[0].range
-    if isinstance(stage, SumStage):
-        a, b = (Range(factor, factor) for factor in stage.factors)
-        return first * a + streams[1].range * b
-    if isinstance(stage, ProductStage):
-        return first.plus(-stage.zeros[0]) * streams[1].range.plus(-stage.zeros[1])
-    return first
 
 
 def _joined(

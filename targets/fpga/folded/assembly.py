@@ -1,0 +1,222 @@
+"""A folded network in its interface, as Verilog, for a board.
+
+golden -> program -> foldings -> Verilog -> interface
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+
+from actc.device.document import interface_of, interface_text
+from actc.device.interface import Interface, Simulation
+from actc.targets.fpga.boards import Board
+from actc.targets.fpga.folded.choice import Choice
+from actc.targets.fpga.folded.costs.area import Area, FunctionCost
+from actc.targets.fpga.folded.goals import Goal, Request, choose
+from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
+from actc.targets.fpga.folded.hardware.functions import stage_function
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
+from actc.targets.fpga.folded.program import FoldedProgram
+from actc.targets.fpga.interfaces import ClockModule, Kind, interface_files, interface_top
+from actc.targets.fpga.interfaces.core import StreamCore
+from actc.targets.fpga.interfaces.streams import in_flight, memory_bytes
+from actc.targets.fpga.pipeline import Timing
+
+RTL = "rtl"
+"""Folder of the Verilog files."""
+USUAL_THROUGHPUT = 1000.0
+"""Samples per second that a folding is chosen for where nothing is asked for."""
+_AROUND = {"stream": (0, 0), "uart": (420, 330), "spi": (430, 340)}
+"""Logic cells and flip-flops of an interface, by synthesis."""
+_BLOCK_BITS = {"ecp5": 18 << 10, "ice40": 4 << 10, "gowin": 18 << 10}
+"""Bits of a block memory, by family."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedAssembly:
+    """A folded network in its interface, and what it was made from.
+
+    Attributes:
+        network: the program, with what the host does around it.
+        choice: the foldings, and what they were estimated to take.
+        design: the Verilog of the core.
+        kind: of the interface.
+        clock_mhz: of the core, MHz.
+        top: the top module.
+        files: name -> Verilog; the core's own first.
+        interface: what the host has to know.
+    """
+
+    network: FoldedNetwork
+    choice: Choice
+    design: FoldedDesign
+    kind: Kind
+    clock_mhz: float
+    top: str
+    files: Mapping[str, str]
+    interface: Interface
+
+    @property
+    def core(self) -> str:
+        """Module of the network."""
+        return self.design.name
+
+    @property
+    def core_files(self) -> tuple[str, ...]:
+        """Names of the core's files."""
+        return tuple(self.design.files)
+
+    @property
+    def input_ports(self) -> tuple[str, ...]:
+        """Ports of the core that are read, besides the clock."""
+        return ("reset", "in_valid", "in_data", "out_ready")
+
+    @property
+    def output_ports(self) -> tuple[str, ...]:
+        """Ports that the core drives."""
+        return ("in_ready", "out_valid", "out_data")
+
+    @property
+    def border(self) -> list[tuple[str, str]]:
+        """Module and port of all that synthesis must keep, to cut the network out again."""
+        return [(self.core, port) for port in (*self.input_ports, *self.output_ports)]
+
+    @property
+    def samples_per_second(self) -> float:
+        """Of the core, by its clock and interval."""
+        return self.clock_mhz * 1e6 / self.choice.interval
+
+    def documents(self) -> dict[str, bytes]:
+        """Relative path -> content of all that is written before any tool runs."""
+        found = {f"{RTL}/{name}": text.encode("ascii") for name, text in self.files.items()}
+        found["interface.json"] = interface_text(self.interface).encode()
+        return found
+
+
+def goal_of(throughput: float | None, latency_first: bool = False) -> Goal:
+    """What foldings are chosen for: the least area at a throughput."""
+    if latency_first:
+        return Goal("latency", throughput)
+    return Goal("throughput", USUAL_THROUGHPUT if throughput is None else throughput)
+
+
+def request_of(
+    program: FoldedProgram, board: Board, clock_mhz: float, goal: Goal, kind: Kind
+) -> Request:
+    """The question to the solver."""
+
+    def functions(family: str) -> Mapping[str, FunctionCost]:
+        return function_costs(program, family)
+
+    family = board.device.family
+    luts, ffs = _AROUND[kind]
+    memories = 0
+    if kind != "stream":
+        core = StreamCore("core", 1, program.entries[0].size * program.entries[0].range.width, 1, 1)
+        memories = sum(-(-8 * size // _BLOCK_BITS[family]) for size in memory_bytes(core)[:1])
+    return Request(program, board.device, clock_mhz, goal, functions, Area(luts, ffs, memories, 0))
+
+
+def function_costs(program: FoldedProgram, family: str) -> dict[str, FunctionCost]:
+    """What the function unit of each stage takes, by the stage's name."""
+    found = {}
+    for stage in program.stages:
+        function = stage_function(program, stage, family)
+        if function is not None:
+            found[stage.name] = FunctionCost(
+                function.cost, function.multipliers, function.parameter_bits
+            )
+    return found
+
+
+def assemble_folded(
+    golden: ir.Model,
+    name: str,
+    board: Board,
+    timing: Timing,
+    *,
+    kind: Kind,
+    goal: Goal,
+    clock_mhz: float,
+    clock: ClockModule | None = None,
+    baud: int | None = None,
+) -> FoldedAssembly:
+    """Fold a golden model for a board.
+
+    Args:
+        name: of the core, a plain identifier.
+        timing: of the board's device.
+        kind: of the interface.
+        goal: what the foldings are chosen for.
+        clock_mhz: of the core, MHz.
+        clock: makes the clock; None: the pin `clk` is the clock.
+        baud: of a UART.
+
+    Raises:
+        ModelError: ACT0605, the model cannot be folded; ACT0606, no folding fits.
+        UsageError: ACT0561, the clock cannot be reached.
+    """
+    network = build_folded(golden, name)
+    choice = choose(request_of(network.program, board, clock_mhz, goal, kind))
+    options = HardwareOptions(board.device.family, timing, clock_mhz)
+    words = choice.entry_words[0]
+    design = folded_design(network.program, choice.foldings, name, options, words)
+    core = StreamCore(
+        name, design.input.bits, design.input_words, design.output.bits, design.output_words
+    )
+    build = _build(design.files, kind, board.name, clock_mhz)
+    clock_hz = clock_mhz * 1e6
+    around = interface_files(kind, core, clock_hz=clock_hz, baud=baud, build_id=build, clock=clock)
+    top = interface_top(kind, core)
+    files = {**design.files, **around}
+    simulated = tuple(f"{RTL}/{file}" for file in files if clock is None or file not in clock.files)
+    interface = interface_of(
+        _description(network),
+        name=name,
+        kind=kind,
+        build=build,
+        latency=_latency(choice),
+        output_buses=[exit.bus for exit in network.exits],
+        clock_hz=clock_hz,
+        baud=baud,
+        simulation=Simulation(top, simulated, "" if clock is None else clock.module),
+        in_flight=None if kind == "stream" else in_flight(core),
+    )
+    return FoldedAssembly(network, choice, design, kind, clock_mhz, top, files, interface)
+
+
+def _latency(choice: Choice) -> int:
+    """Clocks of a sample, with room for what the estimate leaves out: hosts wait so long."""
+    return round(1.25 * choice.latency) + choice.interval + 200
+
+
+def _description(network: FoldedNetwork) -> dict[str, Any]:
+    """What hosts know, with the order of elements on the wire as axes of the tensors."""
+    found = network.interface()
+    for tensor in (*found["inputs"], *found["outputs"]):
+        order, shape = tensor.pop("order"), tensor["shape"]
+        tensor.pop("stream")
+        axes = [axis for axis in order["axes"] if order["shape"][axis] > 1]
+        if axes != sorted(axes):
+            # a tensor whose order differs has the axes of its stream, but for those of one
+            places = [place for place, extent in enumerate(order["shape"]) if extent > 1]
+            own = [place for place, extent in enumerate(shape) if extent > 1]
+            assert len(own) == len(places), "axes that move are not joined"
+            of = dict(zip(places, own, strict=True))
+            rest = [place for place in range(len(shape)) if place not in own]
+            tensor["axes"] = [*rest, *(of[axis] for axis in axes)]
+    return found
+
+
+def _build(files: Mapping[str, str], kind: str, place: str, clock_mhz: float) -> str:
+    """What a board answers when it is asked which design it holds: 16 hexadecimal digits."""
+    state = hashlib.sha256(f"folded {kind} {place} {clock_mhz!r}".encode())
+    for name in sorted(files):
+        state.update(f"\0{name}\0{files[name]}".encode())
+    return state.hexdigest()[:16]
