@@ -265,6 +265,24 @@ def test_registers_delay_along_the_first_axis() -> None:
     assert Module("m", (x,), (Output("y", x, 4), Output("z", once, 4))).latency is None
 
 
+def test_a_register_of_a_constant_begins_with_its_own_value() -> None:
+    graph = Graph()
+    x = graph.input("x", Range(0, 9))
+    late = graph.constant(7).register(2)
+    module = Module("m", (x,), (Output("y", late, 3), Output("z", late.register(1) + x, 5)))
+    found = evaluate(module, {"x": [0, 0, 0, 5]})
+    assert found["y"].tolist() == [2, 7, 7, 7]
+    assert found["z"].tolist() == [1, 2, 7, 12]
+    assert evaluate(module, {"x": np.zeros((2, 3), int)})["y"].tolist() == [[2] * 3, [7] * 3]
+
+
+def test_registers_need_an_axis_for_their_time() -> None:
+    x = Graph().input("x", Range(0, 9))
+    module = Module("m", (x,), (Output("y", x.register(), 4),))
+    with pytest.raises(ValueError, match="first axis of its inputs is time"):
+        evaluate(module, {"x": 3})
+
+
 # -- identifiers -------------------------------------------------------------------------
 
 

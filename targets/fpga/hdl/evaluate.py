@@ -32,8 +32,8 @@ def evaluate(module: Module, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, V
         name of each output -> integers of that shape.
 
     Raises:
-        ValueError: an input is missing, unknown, no integer or outside its range, or
-            shapes differ.
+        ValueError: an input is missing, unknown, no integer or outside its range,
+            shapes differ, or there are registers and no axis for their time.
         InternalError: ACT0520, a wire left its range: a claim of `narrow` is wrong.
     """
     wires = module.wires()
@@ -47,6 +47,8 @@ def evaluate(module: Module, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, V
             found = given[wire.operator.name]
         else:
             operands = tuple(values[operand.index] for operand in wire.operands)
+            if isinstance(wire.operator, op.Register):
+                operands = (_in_time(module, operands[0], shape),)
             found = np.asarray(compute(wire.operator, operands), dtype)
         values[wire.index] = _checked(module, wire, found)
     return {out.name: np.broadcast_to(values[out.wire.index], shape) for out in module.outputs}
@@ -69,6 +71,13 @@ def _inputs(
     if len({array.shape for array in given.values()}) > 1:
         raise ValueError("all inputs have the same shape")
     return given
+
+
+def _in_time(module: Module, values: Values, shape: tuple[int, ...]) -> Values:
+    """Values with an entry per clock: those of constants have none."""
+    if not shape:
+        raise ValueError(f"{module.name} has registers: the first axis of its inputs is time")
+    return np.broadcast_to(values, shape)
 
 
 def _checked(module: Module, wire: Wire, values: Values) -> Values:
