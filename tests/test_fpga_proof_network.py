@@ -31,6 +31,7 @@ from actc.targets.fpga.proof import (
     read_circuits,
     units,
 )
+from actc.targets.fpga.proof.thresholds import occurs
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed"
@@ -145,6 +146,38 @@ def test_an_input_without_values_proves_nothing() -> None:
     possible = units.Problem("layer: x", ("0", "1"), ("0",), (), unit)
     units._evaluate(possible, units._netlist(possible), found)
     assert found.evaluated == 1
+
+
+def test_the_solver_proves_nothing_of_an_input_without_values() -> None:
+    """Both sides are 0 where the input is not in its range: here they are always equal."""
+    x = Graph().input("x", Range(0, 2))
+    zero = StepFunction.of(x.range, np.zeros(3, np.int64))
+    unit = Unit(x, x.graph.constant(0), x, zero, zero, ())
+    found = UnitProofs(1)
+    units._solve(units.Problem("layer: x", ("1", "1"), ("1",), (), unit), found, 60)
+    assert (found.solved, found.undecided) == (0, [f"layer: x: {units.IMPOSSIBLE}"])
+    units._solve(units.Problem("layer: x", ("0", "1"), ("0",), (), unit), found, 60)
+    assert found.solved == 1
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_which_inputs_can_occur(signed: bool) -> None:
+    """As by trying all values of the range, on bits that are constant, equal or free."""
+    rng = np.random.default_rng(int(signed))
+    nets: list[int | str] = ["0", "1", 2, 3, 4]
+    answers = []
+    for _ in range(400):
+        start = tuple(nets[place] for place in rng.integers(0, len(nets), 5))
+        low, high = sorted((rng.integers(0, 32, 2) - 16 * signed).tolist())
+        span = Range(min(low, -9) if signed else low, max(high, 16 - 8 * signed))
+        x = Graph().input("x", span)
+        function = StepFunction.of(span, lambda codes: 0 * codes)
+        unit = Unit(x, x.graph.constant(0), x, function, function, ())
+        problem = units.Problem("x", start, ("0",), (), unit)
+        assert span.width == len(start)
+        answers.append(problem.possible(np.arange(span.low, span.high + 1)).any())
+        assert occurs(start, span) == answers[-1]
+    assert len(set(answers)) == 2
 
 
 def test_an_input_of_the_network_is_no_function_of_another_wire() -> None:
@@ -273,6 +306,26 @@ def test_a_latency_that_differs_is_not_proved() -> None:
     late = PLAIN.replace("y <=", "z <=").replace("end", "y <= z; end").replace("d, e", "d, e, z")
     found = prove_pipelines(*circuits(PLAIN, late), 60)
     assert (found.status, found.reason) == ("undecided", "y[0] comes after 4 clocks, not 3")
+
+
+@pytest.mark.parametrize(
+    ("ports", "reason"),
+    [
+        ("input [9:0] z, output reg y", "inputs of one are x[40], of the other z[10]"),
+        ("input [39:0] x, output reg w", "outputs of one are y[1], of the other w[1]"),
+        ("input [39:0] x, output reg [1:0] y", "outputs of one are y[1], of the other y[2]"),
+        ("input [39:0] x, input z, output reg y", "x[40], of the other x[40], z[1]"),
+    ],
+)
+def test_circuits_of_other_ports_are_not_proved(ports: str, reason: str) -> None:
+    plain, other = "input [39:0] x, output reg y", ports.split()[-1]
+    read = "^z" if "z" in ports else "^x"
+    (gold,) = circuits("  always @(posedge clk) y <= ^x;", ports=plain)
+    (gate,) = circuits(f"  always @(posedge clk) {other} <= {read};", ports=ports)
+    for found in (prove_pipelines(gold, gate, 60), prove_pipelines(gate, gold, 60)):
+        assert found.status == "undecided"
+        assert found.counterexample is None
+    assert reason in prove_pipelines(gold, gate, 60).reason
 
 
 def test_bits_that_are_not_defined_are_not_proved() -> None:

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from actc.errors import ToolFailed
 from actc.targets.fpga.flow.execute import Limits, execute
@@ -38,6 +38,7 @@ SAMPLES = 1024
 """Random inputs that are tried first."""
 CONFLICTS = 1000
 """Of the solver, at each pair of nodes that may be equal: a limit that is the same everywhere."""
+Ports: TypeAlias = Mapping[str, tuple[Bit, ...]]
 _ONE = re.compile(r"^\s+\\i(\d+)\s+\S+\s+\S+\s+1\s*$", re.MULTILINE)
 
 
@@ -45,8 +46,8 @@ def prove_pipelines(gold: Circuit, gate: Circuit, seconds: float) -> Proof:
     """Prove that two circuits without feedback have the same outputs, as late, for all inputs.
 
     Args:
-        gold, gate: circuits with the same ports, in which all paths to a net have the same
-            number of registers; others leave the proof undecided.
+        gold, gate: circuits with the same ports, as wide, in which all paths to a net have
+            the same number of registers; others leave the proof undecided.
         seconds: that ABC and the solver have, each.
 
     Raises:
@@ -82,10 +83,12 @@ class _Pair:
     """Two circuits on the same inputs.
 
     Raises:
-        NotSeparate: one is no pipeline, or they are not equally long.
+        NotSeparate: their ports differ, one is no pipeline, or they are not equally long.
     """
 
     def __init__(self, gold: Circuit, gate: Circuit) -> None:
+        _check_ports("inputs", gold.inputs, gate.inputs)
+        _check_ports("outputs", gold.outputs, gate.outputs)
         self.gold, self.gate = Unclocked(gold), Unclocked(gate)
         for (port, place), clocks in self.gold.latency.items():
             other = self.gate.latency[port, place]
@@ -148,6 +151,17 @@ class _Pair:
             sides.append(module.outputs(side, nets))
         differ = [module.gate("$_XOR_", pair) for pair in zip(*sides, strict=True)]
         return module.document(differ)
+
+
+def _check_ports(what: str, gold: Ports, gate: Ports) -> None:
+    """Refuse circuits whose ports have other names or widths."""
+    first, second = ({name: len(bits) for name, bits in ports.items()} for ports in (gold, gate))
+    if first != second:
+        raise NotSeparate(f"the {what} of one are {_shown(first)}, of the other {_shown(second)}")
+
+
+def _shown(widths: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}[{width}]" for name, width in sorted(widths.items())) or "none"
 
 
 def _number(bits: Sequence[int], sample: int) -> int:

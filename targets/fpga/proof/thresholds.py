@@ -10,6 +10,8 @@ from actc.targets.fpga.proof.circuit import FLIP_FLOP, Bit, Gate
 from actc.targets.fpga.proof.equivalence import Proof, prove_equal
 from actc.targets.fpga.proof.sides import Side
 
+IMPOSSIBLE = "as it is written, its input has no value of its range"
+
 _TEXTS = {
     "$_BUF_": "{0}",
     FLIP_FLOP: "{0}",  # all paths have the same number of registers
@@ -44,13 +46,45 @@ def prove_thresholds(
         function: of the whole.
         seconds: that the solver has.
 
+    Returns:
+        what the solver finds; undecided where no value of x can occur, of which anything
+        could be proved.
+
     Raises:
         MissingTool, ToolFailed: as :func:`~actc.targets.fpga.proof.prove_equal`.
     """
+    if not occurs(start, inputs):
+        return Proof("undecided", 0.0, None, IMPOSSIBLE)
     inside = _inside(start, inputs)
     gold = _steps(inputs, len(end), line, function, inside)
     gate = _gates(gates, start, end, inside)
     return prove_equal(Side("steps", gold), Side("unit", gate), seconds=seconds)
+
+
+def occurs(start: Sequence[Bit], inputs: Range) -> bool:
+    """Whether any value of a range can occur on bits that may be constant, or on one net.
+
+    From the first bit on; only the ends of the range need more than one look.
+    """
+    bits = len(start)
+
+    def found(first: int, free: int, known: dict[Bit, int]) -> bool:
+        """Of the values from `first` on, whose lowest `free` bits are left."""
+        last = first + (1 << free) - 1
+        if last < inputs.low or inputs.high < first:
+            return False
+        if inputs.low <= first and last <= inputs.high:
+            return True
+        net = start[free - 1]
+        sign = int(inputs.signed and free == bits)
+        values = (int(net),) if isinstance(net, str) else (0, 1)
+        return any(
+            found(first + ((value ^ sign) << (free - 1)), free - 1, {**known, net: value})
+            for value in values
+            if known.get(net, value) == value
+        )
+
+    return found(-(1 << (bits - 1)) if inputs.signed else 0, bits, {})
 
 
 def _header(name: str, inputs: int, outputs: int) -> str:

@@ -46,7 +46,7 @@ from actc.targets.fpga.proof.circuit import (
     depths,
 )
 from actc.targets.fpga.proof.nets import Nets
-from actc.targets.fpga.proof.thresholds import prove_thresholds
+from actc.targets.fpga.proof.thresholds import IMPOSSIBLE, prove_thresholds
 
 Integers = npt.NDArray[np.int64]
 
@@ -58,7 +58,6 @@ _PART = 1 << 18
 """Inputs at a time."""
 SOLVED = 8
 """Functions that the solver is asked for; each may take all of its time."""
-IMPOSSIBLE = "as it is written, its input has no value of its range"
 
 _TRUTHS = {
     "$_NOT_": NOT,
