@@ -14,14 +14,15 @@ from actc.device import spi
 from actc.device.client import Device
 from actc.device.document import read_interface
 from actc.device.exchange import Traffic
+from actc.device.interface import Interface
 from actc.device.simulated import SimulatedPort, usual_patience
 from actc.device.simulators import Simulator
-from actc.device.waveform import SpiLine
+from actc.device.waveform import Line, SpiLine, UartLine
 
 Array = np.ndarray[Any, Any]
 
 _PIECE = 512
-"""Clocks that are simulated at a time: how late the host sees an answer."""
+"""Clocks that are simulated at a time: how late the host of a UART sees an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def measure_throughput(
         Path(directory),
         interface,
         usual_patience(interface),
-        line=_spi_line(interface.clock_hz) if interface.kind == "spi" else None,
+        line=_line(interface, interface.clock_hz),
         simulator=simulator,
         piece=_PIECE,
     )
@@ -96,5 +97,7 @@ def measure_throughput(
     return Throughput(samples, all_, one, interface.clock_hz, outputs, device.traffic)
 
 
-def _spi_line(clock_hz: float) -> SpiLine:
-    return SpiLine(max(2, ceil(clock_hz / (2 * spi.rate(clock_hz)))))
+def _line(interface: Interface, clock_hz: float) -> Line:
+    if interface.kind == "spi":
+        return SpiLine(max(2, ceil(clock_hz / (2 * spi.rate(clock_hz)))))
+    return UartLine(clock_hz / (interface.baud or clock_hz), pause=_PIECE)

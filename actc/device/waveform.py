@@ -47,10 +47,12 @@ class UartLine:
 
     Attributes:
         period: clocks of the board per bit, as this end counts them; need not be whole.
+        pause: clocks that it listens at a time.
     """
 
     period: float
     idle: int = 1
+    pause: int = _QUIET
     _rest: Levels = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def encode(self, data: bytes) -> Levels:
@@ -65,7 +67,7 @@ class UartLine:
 
     def quiet(self) -> Levels:
         """Nothing on the wire."""
-        return np.full(_QUIET, self.idle, np.uint8)
+        return np.full(self.pause, self.idle, np.uint8)
 
     def decode(self, sent: Levels, levels: Levels) -> bytes:
         """Look at each bit in its middle, from the edge of the start bit on."""
