@@ -119,6 +119,20 @@ def run(
         int | None,
         typer.Option(metavar="CLOCKS", help="FPGA: pipeline stages, instead of --clock", min=0),
     ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|unrolled|folded",
+            help="FPGA: a result every clock, or layers that take a few elements per clock; "
+            "default: unrolled where that fits",
+        ),
+    ] = None,
+    throughput: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SAMPLES", help="FPGA: samples per second of a folded network", min=0.001
+        ),
+    ] = None,
     interface: Annotated[
         str | None, typer.Option(metavar="uart|spi|stream", help="FPGA: what the pins speak")
     ] = None,
@@ -166,6 +180,8 @@ def run(
     hardware = {
         "clock": clock,
         "latency": latency,
+        "architecture": architecture,
+        "throughput": throughput,
         "interface": interface,
         "seeds": seeds,
         "effort": effort,

@@ -11,11 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
 
 from actc.device.document import interface_of, interface_text
 from actc.device.interface import Interface, Simulation
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
+from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy, write_design
 from actc.targets.fpga.hdl.names import identifier
@@ -29,9 +33,14 @@ from actc.targets.fpga.interfaces import (
 )
 from actc.targets.fpga.network import Network
 from actc.targets.fpga.pipeline import Timing
+from actc.targets.fpga.rtl_simulation import simulate_design
+
+Array = npt.NDArray[Any]
 
 RTL = "rtl"
 """Folder of the Verilog files."""
+CORE = "core"
+"""Instance of the network in its interface."""
 _CONSTANT = Diagnostic(
     "ACT0557",
     "no output of the integer network depends on its inputs, so there is nothing to build",
@@ -91,6 +100,21 @@ class Assembly:
     def border(self) -> list[tuple[str, str]]:
         """Module and port of all that synthesis must keep, to cut the network out again."""
         return [(self.core, port) for port in (*self.input_ports, *self.output_ports)]
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """Nets of the board's netlist whose driver's layer names alone do not tell."""
+        return net_drivers(self.hierarchy, CORE)
+
+    def simulate(self, files: Mapping[str, str], feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs, by a simulation of the network's files, a sample every clock.
+
+        Raises:
+            MissingTool, ToolFailed: see
+                :func:`~actc.targets.fpga.rtl_simulation.simulate_design`.
+        """
+        codes = self.network.prologue(feeds)
+        return self.network.epilogue(simulate_design(files, self.design, codes))
 
     def documents(self) -> dict[str, bytes]:
         """Relative path -> content of all that is written before any tool runs."""

@@ -11,21 +11,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actc.targets.fpga.assembly import Assembly
+from actc.device.interface import Interface
+from actc.targets.fpga.assembly import CORE, Assembly
 from actc.targets.fpga.boards import Board
 from actc.targets.fpga.estimate import Estimate, estimate_design
-from actc.targets.fpga.flow import Attempt, Built, CriticalPath
+from actc.targets.fpga.flow import Attempt, Built
 from actc.targets.fpga.flow.report import uses_by_kind
+from actc.targets.fpga.interfaces import Kind
 from actc.targets.fpga.on_board import stream_notes
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import report
 from actc.targets.fpga.synthesis import Resources
 
 HARDWARE = "hardware.json"
-CORE = "core"
-"""Instance of the network in its interface."""
 
-_TITLES = {
+TITLES = {
     "luts": "logic cells",
     "carries": "carry cells",
     "ffs": "flip-flops",
@@ -46,7 +46,7 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
         "board": board.name,
         "tools": list(built.tools),
         "seed": built.routed.seed,
-        "seeds": [_attempt(attempt) for attempt in built.routed.attempts],
+        "seeds": seeds_of(built),
         "clock": {
             "asked": assembly.clock_mhz,
             "estimated": rounded(stages.clock_mhz),
@@ -58,15 +58,11 @@ def describe(assembly: Assembly, built: Built, options: FpgaOptions) -> dict[str
         },
         "samples_per_second": rounded(1e6 * reached),
         "interface": assembly.kind,
-        "wire": _wire(assembly),
+        "wire": wire_of(assembly.interface, assembly.kind, assembly.clock_mhz),
         "resources": _resources(built, board, estimate),
         "layers": layers(assembly, built.synthesis.layers, estimate),
-        "critical_path": _path(built.routed.critical_path),
-        "bitstream": {
-            "file": built.bitstream.path.name,
-            "bytes": built.bitstream.bytes,
-            "sha256": built.bitstream.sha256,
-        },
+        "critical_path": critical_path_of(built),
+        "bitstream": bitstream_of(built),
         "program": list(board.program_command(built.bitstream.path.name)),
         "notes": [*board.notes, *stream_notes(board, assembly)],
     }  # fmt: skip
@@ -96,16 +92,30 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {"seed": attempt.seed, "fmax_mhz": rounded(attempt.fmax_mhz)}
 
 
-def _wire(assembly: Assembly) -> str | None:
+def seeds_of(built: Built) -> list[dict[str, Any]]:
+    """Each placement that was tried."""
+    return [_attempt(attempt) for attempt in built.routed.attempts]
+
+
+def bitstream_of(built: Built) -> dict[str, Any]:
+    """The file and what identifies it."""
+    return {
+        "file": built.bitstream.path.name,
+        "bytes": built.bitstream.bytes,
+        "sha256": built.bitstream.sha256,
+    }
+
+
+def wire_of(interface: Interface, kind: Kind, clock_mhz: float) -> str | None:
     """What the wire of the interface takes, where there is one."""
-    bits = max(assembly.interface.input_bits, assembly.interface.output_bits)
+    bits = max(interface.input_bits, interface.output_bits)
     # flags, header and check
     frame = -(-bits // 8) + 5
-    if assembly.interface.baud is not None:
-        rate = assembly.interface.baud // (10 * frame)  # start and stop bits
-        return f"about {rate} samples/s at {assembly.interface.baud} baud"
-    if assembly.kind == "spi":
-        fastest = assembly.clock_mhz / 4
+    if interface.baud is not None:
+        rate = interface.baud // (10 * frame)  # start and stop bits
+        return f"about {rate} samples/s at {interface.baud} baud"
+    if kind == "spi":
+        fastest = clock_mhz / 4
         return f"up to {int(1e6 * fastest / (8 * frame))} samples/s at {fastest:g} MHz of sck"
     return None
 
@@ -117,8 +127,8 @@ def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str,
     for kind, found in uses_by_kind(built.routed.utilization, board.device.family).items():
         # nothing but the network's tables takes any
         estimated = total.brams if kind == "brams" else None
-        rows.append(use(_TITLES[kind], found.used, found.available, estimated))
-    inside = [found for path, found in built.synthesis.layers.items() if _is_inside(path)]
+        rows.append(use(TITLES[kind], found.used, found.available, estimated))
+    inside = [found for path, found in built.synthesis.layers.items() if is_inside(path)]
     cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("logic_cells", "ffs"))
     rows.append(use("network's logic cells", cells, None, round(total.logic_cells)))
     return [*rows, use("network's flip-flops", ffs, None, total.ffs)]
@@ -131,7 +141,7 @@ def use(
     return {"name": name, "used": used, "available": available, "estimated": estimated}
 
 
-def _is_inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
     """Whether an instance belongs to the network."""
     return path == CORE or path.startswith(f"{CORE}.")
 
@@ -146,14 +156,16 @@ def layers(
     nodes = {layer.name: ", ".join(layer.nodes) for layer in assembly.network.layers}
     titles = {part.instance: part.scope for part in assembly.hierarchy.parts}
     rows: dict[str, dict[str, Any]] = {}
-    around = _row("interface and clock", "", None)
+    around = row("interface and clock", "", None)
     for path, taken in found.items():
-        if not _is_inside(path):
-            around = _added(around, taken)
+        if not is_inside(path):
+            around = added(around, taken)
             continue
         scope = titles.get(path.partition(".")[2], "")
-        row = rows.get(scope) or _row(scope or _INPUTS, nodes.get(scope, ""), estimate, scope)
-        rows[scope] = _added(row, taken)
+        guess = estimate.layers.get(scope)
+        cells = None if guess is None else round(guess.logic_cells)
+        own = rows.get(scope) or row(scope or _INPUTS, nodes.get(scope, ""), cells)
+        rows[scope] = added(own, taken)
     order = [name for name in nodes if name in rows]
     order += [name for name in rows if name not in nodes]
     return [rows[name] for name in order] + [around]
@@ -163,25 +175,25 @@ _COUNTS = ("luts", "carries", "muxes", "ffs", "brams", "dsps")
 _INPUTS = "inputs"
 
 
-def _row(layer: str, operator: str, estimate: Estimate | None, scope: str = "") -> dict[str, Any]:
-    """A row without cells."""
-    guess = None if estimate is None else estimate.layers.get(scope)
-    return {
-        "layer": layer,
-        "operator": operator,
-        **dict.fromkeys(_COUNTS, 0),
-        "cells": 0,
-        "estimated": None if guess is None else round(guess.logic_cells),
-    }
+def row(layer: str, operator: str, estimated: int | None) -> dict[str, Any]:
+    """A row without cells.
+
+    Args:
+        estimated: logic cells.
+    """
+    counts = dict.fromkeys(_COUNTS, 0)
+    return {"layer": layer, "operator": operator, **counts, "cells": 0, "estimated": estimated}
 
 
-def _added(row: dict[str, Any], found: Resources) -> dict[str, Any]:
-    more = {name: row[name] + getattr(found, name) for name in _COUNTS}
-    return {**row, **more, "cells": row["cells"] + found.logic_cells}
+def added(given: Mapping[str, Any], found: Resources) -> dict[str, Any]:
+    """A row with what was found more."""
+    more = {name: given[name] + getattr(found, name) for name in _COUNTS}
+    return {**given, **more, "cells": given["cells"] + found.logic_cells}
 
 
-def _path(path: CriticalPath | None) -> list[dict[str, Any]]:
+def critical_path_of(built: Built) -> list[dict[str, Any]]:
     """The slowest path, ns by layer, in its order."""
+    path = built.routed.critical_path
     found: list[dict[str, Any]] = []
     for step in () if path is None else path.steps:
         layer = step.layer.removeprefix("core.") or "interface"

@@ -66,19 +66,19 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
             stream needs pins that the board has not; ACT0556, tables cannot be in memories.
     """
     kind = options.interface or DEFAULT_KIND
-    _check_pins(board, kind)
+    check_pins(board, kind)
     check_tables(options.tables, board.device)
     unrolling = network_options(board, options.effort)
     network = build_network(golden, core_name(name), unrolling)
     timing = find_timing(timing_name(board))
     tables = options.tables, board.device, timing, unrolling.functions
     if options.latency is None:
-        clock, clock_mhz = _clock(board, kind, options.clock or _usual(timing))
+        clock, clock_mhz = clock_of(board, kind, options.clock or _usual(timing))
         network, design = pipelined(network, *tables, {"clock_mhz": clock_mhz})
     else:
         network, design = pipelined(network, *tables, {"latency": options.latency})
         estimate = report(design, timing).clock_mhz
-        clock, clock_mhz = _clock(board, kind, float(floor(estimate)))
+        clock, clock_mhz = clock_of(board, kind, float(floor(estimate)))
     check_estimate(design, board, golden, unrolling)
     return assemble(
         network,
@@ -88,7 +88,7 @@ def assemble_for_board(golden: ir.Model, name: str, board: Board, options: FpgaO
         clock_mhz=clock_mhz,
         place=board.name,
         clock=clock,
-        baud=_baud(clock_mhz) if kind == "uart" else None,
+        baud=baud_of(clock_mhz) if kind == "uart" else None,
     )
 
 
@@ -111,15 +111,15 @@ def timing_name(board: Board) -> str:
     return f"ecp5-{board.speed}" if family == "ecp5" else board.device.name
 
 
-def pins(assembly: Assembly) -> dict[str, str]:
+def pins(kind: Kind) -> dict[str, str]:
     """Port of the top module -> role of a pin of the board."""
-    return _PINS[assembly.kind]
+    return _PINS[kind]
 
 
-def constraints(assembly: Assembly, board: Board) -> tuple[str, str]:
-    """Name and text of the constraint file."""
-    text = write_constraints(board, pins(assembly))
-    return f"{assembly.top}{SUFFIXES[board.device.family]}", text
+def constraints(top: str, kind: Kind, board: Board) -> tuple[str, str]:
+    """Name and text of the constraint file of a top module."""
+    text = write_constraints(board, pins(kind))
+    return f"{top}{SUFFIXES[board.device.family]}", text
 
 
 def stream_notes(board: Board, assembly: Assembly) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def stream_notes(board: Board, assembly: Assembly) -> tuple[str, ...]:
     )
 
 
-def _check_pins(board: Board, kind: Kind) -> None:
+def check_pins(board: Board, kind: Kind) -> None:
     """Refuse a bare stream where every pin must be given.
 
     Raises:
@@ -159,7 +159,7 @@ def _usual(timing: Timing) -> float:
     return next(clock for key, clock in CLOCKS.items() if timing.name.startswith(key))
 
 
-def _clock(board: Board, kind: Kind, wanted: float) -> tuple[ClockModule | None, float]:
+def clock_of(board: Board, kind: Kind, wanted: float) -> tuple[ClockModule | None, float]:
     """What makes the clock, and its frequency in MHz; the pin where no PLL is needed."""
     if wanted == board.clock_mhz or kind == "stream":
         return None, wanted
@@ -170,7 +170,7 @@ def _clock(board: Board, kind: Kind, wanted: float) -> tuple[ClockModule | None,
     ), pll.frequency_mhz
 
 
-def _baud(clock_mhz: float) -> int:
+def baud_of(clock_mhz: float) -> int:
     """The fastest usual rate that the clock makes well."""
     for rate in BAUDS[:-1]:
         try:

@@ -15,8 +15,10 @@ from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.interfaces import Kind
 
 Tables = Literal["auto", "logic", "memory"]
+Architecture = Literal["auto", "unrolled", "folded"]
 
 TABLES: tuple[Tables, ...] = ("auto", "logic", "memory")
+ARCHITECTURES: tuple[Architecture, ...] = ("auto", "unrolled", "folded")
 INTERFACES: tuple[Kind, ...] = ("uart", "spi", "stream")
 DEVICES = tuple(SYNTHESIZED)
 """Families that bare Verilog is built for."""
@@ -50,6 +52,17 @@ def one_of(choices: tuple[str, ...]) -> Reader:
         return text
 
     return read
+
+
+def per_second(text: str) -> float:
+    """Reads rates."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.001 <= value <= 1e9:
+        raise ValueError("samples per second, 0.001 to 1e9")
+    return value
 
 
 def megahertz(text: str) -> float:
@@ -101,11 +114,16 @@ class FpgaOptions(DesignOptions):
             default.
         seeds: placements that are tried; the fastest is kept.
         seed: of the first placement.
+        architecture: "unrolled": one result every clock; "folded": stages that take a few
+            elements per clock; "auto": unrolled where that fits and no throughput is asked for.
+        throughput: samples per second that a folded network must compute; None: what is usual.
     """
 
     interface: Kind | Literal[""] = ""
     seeds: int = 1
     seed: int = 1
+    architecture: Architecture = "auto"
+    throughput: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +145,8 @@ READERS: dict[str, Reader] = {
     "interface": one_of(INTERFACES),
     "seeds": number(1, MOST_SEEDS),
     "seed": number(1, 2**31 - MOST_SEEDS),
+    "architecture": one_of(ARCHITECTURES),
+    "throughput": per_second,
     "device": one_of(DEVICES),
 }
 """How the value of each option is read."""
@@ -138,6 +158,8 @@ _VALUES = {
     "interface": f"what the pins speak: {', '.join(INTERFACES)}",
     "seeds": f"placements that are tried, at most {MOST_SEEDS}",
     "seed": "of the first placement",
+    "architecture": "unrolled (a result every clock), folded, auto: unrolled where that fits",
+    "throughput": "samples per second of a folded network, on the least area",
     "device": f"family whose cells are counted: {', '.join(DEVICES)}",
 }
 

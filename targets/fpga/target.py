@@ -6,31 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
+from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
-from actc.targets.fpga.assembly import RTL, Assembly
+from actc.targets.fpga.assembly import CORE, RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.estimate.limit import with_offers
 from actc.targets.fpga.flow import BITSTREAMS, PLACERS, build_bitstream, runs_at_a_time
-from actc.targets.fpga.flow.places import net_drivers
-from actc.targets.fpga.hardware import CORE, HARDWARE, describe, write_hardware
+from actc.targets.fpga.folded.assembly import FoldedAssembly
+from actc.targets.fpga.folded.describe import describe_folded
+from actc.targets.fpga.folded.ladder import climb_folded
+from actc.targets.fpga.folded.on_board import assemble_folded_for_board, check_folded
+from actc.targets.fpga.hardware import HARDWARE, describe, write_hardware
+from actc.targets.fpga.hardware_target import BUILD, GOLDEN, HardwareTarget, yosys_tool
 from actc.targets.fpga.ladder import climb
 from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.on_board import assemble_for_board, constraints, network_options, pins
 from actc.targets.fpga.options import FpgaOptions, described, parse_options
-from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
+
+_TOO_LARGE = "ACT0555"
+
+BoardAssembly: TypeAlias = Assembly | FoldedAssembly
 
 
 @dataclass(frozen=True)
-class FpgaTarget(UnrolledTarget):
-    """A network on an FPGA, fully parallel: one result every clock.
+class FpgaTarget(HardwareTarget[BoardAssembly]):
+    """A network on an FPGA, unrolled or folded.
 
     Tools: pyosys, nextpnr and a packer of the family (extra `fpga`), Icarus Verilog or
     Verilator. Options: see :class:`~actc.targets.fpga.options.FpgaOptions`. Products: the
@@ -79,25 +87,37 @@ class FpgaTarget(UnrolledTarget):
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
-        """All reasons why `model` cannot be unrolled, or is far too large."""
+        """All reasons why `model` can be neither unrolled nor folded, as is asked for."""
+        if self.folds:
+            return check_folded(model)
         problems = super().validate(model, precision)
+        if problems and self.settings.architecture == "auto" and not check_folded(model):
+            return []
         return with_offers(problems, model, self.board, self.network_options())
+
+    @property
+    def folds(self) -> bool:
+        """Whether networks are folded in any case."""
+        own = self.settings
+        return own.architecture == "folded" or (
+            own.architecture == "auto" and own.throughput is not None
+        )
 
     def network_options(self) -> NetworkOptions:
         """How networks are unrolled for the board."""
         return network_options(self.board, self.settings.effort)
 
-    def assemble(self, golden: bytes, name: str) -> Assembly:
+    def assemble(self, golden: bytes, name: str) -> BoardAssembly:
         """The hardware of a serialized golden model."""
-        return _assembled(golden, name, self.board_file or self.name, self.settings)
+        return _assembled(golden, name, self)
 
-    def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
+    def documents(self, assembly: BoardAssembly, context: Context) -> dict[str, bytes]:
         """The constraint file, and the user's file of the board."""
-        name, text = constraints(assembly, self.board)
+        name, text = constraints(assembly.top, assembly.kind, self.board)
         own = {self.name: Path(self.board_file).read_bytes()} if self.board_file else {}
         return {name: text.encode("ascii"), **own}
 
-    def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
+    def commands(self, assembly: BoardAssembly) -> tuple[tuple[str, ...], ...]:
         """Synthesis, placements, packing."""
         device, first = self.board.device, self.settings.seed
         return (
@@ -110,7 +130,7 @@ class FpgaTarget(UnrolledTarget):
             ("pack", f"{assembly.top}{BITSTREAMS[device.family]}"),
         )  # fmt: skip
 
-    def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
+    def build_assembly(self, assembly: BoardAssembly, directory: Path, say: Progress) -> None:
         """The bitstream, and what it takes of the device.
 
         Raises:
@@ -123,9 +143,10 @@ class FpgaTarget(UnrolledTarget):
             assembly.top,
             self.board,
             directory / BUILD,
-            ports=pins(assembly),
+            ports=pins(assembly.kind),
             kept=assembly.border,  # where the ladder cuts the network out
-            drivers=net_drivers(assembly.hierarchy, CORE),
+            drivers=assembly.drivers,
+            dsp=isinstance(assembly, FoldedAssembly) and assembly.uses_multipliers,
             core=CORE,
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),
@@ -133,7 +154,10 @@ class FpgaTarget(UnrolledTarget):
             progress=say,
         )
         built.bitstream.path.replace(directory / built.bitstream.path.name)
-        write_hardware(directory, describe(assembly, built, self.settings))
+        if isinstance(assembly, FoldedAssembly):
+            write_hardware(directory, describe_folded(assembly, built))
+        else:
+            write_hardware(directory, describe(assembly, built, self.settings))
 
     def verify(
         self,
@@ -145,14 +169,25 @@ class FpgaTarget(UnrolledTarget):
         """Compare description, netlists and bitstream with golden; see docs/verification.md."""
         assembly = self.assembly_of(directory)
         model, device = ir.load(directory / GOLDEN), self.board.device
+        if isinstance(assembly, FoldedAssembly):
+            return climb_folded(assembly, device, model, directory, BUILD, feeds, golden, say)
         return climb(assembly, device, model, directory, BUILD, feeds, golden, say)
 
 
 @lru_cache(maxsize=2)
-def _assembled(golden: bytes, name: str, board: str, options: FpgaOptions) -> Assembly:
+def _assembled(golden: bytes, name: str, target: FpgaTarget) -> BoardAssembly:
     """Assembling takes seconds, and planning, building and running all need it."""
     model = ir.from_proto(onnx.load_from_string(golden))
-    return assemble_for_board(model, name, find_board(board), options)
+    board, settings = target.board, target.settings
+    if target.folds or HardwareTarget.validate(target, model, "int8"):
+        return assemble_folded_for_board(model, name, board, settings)
+    try:
+        return assemble_for_board(model, name, board, settings)
+    except ModelError as problem:
+        large = any(found.code == _TOO_LARGE for found in problem.diagnostics)
+        if settings.architecture != "auto" or not large:
+            raise
+    return assemble_folded_for_board(model, name, board, settings)
 
 
 def _tools(family: str) -> tuple[Tool, ...]:

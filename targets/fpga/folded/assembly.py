@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy.typing as npt
 import onnx_ir as ir
 
 from actc.device.document import interface_of, interface_text
 from actc.device.interface import Interface, Simulation
+from actc.targets.fpga.assembly import RTL
 from actc.targets.fpga.boards import Board
 from actc.targets.fpga.folded.choice import Choice
 from actc.targets.fpga.folded.costs.area import Area, FunctionCost
@@ -23,13 +25,13 @@ from actc.targets.fpga.folded.hardware.functions import stage_function
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
 from actc.targets.fpga.folded.program import FoldedProgram
+from actc.targets.fpga.folded.simulation import simulate_folded
 from actc.targets.fpga.interfaces import ClockModule, Kind, interface_files, interface_top
 from actc.targets.fpga.interfaces.core import StreamCore
 from actc.targets.fpga.interfaces.streams import in_flight, memory_bytes
 from actc.targets.fpga.pipeline import Timing
 
-RTL = "rtl"
-"""Folder of the Verilog files."""
+Array = npt.NDArray[Any]
 USUAL_THROUGHPUT = 1000.0
 """Samples per second that a folding is chosen for where nothing is asked for."""
 _AROUND = {"stream": (0, 0), "uart": (420, 330), "spi": (430, 340)}
@@ -86,6 +88,26 @@ class FoldedAssembly:
     def border(self) -> list[tuple[str, str]]:
         """Module and port of all that synthesis must keep, to cut the network out again."""
         return [(self.core, port) for port in (*self.input_ports, *self.output_ports)]
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """None: the cells of stages are told by their names."""
+        return {}
+
+    @property
+    def uses_multipliers(self) -> bool:
+        """Whether products are meant for hard multipliers."""
+        return any(folding.multiplier == "dsp" for folding in self.design.foldings)
+
+    def simulate(self, files: Mapping[str, str], feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's outputs, by a simulation of the network's files.
+
+        Raises:
+            MissingTool, ToolFailed: see
+                :func:`~actc.targets.fpga.folded.simulation.simulate_folded`.
+        """
+        words = self.network.prologue(feeds)[0]
+        return self.network.epilogue([simulate_folded(self.design, words, files=files).outputs])
 
     @property
     def samples_per_second(self) -> float:

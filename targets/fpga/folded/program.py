@@ -134,7 +134,7 @@ class MatrixStage(Stage):
     @property
     def products(self) -> int:
         """Products per sample."""
-        return self.output.positions * self.weights.shape[0] * self.terms
+        return self.output.positions * len(self.weights) * self.terms
 
     @property
     def totals(self) -> list[Range]:

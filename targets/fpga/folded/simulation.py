@@ -28,8 +28,8 @@ Simulator = Literal["icarus", "verilator"]
 
 TIMEOUT = 1200.0
 """Seconds of the compiler and of the simulation, each."""
-_COMPILED_FROM = 20_000
-"""Words from which on a compiled simulation is faster, its compilation included."""
+_COMPILED_FROM = 1_000_000
+"""Products from which on a compiled simulation is faster, its compilation included."""
 
 _BENCH = """\
 module bench (input clk);
@@ -153,7 +153,8 @@ def simulate_folded(
     words = pack_words(given, stream, design.input)
     count, out_count = len(words), len(given) * design.output_words
     clocks = limit or (20 + len(given) * 64 * _slowest(design)) * (4 if pauses else 1)
-    chosen = simulator or ("verilator" if count >= _COMPILED_FROM and _compiles() else "icarus")
+    work = len(given) * _slowest(design) * len(design.program.stages)
+    chosen = simulator or ("verilator" if work >= _COMPILED_FROM and _compiles() else "icarus")
     bench = _BENCH.format(
         top=design.name, in_high=design.input.bits - 1, out_high=design.output.bits - 1,
         in_last=count - 1, out_last=out_count - 1, samples_last=len(given) - 1,
@@ -224,18 +225,38 @@ def pack_words(samples: Integers, stream: Stream, words: Words) -> list[str]:
         raise ToolFailed(
             Diagnostic("ACT0523", f"samples leave the range {stream.range} of the stream")
         )
-    bits = (flat[:, :, None] >> np.arange(words.width)) & 1
-    return hex_words(bits.reshape(len(flat), words.bits).astype(np.uint8))
+    return hex_words(element_bits(flat[None], words)[0])
+
+
+def element_bits(samples: Integers, words: Words) -> npt.NDArray[np.uint8]:
+    """Bits of words, the lowest first: uint8 [samples, words, bits].
+
+    Args:
+        samples: int64 [samples, ...], in the order of the stream.
+    """
+    flat = samples.reshape(len(samples), -1, words.elements)
+    bits = (flat[..., None] >> np.arange(words.width)) & 1
+    return bits.reshape(*flat.shape[:2], words.bits).astype(np.uint8)
+
+
+def elements_of_bits(bits: npt.NDArray[np.uint8], stream: Stream, words: Words) -> Integers:
+    """Elements of words: int64 [samples, rows, columns, channels].
+
+    Args:
+        bits: uint8 [samples, words, bits], the lowest first.
+    """
+    weights = 1 << np.arange(words.width, dtype=np.int64)
+    if stream.range.signed:
+        weights[-1] = -weights[-1]
+    parts = bits.reshape(len(bits), -1, words.width).astype(np.int64)
+    found: Integers = (parts @ weights).reshape(len(bits), *stream.shape)
+    return found
 
 
 def unpack_words(found: list[str], stream: Stream, words: Words, samples: int) -> Integers:
-    """Elements of words: int64 [samples, rows, columns, channels]."""
-    mask = (1 << words.width) - 1
-    numbers = [int(word, 16) for word in found]
-    rows = np.array(
-        [[number >> (words.width * k) & mask for k in range(words.elements)] for number in numbers],
-        np.int64,
-    )
-    if stream.range.signed:
-        rows -= (rows >> (words.width - 1)) << words.width
-    return rows.reshape(samples, *stream.shape)
+    """Elements of hexadecimal words: int64 [samples, rows, columns, channels]."""
+    digits = 2 * -(-words.bits // 8)
+    data = b"".join(bytes.fromhex(word.zfill(digits)) for word in found)
+    rows = np.frombuffer(data, np.uint8).reshape(len(found), digits // 2)
+    bits = np.unpackbits(rows, axis=1)[:, ::-1][:, : words.bits]
+    return elements_of_bits(bits.reshape(samples, -1, words.bits), stream, words)

@@ -72,7 +72,7 @@ def bitstream_rung(
     path = directory / f"{assembly.top}{BITSTREAMS[family]}"
     try:
         if assembly.kind == "stream":
-            return _configuration_rung(name, device, path, configuration, PINS)
+            return configuration_rung(name, device, path, configuration, PINS)
         document = decompiled_document(path, device, pads(routed))
     except MissingTool as problem:
         return Rung(name, "not run", problem.diagnostics[0].message)
@@ -80,12 +80,12 @@ def bitstream_rung(
         if problem.diagnostics[0].code != UNREADABLE:
             raise
         reason = problem.diagnostics[0].message
-        return _configuration_rung(name, device, path, configuration, reason)
+        return configuration_rung(name, device, path, configuration, reason)
     placed = placed_border(border, routed, register_nets(routed, family))
     return netlist_rung(name, assembly, document, TOP, placed, family, vectors)
 
 
-def _configuration_rung(
+def configuration_rung(
     name: str, device: Device, path: Path, configuration: Path, reason: str
 ) -> Rung:
     """Bits that cannot be evaluated: of ECP5, beside what placement asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -60,7 +60,7 @@ def vectors_of(
     random = random_feeds(network, RANDOM) if total is None else all_feeds(network, total)
     kind = f"{RANDOM} random ones" if total is None else f"every input ({total})"
     kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
-    found = _specified(golden, random)
+    found = specified(golden, random)
     joined = {name: np.concatenate([kept[name], random[name]]) for name in kept}
     right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
     codes = network.prologue(joined)
@@ -69,7 +69,7 @@ def vectors_of(
     return Vectors(joined, codes, right, expected, count, kind, total or RANDOM)
 
 
-def _specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
+def specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Golden's outputs by the specification, in batches of the size that it has."""
     proto = ir.to_proto(golden)
     count = len(next(iter(feeds.values())))
@@ -84,6 +84,11 @@ def _specified(golden: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]
 
 
 def random_feeds(network: Network, count: int) -> dict[str, Array]:
+    """As :func:`random_inputs`, for a network."""
+    return random_inputs(network.entries, count)
+
+
+def random_inputs(entries: Iterable[Entry], count: int) -> dict[str, Array]:
     """Inputs whose codes are uniform over all that there are; the first are all least, all most.
 
     Returns:
@@ -91,7 +96,7 @@ def random_feeds(network: Network, count: int) -> dict[str, Array]:
     """
     generator = np.random.default_rng(0)
     found: dict[str, Array] = {}
-    for entry in network.entries:
+    for entry in entries:
         low, high = entry.range.low, entry.range.high
         codes = generator.integers(low, high + 1, (count, *entry.shape))
         codes[0], codes[1] = low, high

@@ -17,9 +17,9 @@ from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.flow import synthesize_design
-from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.flow.synthesize import NETLIST, synthesis_command
-from actc.targets.fpga.hardware import CORE, HARDWARE, read_hardware, write_hardware
+from actc.targets.fpga.hardware import HARDWARE, read_hardware, write_hardware
+from actc.targets.fpga.hardware_target import BUILD, GOLDEN, HardwareTarget, yosys_tool
 from actc.targets.fpga.ladder import (
     Vectors,
     border_of,
@@ -35,7 +35,6 @@ from actc.targets.fpga.network import NetworkOptions
 from actc.targets.fpga.options import VerilogOptions, described, parse_options
 from actc.targets.fpga.rtl_simulation import ICARUS_HELP
 from actc.targets.fpga.synthesis import FPGA_HELP
-from actc.targets.fpga.unrolled import BUILD, GOLDEN, UnrolledTarget, yosys_tool
 from actc.targets.fpga.verilog.assembly import assemble_core, clock_constraint
 from actc.targets.fpga.verilog.devices import family_device, network_options
 from actc.targets.fpga.verilog.hardware import NOT_COUNTED, describe_synthesis
@@ -49,7 +48,7 @@ NO_MODEL = "ACT0570"
 
 
 @dataclass(frozen=True)
-class VerilogTarget(UnrolledTarget):
+class VerilogTarget(HardwareTarget[Assembly]):
     """A network as Verilog-2005 for any tool: one result every clock, nothing placed or routed.
 
     Tools: pyosys (extra `fpga`), which counts the cells of a family, and Icarus Verilog. Options:
@@ -130,7 +129,7 @@ class VerilogTarget(UnrolledTarget):
         say(f"synthesis for {device.title}")
         files, work = assembly.files, directory / BUILD
         kept = assembly.border  # where the ladder cuts the network out
-        drivers = net_drivers(assembly.hierarchy, CORE)
+        drivers = assembly.drivers
         found, reason = None, ""
         try:
             found = synthesize_design(

@@ -10,30 +10,53 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
 from actc.device.document import read_interface, require_files
+from actc.device.interface import Interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
 from actc.targets.base import BuildPlan, Progress, Target, Tool, quiet
-from actc.targets.fpga.assembly import RTL, Assembly
+from actc.targets.fpga.assembly import RTL
 from actc.targets.fpga.hardware import read_hardware
 from actc.targets.fpga.network import NetworkOptions, check_network
 from actc.targets.fpga.options import DesignOptions
-from actc.targets.fpga.rtl_simulation import simulate_design
 
 GOLDEN = "golden.onnx"
 BUILD = "build"
 """Folder of what the tools made: netlists, configuration, logs."""
 
 
-class UnrolledTarget(Target):
-    """A network as hardware, fully parallel: one result every clock."""
+class Assembled(Protocol):
+    """Hardware of a network that is ready to be written."""
+
+    @property
+    def interface(self) -> Interface:
+        """What the host has to know."""
+
+    @property
+    def core_files(self) -> tuple[str, ...]:
+        """Names of the network's own Verilog files."""
+
+    def documents(self) -> dict[str, bytes]:
+        """Relative path -> content of all that is written before any tool runs."""
+
+    def simulate(
+        self, files: Mapping[str, str], feeds: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The model's outputs, by a simulation of the network's files."""
+
+
+AnyAssembly = TypeVar("AnyAssembly", bound=Assembled)
+
+
+class HardwareTarget(Target, Generic[AnyAssembly]):
+    """A network as hardware."""
 
     settings: DesignOptions
     batch: ClassVar[int] = 1 << 14
@@ -50,24 +73,24 @@ class UnrolledTarget(Target):
         """How networks are unrolled."""
 
     @abstractmethod
-    def assemble(self, golden: bytes, name: str) -> Assembly:
+    def assemble(self, golden: bytes, name: str) -> AnyAssembly:
         """The hardware of a serialized golden model; remembers the last ones.
 
         Raises:
-            ModelError: ACT0550..0552, the model cannot be unrolled.
+            ModelError: the model has no such hardware.
             UsageError: the clock, the latency or the interface cannot be had.
         """
 
     @abstractmethod
-    def documents(self, assembly: Assembly, context: Context) -> dict[str, bytes]:
+    def documents(self, assembly: AnyAssembly, context: Context) -> dict[str, bytes]:
         """What is written beside the Verilog before any tool runs."""
 
     @abstractmethod
-    def commands(self, assembly: Assembly) -> tuple[tuple[str, ...], ...]:
+    def commands(self, assembly: AnyAssembly) -> tuple[tuple[str, ...], ...]:
         """What is run, in short; the flow adds paths and limits."""
 
     @abstractmethod
-    def build_assembly(self, assembly: Assembly, directory: Path, say: Progress) -> None:
+    def build_assembly(self, assembly: AnyAssembly, directory: Path, say: Progress) -> None:
         """Run the tools; the plan's files are there."""
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
@@ -100,7 +123,7 @@ class UnrolledTarget(Target):
         self.build_assembly(self.assembly_of(directory), directory, say)
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Simulate the Verilog in `directory` on one batch, one sample per clock.
+        """Simulate the Verilog in `directory` on one batch.
 
         Raises:
             MissingTool, ToolFailed: see
@@ -114,17 +137,13 @@ class UnrolledTarget(Target):
         require_files(directory, [f"{RTL}/{name}" for name in assembly.core_files])
         files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
 
-        def simulate(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            codes = assembly.network.prologue(feeds)
-            return assembly.network.epilogue(simulate_design(files, assembly.design, codes))
-
-        return simulate
+        return lambda feeds: assembly.simulate(files, feeds)
 
     def hardware(self, directory: Path) -> dict[str, Any] | None:
         """What hardware.json says."""
         return read_hardware(directory)
 
-    def assembly_of(self, directory: Path) -> Assembly:
+    def assembly_of(self, directory: Path) -> AnyAssembly:
         """What `directory` was written from.
 
         Raises:

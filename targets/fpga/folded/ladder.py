@@ -1,0 +1,204 @@
+"""The ladder of verification of a folded network: every form of it, compared with golden.
+
+Program, Verilog, synthesized netlist, placed and routed netlist: each rung gets samples of the
+data and random ones, word by word through the core's handshakes, and must give the integers
+that golden gives. In netlists every sample runs in a copy of the machine of its own
+(:mod:`~actc.targets.fpga.gates.lanes`), in Verilog they follow each other through one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from actc.device.client import Device
+from actc.errors import MissingTool
+from actc.targets.base import Progress, Rung
+from actc.targets.fpga.assembly import RTL
+from actc.targets.fpga.bitstream import TOP
+from actc.targets.fpga.boards import device as boards
+from actc.targets.fpga.flow import BITSTREAMS
+from actc.targets.fpga.folded.assembly import FoldedAssembly
+from actc.targets.fpga.folded.program import Integers
+from actc.targets.fpga.folded.simulation import (
+    element_bits,
+    elements_of_bits,
+    simulate_folded,
+)
+from actc.targets.fpga.gates import GateNetlist
+from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border
+from actc.targets.fpga.gates.lanes import LaneSimulation
+from actc.targets.fpga.gates.netlist import MODELS
+from actc.targets.fpga.ladder.netlists import configuration_rung, read_netlist
+from actc.targets.fpga.ladder.vectors import random_inputs, specified
+
+Array = npt.NDArray[Any]
+
+MOST = 1000
+"""Samples of the data that go up the ladder."""
+RANDOM = 24
+"""Random samples beside them."""
+OVER_THE_WIRE = 1
+"""Samples that go over the wire of the board: each takes hundreds of thousands of clocks."""
+_PATIENCE = 4
+"""Times the estimated clocks after which a netlist is given up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What every rung gets, and must give.
+
+    Attributes:
+        feeds: the model's inputs; golden: its outputs for them.
+        words: int64 [samples, rows, columns, channels] that the core takes.
+        expected: the same that it must give.
+        kind: what there is, in words.
+    """
+
+    feeds: dict[str, Array]
+    golden: dict[str, Array]
+    words: Integers
+    expected: Integers
+    kind: str
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.words)
+
+
+def climb_folded(
+    assembly: FoldedAssembly,
+    device: boards.Device,
+    golden: ir.Model,
+    directory: Path,
+    folder: str,
+    feeds: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+    say: Progress,
+) -> list[Rung]:
+    """Compare every form with golden.
+
+    Args:
+        device: what the netlists and the bitstream are for.
+        golden: the model.
+        directory: the output; `folder` in it has netlists and configuration.
+        feeds, outputs: the data and golden's outputs for it.
+
+    Raises:
+        ToolFailed: a tool failed, or a netlist cannot be evaluated.
+    """
+    say("verify: program and Verilog")
+    samples = samples_of(assembly, golden, feeds, outputs)
+    rungs = [program_rung(assembly, samples), verilog_rung(assembly, directory, samples)]
+    say("verify: the board over its wire")
+    rungs.append(board_rung(assembly, directory, samples))
+    names = ("synthesized netlist", "routed netlist")
+    if device.family not in MODELS:
+        reason = f"cells of {device.family} have no models yet"
+        return rungs + [Rung(name, "not run", reason) for name in (*names, "bitstream")]
+    work = directory / folder
+    synthesized, routed = read_netlist(work / "netlist.json"), read_netlist(work / "routed.json")
+    border = find_border(
+        synthesized, assembly.top, "core", assembly.input_ports, assembly.output_ports
+    )
+    places = ((names[0], synthesized, assembly.top), (names[1], routed, TOP))
+    for name, document, top in places:
+        say(f"verify: {name}")
+        rungs.append(netlist_rung(name, assembly, document, top, border, device.family, samples))
+    say("verify: bitstream")
+    path = directory / f"{assembly.top}{BITSTREAMS[device.family]}"
+    reason = "networks with memories that are written are not decompiled"
+    rungs.append(configuration_rung("bitstream", device, path, work / "routed.config", reason))
+    return rungs
+
+
+def samples_of(
+    assembly: FoldedAssembly,
+    golden: ir.Model,
+    feeds: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+) -> Samples:
+    """The first samples of the data, and random ones over all codes."""
+    network = assembly.network
+    random = random_inputs(network.entries, RANDOM)
+    found = specified(golden, random)
+    kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
+    joined = {name: np.concatenate([kept[name], random[name]]) for name in kept}
+    right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
+    words = network.prologue(joined)
+    count = len(next(iter(kept.values())))
+    kind = f"{count} samples of the data and {RANDOM} random ones"
+    return Samples(joined, right, words[0], network.program.evaluate(words)[0], kind)
+
+
+def program_rung(assembly: FoldedAssembly, samples: Samples) -> Rung:
+    """What the hardware is specified to compute, against golden itself."""
+    outputs = assembly.network.epilogue([samples.expected])
+    wrong = np.flatnonzero(~assembly.network.agrees(outputs, samples.golden))
+    if wrong.size:
+        return Rung("program", "differs", f"sample {wrong[0]}", samples.count)
+    return Rung("program", "equal", f"evaluated in exact integers; {samples.kind}", samples.count)
+
+
+def verilog_rung(assembly: FoldedAssembly, directory: Path, samples: Samples) -> Rung:
+    """The files as they were written, in a simulator, one sample after the other."""
+    files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
+    found = simulate_folded(assembly.design, samples.words, files=files)
+    how = f"simulated, {found.interval:,.0f} clocks a sample; {samples.kind}"
+    return _compared("Verilog", found.outputs, samples, how)
+
+
+def board_rung(assembly: FoldedAssembly, directory: Path, samples: Samples) -> Rung:
+    """The whole board in simulation, asked over its wire by the host's own client."""
+    name = "board, over its wire"
+    if assembly.kind == "stream":
+        return Rung(name, "not run", "a bare stream has no wire")
+    feeds = {key: array[:OVER_THE_WIRE] for key, array in samples.feeds.items()}
+    with Device.open(directory, "sim") as device:
+        outputs = device.run(feeds)
+    right = {key: array[:OVER_THE_WIRE] for key, array in samples.golden.items()}
+    if not assembly.network.agrees(outputs, right).all():
+        return Rung(name, "differs", "sample 0", OVER_THE_WIRE)
+    how = f"simulated with its {assembly.kind}, asked by `actc run`"
+    return Rung(name, "equal", how, OVER_THE_WIRE)
+
+
+def netlist_rung(
+    name: str,
+    assembly: FoldedAssembly,
+    document: Mapping[str, Any],
+    top: str,
+    border: Border,
+    family: str,
+    samples: Samples,
+) -> Rung:
+    """The network's cells in a netlist of the board."""
+    netlist = GateNetlist.read(cut_core(document, top, border), CORE, family)
+    design = assembly.design
+    try:
+        simulation = LaneSimulation(netlist, samples.count)
+    except MissingTool as problem:
+        return Rung(name, "not run", problem.diagnostics[0].message)
+    clocks = round(assembly.choice.latency) + assembly.choice.interval + 1000
+    words = element_bits(samples.words, design.input)
+    count = design.output_words
+    found = simulation.stream(words, count, design.output.bits, _PATIENCE * clocks)
+    output = design.program.stream(design.program.exits[0])
+    values = elements_of_bits(found.outputs, output, design.output)
+    how = f"{sum(netlist.cells.values())} cells, {found.clocks:,} clocks; {samples.kind}"
+    return _compared(name, values, samples, how)
+
+
+def _compared(name: str, found: Integers, samples: Samples, how: str) -> Rung:
+    wrong = np.flatnonzero((found != samples.expected).reshape(len(found), -1).any(axis=1))
+    if wrong.size:
+        detail = f"{wrong.size} samples, the first is {wrong[0]}"
+        return Rung(name, "differs", detail, samples.count)
+    return Rung(name, "equal", how, samples.count)
