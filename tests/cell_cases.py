@@ -33,6 +33,11 @@ def ice40_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield Case(kind, {}, ports, {"Q": 1}, ("C",))
     yield from ice40_memories(rng)
     yield from ice40_logic_cells(rng)
+    yield from ice40_multipliers(rng)
+    ports = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "WREN": 1, "CHIPSELECT": 1}
+    tied = {"STANDBY": (1, 0), "SLEEP": (1, 0), "POWEROFF": (1, 1)}
+    few = {"ADDRESS": 0x2100}  # words that are written before they are read
+    yield Case("SB_SPRAM256KA", {}, ports, {"DATAOUT": 16}, ("CLOCK",), tied, few, 0.2)
 
 
 def ice40_memories(rng: np.random.Generator) -> Iterator[Case]:
@@ -62,6 +67,44 @@ def ice40_logic_cells(rng: np.random.Generator) -> Iterator[Case]:
         parameters["LUT_INIT"] = (16, numbers(rng, 16))
         outputs = {"O": 1, "LO": 1, "COUT": 1}
         yield Case("ICESTORM_LC", parameters, ports, outputs, ("CLK",))
+
+
+MULTIPLIER_FLAGS = (
+    *(f"{name}_REG" for name in ("A", "B", "C", "D", "TOP_8x8_MULT", "BOT_8x8_MULT")),
+    *("PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2", "A_SIGNED", "B_SIGNED"),
+    *("TOPADDSUB_UPPERINPUT", "BOTADDSUB_UPPERINPUT", "MODE_8x8"),
+)
+MULTIPLIER_CHOICES = tuple(
+    f"{half}{name}"
+    for half in ("TOP", "BOT")
+    for name in ("OUTPUT_SELECT", "ADDSUB_LOWERINPUT", "ADDSUB_CARRYSELECT")
+)
+
+
+def ice40_multipliers(rng: np.random.Generator) -> Iterator[Case]:
+    ports = dict.fromkeys("ABCD", 16)
+    ports |= dict.fromkeys(("CE", "CI", "ACCUMCI", "SIGNEXTIN"), 1)
+    ports |= {f"{name}HOLD": 1 for name in "ABCD"}
+    for half in ("TOP", "BOT"):
+        ports |= {f"{name}{half}": 1 for name in ("IRST", "ORST", "OLOAD", "ADDSUB", "OHOLD")}
+    outputs = {"O": 32, "CO": 1, "ACCUMCO": 1, "SIGNEXTOUT": 1}
+    plain = dict.fromkeys((*MULTIPLIER_FLAGS, *MULTIPLIER_CHOICES), 0)
+    plain |= {"TOPOUTPUT_SELECT": 3, "BOTOUTPUT_SELECT": 3}
+    # without resets, so that sums grow
+    quiet = {f"{name}{half}": 0 for name in ("IRST", "ORST") for half in ("TOP", "BOT")}
+    for number in range(40):
+        chosen = dict(plain)
+        if number >= 4:
+            chosen |= {name: int(rng.integers(2)) for name in MULTIPLIER_FLAGS}
+            chosen |= {name: int(rng.integers(4)) for name in MULTIPLIER_CHOICES}
+        else:  # a product, alone
+            chosen |= {"A_SIGNED": number & 1, "B_SIGNED": number >> 1}
+        parameters: dict[str, tuple[int, int] | str] = {
+            name: (2 if name in MULTIPLIER_CHOICES else 1, value) for name, value in chosen.items()
+        }
+        shown = outputs if number % 3 else {"O": 32}
+        masks = quiet if number % 2 else {}
+        yield Case("SB_MAC16", parameters, ports, shown, ("CLK",), masks=masks)
 
 
 def ecp5_cases(rng: np.random.Generator) -> Iterator[Case]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Case:
         parameters: name -> (bits, number) or text.
         inputs, outputs: width by port.
         clocks: ports that the clock drives.
+        tied: more inputs, that are constant: (bits, number).
+        masks: of some inputs the bits that change after the first clock, in which they are
+            all 1; the others are 0 then.
+        known: which part of the outputs the vendor's model defines, at least.
     """
 
     cell: str
@@ -39,6 +43,9 @@ class Case:
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     clocks: tuple[str, ...] = ()
+    tied: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    masks: Mapping[str, int] = field(default_factory=dict)
+    known: float = 0.9
 
     @property
     def input_bits(self) -> int:
@@ -47,6 +54,17 @@ class Case:
     @property
     def output_bits(self) -> int:
         return sum(self.outputs.values())
+
+    def masked(self, stimuli: Bits) -> Bits:
+        """Rows of input bits with the masks applied."""
+        bits = [
+            self.masks.get(port, -1) >> bit & 1
+            for port, width in self.inputs.items()
+            for bit in range(width)
+        ]
+        rows = stimuli & np.array(bits, np.uint8)
+        rows[0] |= 1 - np.array(bits, np.uint8)
+        return rows
 
     def document(self) -> dict[str, Any]:
         """The same as yosys would write it, in a module named top."""
@@ -58,10 +76,13 @@ class Case:
             name: value if isinstance(value, str) else f"{value[1]:0{value[0]}b}"
             for name, value in self.parameters.items()
         }
+        constants = {
+            port: list(f"{number:0{width}b}"[::-1]) for port, (width, number) in self.tied.items()
+        }
         cell = {
             "type": self.cell,
             "parameters": parameters,
-            "connections": wires | {port: [clock] for port in self.clocks},
+            "connections": wires | {port: [clock] for port in self.clocks} | constants,
         }
         ports = {port: {"direction": "input", "bits": wires[port]} for port in self.inputs}
         ports |= {port: {"direction": "output", "bits": wires[port]} for port in self.outputs}
@@ -130,6 +151,7 @@ def _bench(number: int, case: Case, clocks: int) -> str:
         parts.append(f".{port}(y[{start} +: {width}])")
         start += width
     parts += [f".{port}(clk)" for port in case.clocks]
+    parts += [f".{port}({_literal(value)})" for port, value in case.tied.items()]
     return f"""
 module bench{number};
   reg [{max(case.input_bits, 1) - 1}:0] stimuli [0:{clocks - 1}];

@@ -17,6 +17,7 @@ from actc.targets.fpga.gates.cell import (
     ignore,
     lookup_table,
 )
+from actc.targets.fpga.gates.ice40_blocks import multiplier, single_port_memory
 from actc.targets.fpga.gates.logic import MAJORITY, ONE, ZERO, Bits, FlipFlop, Memory
 
 _DFF = re.compile(r"SB_DFF(?P<fall>N?)(?P<enable>E?)(?P<reset>SR|SS|R|S|)")
@@ -222,6 +223,8 @@ MODELS: dict[str, Model] = {
     },
     **{f"SB_RAM40_4K{pins}": _memory for pins in ("", "NR", "NW", "NRNW")},
     "ICESTORM_RAM": _memory,
+    **dict.fromkeys(("SB_MAC16", "ICESTORM_DSP"), multiplier),
+    **dict.fromkeys(("SB_SPRAM256KA", "ICESTORM_SPRAM"), single_port_memory),
     "ICESTORM_LC": _logic_cell,
     "SB_IO": _pad,
     "SB_GB_IO": _pad,
