@@ -26,7 +26,6 @@ from actc.targets.fpga.folded.costs.bits import stage_bits
 from actc.targets.fpga.folded.costs.clocks import (
     Clocks,
     all_clocks,
-    needed_share,
     transfer_clocks,
 )
 from actc.targets.fpga.folded.folding import (
@@ -34,17 +33,15 @@ from actc.targets.fpga.folded.folding import (
     entry_words,
     foldings,
     input_word,
-    is_elementwise,
     output_word,
 )
+from actc.targets.fpga.folded.hardware.lags import queue_elements
 from actc.targets.fpga.folded.program import FoldedProgram, Stage, Stream
 
 Integers = npt.NDArray[np.int64]
 
 FILL = 0.9
 """Share of a device's look-up tables and flip-flops that placement and routing can use."""
-_MARGIN = 32
-"""Elements that a FIFO of a branch has room for beyond what the other branch holds back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +109,11 @@ class Edge:
     family: Family
 
     def area(self, gives: int, reads: int) -> Area:
-        """Of both, between words of so many elements."""
+        """Of both, between words of so many elements; what waits has the source's words."""
         width = self.stream.range.width
         found = converter_area(gives, reads, width, self.family)
         if self.waiting:
-            found += fifo_area(self.waiting, reads, width, self.family)
+            found += fifo_area(self.waiting, gives, width, self.family)
         return found
 
     def clocks(self, gives: int, reads: int) -> int:
@@ -243,23 +240,11 @@ def undominated(table: npt.NDArray[np.int64]) -> list[int]:
 
 
 def _edges(program: FoldedProgram, family: Family) -> Iterator[Edge]:
-    entries, leads = len(program.entries), _leads(program)
+    entries = len(program.entries)
     for number, stage in enumerate(program.stages):
-        latest = max(leads[source] for source in stage.sources)
-        for source in stage.sources:
+        kept = queue_elements(program, number)
+        for source, waiting in zip(stage.sources, kept, strict=True):
             item = -1 - source if source < 0 else entries + source
-            late = latest - leads[source]
-            waiting = 0
-            if is_elementwise(stage) and late > 0:
-                waiting = round(late * stage.input.size) + _MARGIN
             # a tensor that is flattened has other positions, and the same elements
             stream = replace(stage.input, range=program.stream(source).range)
             yield Edge(item, entries + number, source, stream, waiting, family)
-
-
-def _leads(program: FoldedProgram) -> dict[int, float]:
-    """When each source begins, in samples, if all of them move at one pace."""
-    found: dict[int, float] = {-1 - number: 0.0 for number in range(len(program.entries))}
-    for number, stage in enumerate(program.stages):
-        found[number] = max(found[source] for source in stage.sources) + needed_share(stage)
-    return found

@@ -39,8 +39,8 @@ from actc.targets.fpga.folded.program import (
     SumStage,
 )
 
-FIFO_LOGIC_BITS = 1024
-"""Bits up to which a FIFO between stages lies in logic."""
+QUEUE_LOGIC_WORDS = 32
+"""Words up to which a queue between stages lies in logic."""
 PARAMETER_LOGIC_BITS = 4096
 """Bits up to which the parameters of a function lie in logic."""
 
@@ -127,9 +127,10 @@ def fifo_counts(elements: int, word: int, width: int, family: Family) -> Counts:
     """A FIFO of so many elements in words of `word`, each element of `width` bits."""
     counts = Counts()
     depth = -(-elements // word)
-    if word * width * depth > FIFO_LOGIC_BITS:
+    if depth > QUEUE_LOGIC_WORDS:  # with two words in front of the block memory
         counts.brams = memory_blocks(word * width, depth, family)
         counts.add("counter", 3 * depth.bit_length(), 3 * depth.bit_length())
+        counts.add("fifo", word * width, 2 * word * width)
     elif depth > 0:
         _count_queue(counts, depth, word * width, family)
     return counts

@@ -1,0 +1,221 @@
+"""Measure folded stages with yosys and fit their costs: python tools/folded_costs.py.
+
+Stages of many kinds, each in some of its foldings, are synthesized for each family.
+`actc.targets.fpga.folded.costs` ships the coefficients that are fitted to what three of four
+measurements say; how well they estimate the others is printed, and by `--report` alone.
+
+Measurements are kept in docs/data, one JSON line each; a run that was ended goes on where it
+stopped. After changing what is counted, `--fit` fits again without synthesis; after changing the
+hardware or the version of yosys, delete the measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from folded_plan import Unit, plan
+from scipy.optimize import nnls
+
+from actc.errors import ToolFailed
+from actc.targets.fpga.families import FAMILIES
+from actc.targets.fpga.folded.costs.area import weighed
+from actc.targets.fpga.folded.costs.bits import stage_bits
+from actc.targets.fpga.folded.costs.features import (
+    FEATURES,
+    Counts,
+    FunctionCost,
+    converter_counts,
+    stage_counts,
+)
+from actc.targets.fpga.folded.costs.functions import function_costs
+from actc.targets.fpga.folded.folding import input_word
+from actc.targets.fpga.folded.hardware.core import folded_design
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.program import FoldedProgram
+from actc.targets.fpga.pipeline.timing import TIMINGS
+from actc.targets.fpga.synthesis import synthesize
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "docs" / "data" / "folded_measurements.jsonl"
+SHIPPED = ROOT / "targets" / "fpga" / "folded" / "costs" / "coefficients.json"
+
+SPEEDS = {"ecp5": ("ecp5-6", 50.0), "ice40": ("ice40-up", 12.0), "gowin": ("gowin-gw2a18", 50.0)}
+"""By family: the timing and the clock that stages are measured at."""
+ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.03
+"""Of the fit: rounds of reweighting, the least error that a weight knows, the ridge."""
+SMALL = {"cells": 60.0, "ffs": 60.0}
+"""Below this many, errors are counted in cells, not in shares."""
+TEST = 4
+"""Of so many measurements, the last is not fitted to."""
+MEASURED = {"cells": "logic_cells", "ffs": "ffs"}
+
+
+def digest(unit: Unit, family: str) -> str:
+    """Of what is measured."""
+    stage = unit.program.stages[0]
+    text = f"{family} {unit.name} {unit.folding} {unit.entry} {stage.input} {stage.output}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_measurements() -> dict[str, dict[str, Any]]:
+    """By digest."""
+    if not KEPT.exists():
+        return {}
+    rows = [json.loads(line) for line in KEPT.read_text("utf-8").splitlines()]
+    return {row["digest"]: row for row in rows}
+
+
+def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]) -> int:
+    """Synthesize what is not known yet; the number of units that failed."""
+    timing, clock = SPEEDS[family]
+    options = HardwareOptions(family, TIMINGS[timing], clock)
+    failures = 0
+    for unit in units:
+        key = digest(unit, family)
+        if key in known:
+            continue
+        design = folded_design(unit.program, [unit.folding], f"u{key}", options, unit.entry)
+        try:
+            found = synthesize("\n".join(design.files.values()), design.name, family, dsp=True)
+        except ToolFailed as problem:
+            failures += 1
+            say(f"{family}: {unit.name}: {problem}")
+            continue
+        row = {
+            "digest": key, "family": family, "unit": unit.name, "folding": asdict(unit.folding),
+            "entry": unit.entry, "logic_cells": found.logic_cells, "ffs": found.ffs,
+            "brams": found.brams, "dsps": found.dsps, "tool": found.tool,
+        }  # fmt: skip
+        known[key] = row
+        with KEPT.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        estimated = weighed(counts_of(unit, family), FAMILIES[family])
+        say(f"{family}: {unit.name} {unit.folding}: {found.logic_cells} cells, {found.ffs} "
+            f"flip-flops, {found.brams} BRAM, {found.dsps} DSP; estimated {estimated}")  # fmt: skip
+    return failures
+
+
+def counts_of(unit: Unit, family: str) -> Counts:
+    """What is counted of a unit, and of the converter in front of it."""
+    (stage,) = unit.program.stages
+    function = _function(unit.program, stage.name, family)
+    kind = FAMILIES[family]
+    counts = stage_counts(stage, unit.folding, kind, function, stage_bits(stage))
+    width, word = stage.input.range.width, input_word(stage, unit.folding)
+    for _ in stage.sources:
+        more = converter_counts(unit.entry, word, width)
+        for name in more.cells:
+            counts.add(name, more.cells[name], more.ffs[name])
+    return counts
+
+
+_FUNCTIONS: dict[tuple[str, str], FunctionCost] = {}
+
+
+def _function(program: FoldedProgram, name: str, family: str) -> FunctionCost:
+    """What a function unit takes; looked for once for all foldings of a stage."""
+    if (name, family) not in _FUNCTIONS:
+        _FUNCTIONS[name, family] = function_costs(program)(family).get(name, FunctionCost())
+    return _FUNCTIONS[name, family]
+
+
+def fit(pairs: Sequence[tuple[Counts, Mapping[str, Any]]]) -> dict[str, dict[str, float]]:
+    """Coefficients of logic cells and flip-flops."""
+    return {
+        resource: _coefficients(
+            np.array(
+                [[getattr(c, resource).get(name, 0.0) for name in FEATURES] for c, _ in pairs]
+            ),
+            np.array([row[MEASURED[resource]] for _, row in pairs], float),
+            SMALL[resource],
+        )
+        for resource in MEASURED
+    }
+
+
+def _coefficients(counts: np.ndarray, measured: np.ndarray, small: float) -> dict[str, float]:
+    """Least absolute relative errors by reweighted non-negative least squares."""
+    weights = 1 / np.maximum(measured, small)
+    for _ in range(ROUNDS):
+        scaled = counts * weights[:, None]
+        # a little ridge: counts that few stages have must not explain these alone
+        ridge = np.diag(RIDGE * np.linalg.norm(scaled, axis=0))
+        goal = np.append(measured * weights, np.zeros(len(FEATURES)))
+        found, _ = nnls(np.vstack([scaled, ridge]), goal)
+        errors = np.abs(counts @ found - measured) / np.maximum(measured, small)
+        weights = 1 / np.maximum(measured, small) / np.sqrt(np.maximum(errors, FLOOR))
+    return {name: round(float(value), 4) for name, value in zip(FEATURES, found, strict=True)}
+
+
+def report(family: str, pairs: Sequence[tuple[Counts, Mapping[str, Any]]], title: str) -> None:
+    """How far estimates are off, in percent of what was measured."""
+    errors: dict[str, list[float]] = {"cells": [], "ffs": []}
+    exact = [0, 0]
+    coefficients = json.loads(SHIPPED.read_text("utf-8"))["families"][family]
+    for counts, row in pairs:
+        area = weighed(counts, FAMILIES[family], coefficients)
+        for resource, value in (("cells", area.luts), ("ffs", area.ffs)):
+            measured = row[MEASURED[resource]]
+            errors[resource].append(100 * abs(value - measured) / max(measured, 1))
+        exact[0] += area.brams == row["brams"]
+        exact[1] += area.dsps == row["dsps"]
+    middle = {name: np.percentile(values, [50, 90]) for name, values in errors.items()}
+    texts = [f"{name} {m:.1f} / {p:.1f} %" for name, (m, p) in middle.items()]
+    say(f"{family}, {len(pairs)} {title}: median / 90th percentile of errors: {', '.join(texts)}; "
+        f"block memories exact in {exact[0]}, multipliers in {exact[1]}")  # fmt: skip
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="synthesize and fit nothing")
+    parser.add_argument("--fit", action="store_true", help="synthesize nothing, but fit")
+    parser.add_argument("--families", default=",".join(SPEEDS), help="of which to measure stages")
+    arguments = parser.parse_args()
+    known, units, failures = read_measurements(), plan(), 0
+    if not (arguments.report or arguments.fit):
+        for family in arguments.families.split(","):
+            failures += measure(units, family, known)
+    pairs = {
+        family: [
+            (counts_of(unit, family), known[digest(unit, family)])
+            for unit in units
+            if digest(unit, family) in known
+        ]
+        for family in SPEEDS
+    }
+    training = {
+        family: [pair for place, pair in enumerate(found) if place % TEST != TEST - 1]
+        for family, found in pairs.items()
+    }
+    if not arguments.report:
+        document = json.loads(SHIPPED.read_text("utf-8"))
+        document["measurements"] = sum(map(len, pairs.values()))
+        document["tool"] = next(iter(known.values()))["tool"]
+        for family, found in training.items():
+            if len(found) > len(FEATURES):
+                document["families"][family] = fit(found)
+        SHIPPED.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    for family, found in pairs.items():
+        if found:
+            report(family, training[family], "stages that were fitted to")
+            report(family, found[TEST - 1 :: TEST], "others")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
