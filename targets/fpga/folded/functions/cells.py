@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from actc.cost.demand import read_bits
 from actc.targets.fpga.estimate.counts import count, trailing_zeros
@@ -51,11 +52,11 @@ def cells_of(module: Module, family: str) -> Cells:
 
 def _multipliers(wire: Wire, family: Family) -> int:
     """Hard multipliers of a product: as many as cover both operands."""
-    first, second = sorted(operand.width for operand in wire.operands)
-    small, large = sorted(family.dsp_inputs)
     # an unsigned operand of a signed product takes one bit more
-    mixed = int(any(o.signed for o in wire.operands) and not all(o.signed for o in wire.operands))
-    return -(-(first + mixed) // small) * -(-(second + mixed) // large)
+    signed = any(operand.signed for operand in wire.operands)
+    sizes = [operand.width + int(signed and not operand.signed) for operand in wire.operands]
+    pairs = zip(sorted(sizes), sorted(family.dsp_inputs), strict=True)
+    return prod(-(-size // most) for size, most in pairs)
 
 
 def _gate(wire: Wire) -> bool:

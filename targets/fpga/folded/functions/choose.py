@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, cast
 
+from actc.targets.fpga.folded.functions.chained import chained
 from actc.targets.fpga.folded.functions.divided import divided
 from actc.targets.fpga.folded.functions.lane import LaneFunction
 from actc.targets.fpga.folded.functions.multiplied import multiplied
@@ -19,6 +20,8 @@ _FEW = 4
 """Functions up to which hardware for each of them is worth a look, if there are other forms."""
 _BLOCK_ENTRIES = 200
 """Channels from which on a bit of their parameters takes no more: block memories hold them."""
+_MULTIPLIER = 80
+"""Logic cells that a hard multiplier saves where it takes a product of a weight instead."""
 
 
 def lane_function(
@@ -56,7 +59,7 @@ def lane_function(
     setting = Setting(input, output, family, memory)
     known = cast(Sequence[Sequence[Stage]], stages)
     found = list(forms(functions, known, setting, multiplier))
-    return min(found, key=lambda form: form.cost + form.parameter_bits * _per_bit(form, setting))
+    return min(found, key=_weight)
 
 
 def forms(
@@ -67,23 +70,21 @@ def forms(
 ) -> Iterator[LaneFunction]:
     """All forms worth comparing; at least one."""
     whole = same(functions, stages, setting)
-    if whole is not None:
-        yield whole
-        return
-    found = [thresholds(functions, setting)]
+    found = [whole, None if whole else thresholds(functions, setting)]
     for parts in partitions(functions, stages):
-        found += [shifted(parts, setting), divided(parts, setting)]
+        found += [divided(parts, setting), *chained(parts, setting)]
+        if not whole:
+            found.append(shifted(parts, setting))
         if multiplier == "dsp":
             found.append(multiplied(parts, setting))
     usable = [form for form in found if form is not None]
     yield from usable
-    if not usable or len({steps.key for steps in functions}) <= _FEW:
+    few = not whole and len({steps.key for steps in functions}) <= _FEW
+    if few or not usable:
         yield parallel(functions, setting)
 
 
-def _per_bit(form: LaneFunction, setting: Setting) -> float:
-    """Logic cells of the parameters' memory for each of their bits."""
-    if not form.parameters:
-        return 0.0
-    entries = min(len(form.parameters[0]), _BLOCK_ENTRIES)
-    return entries / 16
+def _weight(form: LaneFunction) -> float:
+    """Logic cells that a form takes of one lane, with its parameters and hard multipliers."""
+    entries = min(len(form.parameters[0]), _BLOCK_ENTRIES) if form.parameters else 0
+    return form.cost + form.parameter_bits * entries / 16 + form.multipliers * _MULTIPLIER

@@ -19,7 +19,7 @@ _MOST_BITS = 16
 
 def divided(parts: Parts, setting: Setting) -> LaneFunction | None:
     """The form; None if there are no such lines."""
-    codes = Codes.of(parts)
+    codes = Codes.of(parts, setting.output)
     if codes is None or codes.bits > _MOST_BITS:
         return None
     segments = Segments.of(parts, codes)

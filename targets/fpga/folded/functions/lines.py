@@ -40,16 +40,21 @@ class Codes:
     tables: tuple[Integers, ...]
 
     @classmethod
-    def of(cls, parts: Parts) -> Codes | None:
-        """None if every table is constant."""
-        changes = [table.starts[1:] for table in parts.tables]
+    def of(cls, parts: Parts, output: Range) -> Codes | None:
+        """None if every table is constant.
+
+        Args:
+            output: holds the values of all channels.
+        """
+        kept = parts.values(output)
+        changes = [table.starts[1:] for table in kept]
         some = np.concatenate(changes)
         if not some.size:
             return None
         base = int(some.min()) - 1
         bits = (int(some.max()) - base).bit_length()
         codes = np.minimum(np.arange(1 << bits) + base, parts.codes.high)
-        tables = tuple(table.evaluate(codes) for table in parts.tables)
+        tables = tuple(table.evaluate(codes) for table in kept)
         return cls(base, bits, tuple(steps - base for steps in changes), tables)
 
 
@@ -92,6 +97,11 @@ class Conditions:
     def free(self) -> bool:
         """Whether lines of any slope will do."""
         return not (len(self.below) and len(self.reached))
+
+    @property
+    def open(self) -> bool:
+        """Whether thresholds may be as far from each other as one likes: there is one at most."""
+        return self.free or self.reached[:, 0].max() <= self.below[:, 0].min()
 
     @property
     def totals(self) -> Integers:
@@ -183,13 +193,24 @@ def _tried(conditions: Sequence[Conditions]) -> list[int]:
 
 def _slopes(conditions: Conditions, through: str, places: int) -> Range | None:
     """All slopes that serve."""
+    if through == "thresholds" and conditions.open:
+        return Range(max(_least(conditions, places), 1), 1 << _PRODUCT_BITS)
     if conditions.free:
         return Range(1, 1 << _PRODUCT_BITS)
-    bounds = _through(conditions, through, places)
-    found = bounds.slopes()
+    found = _through(conditions, through, places).slopes()
     if found is None or found.high < 1:
         return None
     return Range(max(found.low, 1), found.high)
+
+
+def _least(conditions: Conditions, places: int) -> int:
+    """The least slope of thresholds where any above it serves."""
+    found = [1]
+    for code, below in conditions.below.tolist():
+        for before, reached in conditions.reached.tolist():
+            if before < code:
+                found.append(-(-(((below - reached) << places) + 1) // (code - before)))
+    return max(found)
 
 
 def _through(conditions: Conditions, through: str, places: int) -> Bounds:

@@ -21,7 +21,7 @@ _MOST_BITS = 16
 
 def multiplied(parts: Parts, setting: Setting) -> LaneFunction | None:
     """``(total * factor + constant) >> shift``, saturated; None if there are no such lines."""
-    codes = Codes.of(parts)
+    codes = Codes.of(parts, setting.output)
     if codes is None or codes.bits > _MOST_BITS:
         return None
     if not all(rises(staircase) for staircase in parts.staircases):

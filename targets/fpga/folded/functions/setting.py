@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actc.targets.fpga.folded.functions.cells import counted_as
 from actc.targets.fpga.folded.functions.lane import Builder, LaneFunction
@@ -32,6 +32,10 @@ class Setting:
     def options(self) -> FunctionOptions:
         """Whose costs decide."""
         return FunctionOptions(counted_as(self.family).name)
+
+    def of_codes(self, codes: Range) -> Setting:
+        """The same for a part that gives codes."""
+        return replace(self, output=codes)
 
     def function(self, name: str, columns: Sequence[Integers], builder: Builder) -> LaneFunction:
         """The hardware of a form."""

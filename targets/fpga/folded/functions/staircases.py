@@ -40,10 +40,20 @@ class Parts:
         """What the tables take."""
         return self.tables[0].range
 
-    @property
-    def plain(self) -> bool:
-        """Whether a value is its code."""
-        return len(self.tables) == 1 and is_identity(self.tables[0])
+    def values(self, output: Range) -> tuple[StepFunction, ...]:
+        """The tables with values of `output` alone: no channel has codes of any others."""
+        return tuple(
+            StepFunction.from_runs(
+                table.range, table.starts, np.clip(table.levels, output.low, output.high)
+            )
+            for table in self.tables
+        )
+
+
+def identity(range: Range) -> StepFunction:
+    """Every value is its input."""
+    values = np.arange(range.low, range.high + 1)
+    return StepFunction(range, values, values)
 
 
 def is_identity(steps: StepFunction) -> bool:
@@ -97,9 +107,7 @@ def partitions(
                 yield found
     hull = _hull([steps.hull for steps in functions])
     if hull.high - hull.low < _MOST_CODES:
-        values = np.arange(hull.low, hull.high + 1)
-        identity = StepFunction(hull, values, values)
-        yield Parts(tuple(functions), (identity,), np.zeros(len(functions), np.int64))
+        yield Parts(tuple(functions), (identity(hull),), np.zeros(len(functions), np.int64))
 
 
 def _divided(

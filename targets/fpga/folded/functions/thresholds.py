@@ -108,7 +108,7 @@ def _common(functions: Sequence[StepFunction], sequence: Integers) -> _Levels:
         at = np.searchsorted(places, np.arange(1, size))
         begins = np.append(own.starts, own.range.high + 1)
         columns.append(begins[at])
-    levels = np.append(sequence, [sequence[-1]] * (size - len(sequence)))
+    levels = _filled(sequence, int(sequence[-1]), size)
     every = np.stack(columns, axis=1)
     return _Levels(np.zeros((0, 0), np.int64), levels, np.array(inverted, np.int64), every)
 
@@ -119,8 +119,12 @@ def _own(functions: Sequence[StepFunction]) -> _Levels:
     size = 1 << (most - 1).bit_length()
     starts, levels = [], []
     for steps in functions:
-        rest = size - steps.levels.size
-        starts.append(np.append(steps.starts[1:], [steps.range.high + 1] * rest))
-        levels.append(np.append(steps.levels, [steps.levels[-1]] * rest))
+        starts.append(_filled(steps.starts[1:], steps.range.high + 1, size - 1))
+        levels.append(_filled(steps.levels, int(steps.levels[-1]), size))
     never = np.zeros(len(functions), np.int64)
     return _Levels(np.stack(levels, axis=1), None, never, np.stack(starts, axis=1))
+
+
+def _filled(column: Integers, value: int, size: int) -> Integers:
+    """A column with a value behind it, as often as it takes."""
+    return np.concatenate([column, np.full(size - len(column), value, np.int64)])

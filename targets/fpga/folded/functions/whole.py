@@ -15,7 +15,6 @@ from actc.targets.fpga.folded.functions.tables import Tables
 from actc.targets.fpga.folded.program import Integers
 from actc.targets.fpga.functions import Stage, StepFunction
 from actc.targets.fpga.functions.apply import cheapest_stages
-from actc.targets.fpga.functions.choose import build as build_cheapest
 from actc.targets.fpga.functions.stages import in_stages
 from actc.targets.fpga.hdl import Range, Wire
 
@@ -61,7 +60,7 @@ def shifted(parts: Parts, setting: Setting) -> LaneFunction | None:
     if joined is None:
         return None
     staircase = Tables((joined,), setting.options, memory=False)
-    tables = Tables(parts.tables, setting.options, setting.memory)
+    tables = Tables(parts.values(setting.output), setting.options, setting.memory)
 
     def build(total: Wire, wires: Sequence[Wire]) -> Wire:
         offset, number = wires
@@ -118,11 +117,12 @@ def parallel(functions: Sequence[StepFunction], setting: Setting) -> LaneFunctio
             known[steps.key] = _place(steps, groups, wholes, setting.input)
         numbers.append(known[steps.key])
 
-    def build(total: Wire, wires: Sequence[Wire]) -> Wire:
-        found = [build_cheapest(steps, total, setting.options) for steps in wholes]
-        return total.graph.select(wires[0], found)
+    tables = Tables(tuple(wholes), setting.options, setting.memory)
 
-    name = f"a choice of {len(wholes)} functions"
+    def build(total: Wire, wires: Sequence[Wire]) -> Wire:
+        return tables.build(total, wires[0])
+
+    name = f"each function alone{tables.title}"
     return setting.function(name, (np.array(numbers, np.int64),), build)
 
 
