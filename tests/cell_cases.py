@@ -35,9 +35,12 @@ def ice40_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield from ice40_logic_cells(rng)
     yield from ice40_multipliers(rng)
     ports = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "WREN": 1, "CHIPSELECT": 1}
-    tied = {"STANDBY": (1, 0), "SLEEP": (1, 0), "POWEROFF": (1, 1)}
+    tied = {"SLEEP": (1, 0), "POWEROFF": (1, 1)}
     few = {"ADDRESS": 0x2100}  # words that are written before they are read
-    yield Case("SB_SPRAM256KA", {}, ports, {"DATAOUT": 16}, ("CLOCK",), tied, few, 0.2)
+    for standby in ({"STANDBY": (1, 0)}, {}):
+        given = ports | ({} if standby else {"STANDBY": 1})
+        both = tied | standby
+        yield Case("SB_SPRAM256KA", {}, given, {"DATAOUT": 16}, ("CLOCK",), both, few, 0.1)
 
 
 def ice40_memories(rng: np.random.Generator) -> Iterator[Case]:
@@ -74,6 +77,7 @@ MULTIPLIER_FLAGS = (
     *("PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2", "A_SIGNED", "B_SIGNED"),
     *("TOPADDSUB_UPPERINPUT", "BOTADDSUB_UPPERINPUT", "MODE_8x8"),
 )
+PIPELINE = ("TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG", "PIPELINE_16x16_MULT_REG1")
 MULTIPLIER_CHOICES = tuple(
     f"{half}{name}"
     for half in ("TOP", "BOT")
@@ -99,10 +103,15 @@ def ice40_multipliers(rng: np.random.Generator) -> Iterator[Case]:
             chosen |= {name: int(rng.integers(4)) for name in MULTIPLIER_CHOICES}
         else:  # a product, alone
             chosen |= {"A_SIGNED": number & 1, "B_SIGNED": number >> 1}
+            chosen |= dict.fromkeys(PIPELINE, int(number > 1))
         parameters: dict[str, tuple[int, int] | str] = {
             name: (2 if name in MULTIPLIER_CHOICES else 1, value) for name, value in chosen.items()
         }
         shown = outputs if number % 3 else {"O": 32}
+        if number < 4:
+            tied = {name: (1, 0) for name in quiet}
+            free = {name: width for name, width in ports.items() if name not in tied}
+            yield Case("SB_MAC16", parameters, free, shown, ("CLK",), tied)
         masks = quiet if number % 2 else {}
         yield Case("SB_MAC16", parameters, ports, shown, ("CLK",), masks=masks)
 

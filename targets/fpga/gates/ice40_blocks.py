@@ -92,11 +92,11 @@ class _Multiplier:
             "G": cell.number("BOT_8x8_MULT_REG"),
             "JK": cell.number("PIPELINE_16x16_MULT_REG1"),
         }
-        bytes_used = small or any(registers.values()) or self.shows_bytes()
-        none = [ZERO] * _WORD
-        if not bytes_used:
+        together = all(registers.values()) and cell.input("IRSTTOP") == cell.input("IRSTBOT")
+        if not small and not self.shows_bytes() and (together or not any(registers.values())):
             whole = self.product(self.a, self.b, signed_a, signed_b)
-            return none, none, self.held(whole)
+            none = [ZERO] * _WORD
+            return none, none, self.held(self.register(whole, "IRSTTOP") if together else whole)
         a, b = (self.a[:8], self.a[8:]), (self.b[:8], self.b[8:])
         low_signs = (signed_a, signed_b) if small else (ZERO, ZERO)
         f = self.product(a[1], b[1], signed_a, signed_b)
@@ -196,16 +196,18 @@ _WORDS = 1 << 14
 def single_port_memory(cell: Cell) -> None:
     """SB_SPRAM256KA: 16,384 words of 16 bits, written by nibbles.
 
-    Its contents begin as zeros here, unknown in the device. What it shows after a write may be
-    anything until it reads again.
+    Its contents begin as zeros here, unknown in the device. What it shows after a write or in
+    standby may be anything until it reads again.
     """
     logic = cell.logic
     off = logic.either(cell.input("SLEEP"), logic.invert(cell.input("POWEROFF")))
-    if off == ONE or cell.input("STANDBY") != ZERO:
+    if off == ONE:
         raise ValueError(f"{cell.name}: memories that are switched off are not modelled")
     address = cell.bus("ADDRESS", 14)
     select, write = cell.input("CHIPSELECT"), cell.input("WREN")
-    written = logic.both(logic.both(select, write), logic.invert(off))
+    standby = cell.input("STANDBY")
+    awake = logic.invert(logic.either(off, standby))
+    written = logic.both(logic.both(select, write), awake)
     nibbles = [logic.both(written, net) for net in cell.bus("MASKWREN", 4)]
     clock = cell.input("CLOCK")
     shown = [logic.net() for _ in range(_WORD)]
@@ -217,6 +219,7 @@ def single_port_memory(cell: Cell) -> None:
         )
     )  # fmt: skip
     anything = logic.net()
+    unknown, taken = logic.either(write, standby), logic.either(select, standby)
     for output, net in zip(cell.outputs("DATAOUT", _WORD), shown, strict=True):
-        data = logic.choose(write, anything, net)
-        logic.flip_flops.append(FlipFlop(output, data, clock, True, select, off))
+        data = logic.choose(unknown, anything, net)
+        logic.flip_flops.append(FlipFlop(output, data, clock, True, taken, off))
