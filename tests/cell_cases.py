@@ -109,7 +109,7 @@ def ice40_multipliers(rng: np.random.Generator) -> Iterator[Case]:
         }
         shown = outputs if number % 3 else {"O": 32}
         if number < 4:
-            tied = {name: (1, 0) for name in quiet}
+            tied = dict.fromkeys(quiet, (1, 0))
             free = {name: width for name, width in ports.items() if name not in tied}
             yield Case("SB_MAC16", parameters, free, shown, ("CLK",), tied)
         masks = quiet if number % 2 else {}
