@@ -104,7 +104,7 @@ def _built(
     results: Sequence[Result],
 ) -> Lowered:
     exits = [lowering.values[value] for value in parts.exits]
-    if not any(draft.head for draft in lowering.drafts):
+    if any(not x.draft.head and not x.path for x in exits):
         raise Unsupported("the network computes nothing between its input and its output")
     exit_orders = tuple(_exit_order(x) for x in exits)
     program, layers = finished(lowering, exits)
@@ -129,10 +129,15 @@ def _enter(lowering: Lowering, given: Entry, value: ir.Value, parts: Cut) -> Ord
 
 
 def _exit_order(x: Tracked) -> Order:
-    order = Order.of(inverse(x.index).reshape(x.draft.output.shape))
-    if order is None:
-        raise Unsupported("the output is not in the order of rows, columns and channels", REORDERED)
-    return order
+    places, draft = inverse(x.index), x.draft
+    while True:
+        order = Order.of(places.reshape(draft.output.shape))
+        if order is not None:
+            return order
+        if len(draft.sources) != 1 or draft.sources[0].size != places.size:
+            break
+        draft = draft.sources[0].draft  # a map seen as one position is one all the same
+    raise Unsupported("the output is not in the order of rows, columns and channels", REORDERED)
 
 
 def _borders(parts: Cut) -> list[Diagnostic]:

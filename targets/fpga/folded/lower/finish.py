@@ -103,19 +103,31 @@ class _Writer:
         rest = path[len(base) :]
         given = hull(element.range for element in taken)
         input = replace(draft.output, range=given)
-        functions = tuple(
-            self._shared(in_stages(given, element.stages[len(first.stages) :]))
-            for first, element in zip(taken, elements, strict=True)
-        )
+        reached = hull(element.range for element in elements)
+        functions = [
+            self._after(given, first, last, reached)
+            for first, last in zip(taken, elements, strict=True)
+        ]
         stage = MapStage(
             self.lowering.name(scope_of(rest[0])),
             tuple(str(node.name) for node in rest),
             (self.places[draft, base],),
             input,
-            replace(input, range=hull(function.hull for function in functions)),
-            functions,
+            replace(input, range=reached),
+            tuple(functions),
         )
         self._add(draft, path, stage, rest[0].op_type)
+
+    def _after(self, inputs: Range, first: Element, last: Element, reached: Range) -> StepFunction:
+        """What makes `last` of `first`; equal functions are one.
+
+        Args:
+            inputs: of all channels: so that these have equal functions.
+            reached: what readers count on; inputs that do not occur may give more.
+        """
+        function = in_stages(inputs, last.stages[len(first.stages) :])
+        inside = np.clip(function.levels, reached.low, reached.high)
+        return self._shared(StepFunction.from_runs(inputs, function.starts, inside))
 
     def _staged(self, draft: Draft, path: Path) -> Stage:
         """The stage of a draft with the functions of a path."""
