@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actc.compiler import compile
     from actc.config import Config, find_config, read_config
     from actc.errors import ActcError
+    from actc.exploring import explore
     from actc.fit_result import FitResult
     from actc.fitting import fit
     from actc.inspection import inspect
@@ -39,6 +40,7 @@ __all__ = [
     "bisect",
     "check",
     "compile",
+    "explore",
     "export",
     "find_config",
     "fit",
@@ -59,6 +61,7 @@ _HOMES = {
     "bisect": ("actc.bisection", "bisect"),
     "check": ("actc.recheck", "check"),
     "compile": ("actc.compiler", "compile"),
+    "explore": ("actc.exploring", "explore"),
     "find_config": ("actc.config", "find_config"),
     "export": ("actc.torch_export", "export"),
     "fit": ("actc.fitting", "fit"),

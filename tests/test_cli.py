@@ -22,6 +22,7 @@ COMMANDS = (
         "check",
         "bisect",
         "inspect",
+        "explore",
         "fit",
         "verify",
         "functions",
