@@ -267,6 +267,15 @@ def test_hard_multipliers() -> None:
     assert stage_area(wide, Folding(1, 1, 1, "dsp"), FAMILIES["ice40"]).dsps == 2
 
 
+def test_narrow_products_are_never_hard() -> None:
+    # yosys takes logic for them whatever it is told, so that no folding may count on it
+    narrow, wide = (dense("d", -0, Stream(1, 1, 8, CODES), 4, bits, None) for bits in (3, 8))
+    for stage, hard in ((narrow, {"logic"}), (wide, {"logic", "dsp"})):
+        program = FoldedProgram((stage.input,), (replace(stage, sources=(-1,)),), (0,))
+        item = Problem.of(program, ICE40).items[1]
+        assert {option.folding.multiplier for option in item.options if option.folding} == hard
+
+
 def test_signs_are_one_bit() -> None:
     stage = dense("d", 0, Stream(1, 1, 512, CODES), 16, 2, CODES)
     signs = replace(stage, weights=np.where(stage.weights < 0, -1, 1))

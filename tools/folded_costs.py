@@ -80,11 +80,12 @@ def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]
     failures = 0
     for unit in units:
         key = digest(unit, family)
-        if key in known:
+        if key in known or not _is_built(unit, family):
             continue
         design = folded_design(unit.program, [unit.folding], f"u{key}", options, unit.entry)
         try:
-            found = synthesize("\n".join(design.files.values()), design.name, family, dsp=True)
+            text, hard = "\n".join(design.files.values()), unit.folding.multiplier == "dsp"
+            found = synthesize(text, design.name, family, dsp=hard)
         except ToolFailed as problem:
             failures += 1
             say(f"{family}: {unit.name}: {problem}")
@@ -101,6 +102,12 @@ def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]
         say(f"{family}: {unit.name} {unit.folding}: {found.logic_cells} cells, {found.ffs} "
             f"flip-flops, {found.brams} BRAM, {found.dsps} DSP; estimated {estimated}")  # fmt: skip
     return failures
+
+
+def _is_built(unit: Unit, family: str) -> bool:
+    """Whether the folding is one of the family: hard multipliers take wide products only."""
+    hard = stage_bits(unit.program.stages[0]).is_hard(FAMILIES[family])
+    return hard or unit.folding.multiplier == "logic"
 
 
 def counts_of(unit: Unit, family: str) -> Counts:
@@ -194,7 +201,7 @@ def main() -> int:
         family: [
             (counts_of(unit, family), known[digest(unit, family)])
             for unit in units
-            if digest(unit, family) in known
+            if digest(unit, family) in known and _is_built(unit, family)
         ]
         for family in SPEEDS
     }

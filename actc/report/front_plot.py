@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from actc.report.format import visible
 
@@ -62,7 +63,8 @@ def _draw(document: Mapping[str, Any]) -> Figure:
             axes.plot(speeds, shares, color=color, drawstyle="steps-pre", linewidth=1.2)
             axes.plot(speeds, shares, "o", color=color, markersize=4, label=title)
     axes.set_xscale("log")
-    axes.set_ylim(0, 105)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_ylim(bottom=0)
     axes.set_xlabel(f"samples per second at {document['clock_mhz']:g} MHz")
     axes.set_ylabel("percent of the device, estimated")
     axes.legend(frameon=False)

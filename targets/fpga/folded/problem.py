@@ -205,7 +205,8 @@ def _entry(stream: Stream) -> Item:
 
 def _item(stage: Stage, family: Family, function: FunctionCost, weight_bits: int | None) -> Item:
     bits = stage_bits(stage, weight_bits)
-    all_foldings = list(foldings(stage))
+    hard = bits.is_hard(family)
+    all_foldings = [found for found in foldings(stage) if hard or found.multiplier == "logic"]
     options = [
         Option(
             folding,

@@ -11,6 +11,10 @@ from actc.targets.fpga.folded.hardware.datapath import code_of
 from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, SumStage
 from actc.targets.fpga.hdl import Range
 
+HARD_BITS = {"ecp5": 9, "ice40": 11, "gowin": 9}
+"""By family: bits of a product, with the signs of its factors, from which on yosys takes a hard
+multiplier for it; a factor of one bit never does."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageBits:
@@ -36,6 +40,12 @@ class StageBits:
     def product(self) -> int:
         """Bits of one product."""
         return self.element + self.weight
+
+    def is_hard(self, family: Family) -> bool:
+        """Whether its products can be those of hard multipliers."""
+        first = self.element + (not self.signed)
+        wide = first + self.weight >= HARD_BITS.get(family.name, 9)
+        return wide and min(self.element, self.weight) > 1
 
     def multipliers(self, family: Family) -> int:
         """Hard multipliers of one product.
