@@ -323,6 +323,16 @@ def test_channels_may_come_last() -> None:
     assert description["outputs"][0]["order"]["axes"] == [0, 1, 2]
 
 
+def test_a_batch_of_one_may_be_flattened_from_its_first_axis_on() -> None:
+    g = Golden(46)
+    scale, zero = g.const(np.float32(0.5)), g.const(np.uint8(7))
+    x = str(g.node("QuantizeLinear", g.input("x", 2, 3, batch=1), scale, zero))
+    model = out_sum(g, matmul(g, g.node("Flatten", x, axis=0), 6, 2))
+    folded = build_folded(model, "net")
+    feeds = {"x": normal(1, 2, 3, scale=3.0)}
+    assert folded.agrees(folded.run(feeds), spec.run(ir.to_proto(model), feeds)).all()
+
+
 def test_sequences() -> None:
     g = Golden(39)
     x = g.conv(codes(g, 3, 9), 3, 4, (3,), stride=2, pads=[1, 1], zero=7)
@@ -358,6 +368,40 @@ def test_weights_lose_their_common_factor() -> None:
     assert isinstance(stage, MatrixStage)
     assert np.abs(stage.weights).max() <= 3
     assert (stage.weights[2] == 1).all()
+
+
+def signs(zero: int, pads: Sequence[int] = (0, 0, 0, 0), end: str = "codes") -> ir.Model:
+    """Two convolutions of codes 4 and 18 and 4, 6, 8, with maxima between them."""
+    g = Golden(45)
+    x = codes(g, 2, 5, 5)
+    table = np.where(np.arange(256) > 6, 18, 4).astype(np.uint8)
+    x = g.actc("Table", x, g.const(table))
+    acc = g.conv(x, 2, 3, (2, 2), pads=pads, zero=zero, finish="accumulator")
+    x = g.requantize(acc, 1000.0, (1, 3, 1, 1))
+    three = (4 + 2 * (np.arange(256) // 86)).astype(np.uint8)
+    x = g.actc("Table", x, g.const(three))
+    x = g.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    if end == "maximum":
+        return out(g, x)
+    acc = g.conv(x, 3, 2, (2, 2), pads=pads, zero=6, finish="accumulator")
+    return out_sum(g, acc) if end == "sum" else out(g, g.requantize(acc, 2000.0))
+
+
+@pytest.mark.parametrize(
+    ("model", "widths"),
+    [
+        (signs(7), [1, 2, 2]),
+        (signs(4), [1, 2, 2]),
+        (signs(4, (1, 0, 0, 1)), [1, 2, 2]),
+        (signs(7, (1, 0, 0, 1)), [5, 2, 2]),  # what stands in the padding is no code
+        (signs(7, end="sum"), [1, 4, 4]),  # its step would widen the weights
+        (signs(7, end="maximum"), [1, 4, 4]),
+    ],
+)
+def test_few_values_take_few_bits(model: ir.Model, widths: list[int]) -> None:
+    folded = check(model)
+    found = [stage.output.range.width for stage in folded.program.stages]
+    assert found[:3] == widths
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from actc.targets.fpga.folded.lower.functions import Affine, affine
+from actc.targets.fpga.folded.lower.narrow import narrowed
 from actc.targets.fpga.folded.lower.pairs import common
 from actc.targets.fpga.folded.lower.tracked import Draft, Integers, Lowering, Path, Tracked, hull
 from actc.targets.fpga.folded.program import (
@@ -46,7 +47,8 @@ def finished(
     entries = tuple(d.output for d in lowering.drafts if not d.head)
     numbers = tuple(writer.places[x.draft, x.path] for x in exits)
     layers = tuple(map(_layer, writer.stages, writer.heads))
-    return FoldedProgram(entries, tuple(writer.stages), numbers), layers
+    program = FoldedProgram(entries, tuple(writer.stages), numbers)
+    return narrowed(program, lowering.functions.shared), layers
 
 
 class _Writer:

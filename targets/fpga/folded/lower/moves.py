@@ -16,8 +16,19 @@ from actc.targets.fpga.network.builder import Builder, Unsupported
 from actc.targets.fpga.network.lower import key_of
 from actc.targets.fpga.network.options import NetworkOptions
 
+
+def _flatten(builder: Builder, node: ir.Node) -> None:
+    """Flatten, of a batch of one from any axis on."""
+    value = node.inputs[0]
+    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
+    if axis == 0 and (dims(value) or (None,))[0] == 1:
+        builder.set(node.outputs[0], builder.tensor(node).elements.reshape(-1))
+    else:
+        rules.flatten(builder, node)
+
+
 MOVES: dict[str, Callable[[Builder, ir.Node], None]] = {
-    "::Flatten": rules.flatten,
+    "::Flatten": _flatten,
     "::Identity": rules.identity,
     "::Reshape": rules.reshape,
     "::Squeeze": rules.squeeze,
