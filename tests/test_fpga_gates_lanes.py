@@ -111,15 +111,17 @@ class RandomMachine:
 
 @pytest.mark.parametrize("compiled", INTERPRETERS)
 @pytest.mark.parametrize("lanes", [1, 67, 200, 600])
-@pytest.mark.parametrize("common", [False, True])
-def test_each_lane_is_a_machine_of_its_own(compiled: bool, lanes: int, common: bool) -> None:
+@pytest.mark.parametrize("common", [0, 64, 1000])
+def test_each_lane_is_a_machine_of_its_own(compiled: bool, lanes: int, common: int) -> None:
+    """`common` neighbours have the same addresses, in all of their words or in one."""
     clocks = 40
     for seed in range(3):
-        machine = RandomMachine(seed, common=common)
+        machine = RandomMachine(seed, common=bool(common))
         rng = RNG(100 + seed)
         x = rng.integers(0, 2, (clocks, lanes, 8), np.uint8)
-        control = rng.integers(0, 2, (clocks, 1 if common else lanes, 8), np.uint8)
-        control = np.broadcast_to(control, x.shape)
+        control = rng.integers(0, 2, (clocks, lanes, 8), np.uint8)
+        if common:
+            control = control[:, np.arange(lanes) // common]
         floating = seed % 2
         simulation = LaneSimulation(machine.netlist, lanes, floating=floating, compiled=compiled)
         assert simulation.compiled == compiled
@@ -253,6 +255,39 @@ def test_words_wait_for_each_other(core: GateNetlist, compiled: bool) -> None:
     assert result.clocks == result.out_clocks[-1]
 
 
+@pytest.mark.parametrize("compiled", INTERPRETERS)
+def test_what_a_bench_offers(compiled: bool) -> None:
+    """A core that is ready every third clock and shows its inputs in all of them."""
+    nets = {"in_valid": (2,), "out_ready": (3,), "reset": (4,), "in_data": (5, 6)}
+    ring = [FlipFlop(7 + k, 7 + (k + 2) % 3, 10, initial=int(k == 2)) for k in range(3)]
+    outputs = {"in_ready": (9,), "out_valid": (ONE,), "out_data": (2, 3, 4, 5, 6)}
+    logic = Logic()
+    logic.nets, logic.flip_flops = 11, ring
+    core = GateNetlist("shown", nets, outputs, frozenset(), "clk", logic, (), {})
+    words = np.array([[[0, 1], [1, 1], [1, 0]], [[1, 1], [0, 0], [0, 1]]], np.uint8)
+    simulation = LaneSimulation(core, 2, compiled=compiled)
+    # ready in the clocks 0, 3, 6, 9
+    result = simulation.stream(words, 9, 5, 20, gaps=[1, 0, 1, 1, 1, 0])
+    # offered from clock 1 until 3, then from 5 until 6 and, as 7 begins one, until 9
+    valid = [0, 1, 1, 1, 0, 1, 1, 1, 1]
+    assert result.in_clocks.tolist() == [3, 6]
+    word = [0, 0, 0, 0, 1, 1, 1, 2, 2]
+    for lane in range(2):
+        seen = result.outputs[lane]
+        assert seen[:, 0].tolist() == valid
+        assert seen[:, 1].tolist() == [1] * 9
+        assert seen[:, 2].tolist() == [0] * 9
+        right = [words[lane, w] ^ (1 - v) for w, v in zip(word, valid, strict=True)]
+        assert np.array_equal(seen[:, 3:], right)
+    # out_ready is what is asked for; behind the last word the data is ones
+    result = simulation.stream(words, 12, 5, 40, stall=[0, 1])
+    assert result.in_clocks.tolist() == [0, 3, 6]
+    assert result.out_clocks.tolist() == list(range(0, 24, 2))
+    assert result.clocks == 23
+    assert (result.outputs[:, 4:, 0] == 0).all()
+    assert (result.outputs[:, 4:, 3:] == 1).all()
+
+
 @needs_gxx
 @needs_yosys
 def test_blocks_of_lanes_run_one_after_the_other_where_memory_is_short(core: GateNetlist) -> None:
@@ -284,11 +319,15 @@ def test_what_goes_wrong_in_a_stream_is_told(core: GateNetlist, compiled: bool) 
 @needs_yosys
 @pytest.mark.parametrize("compiled", INTERPRETERS)
 @pytest.mark.parametrize("port", ["in_ready", "out_valid"])
-def test_control_that_depends_on_data_is_told(core: GateNetlist, compiled: bool, port: str) -> None:
+@pytest.mark.parametrize("first", [150, 512])  # in a block of lanes, or the next one
+def test_control_that_depends_on_data_is_told(
+    core: GateNetlist, compiled: bool, port: str, first: int
+) -> None:
     changed = {**core.outputs, port: (core.inputs["in_data"][0],)}
-    simulation = LaneSimulation(dataclasses.replace(core, outputs=changed), 200, compiled=compiled)
-    words, _ = samples(200)
-    words[:150] = words[:1]
+    netlist = dataclasses.replace(core, outputs=changed)
+    simulation = LaneSimulation(netlist, first + 50, compiled=compiled)
+    words, _ = samples(first + 50)
+    words[:], words[first:, 2, 0] = words[:1], 1 - words[0, 2, 0]
     with pytest.raises(ToolFailed, match=f"{port} of core depends on data") as caught:
         simulation.stream(words, 5, 16, 50)
     assert caught.value.diagnostics[0].code == "ACT0523"
