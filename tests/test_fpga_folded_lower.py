@@ -300,8 +300,8 @@ def test_functions_that_differ_by_position_take_a_stage() -> None:
     g = Golden(37)
     x = g.conv(codes(g, 2, 3, 3), 2, 2, (2, 2), zero=7)
     flat = g.node("Flatten", x, axis=1)
-    folded = check(out(g, g.channel_table(flat, 8, 0)))
-    assert kinds(folded) == [MatrixStage, MapStage]
+    folded = check(out_sum(g, matmul(g, g.channel_table(flat, 8, 0), 8, 2)))
+    assert kinds(folded) == [MatrixStage, MapStage, MatrixStage]
     assert folded.program.stages[1].input.shape == (1, 1, 8)
 
 
@@ -480,6 +480,21 @@ def test_orders_that_no_stream_has_are_refused() -> None:
     ((op, text),) = found
     assert op == "IntConv"
     assert "position by position" in text
+
+
+def test_hosts_permute_axes_only() -> None:
+    g = Golden(47)
+    flat = g.node("Flatten", g.conv(codes(g, 2, 3, 3), 2, 2, (2, 2), zero=7), axis=1)
+    ((_, text),) = refused(out(g, flat))
+    assert "order" in text
+    g = Golden(48)
+    image = g.node("Reshape", codes(g, 12), g.const(np.array([-1, 3, 2, 2])))
+    ((op, _),) = refused(out(g, g.conv(image, 3, 2, (1, 1))))
+    assert op == "IntConv"
+    g = Golden(49)
+    image = g.node("Reshape", codes(g, 12), g.const(np.array([-1, 1, 3, 4])))
+    check(out(g, g.conv(image, 1, 2, (2, 2))))
+    assert not Order((6, 4, 1), (1, 0, 2)).permutes((4, 6))
 
 
 def test_feeds_are_checked() -> None:

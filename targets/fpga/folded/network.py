@@ -11,8 +11,6 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ModelError
 from actc.ir import spec
 from actc.targets.fpga.folded.lower import Order, lower_golden
 from actc.targets.fpga.folded.program import FoldedProgram, Integers, Stream
@@ -146,15 +144,6 @@ class FoldedNetwork:
 
 def _streamed(order: Order) -> dict[str, Any]:
     return {"stream": list(order.stream), "order": order.to_json()}
-
-
-def check_folded(golden: ir.Model) -> list[Diagnostic]:
-    """All reasons why a golden model cannot be folded; empty when it can."""
-    try:
-        lower_golden(golden)
-    except ModelError as error:
-        return list(error.diagnostics)
-    return []
 
 
 def build_folded(golden: ir.Model, name: str) -> FoldedNetwork:

@@ -132,12 +132,14 @@ def _exit_order(x: Tracked) -> Order:
     places, draft = inverse(x.index), x.draft
     while True:
         order = Order.of(places.reshape(draft.output.shape))
-        if order is not None:
+        if order is not None and order.permutes(x.shape):
             return order
         if len(draft.sources) != 1 or draft.sources[0].size != places.size:
             break
         draft = draft.sources[0].draft  # a map seen as one position is one all the same
-    raise Unsupported("the output is not in the order of rows, columns and channels", REORDERED)
+    raise Unsupported(
+        "the output comes in an order that no permutation of its axes undoes", REORDERED
+    )
 
 
 def _borders(parts: Cut) -> list[Diagnostic]:

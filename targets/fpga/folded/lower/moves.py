@@ -62,7 +62,7 @@ def entry_order(entry: ir.Value, shape: tuple[int, ...], nodes: Sequence[ir.Node
     """The order in which an entry should come: as its first readers take it.
 
     Windows want all channels of a position together; a matrix product takes any order, so
-    only the elements of its rows have to come together.
+    only the elements of its rows have to come together. Hosts permute axes and no more.
 
     Args:
         shape: of one sample.
@@ -78,7 +78,8 @@ def entry_order(entry: ir.Value, shape: tuple[int, ...], nodes: Sequence[ir.Node
         found = Order.of(_in_positions(wanted[0][1]))
     elif len(shape) == 3:  # elements alone: as pictures come
         found = Order.of(np.moveaxis(np.arange(size).reshape(shape), 0, -1))
-    return found or Order((1, 1, size), (0, 1, 2))
+    plain = Order((1, 1, size), (0, 1, 2))
+    return found if found is not None and found.permutes(shape) else plain
 
 
 def _in_positions(places: Integers) -> Integers:

@@ -54,6 +54,12 @@ class Order:
         found: Integers = tensor.transpose(self.axes)
         return found
 
+    def permutes(self, shape: tuple[int, ...]) -> bool:
+        """Whether it only permutes the axes of a tensor, or leaves its elements as they are."""
+        moved = [axis for axis in self.axes if self.shape[axis] > 1]
+        own, seen = ([e for e in extents if e > 1] for extents in (shape, self.shape))
+        return moved == sorted(moved) or own == seen
+
     def to_stream(self, tensor: Array) -> Array:
         """[samples, rows, columns, channels] of a tensor [samples, ...]."""
         shaped = tensor.reshape(len(tensor), *self.shape)
