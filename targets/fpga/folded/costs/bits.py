@@ -11,7 +11,7 @@ from actc.targets.fpga.folded.hardware.datapath import code_of
 from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, SumStage
 from actc.targets.fpga.hdl import Range
 
-HARD_BITS = {"ecp5": 9, "ice40": 11, "gowin": 9}
+HARD_BITS = {"ecp5": 4, "ice40": 11, "gowin": 8}
 """By family: bits of a product, with the signs of its factors, from which on yosys takes a hard
 multiplier for it; a factor of one bit never does."""
 
@@ -44,7 +44,7 @@ class StageBits:
     def is_hard(self, family: Family) -> bool:
         """Whether its products can be those of hard multipliers."""
         first = self.element + (not self.signed)
-        wide = first + self.weight >= HARD_BITS.get(family.name, 9)
+        wide = first + self.weight >= HARD_BITS.get(family.name, 4)
         return wide and min(self.element, self.weight) > 1
 
     def multipliers(self, family: Family) -> int:

@@ -10,12 +10,25 @@ DISTRIBUTED = {"ecp5": (16, 4, 4), "gowin": (16, 4, 4)}
 """Families with small RAMs in logic: words, bits and logic cells of one."""
 
 
+BLOCK_COSTS = {"ice40": 64, "ecp5": 128, "gowin": 128}
+"""By family, what yosys takes a block memory to cost; a bit of a multiplexer costs a half."""
+
+
 @lru_cache(maxsize=1 << 16)
 def memory_blocks(width: int, depth: int, family: Family) -> int:
-    """Block memories of `depth` words of `width` bits, in the best of their shapes."""
-    return min(
-        -(-width // wide) * -(-depth // (1 << address)) for address, wide in family.bram_shapes
-    )
+    """Block memories of `depth` words of `width` bits, in the shape that yosys chooses.
+
+    Fewer and deeper ones side by side need fewer multiplexers than many shallow ones.
+    """
+    cost = BLOCK_COSTS.get(family.name, 128)
+
+    def price(shape: tuple[int, int]) -> tuple[float, int]:
+        address, wide = shape
+        rows = -(-depth // (1 << address))
+        number = rows * -(-width // wide)
+        return cost * number + width * (rows - 1) / 2, number
+
+    return min(map(price, family.bram_shapes))[1]
 
 
 def rom_cells(width: int, depth: int, family: Family) -> float:
