@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from actc.targets.fpga.folded.functions.division import Division
 from actc.targets.fpga.folded.functions.lane import LaneFunction
 from actc.targets.fpga.folded.functions.lines import Codes, lines
-from actc.targets.fpga.folded.functions.search import reached
+from actc.targets.fpga.folded.functions.search import chosen, reached
 from actc.targets.fpga.folded.functions.segments import Segments
 from actc.targets.fpga.folded.functions.setting import Setting
 from actc.targets.fpga.folded.functions.staircases import Parts
@@ -39,8 +39,8 @@ def divided(parts: Parts, setting: Setting) -> LaneFunction | None:
         inverted, table, *rest = wires
         turned = graph.select(inverted, [total, ~total])
         thresholds, rest = rest[: len(begins)], rest[len(begins) :]
-        number = reached(turned, thresholds)
-        slope, start = (_chosen(number, own) for own in (rest[:count], rest[count:]))
+        piece = reached(turned, thresholds)
+        slope, start = (chosen(piece, _filled(own)) for own in (rest[:count], rest[count:]))
         return tables.build(division.build(turned, slope, start), table)
 
     what = "a line" if count == 1 else f"{count} lines"
@@ -49,8 +49,7 @@ def divided(parts: Parts, setting: Setting) -> LaneFunction | None:
     return setting.function(name, columns, build)
 
 
-def _chosen(number: Wire, parameters: Sequence[Wire]) -> Wire:
-    """The parameter of a piece; the last one where there are fewer than can be counted."""
-    last = len(parameters) - 1
-    wires = [parameters[min(place, last)] for place in range(number.range.high + 1)]
-    return number.graph.select(number, wires)
+def _filled(parameters: list[Wire]) -> list[Wire]:
+    """As many parameters as pieces can be counted: the last one again and again."""
+    more = (1 << (len(parameters) - 1).bit_length()) - len(parameters)
+    return [*parameters, *parameters[-1:] * more]

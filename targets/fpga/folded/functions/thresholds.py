@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actc.targets.fpga.folded.functions.lane import LaneFunction
-from actc.targets.fpga.folded.functions.search import reached
+from actc.targets.fpga.folded.functions.search import chosen, reached
 from actc.targets.fpga.folded.functions.setting import Setting
 from actc.targets.fpga.folded.functions.tables import Tables
 from actc.targets.fpga.folded.program import Integers
@@ -46,15 +46,16 @@ def thresholds(functions: Sequence[StepFunction], setting: Setting) -> LaneFunct
     if levels is None:
 
         def build(total: Wire, wires: Sequence[Wire]) -> Wire:
-            number = reached(_turned(total, wires[0]), wires[1 : count + 1])
-            return total.graph.select(number, wires[count + 1 :])
+            bits = reached(_turned(total, wires[0]), wires[1 : count + 1])
+            return chosen(bits, wires[count + 1 :])
 
         columns = (found.inverted, *found.thresholds, *found.values)
         return setting.function(f"{title}, levels of channels", columns, build)
     table = Tables.of([levels], setting.options, memory=False)
 
     def build_shared(total: Wire, wires: Sequence[Wire]) -> Wire:
-        number = reached(_turned(total, wires[0]), wires[1:])
+        bits = reached(_turned(total, wires[0]), wires[1:])
+        number = total.graph.concatenate(*((bit, 1) for bit in bits)).named("level")
         return table.build(number, total.graph.constant(0))
 
     return setting.function(title, (found.inverted, *found.thresholds), build_shared)
