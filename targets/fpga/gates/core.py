@@ -25,7 +25,7 @@ _TIED = {"GND": "0", "VCC": "1"}
 _BUFFERED = ("SB_IO_IN", "SB_IO_OUT", "TRELLIS_IO_IN", "TRELLIS_IO_OUT")
 """What nextpnr appends to the name of a port, which the net of its pad keeps."""
 
-_CLOCK_PIN = re.compile(r"(SB_DFF|FD)\w*\.C|\w+\.(CLK[ABRW]?|CLK[0-3]|[RW]CLKN?|WCK)")
+_CLOCK_PIN = re.compile(r"(SB_DFF|FD)\w*\.C|\w+\.(CLK[ABRW]?|CLK[0-3]|[RW]CLKN?|WCK|CLOCK)")
 """Cells and ports by which they are clocked; the C of a LUT4 is data."""
 _CLOCK_SOURCES = re.compile(
     r"SB_PLL40\w*|ICESTORM_PLL|EHXPLLL|SB_GB|DCCA|DCSC|rPLL|PLLVR|BUFG|SB_HFOSC|OSCG"
