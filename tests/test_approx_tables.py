@@ -219,6 +219,10 @@ def test_bipartite_description() -> None:
         assert gates.low[i] <= y <= gates.high[i]
     size = described["initial_width"] * 2 ** (a + b) + described["offset_width"] * 2 ** (a + c)
     assert described["storage_bits"] == size
+    fewer = fit_bipartite(gates, max_low_bits=1)
+    assert not isinstance(fewer, NoForm)
+    assert (described["parts"][2] > 1, fewer.form.parts[2]) == (True, 1)
+    assert isinstance(fit_bipartite(gates, max_low_bits=0), NoForm)
     with pytest.raises(ValueError, match="guard bits"):
         fit_bipartite(gates, max_guard=9)
     with pytest.raises(ValueError, match="make up the input"):

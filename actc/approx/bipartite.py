@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.approx.fixed_point import Codes, FixedPoint
-from actc.approx.gates import FixedFit, Gates, NoForm, verified
+from actc.approx.gates import MAX_INPUT_BITS, FixedFit, Gates, NoForm, verified
 
 Bounds = npt.NDArray[np.int64]
 
@@ -121,7 +121,7 @@ class _Split(NamedTuple):
 
 
 def fit_bipartite(
-    gates: Gates, *, max_guard: int = MAX_GUARD_BITS
+    gates: Gates, *, max_guard: int = MAX_GUARD_BITS, max_low_bits: int = MAX_INPUT_BITS
 ) -> FixedFit[BipartiteTable] | NoForm:
     """The bipartite table of fewest bits over all splits with a + 2 c <= 22.
 
@@ -132,6 +132,7 @@ def fit_bipartite(
     Args:
         gates: "faithful" usually; also works for the others.
         max_guard: most guard bits, 0..8.
+        max_low_bits: most bits of C, the c that the time grows with, as 2**(a + 3 c).
 
     Returns:
         the fit, or why there is none smaller than the plain table.
@@ -145,7 +146,7 @@ def fit_bipartite(
     best: BipartiteTable | None = None
     limit = plain
     tried = 0
-    for candidate in sorted(_splits(gates, max_guard)):
+    for candidate in sorted(_splits(gates, max_guard, max_low_bits)):
         if candidate.bits >= limit:
             break
         tried += 1
@@ -166,11 +167,11 @@ def _spread(low: Bounds, high: Bounds) -> int:
     return max(int(low.max() - high.min()), 0)
 
 
-def _splits(gates: Gates, max_guard: int) -> Iterator[_Split]:
+def _splits(gates: Gates, max_guard: int, max_low_bits: int) -> Iterator[_Split]:
     bits = gates.input.bits
     for guard in range(max_guard + 1):
         spread = _spread(*_bounds(gates, guard))
-        for c in range(1, bits):
+        for c in range(1, min(bits, max_low_bits + 1)):
             for b in range(1, bits - c + 1):
                 a = bits - b - c
                 if a + 2 * c <= _MAX_PATH_BITS:

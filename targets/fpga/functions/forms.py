@@ -9,19 +9,21 @@ from typing import Literal
 
 import numpy as np
 
+from actc.approx.bipartite import BipartiteTable, fit_bipartite
 from actc.approx.compressed_table import CompressedTable, compress_table
 from actc.approx.dyadic import SegmentTree, fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
-from actc.approx.gates import Gates
+from actc.approx.gates import Gates, NoForm
+from actc.approx.signed_digits import IntegerPiecewiseLinear, fit_integer_lines, widest_shift
 from actc.targets.fpga.functions.domain import domain, position
 from actc.targets.fpga.functions.middle import Middle
 from actc.targets.fpga.functions.scaling import scalings
 from actc.targets.fpga.functions.steps import Integers, StepFunction
-from actc.targets.fpga.hdl import Wire
-from actc.targets.fpga.units.lines import segment_tree
+from actc.targets.fpga.hdl import Range, Wire
+from actc.targets.fpga.units.lines import integer_lines, segment_tree
 from actc.targets.fpga.units.options import UnitOptions
 from actc.targets.fpga.units.selectors import Search
-from actc.targets.fpga.units.tables import compressed_table
+from actc.targets.fpga.units.tables import bipartite_table, compressed_table
 
 TABLE_BITS = 12
 """Bits of input up to which tables are written into logic."""
@@ -32,6 +34,15 @@ _LINES = 6
 _COMPRESSED_BITS = 11
 _TREE_BITS = 5
 """Bits of output from which on a slope for each segment has ever been cheapest."""
+_TREE_DIGITS = (2, 3)
+_SEGMENTS = 6
+"""Segments that begin anywhere have been cheapest where there are up to so many."""
+_SEGMENT_DIGITS = (1, 2, 3)
+_BIPARTITE_INPUTS, _BIPARTITE_BITS = 7, 3
+"""Bits of input and output from which on the sum of two tables has ever been cheapest."""
+_BIPARTITE_LOW_BITS = 5
+"""Bits that only the second table reads: more were never cheapest, and each takes eight times
+as long."""
 _FITTED_BITS = 12
 """Bits of input up to which the forms of :mod:`actc.approx` are fitted, by all inputs."""
 _UNIT = UnitOptions()
@@ -99,9 +110,14 @@ def _fitted(steps: StepFunction) -> Iterator[Form]:
     """Forms of :mod:`actc.approx` that give the function exactly."""
     gates = exact_gates(steps)
     inputs = steps.range.high - steps.range.low + 1
-    if steps.hull.width >= _TREE_BITS and 2 * steps.levels.size <= inputs:
-        tree = fit_segment_tree(gates, digits=2).form
-        yield Form("tree", functools.partial(_tree, tree), "unit")
+    if steps.hull.width >= _TREE_BITS:
+        if 2 * steps.levels.size <= inputs:
+            for digits in _TREE_DIGITS:
+                tree = fit_segment_tree(gates, digits=digits).form
+                yield Form(f"tree, {digits} digits", functools.partial(_tree, tree), "unit")
+        yield from _segments(gates)
+    if steps.range.width >= _BIPARTITE_INPUTS and steps.hull.width >= _BIPARTITE_BITS:
+        yield from _two_tables(gates, steps.hull)
     if steps.range.width > _COMPRESSED_BITS:
         return
     found = compress_table(extended(steps), gates.input, gates.output)
@@ -109,8 +125,38 @@ def _fitted(steps: StepFunction) -> Iterator[Form]:
         yield Form("compressed table", functools.partial(_compressed, found), "lines")
 
 
+def _segments(gates: Gates) -> Iterator[Form]:
+    """The fewest segments, wherever they begin, if few; their slopes of the fewest digits."""
+    shift = min(gates.input.bits + 8, widest_shift(gates))
+    fewest = fit_integer_lines(gates, shift=shift).form.segments
+    if fewest > _SEGMENTS:
+        return
+    for digits in (*_SEGMENT_DIGITS, None):
+        if fit_integer_lines(gates, digits=digits, shift=shift).form.segments == fewest:
+            lines = fit_integer_lines(gates, digits=digits).form
+            yield Form(f"{fewest} segments", functools.partial(_pieces, lines), "unit")
+            return
+
+
+def _two_tables(gates: Gates, values: Range) -> Iterator[Form]:
+    found = fit_bipartite(gates, max_low_bits=_BIPARTITE_LOW_BITS)
+    # of no width: the other table is the whole function
+    if isinstance(found, NoForm) or not (found.form.initial_width and found.form.offset_width):
+        return
+    yield Form("bipartite table", functools.partial(_bipartite, found.form, values), "lines")
+
+
 def _tree(tree: SegmentTree, x: Wire) -> Wire:
     return segment_tree(tree, x, _UNIT)
+
+
+def _pieces(form: IntegerPiecewiseLinear, x: Wire) -> Wire:
+    return integer_lines(form, x, _UNIT)
+
+
+def _bipartite(form: BipartiteTable, values: Range, x: Wire) -> Wire:
+    sums = bipartite_table(form, x, _UNIT)
+    return sums.narrow(values, "all values of the function, enumerated")
 
 
 def _compressed(form: CompressedTable, x: Wire) -> Wire:
