@@ -219,6 +219,30 @@ def test_gates() -> None:
     assert kinds(check(gated(itself=True))) == [MatrixStage]
 
 
+def excited(extents: tuple[int, ...], *, first: bool = True) -> ir.Model:
+    """Channels weighed by what a small network makes of their means."""
+    g = Golden(50)
+    x = g.conv(codes(g, 2, *extents), 2, 4, [1] * len(extents), zero=7)
+    axes = g.const(np.arange(2, 2 + len(extents)))
+    mean = g.actc("IntReduceSum", x, g.const(np.uint8(117)), axes, keepdims=0)
+    gate = g.requantize(matmul(g, g.requantize(mean, 300.0), 4, 4), 3000.0)
+    gate = g.node("Reshape", g.table(gate), g.const(np.array([-1, 4, *[1] * len(extents)])))
+    acc = g.actc(
+        "IntMul", *((x, gate) if first else (gate, x)), *map(g.const, np.array([120, 99], np.uint8))
+    )
+    return out(g, g.requantize(acc, 5000.0))
+
+
+@pytest.mark.parametrize(
+    ("extents", "count"), [((3, 4), 2), ((4, 1), 1), ((1, 5), 1), ((5,), 1), ((1, 1), 0)]
+)
+def test_vectors_are_repeated_for_maps(extents: tuple[int, ...], count: int) -> None:
+    folded = check(excited(extents, first=count != 2))
+    wanted: list[type[Stage]] = [MatrixStage, MatrixStage, MatrixStage]
+    assert kinds(folded) == wanted + [MaximumStage] * count + [ProductStage]
+    assert check(excited(extents)).program.stages[-1].sources == (0, 2 + count)
+
+
 def test_a_tensor_added_to_itself_is_a_function() -> None:
     g = Golden(33)
     x = g.conv(codes(g, 2, 3), 2, 3, (2,), zero=7)
@@ -447,7 +471,7 @@ def test_all_that_cannot_be_folded_is_named() -> None:
 REFUSED: dict[str, tuple[Callable[[], ir.Model], str]] = {
     "3d": (CONVOLUTIONS["3d"], "3 axes"),
     "two inputs": (MODELS["WideMul"], "takes one tensor"),
-    "repeated": (MODELS["IntAdd that broadcasts"], "repeated"),
+    "repeated along channels": (MODELS["IntAdd that broadcasts"], "channels"),
     "several per element": (MODELS["ChannelTable, several per element"], "several values"),
     "products of tensors": (MODELS["IntBatchMatMul by a constant"], "IntBatchMatMul"),
     "nothing": (MODELS["Squeeze"], "nothing"),

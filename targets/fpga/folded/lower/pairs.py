@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from actc.ir.graph import constant, is_op
 from actc.targets.fpga.folded.lower.functions import extended, with_constant
+from actc.targets.fpga.folded.lower.repeated import repeated
 from actc.targets.fpga.folded.lower.tracked import (
     REORDERED,
     Draft,
@@ -107,9 +108,13 @@ def _operands(lowering: Lowering, node: ir.Node) -> tuple[Tracked, Tracked] | No
             return None
     a, b = lowering.tracked(node, 0), lowering.tracked(node, 1)
     if a.shape != b.shape:
-        raise Unsupported(
-            f"it joins samples of {a.shape} and {b.shape}: one is repeated along the other",
-        )
+        shape = np.broadcast_shapes(a.shape, b.shape) if len(a.shape) == len(b.shape) else ()
+        if shape == a.shape:
+            b = repeated(lowering, node, b, a)
+        elif shape == b.shape:
+            a = repeated(lowering, node, a, b)
+        else:
+            raise Unsupported(f"it joins samples of {a.shape} and {b.shape}")
     if a.draft.output.size != b.draft.output.size or not np.array_equal(a.index, b.index):
         raise Unsupported("what it joins comes in two different orders", REORDERED)
     if a.draft is b.draft:
