@@ -238,7 +238,13 @@ def test_tables_in_memory() -> None:
     logic, memory = chosen(made), chosen(made, memory=True)
     assert memory.name.endswith("then a table of 256 in a memory")
     assert memory.cost < logic.cost - 30
+    assert (logic.memories, memory.memories) == (0, 1)
     check(memory, made[0])
+
+
+def test_small_tables_take_no_memory() -> None:
+    few = requantized(np.random.default_rng(5), 3, 15, [np.arange(16)[::-1] ** 2], 900)
+    assert chosen(few, memory=True).memories == 0
 
 
 def test_products_take_hard_multipliers_where_these_save_enough() -> None:
@@ -418,8 +424,8 @@ def test_cells_of_a_lane() -> None:
     lane = chosen(made)
     assert lane.name == "a line divided into 8 bits, then a table of 256 in logic"
     source = Source(write_verilog(lane.module), "lane")
-    for name, most in (("ecp5", 650), ("ice40", 450)):
-        (found,) = synthesize_all([source], name)
-        assert found.dsps == 0
-        assert found.brams == 0
-        assert 150 < found.logic_cells < most
+    (found,) = synthesize_all([source], "ecp5")
+    assert found.dsps == 0
+    assert found.brams == 0
+    # about 350 where the flow takes inverters into carry chains, which this command does not
+    assert 200 < found.logic_cells < 550

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from actc.cost.demand import read_bits
+from actc.cost.model import blocks
 from actc.targets.fpga.estimate.counts import count, trailing_zeros
 from actc.targets.fpga.families import FAMILIES, SYNTHESIZED, Family, find_family
 from actc.targets.fpga.hdl import Module, Wire
@@ -22,10 +23,12 @@ class Cells:
     Attributes:
         logic: logic cells.
         multipliers: hard multipliers.
+        memories: block memories.
     """
 
     logic: float
     multipliers: int
+    memories: int
 
 
 def counted_as(family: str) -> Family:
@@ -38,16 +41,18 @@ def cells_of(module: Module, family: str) -> Cells:
     kind = counted_as(family)
     read = read_bits(module)
     zeros: dict[int, int] = {}
-    logic, multipliers = 0.0, 0
+    logic, multipliers, memories = 0.0, 0, 0
     sites = max(cell.sites for cell in kind.cells if cell.role == "carry")
     for wire in module.wires():
         zeros[wire.index] = trailing_zeros(wire, zeros)
         if isinstance(wire.operator, op.Multiply):
             multipliers += _multipliers(wire, kind)
+        elif isinstance(wire.operator, op.Lookup) and wire.operator.memory:
+            memories += blocks((wire.operands[0].width, wire.width), kind)
         elif not (kind.name in _ABSORBING and _gate(wire)):
             found = count(wire, read[wire.index], True, zeros, kind)
             logic += found.luts + found.carries * sites
-    return Cells(logic, multipliers)
+    return Cells(logic, multipliers, memories)
 
 
 def _multipliers(wire: Wire, family: Family) -> int:

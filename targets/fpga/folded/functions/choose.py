@@ -11,6 +11,7 @@ from actc.targets.fpga.folded.functions.lane import LaneFunction
 from actc.targets.fpga.folded.functions.multiplied import multiplied
 from actc.targets.fpga.folded.functions.setting import Setting
 from actc.targets.fpga.folded.functions.staircases import partitions
+from actc.targets.fpga.folded.functions.tables import SAVED
 from actc.targets.fpga.folded.functions.thresholds import thresholds
 from actc.targets.fpga.folded.functions.whole import parallel, same, shifted
 from actc.targets.fpga.functions import Stage, StepFunction
@@ -85,6 +86,7 @@ def forms(
 
 
 def _weight(form: LaneFunction) -> float:
-    """Logic cells that a form takes of one lane, with its parameters and hard multipliers."""
+    """Logic cells that a form takes of one lane, with its parameters and other resources."""
     entries = min(len(form.parameters[0]), _BLOCK_ENTRIES) if form.parameters else 0
-    return form.cost + form.parameter_bits * entries / 16 + form.multipliers * _MULTIPLIER
+    logic = form.cost + form.parameter_bits * entries / 16
+    return logic + form.multipliers * _MULTIPLIER + form.memories * SAVED

@@ -57,13 +57,18 @@ class LaneFunction:
 
     @property
     def cost(self) -> float:
-        """Estimated logic cells of one lane, without its parameters and hard multipliers."""
+        """Estimated logic cells of one lane, without its parameters and other resources."""
         return self._cells.logic
 
     @property
     def multipliers(self) -> int:
         """Estimated hard multipliers of one lane."""
         return self._cells.multipliers
+
+    @property
+    def memories(self) -> int:
+        """Block memories of one lane, for its tables."""
+        return self._cells.memories
 
     def build(self, total: Wire, parameters: Sequence[Wire]) -> Wire:
         """The function in the graph of `total`, without registers.

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actc.cost.model import blocks
+from actc.targets.fpga.families import find_family
 from actc.targets.fpga.folded.functions.staircases import is_identity
 from actc.targets.fpga.folded.program import Integers
 from actc.targets.fpga.functions import FunctionOptions, StepFunction
-from actc.targets.fpga.functions.choose import build
+from actc.targets.fpga.functions.choose import build, choose
 from actc.targets.fpga.functions.clamp import moved
 from actc.targets.fpga.functions.forms import TABLE_BITS, extended, table
 from actc.targets.fpga.functions.memories import MEMORY_BITS, MEMORY_WIDTH, storable
 from actc.targets.fpga.hdl import Range, Wire
+
+SAVED = 60
+"""Logic cells that each block memory has to save."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +29,8 @@ class Tables:
     Attributes:
         tables: functions of the code.
         options: whose costs decide.
-        memory: whether tables lie in block memories, where they fit: a register has to
-            follow them.
+        memory: whether tables lie in block memories, where these save enough: a register
+            has to follow them.
     """
 
     tables: tuple[StepFunction, ...]
@@ -78,10 +83,18 @@ class Tables:
     @property
     def _stored(self) -> bool:
         values = Range.of(end for each in self.tables for end in (each.hull.low, each.hull.high))
-        return self.memory and values.width <= MEMORY_WIDTH
+        sizes = (self.tables[0].range.width + self._bits, values.width)
+        fits = sizes[0] <= MEMORY_BITS and sizes[1] <= MEMORY_WIDTH
+        return self.memory and fits and self._saves(self.tables, sizes)
 
     def _stored_alone(self, steps: StepFunction) -> bool:
-        return self.memory and storable(steps, self.options)
+        sizes = (steps.range.width, steps.hull.width)
+        return self.memory and storable(steps, self.options) and self._saves([steps], sizes)
+
+    def _saves(self, tables: Sequence[StepFunction], sizes: tuple[int, int]) -> bool:
+        """Whether block memories for tables save enough of logic."""
+        count = blocks(sizes, find_family(self.options.family))
+        return sum(choose(each, self.options).cost for each in tables) >= SAVED * count
 
     def _one(self, steps: StepFunction, code: Wire) -> Wire:
         steps = steps.cut(code.range)
