@@ -25,6 +25,8 @@ module actc_frame_collector #(
   localparam [31:0] LAST = BYTES - 1;
   localparam COUNT = $clog2(PIECES + 1);
   localparam INDEX = BYTES > 1 ? $clog2(BYTES) : 1;
+  // the memory and the registers behind it hold so many complete ones
+  localparam STORED = $clog2(((1 << ADDRESS) + 2) / BYTES + 2);
   localparam [ADDRESS:0] ZERO = {ADDRESS + 1{1'b0}};
 
   reg [OUT-1:0] rest = {OUT{1'b0}};       // pieces that are in no byte
@@ -33,13 +35,15 @@ module actc_frame_collector #(
   reg [3:0] filled = 4'd0;                // pieces in it
   reg [INDEX-1:0] index = {INDEX{1'b0}};  // of that byte
   reg [ADDRESS:0] place = ZERO;           // where it will be written
-  reg [ADDRESS:0] answers = ZERO;         // that are complete and not begun
+  reg [STORED-1:0] answers = {STORED{1'b0}};  // that are complete and not begun
+  reg room = 1'b0;      // for a byte; known a clock later, when the next one is not yet full
+  reg finished = 1'b0;  // an answer became complete
 
   wire final_byte = index == LAST[INDEX-1:0];
   wire full_byte = filled == (final_byte ? PART[3:0] : WHOLE[3:0]);
   wire [ADDRESS:0] unread;
   wire unused;  // a complete answer has bytes
-  wire write = full_byte & (place != {~unread[ADDRESS], unread[ADDRESS-1:0]});
+  wire write = full_byte & room;
   actc_frame_memory #(.ADDRESS(ADDRESS)) memory (
     .clk(clk), .reset(reset),
     .write(write), .address(place[ADDRESS-1:0]),
@@ -69,15 +73,18 @@ module actc_frame_collector #(
       place <= place + 1'b1;
       index <= final_byte ? {INDEX{1'b0}} : index + 1'b1;
     end
-    if (write & final_byte & ~begin_next) answers <= answers + 1'b1;
-    if (begin_next & ~(write & final_byte)) answers <= answers - 1'b1;
-    complete <= (answers != ZERO) & ~begin_next;
+    room <= place != {~unread[ADDRESS], unread[ADDRESS-1:0]};
+    finished <= write & final_byte;
+    if (finished & ~begin_next) answers <= answers + 1'b1;
+    if (begin_next & ~finished) answers <= answers - 1'b1;
+    complete <= (answers != {STORED{1'b0}}) & ~begin_next;
     if (reset) begin
       left <= {COUNT{1'b0}};
       filled <= 4'd0;
       index <= {INDEX{1'b0}};
       place <= ZERO;
-      answers <= ZERO;
+      finished <= 1'b0;
+      answers <= {STORED{1'b0}};
       complete <= 1'b0;
     end
   end

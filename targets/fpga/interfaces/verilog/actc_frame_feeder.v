@@ -24,16 +24,17 @@ module actc_frame_feeder #(
   localparam [31:0] PIECES = IN / PIECE, WHOLE = 8 / PIECE, PART = BITS / PIECE;
   localparam FILLED = $clog2(PIECES + 1);
   localparam LEFT = $clog2(BYTES + 1);
+  localparam [31:0] TWO = 2;
 
   reg [LEFT-1:0] left = {LEFT{1'b0}};        // bytes of this payload that have not come
-  reg feeding = 1'b0;                         // left is not 0
+  reg feeding = 1'b0;                        // left is not 0
+  reg final_byte = 1'b0;                     // left is 1
   reg [7:0] rest = 8'd0;                     // pieces that are not in the word
   reg [3:0] pieces = 4'd0;                   // their number
   reg [FILLED-1:0] filled = {FILLED{1'b0}};  // pieces of the word
   initial word = {IN{1'b0}};
 
   wire free = pieces == 4'd0;
-  wire final_byte = left == {{LEFT-1{1'b0}}, 1'b1};
   assign header_valid = valid & ~feeding;
   assign header = data;
   assign ready = feeding ? free : header_ready;
@@ -48,9 +49,11 @@ module actc_frame_feeder #(
         pieces <= final_byte ? PART[3:0] : WHOLE[3:0];
         left <= left - 1'b1;
         feeding <= ~final_byte;
+        final_byte <= left == TWO[LEFT-1:0];
       end else if (data[7:6] == 2'd0) begin
         left <= BYTES[LEFT-1:0];
         feeding <= 1'b1;
+        final_byte <= BYTES == 32'd1;
       end
     end
     if (word_valid & word_ready) filled <= {FILLED{1'b0}};

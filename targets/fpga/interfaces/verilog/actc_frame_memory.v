@@ -14,21 +14,34 @@ module actc_frame_memory #(
   input                  ready,  // a byte is taken in a clock with valid and ready
   output reg       [7:0] data
 );
-  // What is written is read later, never in the same clock.
+  // What is written is read later, never in the same clock. Block memories are slow: behind
+  // the one that they have, there is another register.
   (* no_rw_check *) reg [7:0] bytes [0:(1 << ADDRESS) - 1];
+  reg [7:0] found = 8'd0;
+  reg there = 1'b0;  // found is a byte
+  reg more = 1'b0;   // there is a byte to read; known a clock later: one in two clocks
   initial place = {ADDRESS + 1{1'b0}};
   initial valid = 1'b0;
+  initial data = 8'd0;
 
-  wire fetch = (place != limit) & (~valid | ready);
+  wire move = ~valid | ready;
+  wire fetch = more & (~there | move);
   always @(posedge clk) begin
     if (write) bytes[address] <= value;
-    if (fetch) data <= bytes[place[ADDRESS-1:0]];
+    if (fetch) found <= bytes[place[ADDRESS-1:0]];
   end
   always @(posedge clk) begin
+    more <= (place != limit) & ~fetch;
     if (fetch) place <= place + 1'b1;
-    valid <= fetch | (valid & ~ready);
+    there <= fetch | (there & ~move);
+    if (move) begin
+      valid <= there;
+      data <= found;
+    end
     if (reset) begin
       place <= {ADDRESS + 1{1'b0}};
+      there <= 1'b0;
+      more <= 1'b0;
       valid <= 1'b0;
     end
   end

@@ -14,13 +14,15 @@ module actc_frame_queue #(
   reg [7:0] headers [0:(1 << ADDRESS) - 1];
   reg [ADDRESS:0] first = {ADDRESS + 1{1'b0}};  // the highest bit tells rounds apart
   reg [ADDRESS:0] behind = {ADDRESS + 1{1'b0}};
+  reg room = 1'b0;  // for one more; known a clock later, so there is a pause behind each
 
   assign out_valid = first != behind;
-  assign in_ready = behind != {~first[ADDRESS], first[ADDRESS-1:0]};
+  assign in_ready = room;
   assign out_data = headers[first[ADDRESS-1:0]];
 
   always @(posedge clk) if (in_valid & in_ready) headers[behind[ADDRESS-1:0]] <= in_data;
   always @(posedge clk) begin
+    room <= (behind != {~first[ADDRESS], first[ADDRESS-1:0]}) & ~(in_valid & in_ready);
     if (in_valid & in_ready) behind <= behind + 1'b1;
     if (out_valid & out_ready) first <= first + 1'b1;
     if (reset) begin

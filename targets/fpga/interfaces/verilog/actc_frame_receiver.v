@@ -36,6 +36,7 @@ module actc_frame_receiver #(
   reg flag = 1'b0;      // a flag
   reg escape = 1'b0;    // or the sign of an escape
   reg ended = 1'b0;     // one clock at the end of each frame
+  reg renew = 1'b0;     // the clock behind it
   reg [1:0] command = 2'd0;
   reg [1:0] status = 2'd0;
   reg [5:0] sequence_number = 6'd0;
@@ -78,9 +79,10 @@ module actc_frame_receiver #(
 
     ended <= 1'b0;
     take <= 1'b0;
-    if (ended) begin
-      start <= next;
-      place <= next + 1'b1;
+    renew <= ended;
+    if (ended) start <= next;
+    if (renew) begin
+      place <= start + 1'b1;
     end else if (take & ~lost) begin
       place <= place + 1'b1;
     end
@@ -120,6 +122,7 @@ module actc_frame_receiver #(
     if (reset) begin
       count <= {WIDTH{1'b0}};
       ended <= 1'b0;
+      renew <= 1'b0;
       seen <= 1'b0;
       taking <= 1'b0;
       take <= 1'b0;

@@ -12,8 +12,8 @@ module actc_frame_sender #(
   output       header_ready,  // everything moves in a clock with valid and ready
   input  [7:0] header,
   input        complete,      // the outputs of the next sample are there
-  output       begin_next,    // they are begun; one clock
-  output       body_next,     // a byte of them is taken, several clocks before the next one
+  output reg   begin_next,    // they are begun; one clock
+  output reg   body_next,     // a byte of them is taken, several clocks before the next one
   input  [7:0] body,
   output       valid,
   input        ready,
@@ -52,12 +52,12 @@ module actc_frame_sender #(
   reg wrap = 1'b0;   // next is the last byte of the body
   reg ended = 1'b0;  // behind this byte comes the check
 
-  wire more = done & ~ended & ((state == HEADER) | (state == BODY));
   assign header_ready = start;
-  assign begin_next = start & (header[7:6] == 2'd0);
-  assign body_next = more & (sent == 2'd0);
+  initial begin_next = 1'b0;
+  initial body_next = 1'b0;
 
   always @(posedge clk) begin
+    begin_next <= start & (header[7:6] == 2'd0);
     start <= header_valid & (complete | (header[7:6] != 2'd0)) & (state == IDLE) & ~start;
 
     // The byte turns once round while the check takes its bits, then it is offered. The
@@ -74,6 +74,7 @@ module actc_frame_sender #(
     if (taken) escaped <= special & ~escaped;
     if (done) offered <= 1'b0;
 
+    body_next <= 1'b0;
     next <= sent[0] ? IDENTITY[{index[3:0], 3'b000} +: 8] : body;
     wrap <= index == last;
     ended <= sent[1] | ((state == BODY) & (index == {WIDTH{1'b0}}));
@@ -94,6 +95,7 @@ module actc_frame_sender #(
           end else begin
             state <= BODY;
             byte_now <= next;
+            body_next <= ~sent[0];
             turning <= 1'b1;
             // zero after the last one
             index <= wrap ? {WIDTH{1'b0}} : index + 1'b1;
@@ -108,6 +110,8 @@ module actc_frame_sender #(
     end
     if (reset) begin
       start <= 1'b0;
+      begin_next <= 1'b0;
+      body_next <= 1'b0;
       offered <= 1'b0;
       state <= IDLE;
       turning <= 1'b0;
