@@ -115,7 +115,10 @@ def lanes_of(
         files[f"{module}_parameters.v"] = rom(
             f"{module}_parameters", words, bits, options.parameters(len(words) * bits), comment
         )
-    results = [function.build(wire, row) for wire, row in zip(wires, rows, strict=True)]
+    results = [
+        function.build(wire, row).narrow(result, "each channel's values")
+        for wire, row in zip(wires, rows, strict=True)
+    ]
     made = datapath.output("result", results, result)
     design = Design(f"{module}_function", tuple(buses), (made,))
     found = datapath.pipelined(design, options.timing, options.clock_mhz)

@@ -1,0 +1,185 @@
+"""Folded hardware: every stage in many foldings equals its program, with pauses or without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from folded_programs import (
+    CODES,
+    chain,
+    gated,
+    mapped,
+    matrix,
+    maximum,
+    residual,
+    samples,
+    spread,
+)
+from installed import needs_iverilog, needs_verilator, needs_yosys
+
+from actc.targets.fpga.boards.load import devices
+from actc.targets.fpga.flow.synthesize import synthesize_design
+from actc.targets.fpga.folded.costs.clocks import all_clocks
+from actc.targets.fpga.folded.folding import Folding, foldings, input_word
+from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
+from actc.targets.fpga.folded.hardware.lags import needed_rows, queue_elements
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.hardware.parts import library_files
+from actc.targets.fpga.folded.program import FoldedProgram, Stream, Window
+from actc.targets.fpga.folded.simulation import simulate_folded
+from actc.targets.fpga.hdl import Range
+from actc.targets.fpga.pipeline import find_timing
+from actc.toolchain import run
+
+OPTIONS = HardwareOptions("ecp5", find_timing("ecp5-6"), 80.0)
+VECTOR = Stream(1, 1, 12, CODES)
+MAP = Stream(6, 5, 4, CODES)
+SAME = Window((3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
+
+STAGES = {
+    "dense": matrix("dense", VECTOR, 6),
+    "signs": matrix("signs", VECTOR, 6, weights=(-1, 0), functions="steps"),
+    "dense, scaled": matrix("dense", VECTOR, 6, functions="scaled"),
+    "convolution": matrix("conv", MAP, 6, window=SAME, functions="scaled"),
+    "strided": matrix("conv", MAP, 6, window=Window((3, 3), (2, 2), (1, 1), (1, 1), (1, 1))),
+    "one-sided": matrix("conv", MAP, 6, window=Window((3, 3), (2, 1), (1, 1), (0, 1), (1, 0))),
+    "1-d": matrix("conv", Stream(1, 9, 4, CODES), 3, window=Window((1, 3), after=(0, 2))),
+    "dilated": matrix("conv", MAP, 6, window=Window((2, 3), (1, 1), (2, 1), (2, 1), (1, 1))),
+    "grouped": matrix("conv", MAP, 6, window=SAME, groups=2, functions="steps"),
+    "depthwise": matrix("conv", MAP, 4, window=SAME, groups=4),
+    "whole": matrix("conv", MAP, 6, window=Window((6, 5))),
+    "skipping": matrix("conv", MAP, 6, window=Window((1, 1), (2, 2))),
+    "signed input": matrix("conv", Stream(3, 3, 2, Range(-8, 7)), 2, window=SAME, outside=0),
+    "maximum": maximum("max", MAP, Window((2, 2), (2, 2))),
+    "padded maximum": maximum("max", Stream(5, 5, 2, Range(-8, 7)), SAME),
+}
+
+
+def built(program: FoldedProgram, chosen: list[Folding]) -> FoldedDesign:
+    word = input_word(program.stages[0], chosen[0])
+    return folded_design(program, chosen, "core", OPTIONS, word)
+
+
+def least(program: FoldedProgram) -> list[Folding]:
+    return [Folding() for _ in program.stages]
+
+
+@needs_iverilog
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_equals_its_program_in_every_folding(name: str) -> None:
+    program = chain(STAGES[name])
+    given = samples(program, 3)
+    for number, folding in enumerate(spread(list(foldings(STAGES[name])), 4)):
+        found = simulate_folded(
+            built(program, [folding]), given, simulator="icarus", pauses=number % 2 == 1
+        )
+        assert np.array_equal(found.outputs, program.evaluate([given])[0]), folding
+
+
+@needs_iverilog
+@pytest.mark.parametrize("name", ["dense", "convolution", "strided", "depthwise", "maximum"])
+def test_clocks_are_estimated_exactly(name: str) -> None:
+    program = chain(STAGES[name])
+    slow = [f for f in foldings(STAGES[name]) if f.lanes == f.pe]
+    for folding in spread(slow, 3):
+        found = simulate_folded(built(program, [folding]), samples(program, 6), simulator="icarus")
+        clocks = all_clocks(STAGES[name], [folding])[0].work
+        entry = program.entries[0].size // input_word(STAGES[name], folding)
+        # a sample may have to wait for rows of the one before to be released
+        assert max(clocks, entry) - 1 <= found.interval <= 1.1 * max(clocks, entry) + 4, folding
+
+
+NETWORKS = {
+    "residual": residual(SAME),
+    "deeper residual": residual(Window((5, 3), (1, 1), (1, 1), (2, 1), (2, 1))),
+    "gated": gated(),
+    "mapped": mapped(),
+    "flattened": chain(
+        matrix("conv", MAP, 4, window=SAME, functions="scaled"),
+        maximum("max", MAP, Window((2, 2), (2, 2)), 0),
+        matrix("dense", Stream(1, 1, 3 * 2 * 4, CODES), 5, source=1, seed=2),
+    ),
+}
+
+
+@needs_iverilog
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_network_equals_its_program(name: str, pauses: bool) -> None:
+    program = NETWORKS[name]
+    given = samples(program, 4)
+    options = [list(foldings(stage)) for stage in program.stages]
+    for place in (0, 1, 2):
+        chosen = [spread(own, 3)[min(place, len(own) - 1)] for own in options]
+        found = simulate_folded(built(program, chosen), given, simulator="icarus", pauses=pauses)
+        assert np.array_equal(found.outputs, program.evaluate([given])[0]), chosen
+
+
+@needs_iverilog
+def test_a_residual_network_without_its_queue_stops() -> None:
+    """The queue is needed: so that the test above says something."""
+    program = NETWORKS["deeper residual"]
+    design = built(program, least(program))
+    top = design.files["core.v"]
+    depth = int(top.partition(".DEPTH(")[2].partition(")")[0])
+    shorter = {**design.files, "core.v": top.replace(f".DEPTH({depth})", ".DEPTH(2)")}
+    given = samples(program, 2)
+    with pytest.raises(Exception, match="outputs"):
+        simulate_folded(design, given, files=shorter, simulator="icarus", limit=60_000)
+
+
+def test_needed_rows_follow_the_windows() -> None:
+    program = NETWORKS["deeper residual"]
+    assert needed_rows(program, 0) == [2, 3, 4, 5, 5, 5]
+    assert needed_rows(program, -1) == [0, 1, 2, 3, 4, 5]
+    per_row = 5 * 4
+    assert queue_elements(program, 1) == (3 * per_row, 0)
+    assert queue_elements(program, 0) == (0,)
+
+
+@needs_verilator
+@needs_iverilog
+def test_both_simulators_agree() -> None:
+    program = NETWORKS["flattened"]
+    design, given = built(program, least(program)), samples(program, 2)
+    runs = [simulate_folded(design, given, simulator=s) for s in ("icarus", "verilator")]
+    assert np.array_equal(runs[0].outputs, runs[1].outputs)
+    assert np.array_equal(runs[0].clocks, runs[1].clocks)
+
+
+@needs_verilator
+def test_the_library_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    names = ["window", "ring", "fifo", "queue", "accumulators", "maxima", "serializer"]
+    names += ["credits", "widen", "narrow", "fork", "delay"]
+    for file, text in library_files([f"actc_{name}" for name in names]).items():
+        (tmp_path / file).write_text(text, "ascii")
+    for name in names:
+        argv = ["verilator", "--lint-only", "-Wall", "--top-module", f"actc_{name}", "-y", "."]
+        run([*argv, f"actc_{name}.v"], timeout=60, cwd=tmp_path)
+
+
+@needs_yosys
+def test_memories_and_multipliers_are_where_they_shall_be(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    stage = matrix("conv", Stream(8, 8, 16, Range(0, 255)), 16, window=SAME, weights=(-100, 100))
+    hard = Folding(4, 2, 1, "dsp", "block", "block")
+    found = synthesize_design(
+        built(chain(stage), [hard]).files, "core", devices()["ecp5-25k"], tmp_path, dsp=True,
+        pads=False,
+    )  # fmt: skip
+    assert found.total.dsps == 8
+    assert found.total.brams == 2 + 1  # 64 bits of weights, and the ring
+
+
+@needs_yosys
+def test_nothing_is_in_block_memories_or_multipliers_unasked(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    soft = Folding(3, 4, 1, "logic", "logic", "logic")
+    design = built(chain(STAGES["convolution"]), [soft])
+    found = synthesize_design(
+        design.files, "core", devices()["ecp5-25k"], tmp_path, dsp=True, pads=False
+    )
+    assert (found.total.dsps, found.total.brams) == (0, 0)
+
+
+def test_equal_designs_have_equal_files() -> None:
+    program = NETWORKS["residual"]
+    assert built(program, least(program)).files == built(program, least(program)).files
