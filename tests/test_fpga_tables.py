@@ -16,6 +16,8 @@ import onnx_ir as ir
 import pytest
 from installed import needs_iverilog, needs_yosys
 from models import network, normal
+from test_fpga_functions_forms import activation
+from test_fpga_functions_forms import unrolled as of_table
 
 import actc
 from actc.errors import UsageError
@@ -219,6 +221,27 @@ def test_a_clock_that_no_memory_reaches(unrolled: Network) -> None:
     assert memories(planned(unrolled, "auto", full, asked)[1]) == 0
     with pytest.raises(UsageError, match="ACT0561"):
         planned(unrolled, "memory", full, asked)
+
+
+def test_a_clock_that_only_memories_reach() -> None:
+    """With memories as fast as those of some families, and one function alone."""
+    network = of_table(activation("sigmoid", 10, 8))
+    fast = replace(SLOW, memory_setup=0.1, memory_read=1.0)
+    device = devices()["ecp5-25k"]
+
+    def planned_at(clock_mhz: float, tables: Tables, device: Device = device) -> int:
+        asked: Asked = {"clock_mhz": clock_mhz}
+        return memories(pipelined(network, tables, device, fast, ECP5, asked)[1])
+
+    assert [planned_at(200.0, tables) for tables in ("auto", "memory", "logic")] == [0, 1, 0]
+    assert [planned_at(300.0, tables) for tables in ("auto", "memory")] == [1, 1]
+    for clock_mhz, tables, refused in [
+        (300.0, "logic", device),
+        (300.0, "auto", replace(device, brams=1)),  # that one is left
+        (500.0, "auto", device),
+    ]:
+        with pytest.raises(UsageError, match="ACT0561"):
+            planned_at(clock_mhz, tables, refused)
 
 
 @pytest.mark.parametrize("latency", [4, 8])

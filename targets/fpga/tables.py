@@ -7,7 +7,8 @@ use for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from actc.diagnostics import Diagnostic
@@ -65,7 +66,8 @@ def pipelined(
 ) -> tuple[Network, Design]:
     """The network with its tables where they shall be, and the same with registers.
 
-    "auto" never asks for a slower clock than logic alone; a read takes a clock of its own.
+    "auto" never asks for a slower clock than logic alone; a read takes a clock of its own. A
+    clock that logic cannot reach is tried with all tables in memories that save logic.
 
     Args:
         network: with all tables in logic.
@@ -75,15 +77,23 @@ def pipelined(
     Raises:
         UsageError: ACT0561..0563, the clock or the latency cannot be had.
     """
-    chosen = _chosen(network, tables, device, functions)
-    if not chosen:
-        return network, pipeline(network.design, timing, **asked)
-    stored = with_memories(network, chosen, functions)
+    found = [] if tables == "logic" else _possible(network, device, functions)
     if tables == "memory":
-        return stored, pipeline(stored.design, timing, **asked)
-    plain = pipeline(network.design, timing, **asked)
+        return _with(network, _fitting(found, device), timing, functions, asked)
     try:
-        design = pipeline(stored.design, timing, **asked)
+        plain = pipeline(network.design, timing, **asked)
+    except UsageError as refused:
+        chosen = _fitting(found, device)
+        if not chosen:
+            raise
+        with contextlib.suppress(UsageError):
+            return _with(network, chosen, timing, functions, asked)
+        raise refused from None
+    chosen = _worth(network, found, device)
+    if not chosen:
+        return network, plain
+    try:
+        stored, design = _with(network, chosen, timing, functions, asked)
     except UsageError:
         return network, plain
     if report(design, timing).clock_mhz < report(plain, timing).clock_mhz and "latency" in asked:
@@ -91,15 +101,25 @@ def pipelined(
     return stored, design
 
 
-def _chosen(
-    network: Network, tables: Tables, device: Device, functions: FunctionOptions
-) -> list[Saving]:
-    """What goes into memories: those that save most for each, as many as there are."""
-    if tables == "logic" or device.family not in MEMORIES:
-        return []
-    found = savings(network, functions)
-    if tables == "memory":
-        return _fitting(found, device)
+def _with(
+    network: Network,
+    chosen: Sequence[Saving],
+    timing: Timing,
+    functions: FunctionOptions,
+    asked: Asked,
+) -> tuple[Network, Design]:
+    """The network with functions in memories, and the same with registers."""
+    stored = with_memories(network, chosen, functions) if chosen else network
+    return stored, pipeline(stored.design, timing, **asked)
+
+
+def _possible(network: Network, device: Device, functions: FunctionOptions) -> list[Saving]:
+    """What may go into memories, where they can be verified: those first that save most."""
+    return savings(network, functions) if device.family in MEMORIES else []
+
+
+def _worth(network: Network, found: Sequence[Saving], device: Device) -> list[Saving]:
+    """Those whose memories count less than the logic that they save; all if logic is short."""
     rate = find_family(device.family).bram_rate
     worth = _fitting((saving for saving in found if saving.way.saved_by_each > rate), device)
     short = found and _is_short(network, worth, device)
