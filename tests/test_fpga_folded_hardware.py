@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from folded_programs import (
@@ -74,6 +76,22 @@ def test_a_stage_equals_its_program_in_every_folding(name: str) -> None:
             built(program, [folding]), given, simulator="icarus", pauses=number % 2 == 1
         )
         assert np.array_equal(found.outputs, program.evaluate([given])[0]), folding
+
+
+@needs_iverilog
+@pytest.mark.parametrize("name", ["dense", "signs", "dense, scaled"])
+def test_unrolled_layers_mix_with_folded_ones(name: str) -> None:
+    """A layer in one clock has its weights as constants in shared adders."""
+    folded = matrix("first", VECTOR, 12, functions="scaled")
+    stage = STAGES[name]
+    last = replace(stage, sources=(0,))
+    program = chain(folded, last)
+    whole = Folding(6, 12, 6)
+    design = built(program, [Folding(2, 3, 1), whole])
+    assert not any("dense_weights" in file or "signs_weights" in file for file in design.files)
+    given = samples(program, 3)
+    found = simulate_folded(design, given, simulator="icarus")
+    assert np.array_equal(found.outputs, program.evaluate([given])[0])
 
 
 @needs_iverilog

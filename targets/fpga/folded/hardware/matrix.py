@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-
-import numpy as np
 
 from actc.targets.fpga.folded.folding import (
     Folding,
@@ -15,10 +12,8 @@ from actc.targets.fpga.folded.folding import (
 )
 from actc.targets.fpga.folded.functions import LaneFunction
 from actc.targets.fpga.folded.hardware import datapath
-from actc.targets.fpga.folded.hardware.datapath import Code, Pipeline, code_of
 from actc.targets.fpga.folded.hardware.functions import stage_function
 from actc.targets.fpga.folded.hardware.lanes import Lanes, lanes_of, unchanged
-from actc.targets.fpga.folded.hardware.memories import matrix_words, rom
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import (
     Part,
@@ -31,34 +26,11 @@ from actc.targets.fpga.folded.hardware.parts import (
     vector,
 )
 from actc.targets.fpga.folded.hardware.results import results
+from actc.targets.fpga.folded.hardware.terms import Terms, WindowStage, terms_of
 from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, MaximumStage, Window
-from actc.targets.fpga.hdl import Design, Graph, Range
 
-WindowStage = MatrixStage | MaximumStage
 _READ = 2
 """Clocks from the choice of a word to its data."""
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """What comes out of the window, made into one term for each output at a time.
-
-    Attributes:
-        pipeline: the datapath; None: the words are the terms.
-        width: bits of a term.
-        files: of the datapath and the weights.
-        code: of the weights; None: there are none.
-    """
-
-    pipeline: Pipeline | None
-    width: int
-    files: dict[str, str]
-    code: Code | None
-
-    @property
-    def latency(self) -> int:
-        """Clocks from a word to its terms."""
-        return 0 if self.pipeline is None else self.pipeline.latency
 
 
 def window_part(
@@ -73,7 +45,7 @@ def window_part(
     Raises:
         UsageError: ACT0561, the clock cannot be reached.
     """
-    terms = _terms(stage, folding, module, options)
+    terms = terms_of(stage, folding, module, options)
     function = stage_function(program, stage, options.family)
     total = _total_width(stage, function, terms)
     lanes = _lanes(stage, function, folding.lanes, total, module, options)
@@ -85,7 +57,7 @@ def window_part(
     room = max(group * groups, 2)
     body = [
         *_window(stage, folding, options),
-        *_terms_text(terms, folding, module),
+        *terms.text(),
         *_totals(stage, folding, terms, total),
         *lanes.text(),
         *results(room, group, lanes.words.bits, options),
@@ -164,102 +136,10 @@ def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> l
     ]
 
 
-# -- terms ---------------------------------------------------------------------------------
-
-
-def _terms(stage: WindowStage, folding: Folding, module: str, options: HardwareOptions) -> _Terms:
-    graph = Graph()
-    x = datapath.bus(graph, "x", input_word(stage, folding), stage.input.range)
-    padded = any((*stage.window.before, *stage.window.after))
-    buses, inputs = [x], list(x.wires)
-    if padded:
-        flag = datapath.bus(graph, "outside", 1, Range(0, 1))
-        buses.append(flag)
-        value = stage.outside if isinstance(stage, MatrixStage) else stage.input.range.low
-        inputs = [graph.select(flag.wires[0], [wire, value]) for wire in inputs]
-    if isinstance(stage, MaximumStage):
-        if not padded:
-            return _Terms(None, stage.input.range.width, {}, None)
-        made = datapath.output("terms", inputs, stage.input.range)
-        found = datapath.pipelined(
-            Design(f"{module}_terms", tuple(buses), (made,)), options.timing, options.clock_mhz
-        )
-        return _Terms(found, made.width, found.files, None)
-    levels = tuple(sorted({int(value) for value in np.unique(stage.weights)}))
-    code = code_of(levels)
-    count = folding.pe if is_channelwise(stage) else folding.pe * folding.simd
-    weights = datapath.bus(graph, "weights", count, code.range)
-    hard = folding.multiplier == "dsp"
-    if is_channelwise(stage):
-        pairs = zip(inputs, weights.wires, strict=True)
-        sums = [datapath.dot([wire], [[w]], code, hard=hard)[0] for wire, w in pairs]
-    else:
-        size = folding.simd
-        rows = [weights.wires[k * size : (k + 1) * size] for k in range(folding.pe)]
-        sums = datapath.dot(inputs, rows, code, hard=hard)
-    hull = Range(min(s.range.low for s in sums), max(s.range.high for s in sums))
-    made = datapath.output("terms", sums, hull, signed=True)
-    found = datapath.pipelined(
-        Design(f"{module}_terms", (*buses, weights), (made,)), options.timing, options.clock_mhz
-    )
-    words = _weight_words(stage, folding, code)
-    text = rom(f"{module}_weights", words, count * code.width, folding.weights, _rom_comment(code))
-    return _Terms(found, made.width, {**found.files, f"{module}_weights.v": text}, code)
-
-
-def _rom_comment(code: Code) -> str:
-    how = f"{code.base} + {code.step} * code" if code.base or code.step != 1 else "as they are"
-    return f"Weights of {code.width} bits ({how}), in the order of their use."
-
-
-def _weight_words(stage: MatrixStage, folding: Folding, code: Code) -> list[int]:
-    codes = (stage.weights - code.base) // code.step
-    if is_channelwise(stage):
-        return matrix_words(codes, folding.pe, 1, 1, code.width)
-    return matrix_words(codes, folding.pe, folding.simd, stage.groups, code.width)
-
-
-def _terms_text(terms: _Terms, folding: Folding, module: str) -> list[str]:
-    if terms.pipeline is None:
-        return [
-            f"wire {vector(folding.pe * terms.width)}terms = word;",
-            "wire terms_valid = word_valid, terms_first = first, terms_last = last;",
-            "wire unused = &{1'b0, read, outside};",
-        ]
-    ports = terms.pipeline.ports
-    pins = {"clk": "clk"} if terms.pipeline.clocked else {}
-    pins |= {ports["x"]: "word", ports["terms"]: "terms"}
-    unused = []
-    if "outside" in ports:
-        pins[ports["outside"]] = "outside"
-    else:
-        unused.append("outside")
-    lines = [f"wire {vector(folding.pe * terms.width)}terms;"]
-    if terms.code is not None:
-        count = folding.pe * folding.simd
-        pins[ports["weights"]] = "weights"
-        lines.append(f"wire {vector(count * terms.code.width)}weights;")
-        memory = clock_pins() | {"step": "read", "data": "weights"}
-        lines += instance(f"{module}_weights", "weights_memory", memory)
-    else:
-        unused.append("read")
-    lines += instance(terms.pipeline.module, "products", pins)
-    lines.append("wire terms_valid, terms_first, terms_last;")
-    lines += instance(
-        "actc_delay",
-        "terms_delay",
-        clock_pins()
-        | {"now": "{word_valid, first, last}", "later": "{terms_valid, terms_first, terms_last}"},
-        {"WIDTH": 3, "CLOCKS": max(terms.latency, 1)},
-    )
-    assert terms.latency >= 1
-    return lines + ([f"wire unused = &{{1'b0, {', '.join(unused)}}};"] if unused else [])
-
-
 # -- totals --------------------------------------------------------------------------------
 
 
-def _total_width(stage: WindowStage, function: LaneFunction | None, terms: _Terms) -> int:
+def _total_width(stage: WindowStage, function: LaneFunction | None, terms: Terms) -> int:
     """Bits of a total: those of its range, as sums wrap around on the way; no fewer than a term."""
     if isinstance(stage, MaximumStage):
         return terms.width
@@ -282,7 +162,7 @@ def _lanes(
     return lanes_of(function, count, width, signed, result, module, options)
 
 
-def _totals(stage: WindowStage, folding: Folding, terms: _Terms, width: int) -> list[str]:
+def _totals(stage: WindowStage, folding: Folding, terms: Terms, width: int) -> list[str]:
     count = folding.pe
     pins = {"clk": "clk", "valid": "terms_valid", "first": "terms_first"}
     pins |= {"terms": "terms", "totals": "totals"}

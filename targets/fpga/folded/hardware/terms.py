@@ -1,0 +1,174 @@
+"""Terms: what the words of a window become before they are added up over a group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actc.targets.fpga.adders import AdderOptions, linear
+from actc.targets.fpga.folded.folding import Folding, input_word, is_channelwise
+from actc.targets.fpga.folded.hardware import datapath
+from actc.targets.fpga.folded.hardware.datapath import Code, Pipeline, code_of
+from actc.targets.fpga.folded.hardware.memories import matrix_words, rom
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.hardware.parts import clock_pins, instance, vector
+from actc.targets.fpga.folded.program import MatrixStage, MaximumStage
+from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire
+
+WindowStage = MatrixStage | MaximumStage
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One term in each clock for each output at a time.
+
+    Attributes:
+        pipeline: the datapath; None: the words are the terms.
+        lanes: terms in a clock.
+        width: bits of a term.
+        files: of the datapath and the weights.
+        memory: module of the weights; "": they are constants, or there are none.
+        weight_bits: of a word of that memory.
+    """
+
+    pipeline: Pipeline | None
+    lanes: int
+    width: int
+    files: dict[str, str]
+    memory: str = ""
+    weight_bits: int = 0
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a word to its terms."""
+        return 0 if self.pipeline is None else self.pipeline.latency
+
+    def text(self) -> list[str]:
+        """Lines that make `terms`, `terms_valid`, `terms_first` and `terms_last` of the words."""
+        lines = [f"wire {vector(self.lanes * self.width)}terms;"]
+        unused = {"read", "outside"}
+        if self.pipeline is None:
+            lines.append("assign terms = word;")
+        else:
+            ports = self.pipeline.ports
+            pins = {"clk": "clk"} if self.pipeline.clocked else {}
+            pins |= {ports["x"]: "word", ports["terms"]: "terms"}
+            if "outside" in ports:
+                pins[ports["outside"]] = "outside"
+                unused.remove("outside")
+            if self.memory:
+                pins[ports["weights"]] = "weights"
+                unused.remove("read")
+                lines.append(f"wire {vector(self.weight_bits)}weights;")
+                memory = clock_pins() | {"step": "read", "data": "weights"}
+                lines += instance(self.memory, "weights_memory", memory)
+            lines += instance(self.pipeline.module, "products", pins)
+        lines += self._flags()
+        return lines + (
+            [f"wire unused = &{{1'b0, {', '.join(sorted(unused))}}};"] if unused else []
+        )
+
+    def _flags(self) -> list[str]:
+        names = "terms_valid, terms_first, terms_last"
+        if self.latency == 0:
+            return [f"wire {names};", f"assign {{{names}}} = {{word_valid, first, last}};"]
+        pins = clock_pins() | {"now": "{word_valid, first, last}", "later": f"{{{names}}}"}
+        parameters = {"WIDTH": 3, "CLOCKS": self.latency}
+        return [f"wire {names};", *instance("actc_delay", "terms_delay", pins, parameters)]
+
+
+def terms_of(stage: WindowStage, folding: Folding, module: str, options: HardwareOptions) -> Terms:
+    """The terms of a stage with a window.
+
+    A layer whose words hold all inputs and whose terms are all outputs has constant weights: its
+    products are shared adders, as in unrolled networks.
+
+    Raises:
+        UsageError: ACT0561, the clock cannot be reached.
+    """
+    graph = Graph()
+    x = datapath.bus(graph, "x", input_word(stage, folding), stage.input.range)
+    buses, inputs = [x], list(x.wires)
+    if any((*stage.window.before, *stage.window.after)):
+        flag = datapath.bus(graph, "outside", 1, Range(0, 1))
+        buses.append(flag)
+        value = stage.outside if isinstance(stage, MatrixStage) else stage.input.range.low
+        inputs = [graph.select(flag.wires[0], [wire, value]) for wire in inputs]
+    if isinstance(stage, MaximumStage):
+        if len(buses) == 1:
+            return Terms(None, folding.pe, stage.input.range.width, {})
+        made = datapath.output("terms", inputs, stage.input.range)
+        return _made(buses, made, module, options)
+    return _weighted(stage, folding, buses, inputs, module, options)
+
+
+def _weighted(
+    stage: MatrixStage,
+    folding: Folding,
+    buses: list[Bus],
+    inputs: list[Wire],
+    module: str,
+    options: HardwareOptions,
+) -> Terms:
+    graph = inputs[0].graph
+    if is_unrolled(stage, folding):
+        weights = stage.weights.reshape(len(stage.weights), -1)
+        adders = AdderOptions(family=options.family)
+        sums = linear(weights, inputs, np.zeros(len(weights), np.int64), adders)
+        return _made(buses, _output(sums), module, options)
+    code = code_of(tuple(sorted({int(value) for value in np.unique(stage.weights)})))
+    count = folding.pe if is_channelwise(stage) else folding.pe * folding.simd
+    hard = folding.multiplier == "dsp"
+    if code.range.single:
+        rows = [graph.constant(code.range.low)] * count
+        return _made(buses, _output(_sums(stage, inputs, rows, code, hard)), module, options)
+    bus = datapath.bus(graph, "weights", count, code.range)
+    sums = _sums(stage, inputs, list(bus.wires), code, hard)
+    found = _made([*buses, bus], _output(sums), module, options)
+    memory, bits = f"{module}_weights", count * code.width
+    text = rom(memory, _words(stage, folding, code), bits, folding.weights, _comment(code))
+    files = {**found.files, f"{memory}.v": text}
+    return Terms(found.pipeline, found.lanes, found.width, files, memory, bits)
+
+
+def is_unrolled(stage: MatrixStage, folding: Folding) -> bool:
+    """Whether a position takes one clock, so that its weights are constants."""
+    outputs, rows, columns, channels = stage.weights.shape
+    alone = stage.groups == rows == columns == 1
+    return alone and (folding.pe, folding.simd) == (outputs, channels)
+
+
+def _sums(
+    stage: MatrixStage, inputs: list[Wire], weights: list[Wire], code: Code, hard: bool
+) -> list[Wire]:
+    """A sum of products for each output at a time."""
+    if is_channelwise(stage):
+        pairs = zip(inputs, weights, strict=True)
+        return [datapath.dot([wire], [[weight]], code, hard=hard)[0] for wire, weight in pairs]
+    size = len(inputs)
+    rows = [weights[start : start + size] for start in range(0, len(weights), size)]
+    return datapath.dot(inputs, rows, code, hard=hard)
+
+
+def _output(sums: list[Wire]) -> Bus:
+    hull = Range(min(wire.range.low for wire in sums), max(wire.range.high for wire in sums))
+    return datapath.output("terms", sums, hull, signed=True)
+
+
+def _made(buses: list[Bus], made: Bus, module: str, options: HardwareOptions) -> Terms:
+    design = Design(f"{module}_terms", tuple(buses), (made,))
+    found = datapath.pipelined(design, options.timing, options.clock_mhz)
+    return Terms(found, len(made.wires), made.width, found.files)
+
+
+def _comment(code: Code) -> str:
+    how = f"{code.base} + {code.step} * code" if code.base or code.step != 1 else "as they are"
+    return f"Weights of {code.width} bits ({how}), in the order of their use."
+
+
+def _words(stage: MatrixStage, folding: Folding, code: Code) -> list[int]:
+    codes = (stage.weights - code.base) // code.step
+    if is_channelwise(stage):
+        return matrix_words(codes, folding.pe, 1, 1, code.width)
+    return matrix_words(codes, folding.pe, folding.simd, stage.groups, code.width)
