@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.fpga.folded.recurrent.cells import Cell
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 
@@ -198,6 +199,21 @@ class MapStage(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class RecurrentStage(Stage):
+    """A recurrent layer; the positions of its input are its steps.
+
+    Attributes:
+        cell: what a step computes.
+        last: whether only the last state leaves, or the state behind each step.
+        functions: of each unit, over its state; empty: the state itself.
+    """
+
+    cell: Cell = field(kw_only=True)
+    last: bool = True
+    functions: tuple[StepFunction, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class FoldedProgram:
     """A network as stages.
 
@@ -258,8 +274,16 @@ def _evaluate(stage: Stage, given: Sequence[Integers]) -> Integers:
     if isinstance(stage, ProductStage):
         product = (given[0] - stage.zeros[0]) * (given[1] - stage.zeros[1])
         return _applied(stage.functions, product)
+    if isinstance(stage, RecurrentStage):
+        return _states(stage, given[0])
     assert isinstance(stage, MapStage)
     return _applied(stage.functions, given[0])
+
+
+def _states(stage: RecurrentStage, x: Integers) -> Integers:
+    steps = stage.cell.states(x.reshape(len(x), stage.input.positions, stage.input.channels))
+    left = (steps[:, -1:] if stage.last else steps).reshape(len(x), *stage.output.shape)
+    return _applied(stage.functions, left) if stage.functions else left
 
 
 def _patches(x: Integers, window: Window, outside: int) -> Integers:

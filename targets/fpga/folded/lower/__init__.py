@@ -27,6 +27,8 @@ __all__ = ["Lowered", "Order", "lower_golden"]
 
 T = TypeVar("T")
 
+_BATCH = "keep the batch as the first axis of the model's outputs"
+
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
@@ -104,6 +106,8 @@ def _built(
     results: Sequence[Result],
 ) -> Lowered:
     exits = [lowering.values[value] for value in parts.exits]
+    if any(value in lowering.batches for value in parts.exits):
+        raise Unsupported("the samples of the output do not lie along its first axis", _BATCH)
     if any(not x.draft.head and not x.path for x in exits):
         raise Unsupported("the network computes nothing between its input and its output")
     exit_orders = tuple(_exit_order(x) for x in exits)

@@ -17,6 +17,7 @@ from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
     ProductStage,
+    RecurrentStage,
     Stage,
     Stream,
     SumStage,
@@ -142,10 +143,10 @@ class _Writer:
             stage = replace(stage, name=self.lowering.name(stage.name))
         if isinstance(stage, MatrixStage):
             return self._matrix(draft, stage, elements)
-        if isinstance(stage, MaximumStage) and not path:
+        if isinstance(stage, (MaximumStage, RecurrentStage)) and not path:
             return stage
         functions = self._functions(draft, elements)
-        assert isinstance(stage, (MapStage, MaximumStage, ProductStage, SumStage))
+        assert isinstance(stage, (MapStage, MaximumStage, ProductStage, RecurrentStage, SumStage))
         return replace(stage, functions=functions)
 
     def _functions(self, draft: Draft, elements: Sequence[Element]) -> tuple[StepFunction, ...]:
@@ -206,6 +207,9 @@ def _layer(stage: Stage, head: str) -> Layer:
     if isinstance(stage, MatrixStage):
         weights = int(np.count_nonzero(stage.weights))
         products = weights * stage.output.positions
+    elif isinstance(stage, RecurrentStage):
+        weights = int(np.count_nonzero(stage.cell.r))
+        products = weights * stage.input.positions
     elif isinstance(stage, ProductStage):
         products = stage.output.size
     return Layer(stage.name, head, list(stage.nodes), stage.output.shape, products, weights)

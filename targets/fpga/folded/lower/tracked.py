@@ -153,6 +153,7 @@ class Lowering:
         values: what stands for the values of golden.
         drafts: in order, entries among them.
         done: nodes that became a stage together with one in front of them.
+        batches: of values whose first axis is not that of the samples, the axis that is.
     """
 
     def __init__(self) -> None:
@@ -161,6 +162,7 @@ class Lowering:
         self.values: dict[ir.Value, Tracked] = {}
         self.drafts: list[Draft] = []
         self.done: set[ir.Node] = set()
+        self.batches: dict[ir.Value, int] = {}
         self._names: set[str] = set()
 
     def name(self, wanted: str) -> str:

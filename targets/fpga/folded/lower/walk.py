@@ -10,6 +10,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.ir.graph import constant, is_op
 from actc.targets.fpga.folded.lower import functions, linear, moves, pairs, windows
 from actc.targets.fpga.folded.lower.tracked import CODE, Lowering
+from actc.targets.fpga.folded.recurrent import batches, layers
 from actc.targets.fpga.network.boundary import Cut
 from actc.targets.fpga.network.builder import Unsupported
 from actc.targets.fpga.network.lower import key_of
@@ -17,12 +18,15 @@ from actc.targets.fpga.network.lower import key_of
 Rule = Callable[[Lowering, ir.Node], None]
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(moves.MOVES, moves.move),
+    **dict.fromkeys(moves.MOVES, batches.move),
+    **dict.fromkeys(batches.PARTS, batches.part),
     **dict.fromkeys(functions.RULES, functions.function),
     "::MaxPool": windows.max_pool,
     "::ReduceMax": windows.reduce_max,
     "actc::IntAdd": pairs.int_add,
     "actc::IntConv": linear.int_conv,
+    "actc::IntGru": layers.recurrent,
+    "actc::IntLstm": layers.recurrent,
     "actc::IntMatMul": linear.int_matmul,
     "actc::IntMul": pairs.int_mul,
     "actc::IntReduceMean": windows.int_reduce_mean,
@@ -39,15 +43,15 @@ _PARTS = "streams carry whole tensors; parts of them are not joined or taken"
 _COMPARES = "there is no stage that compares"
 _REASONS = {
     "::Concat": _PARTS,
-    "::Gather": _PARTS,
     "::Pad": "padding is part of a convolution or pooling only",
-    "::Slice": _PARTS,
     "::Split": _PARTS,
     "::ArgMax": _COMPARES,
     "::ArgMin": _COMPARES,
     "::Where": _COMPARES,
     "::DequantizeLinear": "it turns integers into floats inside the network",
     "::QuantizeLinear": "it quantizes what the network computes in float",
+    "actc::IntGruResetBefore": "its reset gate multiplies the state in front of the matrix",
+    "actc::IntRnn": "there is no stage for a plain recurrent layer; an LSTM or a GRU has one",
     "actc::IntBatchMatMul": "both operands of the product are computed",
     "actc::WideBatchMatMul": "both operands of the product are computed",
     "actc::IntEmbed": "there is no stage that looks up rows",
@@ -66,7 +70,9 @@ def lower(lowering: Lowering, parts: Cut) -> list[Diagnostic]:
         if not known or any(value not in lowering.values for value in _variable(node)):
             continue
         try:
+            batches.check(lowering, node)
             RULES[key_of(node)](lowering, node)
+            batches.carry(lowering, node)
         except Unsupported as error:
             found.append(at(node, error))
     return found
