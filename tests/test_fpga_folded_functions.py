@@ -277,6 +277,36 @@ def test_stages_of_other_totals_are_not_believed() -> None:
     check(lane, rising)
 
 
+def near_steps(steps: StepFunction) -> Integers:
+    """Totals on both sides of every step, and the ends."""
+    low, high = steps.range.low, steps.range.high
+    totals = np.concatenate([steps.starts - 1, steps.starts, [low, high]])
+    return np.unique(np.clip(totals, low, high))
+
+
+@pytest.mark.parametrize(("width", "high"), [(20, 255), (34, 255), (30, 4095)])
+def test_wide_totals(width: int, high: int) -> None:
+    """Numbers beyond 64 bits on the way; the neighbours of all thresholds are looked at."""
+    rng = np.random.default_rng(width)
+    functions, stages = requantized(rng, 3, high, [np.arange(high + 1)], 1 << (width - 1))
+    setting = Setting(*hulls(functions), "ecp5", memory=False)
+    found = list(forms(functions, stages, setting, "dsp"))
+    assert any("divided" in lane.name for lane in found)
+    for lane in found:
+        for channel, steps in enumerate(functions):
+            totals = near_steps(steps)
+            assert np.array_equal(lane.evaluate(channel, totals), steps.evaluate(totals))
+
+
+def test_equal_requests_are_answered_once() -> None:
+    functions, stages = one_table(np.random.default_rng(3))
+    again = [StepFunction(steps.range, steps.starts, steps.levels) for steps in functions]
+    first = lane_function(functions, stages, "ecp5", output=Range(0, 255))
+    assert lane_function(again, stages, "ecp5", output=Range(0, 255)) is first
+    assert lane_function(again, stages, "ice40", output=Range(0, 255)) is not first
+    assert lane_function(again, stages, "ecp5", output=Range(0, 256)) is not first
+
+
 def test_plain_totals() -> None:
     lane = plain_function(np.array([5, -7, 0]), Range(-10, 20))
     assert lane.output == Range(-17, 25)

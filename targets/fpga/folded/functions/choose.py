@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal, cast
 
 from actc.targets.fpga.folded.functions.chained import chained
@@ -17,6 +19,8 @@ from actc.targets.fpga.folded.functions.whole import parallel, same, shifted
 from actc.targets.fpga.functions import Stage, StepFunction
 from actc.targets.fpga.hdl import Range
 
+_CACHE = 64
+"""Families that are kept: costs are asked for them, then hardware."""
 _FEW = 4
 """Functions up to which hardware for each of them is worth a look, if there are other forms."""
 _BLOCK_ENTRIES = 200
@@ -57,10 +61,40 @@ def lane_function(
     input = Range(
         min(steps.range.low for steps in functions), max(steps.range.high for steps in functions)
     )
+    known = tuple(tuple(own) for own in cast(Sequence[Sequence[Stage]], stages))
     setting = Setting(input, output, family, memory)
-    known = cast(Sequence[Sequence[Stage]], stages)
-    found = list(forms(functions, known, setting, multiplier))
-    return min(found, key=_weight)
+    return _cheapest(_Request(tuple(functions), known), setting, multiplier)
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """Functions and their stages, equal to others of the same stages and equal functions."""
+
+    functions: tuple[StepFunction, ...]
+    stages: tuple[tuple[Stage, ...], ...]
+
+    @cached_property
+    def key(self) -> Hashable:
+        stages = tuple(tuple(map(_identity, own)) for own in self.stages)
+        return tuple(steps.key for steps in self.functions), stages
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Request) and self.key == other.key
+
+
+def _identity(stage: Stage) -> tuple[int, str]:
+    """Which stage it is, of those that are kept; methods are made each time they are named."""
+    return id(getattr(stage, "__self__", stage)), getattr(stage, "__name__", "")
+
+
+@lru_cache(maxsize=_CACHE)
+def _cheapest(
+    request: _Request, setting: Setting, multiplier: Literal["dsp", "logic"]
+) -> LaneFunction:
+    return min(forms(request.functions, request.stages, setting, multiplier), key=_weight)
 
 
 def forms(

@@ -99,8 +99,8 @@ def _negative(row: Wire, size: int) -> Wire:
 
 def _rows(bits: int, places: int, slope: int, constant: int, own: Range) -> Iterator[Range]:
     """What each row holds, above the place of its code bit; the first above `places`."""
-    size = max(abs(own.low), abs(own.high), 1).bit_length() + places + bits
-    kind = np.dtype(np.int64 if size + slope.bit_length() < _WORD else object)
+    numbers = (own.low << places, own.high << places, slope << bits, constant)
+    kind = np.dtype(np.int64 if max(map(abs, numbers)) >> (_WORD - 3) == 0 else object)
     thresholds = -(-(np.arange(1 << bits).astype(kind) * slope + constant) // (1 << places))
     totals = np.concatenate([thresholds - 1, thresholds, [own.low, own.high]])
     totals = np.clip(totals, own.low, own.high)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +30,7 @@ def same(
     def build(total: Wire, _: Sequence[Wire]) -> Wire:
         value = total
         for steps in parts:
-            value = Tables((steps,), setting.options, memory=False).build(value, value)
+            value = Tables((steps,), setting.options, setting.memory).build(value, value)
         return value
 
     return setting.function("the same for all channels", (), build)
@@ -72,32 +71,32 @@ def shifted(parts: Parts, setting: Setting) -> LaneFunction | None:
 
 
 def _offsets(staircases: Sequence[StepFunction]) -> Integers | None:
-    """What moves all staircases onto the one of the most steps, as far as one step tells."""
+    """What moves all staircases onto the one of the most steps; None if one does not fit."""
     reference = max(staircases, key=lambda steps: steps.levels.size)
-    known: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for start, pair in zip(reference.starts[1:].tolist(), _changes(reference), strict=True):
-        known[pair].append(start)
     found = []
     for steps in staircases:
-        changes = _changes(steps)
-        once = [place for place, pair in enumerate(changes) if len(known[pair]) == 1]
-        if steps.levels.size > 1 and not once:
+        offset = _offset(steps, reference)
+        if offset is None or merged([reference, steps.moved(offset)]) is None:
             return None
-        # a channel without steps fits anywhere that its level is
-        middle = once[len(once) // 2] if once else None
-        if middle is None:
-            found.append(_constant_offset(steps, reference))
-        else:
-            found.append(known[changes[middle]][0] - int(steps.starts[middle + 1]))
+        found.append(offset)
     return np.array(found, np.int64)
 
 
-def _changes(steps: StepFunction) -> list[tuple[int, int]]:
-    return list(zip(steps.levels[:-1].tolist(), steps.levels[1:].tolist(), strict=True))
+def _offset(steps: StepFunction, reference: StepFunction) -> int | None:
+    """What moves one step onto the only one like it of the reference."""
+    last = steps.levels.size - 1
+    if last == 0:
+        return _constant_offset(steps, reference)
+    for place in dict.fromkeys([last // 2 + 1, 1, last]):
+        below, above = steps.levels[place - 1 : place + 1]
+        like = (reference.levels[:-1] == below) & (reference.levels[1:] == above)
+        if np.count_nonzero(like) == 1:
+            return int(reference.starts[1:][like][0] - steps.starts[place])
+    return None
 
 
 def _constant_offset(steps: StepFunction, reference: StepFunction) -> int:
-    """What moves a constant to where the reference is that, if that is long enough."""
+    """What moves a constant to where the reference is the same, if that is long enough."""
     places = np.flatnonzero(reference.levels == steps.levels[0])
     if not places.size:
         return 0
