@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from folded_programs import CODES, chain, matrix
+from folded_programs import samples as program_samples
 from fpga_tools import synthesized
 from installed import needs_gxx, needs_yosys
 
 from actc.errors import ToolFailed
+from actc.targets.fpga.boards.load import devices
+from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.folded.folding import foldings, input_word
+from actc.targets.fpga.folded.hardware.core import folded_design
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
+from actc.targets.fpga.folded.program import Stream, Window
+from actc.targets.fpga.folded.simulation import element_bits, elements_of_bits
 from actc.targets.fpga.gates import GateNetlist, Simulation
 from actc.targets.fpga.gates.lanes import LaneSimulation, StreamResult
 from actc.targets.fpga.gates.logic import (
@@ -27,6 +38,7 @@ from actc.targets.fpga.gates.logic import (
     Product,
     Table,
 )
+from actc.targets.fpga.pipeline import find_timing
 
 Bits = npt.NDArray[np.uint8]
 RNG = np.random.default_rng
@@ -339,3 +351,43 @@ def test_outputs_without_a_driver_are_told(core: GateNetlist) -> None:
     simulation = LaneSimulation(dataclasses.replace(core, floating=(net,)), 2)
     with pytest.raises(ToolFailed, match="1 bits at the outputs"):
         simulation.stream(samples(2)[0], 5, 16, 50)
+
+
+@needs_gxx
+@needs_yosys
+@pytest.mark.parametrize(
+    ("device", "speed", "memory"),
+    [
+        ("ecp5-25k", "ecp5-6", "DP16KD"),
+        pytest.param("ice40-up5k", "ice40-up", "SB_RAM40_4K", marks=pytest.mark.slow),
+    ],
+)
+def test_a_folded_network_gives_what_its_program_gives(
+    device: str, speed: str, memory: str, tmp_path: Path
+) -> None:
+    window = Window((3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
+    program = chain(matrix("conv", Stream(6, 5, 4, CODES), 6, window=window, functions="scaled"))
+    folding = next(iter(foldings(program.stages[0])))
+    target = devices()[device]
+    options = HardwareOptions(target.family, find_timing(speed), 20.0)
+    word = input_word(program.stages[0], folding)
+    design = folded_design(program, [folding], "core", options, word)
+    made = synthesize_design(design.files, "core", target, tmp_path, pads=False)
+    netlist = GateNetlist.read(json.loads(made.netlist.read_text("utf-8")), "core", target.family)
+    assert memory in netlist.cells
+    given = program_samples(program, 80)
+    right = program.evaluate([given])[0]
+    for floating in (0, 1):
+        simulation = LaneSimulation(netlist, len(given), floating=floating)
+        for stall, gaps in (([0], [0]), ([0, 1, 1, 0, 0, 1], [1, 0, 0, 1, 1])):
+            found = simulation.stream(
+                element_bits(given, design.input),
+                design.output_words,
+                design.output.bits,
+                50_000,
+                stall=stall,
+                gaps=gaps,
+            )
+            stream = program.stream(program.exits[0])
+            values = elements_of_bits(found.outputs, stream, design.output)
+            assert np.array_equal(values, right)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -296,7 +297,14 @@ def test_a_word_that_is_read_while_it_is_written_is_anything(tmp_path: Path) -> 
         assert number(simulate(netlist, longer, floating=level)["q"])[3] == 8
 
 
+needs_placers = pytest.mark.skipif(
+    any(find_spec(f"yowasp_nextpnr_{name}") is None for name in ("ecp5", "ice40")),
+    reason="the databases are not installed",
+)
+
+
 @pytest.mark.slow
+@needs_placers
 @needs_yosys
 @pytest.mark.parametrize(
     ("ram", "board", "cell"),
