@@ -40,7 +40,6 @@ def activation(name: str, bits: int, outputs: int, reach: float = 8.0) -> Intege
         "gelu": lambda: x / (1 + np.exp(-1.702 * x)),
         "sigmoid": lambda: 1 / (1 + np.exp(-x)),
         "leaky": lambda: np.where(x + 1 > 0, x + 1, 0.3 * (x + 1)),
-        "abs": lambda: abs(x + 1),
     }[name]()
     scaled = (y - y.min()) / (y.max() - y.min()) * ((1 << outputs) - 1)
     return np.rint(scaled).astype(np.int64)
@@ -59,8 +58,8 @@ CASES: dict[str, Callable[[], Integers]] = {
     "table": lambda: np.random.default_rng(0).integers(0, 16, 256),
     "search": lambda: steps(10, 6),
     "lines of 1 in": lambda: activation("sigmoid", 8, 3),
-    "tree, 2 digits": lambda: activation("abs", 8, 6),
-    "tree, 3 digits": lambda: activation("gelu", 10, 8, 2.0),
+    "tree, 2 digits": lambda: activation("sigmoid", 11, 8),
+    "tree, 3 digits": lambda: activation("sigmoid", 10, 8),
     "2 segments": lambda: activation("leaky", 10, 8),
     "compressed table": lambda: activation("gelu", 8, 8),
     "bipartite table": lambda: activation("sigmoid", 8, 8, 3.0),

@@ -43,6 +43,8 @@ _BIPARTITE_INPUTS, _BIPARTITE_BITS = 7, 3
 _BIPARTITE_LOW_BITS = 5
 """Bits that only the second table reads: more were never cheapest, and each takes eight times
 as long."""
+_SMALL_TABLE = 6
+"""Inputs up to which both tables are counted well one by one, larger ones as too much; measured."""
 _FITTED_BITS = 12
 """Bits of input up to which the forms of :mod:`actc.approx` are fitted, by all inputs."""
 _UNIT = UnitOptions()
@@ -143,7 +145,9 @@ def _two_tables(gates: Gates, values: Range) -> Iterator[Form]:
     # of no width: the other table is the whole function
     if isinstance(found, NoForm) or not (found.form.initial_width and found.form.offset_width):
         return
-    yield Form("bipartite table", functools.partial(_bipartite, found.form, values), "lines")
+    a, b, c = found.form.parts
+    kind: Kind = "lines" if a + max(b, c) <= _SMALL_TABLE else "unit"
+    yield Form("bipartite table", functools.partial(_bipartite, found.form, values), kind)
 
 
 def _tree(tree: SegmentTree, x: Wire) -> Wire:
