@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,10 @@ from folded_plan import Unit, plan
 from scipy.optimize import nnls
 
 from actc.errors import ToolFailed
+from actc.targets.fpga.boards import devices
 from actc.targets.fpga.families import FAMILIES
+from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.folded.assembly import function_costs
 from actc.targets.fpga.folded.costs.area import weighed
 from actc.targets.fpga.folded.costs.bits import stage_bits
 from actc.targets.fpga.folded.costs.features import (
@@ -35,22 +39,30 @@ from actc.targets.fpga.folded.costs.features import (
     converter_counts,
     stage_counts,
 )
-from actc.targets.fpga.folded.costs.functions import function_costs
 from actc.targets.fpga.folded.folding import input_word
-from actc.targets.fpga.folded.hardware.core import folded_design
+from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.program import FoldedProgram
 from actc.targets.fpga.pipeline.timing import TIMINGS
-from actc.targets.fpga.synthesis import synthesize
+from actc.targets.fpga.synthesis import Resources
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "data" / "folded_measurements.jsonl"
 SHIPPED = ROOT / "targets" / "fpga" / "folded" / "costs" / "coefficients.json"
 
-SPEEDS = {"ecp5": ("ecp5-6", 50.0), "ice40": ("ice40-up", 12.0), "gowin": ("gowin-gw2a18", 50.0)}
-"""By family: the timing and the clock that stages are measured at."""
-ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.03
-"""Of the fit: rounds of reweighting, the least error that a weight knows, the ridge."""
+SPEEDS = {
+    "ecp5": ("ecp5-25k", "ecp5-6", 80.0),
+    "ice40": ("ice40-up5k", "ice40-up", 18.0),
+    "gowin": ("gowin-gw2a18", "gowin-gw2a18", 40.0),
+}
+"""By family: the device, the timing and the clock that stages are measured at."""
+ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.15
+"""Of the fit: rounds of reweighting, the least error that a weight knows, the pull to `PRIORS`."""
+PRIORS = {
+    "cells": {"stage": 40.0, "address": 12.0, "counter": 2.0, "gate": 0.5, "convert": 0.5},
+    "ffs": {"stage": 30.0, "address": 7.0, "gate": 0.0, "parameter": 0.5, "weight": 0.5},
+}
+"""What coefficients are where stages say little about them, by plain thought; else 1."""
 SMALL = {"cells": 60.0, "ffs": 60.0}
 """Below this many, errors are counted in cells, not in shares."""
 TEST = 4
@@ -75,7 +87,7 @@ def read_measurements() -> dict[str, dict[str, Any]]:
 
 def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]) -> int:
     """Synthesize what is not known yet; the number of units that failed."""
-    timing, clock = SPEEDS[family]
+    _, timing, clock = SPEEDS[family]
     options = HardwareOptions(family, TIMINGS[timing], clock)
     failures = 0
     for unit in units:
@@ -84,8 +96,7 @@ def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]
             continue
         design = folded_design(unit.program, [unit.folding], f"u{key}", options, unit.entry)
         try:
-            text, hard = "\n".join(design.files.values()), unit.folding.multiplier == "dsp"
-            found = synthesize(text, design.name, family, dsp=hard)
+            found = _synthesized(design, family, hard=unit.folding.multiplier == "dsp")
         except ToolFailed as problem:
             failures += 1
             say(f"{family}: {unit.name}: {problem}")
@@ -102,6 +113,16 @@ def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]
         say(f"{family}: {unit.name} {unit.folding}: {found.logic_cells} cells, {found.ffs} "
             f"flip-flops, {found.brams} BRAM, {found.dsps} DSP; estimated {estimated}")  # fmt: skip
     return failures
+
+
+def _synthesized(design: FoldedDesign, family: str, *, hard: bool) -> Resources:
+    """What the flow of `actc compile` makes of a design, without pads."""
+    device = devices()[SPEEDS[family][0]]
+    with tempfile.TemporaryDirectory(prefix="actc-costs-") as folder:
+        made = synthesize_design(
+            design.files, design.name, device, Path(folder), dsp=hard, pads=False
+        )
+        return made.total
 
 
 def _is_built(unit: Unit, family: str) -> bool:
@@ -130,7 +151,7 @@ _FUNCTIONS: dict[tuple[str, str], FunctionCost] = {}
 def _function(program: FoldedProgram, name: str, family: str) -> FunctionCost:
     """What a function unit takes; looked for once for all foldings of a stage."""
     if (name, family) not in _FUNCTIONS:
-        _FUNCTIONS[name, family] = function_costs(program)(family).get(name, FunctionCost())
+        _FUNCTIONS[name, family] = function_costs(program, family).get(name, FunctionCost())
     return _FUNCTIONS[name, family]
 
 
@@ -142,23 +163,24 @@ def fit(pairs: Sequence[tuple[Counts, Mapping[str, Any]]]) -> dict[str, dict[str
                 [[getattr(c, resource).get(name, 0.0) for name in FEATURES] for c, _ in pairs]
             ),
             np.array([row[MEASURED[resource]] for _, row in pairs], float),
-            SMALL[resource],
+            resource,
         )
         for resource in MEASURED
     }
 
 
-def _coefficients(counts: np.ndarray, measured: np.ndarray, small: float) -> dict[str, float]:
+def _coefficients(counts: np.ndarray, measured: np.ndarray, resource: str) -> dict[str, float]:
     """Least absolute relative errors by reweighted non-negative least squares."""
-    weights = 1 / np.maximum(measured, small)
+    prior = np.array([PRIORS[resource].get(name, 1.0) for name in FEATURES])
+    least = np.maximum(measured, SMALL[resource])
+    weights = 1 / least
     for _ in range(ROUNDS):
         scaled = counts * weights[:, None]
-        # a little ridge: counts that few stages have must not explain these alone
-        ridge = np.diag(RIDGE * np.linalg.norm(scaled, axis=0))
-        goal = np.append(measured * weights, np.zeros(len(FEATURES)))
-        found, _ = nnls(np.vstack([scaled, ridge]), goal)
-        errors = np.abs(counts @ found - measured) / np.maximum(measured, small)
-        weights = 1 / np.maximum(measured, small) / np.sqrt(np.maximum(errors, FLOOR))
+        # counts that few stages have must not explain these alone
+        pull = RIDGE * np.linalg.norm(scaled, axis=0) + 1e-6
+        goal = np.append(measured * weights, pull * prior)
+        found, _ = nnls(np.vstack([scaled, np.diag(pull)]), goal)
+        weights = 1 / least / np.sqrt(np.maximum(np.abs(counts @ found - measured) / least, FLOOR))
     return {name: round(float(value), 4) for name, value in zip(FEATURES, found, strict=True)}
 
 

@@ -26,7 +26,7 @@ from actc.targets.fpga.hdl import Range
 
 PER_STAGE = 3
 """Foldings of each stage."""
-MOST_PRODUCT_BITS, MOST_ROM_BITS, MOST_RAM_BITS = 2500, 20000, 2500
+MOST_PRODUCT_BITS, MOST_ROM_BITS, MOST_RAM_BITS = 2000, 12000, 2500
 """Limits that keep synthesis short: bits of products, of weights and of a window in logic."""
 _SAME = Window((3, 3), before=(1, 1), after=(1, 1))
 _HALF = Window((2, 2), strides=(2, 2))
@@ -160,10 +160,7 @@ def _made(
         offsets = np.arange(len(weights), dtype=np.int64) * 7 - 20
         result = hull + Range(int(offsets.min()), int(offsets.max()))
         return replace(stage, output=replace(bare, range=result), plain=offsets)
-    functions = tuple(
-        _staircase(hull, codes, 0.3 + 0.4 * channel / len(weights))
-        for channel in range(len(weights))
-    )
+    functions = tuple(_staircase(hull, codes, channel) for channel in range(len(weights)))
     return replace(
         stage,
         output=replace(bare, range=codes),
@@ -172,16 +169,19 @@ def _made(
     )
 
 
-def _staircase(inputs: Range, codes: Range, middle: float) -> StepFunction:
-    """A requantization: even steps around the middle, of a scale of its own, then saturation."""
-    count, width = codes.high - codes.low, inputs.high - inputs.low
-    step = max(width * 0.4 * middle / max(count, 1), 1.0)
-    first = inputs.low + width * middle - step * count / 2
-    places = np.round(first + step * np.arange(count)).astype(np.int64)
+def _staircase(inputs: Range, codes: Range, channel: int) -> StepFunction:
+    """A requantization, ``(x * factor + offset) >> shift`` saturated, as golden models have it."""
+    factor = 64 + (channel * 37) % 64
+    spread = 0.4 * (inputs.high - inputs.low) * factor / max(codes.high - codes.low, 1)
+    shift = max(int(spread).bit_length(), 1)
+    middle = (inputs.low + inputs.high) // 2 + (channel * 11) % 9
+    offset = (codes.low + codes.high + 1) // 2 * (1 << shift) - middle * factor
+    levels = np.arange(codes.low + 1, codes.high + 1)
+    places = -((offset - levels * (1 << shift)) // factor)
     places = np.clip(places, inputs.low + 1, inputs.high)
     starts = np.concatenate([[inputs.low], np.unique(places)])
-    levels = codes.low + np.searchsorted(places, starts, side="right")
-    return StepFunction.from_runs(inputs, starts, levels.astype(np.int64))
+    reached = codes.low + np.searchsorted(places, starts, side="right")
+    return StepFunction.from_runs(inputs, starts, reached.astype(np.int64))
 
 
 def _pool(name: str, given: Stream, window: Window) -> MaximumStage:
@@ -209,4 +209,4 @@ def _map(name: str, given: Stream) -> MapStage:
 
 
 def _curve(inputs: Range, codes: Range) -> StepFunction:
-    return _staircase(inputs, codes, 0.5)
+    return _staircase(inputs, codes, 0)

@@ -8,12 +8,21 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
-from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, ProductStage, Stage, Stream
+from actc.targets.fpga.folded.program import (
+    MatrixStage,
+    MaximumStage,
+    ProductStage,
+    RecurrentStage,
+    Stage,
+    Stream,
+)
 
 Multiplier: TypeAlias = Literal["dsp", "logic"]
 Storage: TypeAlias = Literal["block", "logic"]
 
 STORAGES: tuple[Storage, ...] = ("block", "logic")
+_MOST_RECURRENT = 16
+"""Products of a recurrent layer at a time; what is behind takes one total a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +70,13 @@ def is_channelwise(stage: Stage) -> bool:
 
 def is_elementwise(stage: Stage) -> bool:
     """Whether there is no window: sums, products and functions of elements."""
-    return not isinstance(stage, (MatrixStage, MaximumStage))
+    return not isinstance(stage, (MatrixStage, MaximumStage, RecurrentStage))
 
 
 def input_word(stage: Stage, folding: Folding) -> int:
     """Elements that the stage takes per clock from each source."""
+    if isinstance(stage, RecurrentStage):
+        return 1
     return folding.simd if _has_words_of_groups(stage) else folding.pe
 
 
@@ -81,6 +92,8 @@ def entry_words(stream: Stream) -> tuple[int, ...]:
 
 def group_clocks(stage: Stage, folding: Folding) -> int:
     """Clocks of one position and one group of `pe` results."""
+    if isinstance(stage, RecurrentStage):
+        return stage.cell.units
     if isinstance(stage, MatrixStage):
         kernel, channels = prod(stage.weights.shape[1:3]), stage.weights.shape[3]
         return int(kernel * (channels // folding.simd))
@@ -97,6 +110,8 @@ def foldings(stage: Stage) -> Iterator[Folding]:
     for pe, simd in product(_pes(stage), _simds(stage)):
         clocks = group_clocks(stage, Folding(pe, simd))
         all_lanes = [lanes for lanes in divisors(pe) if pe // lanes <= clocks]
+        if isinstance(stage, RecurrentStage):
+            all_lanes = [1]
         for lanes, multiplier, weights, buffer in product(
             all_lanes, multipliers(stage), _storages(stage), STORAGES
         ):
@@ -105,8 +120,8 @@ def foldings(stage: Stage) -> Iterator[Folding]:
 
 def multipliers(stage: Stage) -> tuple[Multiplier, ...]:
     """What products of a stage can be made of; one where it makes none."""
-    if isinstance(stage, (MatrixStage, ProductStage)):
-        return "dsp", "logic"
+    if isinstance(stage, (MatrixStage, ProductStage, RecurrentStage)):
+        return "logic", "dsp"
     return ("logic",)
 
 
@@ -120,6 +135,8 @@ def problem_of(stage: Stage, folding: Folding) -> str:
         return f"pe {folding.pe} is not one of {_pes(stage)}"
     if folding.simd not in _simds(stage):
         return f"simd {folding.simd} is not one of {_simds(stage)}"
+    if isinstance(stage, RecurrentStage) and folding.lanes != 1:
+        return "a recurrent layer has one lane"
     if folding.lanes < 1 or folding.pe % folding.lanes:
         return f"lanes {folding.lanes} do not divide pe {folding.pe}"
     clocks = group_clocks(stage, folding)
@@ -135,6 +152,8 @@ def _has_words_of_groups(stage: Stage) -> bool:
 def _pes(stage: Stage) -> tuple[int, ...]:
     if isinstance(stage, MatrixStage) and not is_channelwise(stage):
         return divisors(len(stage.weights) // stage.groups)
+    if isinstance(stage, RecurrentStage):
+        return tuple(pe for pe in divisors(stage.cell.units) if pe <= _MOST_RECURRENT)
     return divisors(stage.output.channels)
 
 
@@ -145,4 +164,4 @@ def _simds(stage: Stage) -> tuple[int, ...]:
 
 
 def _storages(stage: Stage) -> tuple[Storage, ...]:
-    return STORAGES if isinstance(stage, MatrixStage) else ("logic",)
+    return STORAGES if isinstance(stage, (MatrixStage, RecurrentStage)) else ("logic",)

@@ -8,7 +8,7 @@ import numpy as np
 
 from actc.targets.fpga.families import Family
 from actc.targets.fpga.folded.hardware.datapath import code_of
-from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, SumStage
+from actc.targets.fpga.folded.program import MatrixStage, ProductStage, Stage, SumStage
 from actc.targets.fpga.hdl import Range
 
 HARD_BITS = {"ecp5": 4, "ice40": 11, "gowin": 8}
@@ -23,7 +23,7 @@ class StageBits:
     Attributes:
         element: of the input, with what stands in the padding.
         signed: whether these have a sign.
-        weight: of a weight, as it is stored.
+        weight: of a weight, as it is stored; 0 where all are the same.
         based: whether a sum of the inputs is added for what weights have in common.
         total: of an accumulator, or of what stands in front of the functions.
         result: of the output.
@@ -68,11 +68,12 @@ def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
         element = element.hull(Range(stage.outside, stage.outside))
         code = code_of(tuple(np.unique(stage.weights).tolist()))
         total = max(found.width for found in stage.totals)
-        fewer = max(code.width - weight_bits, 0) if weight_bits is not None else 0
+        stored = 0 if code.range.single else code.width
+        fewer = max(stored - weight_bits, 0) if weight_bits is not None else 0
         return StageBits(
             element.width,
             element.signed,
-            code.width - fewer,
+            stored - fewer,
             bool(code.base),
             max(total - fewer, 1),
             result,
@@ -81,6 +82,6 @@ def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
     if isinstance(stage, SumStage):
         first, second = (element.high * abs(f) for f in stage.factors)
         total = max(element.width, int(first + second).bit_length() + 1)
-    elif not isinstance(stage, MaximumStage):
-        total = element.width
+    elif isinstance(stage, ProductStage):
+        total = 2 * element.width
     return StageBits(element.width, element.signed, element.width, False, total, result)

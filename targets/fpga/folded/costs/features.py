@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil, gcd
 
+import numpy as np
+
 from actc.targets.fpga.families import Family
 from actc.targets.fpga.folded.costs.bits import StageBits
 from actc.targets.fpga.folded.costs.clocks import (
@@ -31,6 +33,7 @@ from actc.targets.fpga.folded.folding import (
     input_word,
     output_word,
 )
+from actc.targets.fpga.folded.hardware.terms import is_unrolled
 from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
@@ -41,6 +44,8 @@ from actc.targets.fpga.folded.program import (
 
 QUEUE_LOGIC_WORDS = 32
 """Words up to which a queue between stages lies in logic."""
+SHARED = 0.55
+"""Of the additions of constant weights, those that are left when adders are shared."""
 PARAMETER_LOGIC_BITS = 4096
 """Bits up to which the parameters of a function lie in logic."""
 
@@ -58,13 +63,11 @@ class FunctionCost:
     Attributes:
         cells_per_lane, dsp_per_lane: logic cells, hard multipliers.
         parameter_bits: of each channel, in a ROM; 0 where channels do not differ.
-        ffs_per_lane: flip-flops.
     """
 
     cells_per_lane: float = 0.0
     dsp_per_lane: int = 0
     parameter_bits: int = 0
-    ffs_per_lane: float = 0.0
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ def stage_counts(
     """The counts of a stage; see :func:`~actc.targets.fpga.folded.costs.area.stage_area`."""
     counts = Counts()
     counts.add("stage", 1, 1)
-    _count_function(counts, stage, folding, family, function)
+    _count_function(counts, stage, folding, family, function, bits)
     if isinstance(stage, (MatrixStage, MaximumStage)):
         _count_window(counts, stage, folding, family)
         _count_queue(counts, queue_words(stage, folding), folding.lanes * bits.result, family)
@@ -145,7 +148,16 @@ def queue_words(stage: Stage, folding: Folding) -> int:
 def _count_products(
     counts: Counts, stage: MatrixStage, folding: Folding, family: Family, bits: StageBits
 ) -> None:
+    if any(stage.window.before) or any(stage.window.after):
+        word = input_word(stage, folding) * bits.element
+        counts.add("pad", word, word)
+    if is_unrolled(stage, folding):
+        counts.add("sum", *_twice(round(SHARED * _digits(stage) * (bits.element + 3))))
+        return
     number = products_per_clock(stage, folding)
+    if bits.weight == 0:
+        counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.element)))
+        return
     if folding.multiplier == "dsp":
         counts.dsps += number * bits.multipliers(family)
         counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.product)))
@@ -165,9 +177,14 @@ def _count_products(
         folding.weights,
         family,
     )
-    if any(stage.window.before) or any(stage.window.after):
-        word = input_word(stage, folding) * bits.element
-        counts.add("pad", word, word)
+
+
+def _digits(stage: MatrixStage) -> int:
+    """Additions of constant weights, each as sum of the fewest signed powers of two."""
+    flat = np.abs(stage.weights.reshape(len(stage.weights), -1))
+    places = np.ascontiguousarray(flat ^ (3 * flat)).view(np.uint8)
+    digits = np.unpackbits(places, axis=1).sum(axis=1, dtype=np.int64)
+    return int(np.maximum(digits - 1, 0).sum())
 
 
 def _count_totals(counts: Counts, folding: Folding, bits: StageBits) -> None:
@@ -179,10 +196,16 @@ def _count_totals(counts: Counts, folding: Folding, bits: StageBits) -> None:
 
 
 def _count_function(
-    counts: Counts, stage: Stage, folding: Folding, family: Family, function: FunctionCost
+    counts: Counts,
+    stage: Stage,
+    folding: Folding,
+    family: Family,
+    function: FunctionCost,
+    bits: StageBits,
 ) -> None:
     lanes = output_word(stage, folding)
-    counts.add("function", lanes * function.cells_per_lane, lanes * function.ffs_per_lane)
+    kept = bits.total + bits.result + function.parameter_bits
+    counts.add("function", lanes * function.cells_per_lane, lanes * kept)
     counts.dsps += lanes * function.dsp_per_lane
     width, depth = lanes * function.parameter_bits, stage.output.channels // lanes
     if width and depth > 1:
