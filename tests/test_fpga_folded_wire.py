@@ -423,6 +423,60 @@ def test_a_request_that_finds_no_room_for_its_end_is_refused(tmp_path: Path) -> 
         port.close()
 
 
+BURST = """\
+// Holds words back for a while, and then gives 16 of them, one every few clocks.
+module group_sums (
+  input clk, input reset, input in_valid, output in_ready, input [7:0] in_data,
+  output out_valid, input out_ready, output [7:0] out_data
+);
+  reg [15:0] left = 16'd9000;
+  reg [3:0] given = 4'd0;
+  wire over = left == 16'd0;
+  assign {{out_valid, in_ready, out_data}} = {{in_valid & over, out_ready & over, in_data}};
+  always @(posedge clk) begin
+    if (!over) left <= left - 16'd1;
+    if (out_valid & out_ready) begin
+      given <= given + 4'd1;
+      left <= given == 4'd15 ? 16'd9000 : 16'd{pause};
+    end
+  end
+endmodule
+"""
+
+
+@needs_iverilog
+@pytest.mark.parametrize("pause", range(6))
+def test_answers_that_become_complete_in_any_clock(pause: int, tmp_path: Path) -> None:
+    """Also in that in which the answer before is begun."""
+    core = GroupSums(8, 8, 1, 1)
+    interface = build(tmp_path, core, "spi")
+    (tmp_path / "group_sums.v").write_text(BURST.format(pause=pause))
+    requests, right = frames_of(core, 16)
+    port = board(tmp_path, interface, 12_000)
+    try:
+        assert answers_to(port, b"".join(requests)) == right
+        assert answers_to(port, b"".join(reversed(requests[:5]))) == right[4::-1]
+    finally:
+        port.close()
+
+
+@needs_iverilog
+def test_more_answers_to_come_than_are_kept(tmp_path: Path) -> None:
+    """Behind a sample that takes long, what needs no core waits in its order."""
+    core = replace(CORES["8 to 8"], delay=9_000)
+    interface = build(tmp_path, core, "spi")
+    (first, second), right = frames_of(core, 2)
+    asked = [encode(Frame(IDENTITY, 20 + k, b"")) for k in range(12)]
+    port = board(tmp_path, interface, 12_000)
+    try:
+        found = answers_to(port, b"".join([first, *asked, second]))
+    finally:
+        port.close()
+    assert [frame.sequence for frame in found] == [0, *range(20, 32), 1]
+    assert {frame.kind for frame in found[1:-1]} == {IDENTITY}
+    assert [found[0], found[-1]] == right
+
+
 @needs_iverilog
 @pytest.mark.parametrize("kind", ["uart", "spi"])
 def test_a_host_that_begins_anew(kind: Kind, tmp_path: Path) -> None:
