@@ -35,10 +35,9 @@ def queue_elements(program: FoldedProgram, number: int) -> tuple[int, ...]:
             sum(1 for need in needs[own] if need <= needs[other][row]) - row
             for row in range(len(needs[own]))
         ]
-        # one row is on its way in any case: less than that needs no queue
         rows.append(max(max(held), 0))
     per_row = stage.input.columns * stage.input.channels
-    return tuple(count * per_row if count > 1 else 0 for count in rows)
+    return tuple(count * per_row for count in rows)
 
 
 def needed_rows(program: FoldedProgram, number: int) -> list[int]:

@@ -16,8 +16,7 @@ module actc_frame_memory #(
 );
   // What is written is read later, never in the same clock. Block memories are slow: behind
   // the one that they have, there is another register.
-  (* no_rw_check *) reg [7:0] bytes [0:(1 << ADDRESS) - 1];
-  reg [7:0] found = 8'd0;
+  reg [7:0] found;
   reg there = 1'b0;  // found is a byte
   reg more = 1'b0;   // there is a byte to read; known a clock later: one in two clocks
   initial place = {ADDRESS + 1{1'b0}};
@@ -26,10 +25,21 @@ module actc_frame_memory #(
 
   wire move = ~valid | ready;
   wire fetch = more & (~there | move);
-  always @(posedge clk) begin
-    if (write) bytes[address] <= value;
-    if (fetch) found <= bytes[place[ADDRESS-1:0]];
-  end
+  generate
+    if (ADDRESS >= 7) begin : block
+      (* ram_style = "block", no_rw_check *) reg [7:0] bytes [0:(1 << ADDRESS) - 1];
+      always @(posedge clk) begin
+        if (write) bytes[address] <= value;
+        if (fetch) found <= bytes[place[ADDRESS-1:0]];
+      end
+    end else begin : flip_flops
+      reg [7:0] bytes [0:(1 << ADDRESS) - 1];
+      always @(posedge clk) begin
+        if (write) bytes[address] <= value;
+        if (fetch) found <= bytes[place[ADDRESS-1:0]];
+      end
+    end
+  endgenerate
   always @(posedge clk) begin
     more <= (place != limit) & ~fetch;
     if (fetch) place <= place + 1'b1;
