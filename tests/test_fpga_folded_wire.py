@@ -434,7 +434,7 @@ module group_sums (
   wire over = left == 16'd0;
   assign {{out_valid, in_ready, out_data}} = {{in_valid & over, out_ready & over, in_data}};
   always @(posedge clk) begin
-    if (!over) left <= left - 16'd1;
+    if (in_valid & !over) left <= left - 16'd1;
     if (out_valid & out_ready) begin
       given <= given + 4'd1;
       left <= given == 4'd15 ? 16'd9000 : 16'd{pause};
