@@ -29,9 +29,11 @@ from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
     ProductStage,
+    RecurrentStage,
     Stage,
     SumStage,
 )
+from actc.targets.fpga.folded.recurrent.hardware import recurrent_part
 from actc.targets.fpga.hdl.names import Names
 
 _SHORT = 32
@@ -134,6 +136,8 @@ def _part(
 ) -> Part:
     if isinstance(stage, (MatrixStage, MaximumStage)):
         return window_part(program, stage, folding, module, options)
+    if isinstance(stage, RecurrentStage):
+        return recurrent_part(program, stage, folding, module, options)
     assert isinstance(stage, (SumStage, ProductStage, MapStage)), "there are no others"
     return element_part(program, stage, folding, module, options)
 

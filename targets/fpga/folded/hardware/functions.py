@@ -11,6 +11,7 @@ from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
     ProductStage,
+    RecurrentStage,
     Stage,
     Stream,
     SumStage,
@@ -26,7 +27,7 @@ def stage_function(program: FoldedProgram, stage: Stage, family: str) -> LaneFun
             totals = functools.reduce(Range.hull, stage.totals)
             return plain_function(stage.plain, totals, family)
         return lane_function(stage.functions, stage.stages, family, output=result)
-    assert isinstance(stage, (MaximumStage, SumStage, ProductStage, MapStage))
+    assert isinstance(stage, (MaximumStage, SumStage, ProductStage, MapStage, RecurrentStage))
     if not stage.functions:
         return None
     stages = [[function.cut] for function in stage.functions]

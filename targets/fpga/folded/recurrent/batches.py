@@ -134,7 +134,7 @@ def _moved(lowering: Lowering, node: ir.Node, x: Tracked) -> tuple[Integers, int
         samples = [moved.take(sample, place) for sample in range(moved.shape[place])]
         apart = len(samples) == 2 and np.array_equal(samples[0] + size, samples[1])
         if apart and samples[0].size and samples[0].max() < size:
-            return samples[0].astype(np.int64), place
+            return np.asarray(samples[0], np.int64), place
     raise Unsupported("it mixes samples", "keep the batch as an axis of its own")
 
 
@@ -156,8 +156,8 @@ def _run(node: ir.Node, x: Integers) -> Integers:
         [info("y", onnx.TensorProto.INT64, None)],
         [onnx.numpy_helper.from_array(array, name) for name, array in tensors if array is not None],
     )
-    imports = {} if node.graph is None else node.graph.opset_imports
-    opset = onnx.helper.make_opsetid("", imports.get("", 18))
+    version = 18 if node.graph is None else node.graph.opset_imports.get("", 18)
+    opset = onnx.helper.make_opsetid("", version)
     model = onnx.helper.make_model(graph, opset_imports=[opset])
     found: Integers = np.asarray(ReferenceEvaluator(model).run(None, {"x": x})[0])
     return found

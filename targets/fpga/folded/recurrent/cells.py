@@ -56,7 +56,7 @@ class Cell(ABC):
     @property
     def outputs(self) -> int:
         """Of the matrix, and channels of what is read in a step."""
-        return self.r.shape[1]
+        return int(self.r.shape[1])
 
     @property
     def gates(self) -> int:

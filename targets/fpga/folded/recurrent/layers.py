@@ -115,4 +115,4 @@ def _state(given: Integers) -> Integers:
     rows = given.reshape(-1, given.shape[-1])
     if np.any(rows != rows[0]):
         raise Unsupported("samples begin with different states", "begin all with the same")
-    return rows[0]
+    return np.asarray(rows[0])
