@@ -151,9 +151,9 @@ def test_needed_rows_follow_the_windows() -> None:
     assert needed_rows(program, 0) == [2, 3, 4, 5, 5, 5]
     assert needed_rows(program, -1) == [0, 1, 2, 3, 4, 5]
     per_row = 5 * 4
-    assert queue_elements(program, 1) == (3 * per_row, 0)
-    # a row even where nothing has to be gathered: the other branch waits for a whole one
-    assert queue_elements(NETWORKS["gated"], 2) == (0, 2 * 3 * 4)
+    assert queue_elements(program, 1) == (3 * per_row, per_row)
+    # a row even where nothing has to be gathered, as stages wait for whole rows
+    assert queue_elements(NETWORKS["gated"], 2) == (12, 2 * 3 * 4)
     assert queue_elements(program, 0) == (0,)
 
 
