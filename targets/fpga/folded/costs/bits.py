@@ -7,8 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from actc.targets.fpga.families import Family
+from actc.targets.fpga.folded.costs.recurrent import recurrent_bits, recurrent_weight_bits
 from actc.targets.fpga.folded.hardware.datapath import code_of
-from actc.targets.fpga.folded.program import MatrixStage, ProductStage, Stage, SumStage
+from actc.targets.fpga.folded.program import (
+    MatrixStage,
+    ProductStage,
+    RecurrentStage,
+    Stage,
+    SumStage,
+)
 from actc.targets.fpga.hdl import Range
 
 HARD_BITS = {"ecp5": 4, "ice40": 11, "gowin": 8}
@@ -78,6 +85,10 @@ def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:
             max(total - fewer, 1),
             result,
         )
+    if isinstance(stage, RecurrentStage):
+        own = recurrent_bits(stage)
+        weight = recurrent_weight_bits(stage)
+        return StageBits(own.operand, True, weight, False, own.total, result)
     total = element.width
     if isinstance(stage, SumStage):
         first, second = (element.high * abs(f) for f in stage.factors)

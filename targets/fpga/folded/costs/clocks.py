@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from math import gcd, prod
 
 from actc.targets.fpga.folded.costs.pace import Rows, least_intervals
+from actc.targets.fpga.folded.costs.recurrent import sample_clocks, step_clocks
 from actc.targets.fpga.folded.folding import (
     Folding,
     group_clocks,
@@ -26,7 +27,14 @@ from actc.targets.fpga.folded.folding import (
     is_elementwise,
     output_word,
 )
-from actc.targets.fpga.folded.program import MatrixStage, MaximumStage, Stage, Stream, Window
+from actc.targets.fpga.folded.program import (
+    MatrixStage,
+    MaximumStage,
+    RecurrentStage,
+    Stage,
+    Stream,
+    Window,
+)
 
 ROW_CLOCKS = 3
 """Between the last word of a row of results and the first one of the next, besides releases."""
@@ -66,6 +74,8 @@ def all_clocks(stage: Stage, foldings: Sequence[Folding]) -> list[Clocks]:
     if is_elementwise(stage):
         words = [stage.input.size // folding.pe for folding in foldings]
         return [Clocks(count, DEPTH_CLOCKS, count - 1, DEPTH_CLOCKS) for count in words]
+    if isinstance(stage, RecurrentStage):
+        return [_recurrent(stage, folding) for folding in foldings]
     computed = [row_clocks(stage, folding) for folding in foldings]
     words = [
         stage.input.columns * stage.input.channels // input_word(stage, folding)
@@ -82,6 +92,13 @@ def all_clocks(stage: Stage, foldings: Sequence[Folding]) -> list[Clocks]:
         last = waiting * (row + ROW_CLOCKS) + drain
         found.append(Clocks(interval, group + drain, max(alone - group, 0), last))
     return found
+
+
+def _recurrent(stage: RecurrentStage, folding: Folding) -> Clocks:
+    whole, step = sample_clocks(stage, folding.pe), step_clocks(stage, folding.pe)
+    work = max(whole, stage.input.size, stage.output.size)
+    first = whole if stage.last else stage.cell.units + step
+    return Clocks(work, first, whole - first, step)
 
 
 def row_clocks(stage: Stage, folding: Folding) -> int:
@@ -106,6 +123,8 @@ def needed_share(stage: Stage) -> float:
     window, stream = window_of(stage), stage.input
     if is_elementwise(stage):
         return 1 / stream.size
+    if isinstance(stage, RecurrentStage):
+        return 1 / stream.positions
     return min(max(_span(window, 0) - window.before[0], 1), stream.rows) / stream.rows
 
 

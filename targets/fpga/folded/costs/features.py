@@ -26,6 +26,7 @@ from actc.targets.fpga.folded.costs.memory import (
     ram_flip_flops,
     rom_cells,
 )
+from actc.targets.fpga.folded.costs.recurrent import element_cells, recurrent_bits
 from actc.targets.fpga.folded.folding import (
     Folding,
     Storage,
@@ -38,6 +39,7 @@ from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
     ProductStage,
+    RecurrentStage,
     Stage,
     SumStage,
 )
@@ -101,7 +103,9 @@ def stage_counts(
     counts = Counts()
     counts.add("stage", 1, 1)
     _count_function(counts, stage, folding, family, function, bits)
-    if isinstance(stage, (MatrixStage, MaximumStage)):
+    if isinstance(stage, RecurrentStage):
+        _count_recurrent(counts, stage, folding, family, bits)
+    elif isinstance(stage, (MatrixStage, MaximumStage)):
         _count_window(counts, stage, folding, family)
         _count_queue(counts, queue_words(stage, folding), folding.lanes * bits.result, family)
     if isinstance(stage, MatrixStage):
@@ -110,7 +114,7 @@ def stage_counts(
     elif isinstance(stage, MaximumStage):
         width = folding.pe * bits.element
         counts.add("compare", 2 * width, width)
-    else:
+    elif not isinstance(stage, RecurrentStage):
         _count_elements(counts, stage, folding, family, bits)
     return counts
 
@@ -244,6 +248,44 @@ def _counters(stage: Stage, folding: Folding, depth: int) -> Iterator[int]:
 def _count_queue(counts: Counts, words: int, width: int, family: Family) -> None:
     counts.add("fifo", ram_cells(width, words, family), ram_flip_flops(width, words, family))
     counts.add("counter", 3 * words.bit_length(), 3 * words.bit_length())
+
+
+def _count_recurrent(
+    counts: Counts, stage: RecurrentStage, folding: Folding, family: Family, bits: StageBits
+) -> None:
+    cell, own, pe = stage.cell, recurrent_bits(stage), folding.pe
+    block = folding.buffer == "block"
+    memories = [
+        (own.operand + own.memory, cell.units),
+        *[(own.gate, cell.units)] * (cell.gates - 1),
+        (stage.input.range.width, cell.outputs),
+        (own.total, cell.outputs),
+    ]
+    for width, depth in memories:
+        counts.brams += memory_blocks(width, depth, family) if block else 0
+        cells = 0.0 if block else ram_cells(width, depth, family)
+        counts.add("window", cells, width if block else ram_flip_flops(width, depth, family))
+        counts.add("counter", 3 * depth.bit_length(), 3 * depth.bit_length())
+    logic, hard = element_cells(stage, family, folding.multiplier == "dsp")
+    counts.add("function", logic, logic)
+    counts.dsps += hard
+    if folding.multiplier == "dsp":
+        counts.dsps += pe * bits.multipliers(family)
+    else:
+        counts.add("gate", pe * bits.element * bits.weight)
+        counts.add("plane", *_twice(pe * (bits.weight - 1) * (bits.element + 1)))
+    words = cell.units * cell.outputs // pe
+    _count_rom(counts, "weight", pe * bits.weight, words, folding.weights, family)
+    constants = own.parameter * cell.outputs
+    storage: Storage = "block" if constants > PARAMETER_LOGIC_BITS else "logic"
+    if constants:
+        _count_rom(counts, "parameter", own.parameter, cell.outputs, storage, family)
+    initial = own.operand + own.memory
+    _count_rom(counts, "parameter", initial, cell.units, "logic", family)
+    counts.add("total", *_twice(pe * bits.total))
+    counts.add("hold", *_twice(max(pe - 1, 0) * bits.total))
+    room = cell.units if stage.last else 2 * cell.units
+    _count_queue(counts, room, bits.result, family)
 
 
 def _count_elements(
