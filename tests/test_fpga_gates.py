@@ -189,12 +189,12 @@ def test_a_combinational_loop_is_refused() -> None:
 
 def test_cells_without_a_model_are_named_at_once() -> None:
     cells: list[dict[str, Any]] = [
-        {"type": kind, "parameters": {}, "connections": {}} for kind in ("SB_MAC16", "SB_I2C")
+        {"type": kind, "parameters": {}, "connections": {}} for kind in ("SB_SPI", "SB_I2C")
     ]
     with pytest.raises(ToolFailed) as caught:
         GateNetlist.read(module(cells, y=[3]), "m", "ice40")
     assert code(caught) == "ACT0570"
-    assert "SB_I2C, SB_MAC16" in caught.value.diagnostics[0].message
+    assert "SB_I2C, SB_SPI" in caught.value.diagnostics[0].message
 
 
 @pytest.mark.parametrize(
