@@ -159,5 +159,5 @@ def _run(node: ir.Node, x: Integers) -> Integers:
     version = 18 if node.graph is None else node.graph.opset_imports.get("", 18)
     opset = onnx.helper.make_opsetid("", version)
     model = onnx.helper.make_model(graph, opset_imports=[opset])
-    found: Integers = np.asarray(ReferenceEvaluator(model).run(None, {"x": x})[0])
-    return found
+    (found,) = ReferenceEvaluator(model).run(None, {"x": x})
+    return np.asarray(found)
