@@ -20,6 +20,8 @@ from fpga_folded_examples import (
 )
 from installed import needs_iverilog
 
+import actc
+from actc import cli
 from actc.errors import ModelError
 from actc.targets.fpga.boards import devices
 from actc.targets.fpga.families import FAMILIES
@@ -508,3 +510,47 @@ def test_nearest_design_exceeds_as_little_as_possible() -> None:
     excess = min(max(a / b for a, b in zip(row[0], budget, strict=True)) for row in everything)
     own = max(a / b for a, b in zip(found.area, budget, strict=True))
     assert own == pytest.approx(excess)
+
+
+# -- actc explore ----------------------------------------------------------------------------
+
+MODEL = Path("examples/folded/mnist_mlp_2bit.onnx")
+DATA = Path("examples/folded/mnist_mlp_train.npz")
+
+
+def test_explore(tmp_path: Path) -> None:
+    plots = [tmp_path / "front.svg", tmp_path / "front.png"]
+    found = [actc.explore(MODEL, "ice40-up5k", data=DATA, plot=plot) for plot in plots]
+    points, available = found[0]["points"], found[0]["available"]
+    assert found[0] == found[1]
+    assert found[0]["stages"] == ["linear", "logits"]
+    assert len(points) > 3
+    for faster, slower in itertools.pairwise(points):
+        assert faster["samples_per_second"] > slower["samples_per_second"]
+        assert faster["share"] > slower["share"]
+    assert all(point[kind] <= available[kind] for point in points for kind in available)
+    assert b"samples per second" in plots[0].read_bytes()
+    assert plots[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_explore_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["-t", "ice40-up5k:clock=12,interface=stream", "--data", str(DATA)]
+    assert cli.main(["explore", str(MODEL), *options]) == 0
+    shown = capsys.readouterr().out
+    assert "on ice40-up5k at 12 MHz" in shown
+    assert "linear" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["-t", "cpu"], "ACT0535"),
+        (["-t", "ice40-up5k", "--plot", "front.bmp"], "ACT0334"),
+        (["-t", "nothing"], "ACT0"),
+    ],
+)
+def test_explore_what_cannot_be(
+    options: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explore", str(MODEL), *options]) == 2
+    assert f"error[{code}" in capsys.readouterr().err
