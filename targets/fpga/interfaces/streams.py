@@ -17,6 +17,7 @@ MODULES = (
     "actc_frame_queue",
     "actc_frame_collector",
     "actc_frame_sender",
+    "actc_frame_slice",
 )
 """Between the bytes of a port and the words of a core."""
 
@@ -39,14 +40,19 @@ _INSIDE = """\
   );
   wire asked_valid, asked_ready, header_valid, header_ready;
   wire [7:0] asked, header;
-  wire in_valid, in_ready, out_valid, out_ready;
-  wire [{last_in}:0] in_data;
-  wire [{last_out}:0] out_data;
+  wire word_valid, word_ready, in_valid, in_ready;
+  wire [{last_in}:0] word, in_data;
+  wire out_valid, out_ready, result_valid, result_ready;
+  wire [{last_out}:0] out_data, result;
   actc_frame_feeder #(.BYTES({bytes_in}), .IN({in_bits}), .BITS({in_rest})) feeder (
     .clk(clock), .reset(reset),
     .valid(request_valid), .ready(request_ready), .data(request),
     .header_valid(asked_valid), .header_ready(asked_ready), .header(asked),
-    .word_valid(in_valid), .word_ready(in_ready), .word(in_data)
+    .word_valid(word_valid), .word_ready(word_ready), .word(word)
+  );
+  actc_frame_slice #(.BITS({in_bits})) slice_in (
+    .clk(clock), .reset(reset), .in_valid(word_valid), .in_ready(word_ready), .in_data(word),
+    .out_valid(in_valid), .out_ready(in_ready), .out_data(in_data)
   );
   actc_frame_queue queue (
     .clk(clock), .reset(reset),
@@ -54,10 +60,17 @@ _INSIDE = """\
     .out_valid(header_valid), .out_ready(header_ready), .out_data(header)
   );
 
+  reg core_reset = 1'b1;
+  always @(posedge clock) core_reset <= reset;
   {core} core (
-    .clk(clock), .reset(reset),
+    .clk(clock), .reset(core_reset),
     .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
     .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data)
+  );
+
+  actc_frame_slice #(.BITS({out_bits})) slice_out (
+    .clk(clock), .reset(reset), .in_valid(out_valid), .in_ready(out_ready), .in_data(out_data),
+    .out_valid(result_valid), .out_ready(result_ready), .out_data(result)
   );
 
   wire complete, begin_next, body_next;
@@ -66,7 +79,7 @@ _INSIDE = """\
     .BYTES({bytes_out}), .OUT({out_bits}), .BITS({out_rest}), .ADDRESS({address_out})
   ) collector (
     .clk(clock), .reset(reset),
-    .word_valid(out_valid), .word_ready(out_ready), .word(out_data),
+    .word_valid(result_valid), .word_ready(result_ready), .word(result),
     .complete(complete), .begin_next(begin_next), .next(body_next), .data(body)
   );
   actc_frame_sender #(
