@@ -105,9 +105,7 @@ def residual(window: Window) -> FoldedProgram:
     factors = (3, 5)
     sums = Range(0, 15 * 8)
     function = scaled(sums, 30, 8, 15)
-    total = SumStage(
-        "sum", ("sum",), (-1, 0), input, input, factors, (function,) * input.channels
-    )
+    total = SumStage("sum", ("sum",), (-1, 0), input, input, factors, (function,) * input.channels)
     last = matrix("last", input, 3, source=1, seed=5)
     return FoldedProgram((input,), (inner, total, last), (2,))
 

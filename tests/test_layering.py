@@ -41,6 +41,7 @@ ALLOWED = {
 BEYOND = {
     "actc.targets.fpga.functions": {"actc.cost"},
     "actc.targets.fpga.estimate": {"actc.cost"},
+    "actc.targets.fpga.folded.functions": {"actc.cost"},
 }
 FILES = sorted(
     path
