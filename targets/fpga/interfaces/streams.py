@@ -60,7 +60,7 @@ _INSIDE = """\
     .out_valid(header_valid), .out_ready(header_ready), .out_data(header)
   );
 
-  reg core_reset = 1'b1;
+  reg core_reset = 1'b0;  // some flip-flops can only begin with 0: no inverter behind it
   always @(posedge clock) core_reset <= reset;
   {core} core (
     .clk(clock), .reset(core_reset),
