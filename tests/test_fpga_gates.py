@@ -16,8 +16,6 @@ from actc.errors import ToolFailed
 from actc.targets.fpga.gates import (
     GateNetlist,
     Simulation,
-    bus_bits,
-    bus_values,
     compare,
     compare_values,
     evaluate,
@@ -27,6 +25,7 @@ from actc.targets.fpga.gates.core import CORE, cut_core, find_border
 from actc.targets.fpga.gates.logic import ONE, ZERO, Table, simplified
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range
 from actc.targets.fpga.hdl.hierarchy import write_design
+from actc.targets.fpga.hdl.words import bus_bits, bus_values
 
 RNG = np.random.default_rng
 

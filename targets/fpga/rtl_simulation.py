@@ -21,6 +21,7 @@ from actc.targets.fpga.hdl.evaluate import Values
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy
 from actc.targets.fpga.hdl.names import Names
 from actc.targets.fpga.hdl.verilog import CLOCK
+from actc.targets.fpga.hdl.words import bus_bits, bus_values
 from actc.targets.fpga.simulation import read_words
 from actc.toolchain import find, locate, run
 
@@ -242,7 +243,7 @@ def _stimuli(design: Design, inputs: Mapping[str, npt.ArrayLike]) -> list[str]:
     """The samples as hexadecimal words, the first bus in the lowest bits."""
     if set(inputs) != {bus.name for bus in design.inputs}:
         raise ValueError(f"{design.name} takes {[bus.name for bus in design.inputs]}")
-    columns = [_bus_bits(bus, np.asarray(inputs[bus.name])) for bus in design.inputs]
+    columns = [_checked_bits(bus, np.asarray(inputs[bus.name])) for bus in design.inputs]
     if len({len(column) for column in columns}) != 1 or not len(columns[0]):
         raise ValueError("all inputs have the same number of samples, at least one")
     return hex_words(np.concatenate(columns, axis=1))
@@ -255,7 +256,7 @@ def hex_words(bits: npt.NDArray[np.uint8]) -> list[str]:
     return [row.tobytes().hex()[-digits:] for row in np.packbits(padded, axis=1)]
 
 
-def _bus_bits(bus: Bus, given: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _checked_bits(bus: Bus, given: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Bits of a bus, uint8 [samples, bits], the lowest one first."""
     if given.shape[1:] != bus.shape:
         raise ValueError(f"{bus.name} takes samples of {bus.shape}, not {given.shape[1:]}")
@@ -265,10 +266,7 @@ def _bus_bits(bus: Bus, given: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     for wire, column in zip(bus.wires, rows.T, strict=True):
         if column.size and not wire.range.low <= column.min() <= column.max() <= wire.range.high:
             raise ValueError(f"{bus.name} takes {wire.range}")
-    wide = rows.astype(object) if bus.width > 62 else rows.astype(np.int64)
-    shifts = np.arange(bus.width).astype(wide.dtype)
-    found = ((wide[:, :, None] >> shifts) & 1).astype(np.uint8)
-    return found.reshape(len(rows), bus.bits)
+    return bus_bits(bus, given)
 
 
 def _response_bits(design: Design, words: list[str]) -> npt.NDArray[np.uint8]:
@@ -284,11 +282,6 @@ def _outputs(design: Design, bits: npt.NDArray[np.uint8]) -> dict[str, Values]:
     outputs: dict[str, Values] = {}
     low = 0
     for bus in design.outputs:
-        part = bits[:, low : low + bus.bits].reshape(len(bits), len(bus.wires), bus.width)
-        dtype = np.dtype(object if bus.width > 62 else np.int64)
-        weights = np.array([1 << bit for bit in range(bus.width)], dtype)
-        if bus.signed:
-            weights[-1] = -weights[-1]
-        outputs[bus.name] = (part.astype(dtype) @ weights).reshape(len(bits), *bus.shape)
+        outputs[bus.name] = bus_values(bus, bits[:, low : low + bus.bits])
         low += bus.bits
     return outputs

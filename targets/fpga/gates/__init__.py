@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from actc.targets.fpga.gates.compare import (
     Difference,
-    bus_bits,
-    bus_values,
     compare,
     compare_values,
     evaluate_design,
@@ -17,8 +15,6 @@ __all__ = [
     "Difference",
     "GateNetlist",
     "Simulation",
-    "bus_bits",
-    "bus_values",
     "compare",
     "compare_values",
     "evaluate_design",

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.gates.evaluate import simulate
-from actc.targets.fpga.gates.logic import Bits
 from actc.targets.fpga.gates.netlist import GateNetlist
-from actc.targets.fpga.hdl.design import Bus, Design
+from actc.targets.fpga.hdl.design import Design
 from actc.targets.fpga.hdl.hierarchy import hierarchy
+from actc.targets.fpga.hdl.words import bus_bits, bus_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +41,6 @@ class Difference:
             f"sample {self.sample}: {self.output}[{place}] is {self.found}, not {self.expected} "
             f"({wrong} of {all_of_them} samples differ)"
         )
-
-
-def bus_bits(bus: Bus, values: npt.ArrayLike) -> Bits:
-    """Bits [samples, bus.bits] of a tensor's elements [samples, *bus.shape]."""
-    array = np.asarray(values)
-    rows = array.reshape(len(array), len(bus.wires))
-    if bus.width > 62:
-        places = [(rows >> place) & 1 for place in range(bus.width)]
-        return np.stack(places, axis=2).reshape(len(rows), bus.bits).astype(np.uint8)
-    bits = (rows.astype(np.int64)[:, :, None] >> np.arange(bus.width)) & 1
-    return bits.reshape(len(rows), bus.bits).astype(np.uint8)
-
-
-def bus_values(bus: Bus, bits: Bits) -> npt.NDArray[np.generic]:
-    """Elements [samples, *bus.shape] of bits [samples, bus.bits]: int64, or Python integers."""
-    dtype = np.dtype(object if bus.width > 62 else np.int64)
-    digits = bits.reshape(len(bits), len(bus.wires), bus.width).astype(dtype)
-    weights = np.array([1 << place for place in range(bus.width)], dtype)
-    if bus.signed:
-        weights[-1] = -weights[-1]
-    values: npt.NDArray[np.generic] = (digits * weights).sum(axis=2)
-    return values.reshape(-1, *bus.shape)
 
 
 def compare_values(

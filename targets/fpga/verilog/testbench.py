@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from actc.targets.base import Rung
 from actc.targets.fpga.assembly import RTL, Assembly
-from actc.targets.fpga.gates.compare import bus_bits
 from actc.targets.fpga.hdl.design import Bus
+from actc.targets.fpga.hdl.words import bus_bits
 from actc.targets.fpga.interfaces import stream_ports
 from actc.targets.fpga.ladder import random_feeds
 from actc.targets.fpga.rtl_simulation import ICARUS_HELP, MEMORY, TIMEOUT, hex_words
