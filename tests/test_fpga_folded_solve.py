@@ -49,6 +49,8 @@ from actc.targets.fpga.folded.folding import (
     problem_of,
 )
 from actc.targets.fpga.folded.goals import Goal, Request, choose
+from actc.targets.fpga.folded.hardware.core import folded_design
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.pareto import front
 from actc.targets.fpga.folded.problem import Problem, undominated
 from actc.targets.fpga.folded.program import (
@@ -59,8 +61,10 @@ from actc.targets.fpga.folded.program import (
     Stream,
     Window,
 )
+from actc.targets.fpga.folded.simulation import simulate_folded
 from actc.targets.fpga.folded.solve import fastest, least_area, least_excess, least_latency
 from actc.targets.fpga.hdl import Range
+from actc.targets.fpga.pipeline.timing import TIMINGS
 
 ECP5, ICE40 = devices()["ecp5-25k"], devices()["ice40-up5k"]
 CODES = Range.unsigned(4)
@@ -236,6 +240,27 @@ def _simulated(stage: Stage, folding: Folding, folder: Path) -> list[int]:
     subprocess.run(["iverilog", "-g2005", "-o", program, bench, *sources], check=True)
     done = subprocess.run(["vvp", "-n", program], check=True, capture_output=True, text=True)
     return [int(line) for line in done.stdout.splitlines() if line.isdigit()]
+
+
+@needs_iverilog
+@pytest.mark.parametrize("kind", ["conv net", "mlp"])
+def test_clocks_of_networks(kind: str) -> None:
+    """Intervals are exact, latencies nearly."""
+    program = conv_net(3, 8, (4, 8), 4) if kind == "conv net" else mlp(3, 4, (32, 12, 6))
+    problem = Problem.of(program, ECP5)
+    options = HardwareOptions("ecp5", TIMINGS["ecp5-6"], 25.0)
+    entry = program.entries[0]
+    samples = np.random.default_rng(0).integers(0, entry.range.high + 1, (6, *entry.shape))
+    best = fastest(problem)
+    assert best is not None
+    for choice in (best, least_area(problem, best.interval * 3), least_latency(problem)):
+        assert choice is not None
+        word = choice.entry_words[0]
+        design = folded_design(program, choice.foldings, "core", options, word)
+        found = simulate_folded(design, samples, simulator="icarus")
+        assert np.array_equal(found.outputs, program.evaluate([samples])[0])
+        assert set(np.diff(found.clocks)[2:]) == {choice.interval}
+        assert choice.latency == pytest.approx(found.latency, rel=0.15, abs=8)
 
 
 # -- area ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from math import prod
 
 import numpy as np
@@ -56,7 +56,9 @@ def plan() -> list[Unit]:
     rng = np.random.default_rng(20)
     units: list[Unit] = []
     for stage in _stages():
-        allowed = [folding for folding in foldings(stage) if _measurable(stage, folding)]
+        allowed = sorted(
+            (folding for folding in foldings(stage) if _measurable(stage, folding)), key=astuple
+        )
         count = min(PER_STAGE, len(allowed))
         for place in rng.choice(len(allowed), count, replace=False):
             folding = allowed[int(place)]

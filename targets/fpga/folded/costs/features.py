@@ -26,7 +26,7 @@ from actc.targets.fpga.folded.costs.memory import (
     ram_flip_flops,
     rom_cells,
 )
-from actc.targets.fpga.folded.costs.recurrent import element_cells, recurrent_bits
+from actc.targets.fpga.folded.costs.recurrent import element_cells, element_memories, recurrent_bits
 from actc.targets.fpga.folded.folding import (
     Folding,
     Storage,
@@ -53,7 +53,7 @@ PARAMETER_LOGIC_BITS = 4096
 
 FEATURES = (
     "stage", "address", "counter", "gate", "sum", "plane", "total", "hold", "function",
-    "parameter", "weight", "window", "fifo", "pad", "compare", "convert",
+    "parameter", "weight", "window", "fifo", "pad", "compare", "convert", "hard",
 )  # fmt: skip
 """Counts of logic cells; those of flip-flops have the same names."""
 
@@ -164,6 +164,7 @@ def _count_products(
         return
     if folding.multiplier == "dsp":
         counts.dsps += number * bits.multipliers(family)
+        counts.add("hard", number, number * bits.product)
         counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.product)))
     else:  # each bit of the weights chooses inputs, which are added up
         counts.add("gate", number * bits.element * bits.weight)
@@ -269,8 +270,10 @@ def _count_recurrent(
     logic, hard = element_cells(stage, family, folding.multiplier == "dsp")
     counts.add("function", logic, logic)
     counts.dsps += hard
+    counts.brams += element_memories(stage, family)
     if folding.multiplier == "dsp":
         counts.dsps += pe * bits.multipliers(family)
+        counts.add("hard", pe, pe * bits.product)
     else:
         counts.add("gate", pe * bits.element * bits.weight)
         counts.add("plane", *_twice(pe * (bits.weight - 1) * (bits.element + 1)))
@@ -299,6 +302,7 @@ def _count_elements(
     elif isinstance(stage, ProductStage):
         if folding.multiplier == "dsp":
             counts.dsps += folding.pe * bits.multipliers(family)
+            counts.add("hard", folding.pe, folding.pe * bits.product)
         else:
             counts.add("plane", *_twice(folding.pe * bits.element**2))
 

@@ -12,15 +12,18 @@ from functools import lru_cache
 import numpy as np
 
 from actc.targets.fpga.families import Family, find_family
+from actc.targets.fpga.folded.costs.memory import memory_blocks
 from actc.targets.fpga.folded.functions.cells import cells_of
 from actc.targets.fpga.folded.hardware.datapath import code_of, width_of
 from actc.targets.fpga.folded.program import RecurrentStage
+from actc.targets.fpga.folded.recurrent import schedule
 from actc.targets.fpga.folded.recurrent.elements import Elements
+from actc.targets.fpga.hdl.operators import Lookup
 
-MATRIX_CLOCKS = 8
-"""From the last state that the matrix reads to the last of its totals, besides their number."""
+MATRIX_CLOCKS = 3
+"""From operands of the matrix to products, at most at the clocks that boards have."""
 ELEMENT_CLOCKS = 12
-"""From an operand of an element to its result."""
+"""From an operand of an element to its result, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,14 @@ class RecurrentBits:
 
 def step_clocks(stage: RecurrentStage, pe: int) -> int:
     """Clocks of one step."""
-    units, outputs = stage.cell.units, stage.cell.outputs
-    matrix = units * (outputs // pe) + pe + MATRIX_CLOCKS
-    gates = outputs + MATRIX_CLOCKS + ELEMENT_CLOCKS
-    return 1 + max(matrix, gates) + units + ELEMENT_CLOCKS
+    cell = stage.cell
+    return schedule.step_clocks(cell.units, cell.gates, pe, MATRIX_CLOCKS, ELEMENT_CLOCKS)
 
 
 def sample_clocks(stage: RecurrentStage, pe: int) -> int:
     """Clocks of all steps of a sample, and of loading its first states."""
-    return int(stage.cell.units + stage.input.positions * step_clocks(stage, pe))
+    steps = stage.input.positions
+    return schedule.sample_clocks(stage.cell.units, steps, step_clocks(stage, pe))
 
 
 @lru_cache(maxsize=256)
@@ -73,6 +75,21 @@ def element_cells(stage: RecurrentStage, family: Family, hard: bool) -> tuple[fl
     design = Elements(stage.cell, stage.input.range, factor).design("element")
     found = cells_of(design.module(), family.name)
     return found.logic, found.multipliers
+
+
+@lru_cache(maxsize=256)
+def element_memories(stage: RecurrentStage, family: Family) -> int:
+    """Block memories of the tables in that datapath."""
+    design = Elements(stage.cell, stage.input.range, 0).design("element")
+    lookups = [
+        wire
+        for wire in design.module().wires()
+        if isinstance(wire.operator, Lookup) and wire.operator.memory
+    ]
+    return sum(
+        memory_blocks(wire.width, len(wire.operator.values), family)  # type: ignore[attr-defined]
+        for wire in lookups
+    )
 
 
 @lru_cache(maxsize=256)
