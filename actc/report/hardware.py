@@ -10,6 +10,8 @@ The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
 - ``layers``: rows of ``layer``, ``operator``, the counts in :data:`COLUMNS`, ``cells`` (logic
   cells) and ``estimated``, the same before synthesis;
 - ``critical_path``: rows of ``layer``, ``ns``;
+- of a folded network, ``interval_clocks`` between samples, and ``foldings``: rows of ``layer``,
+  ``outputs_at_a_time``, ``inputs_at_a_time``, ``multipliers``, ``weights``, ``window`` and ``clocks``;
 - ``program``: the command that loads the bitstream, ``notes`` on the board: texts.
 
 Missing keys read as unknown.
@@ -93,6 +95,19 @@ class Hardware:
     layers: tuple[LayerRow, ...]
     columns: tuple[str, ...]
     path: tuple[tuple[str, float], ...]
+    foldings: tuple[tuple[str, ...], ...] = ()
+
+
+FOLDINGS = (
+    ("layer", "Layer"),
+    ("outputs_at_a_time", "Outputs"),
+    ("inputs_at_a_time", "Inputs"),
+    ("multipliers", "Products in"),
+    ("weights", "Weights in"),
+    ("window", "Window in"),
+    ("clocks", "Clocks"),
+)
+"""Columns of the table of a folded network."""
 
 
 def hardware(report: Mapping[str, Any]) -> Hardware | None:
@@ -111,7 +126,13 @@ def hardware(report: Mapping[str, Any]) -> Hardware | None:
         layers=_layers(given.get("layers", ()), [key for key, _ in shown]),
         columns=tuple(heading for _, heading in shown),
         path=tuple((str(s["layer"]), float(s["ns"])) for s in given.get("critical_path", ())),
+        foldings=tuple(_folding(row) for row in given.get("foldings", ())),
     )
+
+
+def _folding(row: Mapping[str, Any]) -> tuple[str, ...]:
+    found = [row.get(key) for key, _ in FOLDINGS]
+    return tuple(f"{value:,}" if isinstance(value, int) else str(value) for value in found)
 
 
 def _use(row: Mapping[str, Any]) -> Use:
@@ -158,13 +179,24 @@ def _facts(given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         )
     rate = given.get("samples_per_second")
     if rate:
-        found.append(("Throughput", f"{rate / 1e6:.1f} M samples/s", "one every clock"))
+        found.append(("Throughput", _rate(rate), _interval(given.get("interval_clocks"))))
     if given.get("interface"):
         found.append(("Interface", str(given["interface"]), _remark(given.get("wire"))))
     if given.get("program"):
         found.append(("Load with", " ".join(given["program"]), ""))
     found += [("Note", str(note), "") for note in given.get("notes", ())]
     return found
+
+
+def _rate(rate: float) -> str:
+    """Samples per second, in the unit that suits them."""
+    if rate >= 1e6:
+        return f"{rate / 1e6:.1f} M samples/s"
+    return f"{rate:,.0f} samples/s"
+
+
+def _interval(clocks: int | None) -> str:
+    return "one every clock" if clocks is None else f"one every {clocks:,} clocks"
 
 
 def _remark(text: object) -> str:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from actc.report import format as text
 from actc.report import view
-from actc.report.hardware import hardware
+from actc.report.hardware import FOLDINGS, hardware
 from actc.report.svg import CHANNELS, Ink
 from actc.report.verdict import STAGES, percent, points, verdict
 
@@ -52,6 +52,7 @@ def render_html(
             ladder=view.ladder(filled),
             facts=view.facts(filled),
             hardware=hardware(filled),
+            folding_columns=FOLDINGS,
             islands=view.island_rows(filled),
             groups=sites,
             group_of={site["id"]: group for group in sites for site in group.sites},

@@ -7,7 +7,7 @@ from typing import Any
 
 from actc.report import view
 from actc.report.format import figure, plain, size, visible
-from actc.report.hardware import hardware
+from actc.report.hardware import FOLDINGS, hardware
 from actc.report.verdict import STAGES, percent, verdict
 
 _MOST = 12  # rows of a table; the page has them all
@@ -141,6 +141,7 @@ def _hardware(report: view.Report) -> list[list[str]]:
         facts,
         _table(("resource", "used", "of", "share", "estimated"), uses, "<>>>>"),
         _table(heads, layers, sides),
+        _table([name.lower() for _, name in FOLDINGS], found.foldings, "<>><<<>"),
     ]
 
 
