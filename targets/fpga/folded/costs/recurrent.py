@@ -81,15 +81,11 @@ def element_cells(stage: RecurrentStage, family: Family, hard: bool) -> tuple[fl
 def element_memories(stage: RecurrentStage, family: Family) -> int:
     """Block memories of the tables in that datapath."""
     design = Elements(stage.cell, stage.input.range, 0).design("element")
-    lookups = [
-        wire
-        for wire in design.module().wires()
-        if isinstance(wire.operator, Lookup) and wire.operator.memory
-    ]
-    return sum(
-        memory_blocks(wire.width, len(wire.operator.values), family)  # type: ignore[attr-defined]
-        for wire in lookups
-    )
+    found = 0
+    for wire in design.module().wires():
+        if isinstance(wire.operator, Lookup) and wire.operator.memory:
+            found += memory_blocks(wire.width, len(wire.operator.values), family)
+    return found
 
 
 @lru_cache(maxsize=256)

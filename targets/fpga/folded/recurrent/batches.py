@@ -42,7 +42,7 @@ def check(lowering: Lowering, node: ir.Node) -> None:
     constants = [a for v in node.inputs if (a := constant(v)) is not None and a.size > 1]
     rank = len(lowering.tracked(node).shape) if key in functions.RULES else 0
     aligned = key not in functions.RULES or (
-        all(array.ndim == 1 for array in constants) and max(axes) < rank
+        all(array.size == array.shape[-1] for array in constants) and max(axes) < rank
     )
     if key not in _KEPT or len(set(axes)) > 1 or not aligned:
         raise Unsupported(
@@ -63,6 +63,10 @@ def _axes(lowering: Lowering, node: ir.Node) -> list[int]:
 
 def move(lowering: Lowering, node: ir.Node) -> None:
     """Reshape, Transpose and the like, also of the axis of the samples."""
+    given = constant(node.inputs[0])
+    if given is not None:  # as first states are
+        node.outputs[0].const_value = ir.tensor(_run(node, given))
+        return
     x = lowering.tracked(node)
     if not any(_axes(lowering, node)):
         try:
