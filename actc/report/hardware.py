@@ -11,7 +11,7 @@ The dictionary comes from :meth:`actc.targets.base.Target.hardware`:
   cells) and ``estimated``, the same before synthesis;
 - ``critical_path``: rows of ``layer``, ``ns``;
 - of a folded network, ``interval_clocks`` between samples, and ``foldings``: rows of ``layer``,
-  ``outputs_at_a_time``, ``inputs_at_a_time``, ``multipliers``, ``weights``, ``window`` and ``clocks``;
+  ``outputs_at_a_time``, ``inputs_at_a_time``, ``multipliers``, ``weights``, ``window``, ``clocks``;
 - ``program``: the command that loads the bitstream, ``notes`` on the board: texts.
 
 Missing keys read as unknown.
