@@ -246,7 +246,7 @@ def _simulated(stage: Stage, folding: Folding, folder: Path) -> list[int]:
 @pytest.mark.parametrize("kind", ["conv net", "mlp"])
 def test_clocks_of_networks(kind: str) -> None:
     """Intervals are exact, latencies nearly."""
-    program = conv_net(3, 8, (4, 8), 4) if kind == "conv net" else mlp(3, 4, (32, 12, 6))
+    program = conv_net(3, 8, (4, 8), 4) if kind == "conv net" else mlp(3, 4, (16, 6, 4))
     problem = Problem.of(program, ECP5)
     options = HardwareOptions("ecp5", TIMINGS["ecp5-6"], 25.0)
     entry = program.entries[0]

@@ -36,10 +36,13 @@ from actc.targets.fpga.folded.folding import (
     output_word,
 )
 from actc.targets.fpga.folded.hardware.lags import queue_elements
-from actc.targets.fpga.folded.program import FoldedProgram, Stage, Stream
+from actc.targets.fpga.folded.hardware.terms import is_unrolled
+from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, Stage, Stream
 
 Integers = npt.NDArray[np.int64]
 
+MOST_CONSTANTS = 1024
+"""Weights of a layer up to which it may take one clock, with adders that its outputs share."""
 FILL = 0.9
 """Share of a device's look-up tables and flip-flops that placement and routing can use."""
 
@@ -206,7 +209,11 @@ def _entry(stream: Stream) -> Item:
 def _item(stage: Stage, family: Family, function: FunctionCost, weight_bits: int | None) -> Item:
     bits = stage_bits(stage, weight_bits)
     hard = bits.is_hard(family)
-    all_foldings = [found for found in foldings(stage) if hard or found.multiplier == "logic"]
+    all_foldings = [
+        found
+        for found in foldings(stage)
+        if (hard or found.multiplier == "logic") and not _is_endless(stage, found)
+    ]
     options = [
         Option(
             folding,
@@ -222,6 +229,13 @@ def _item(stage: Stage, family: Family, function: FunctionCost, weight_bits: int
         by_words.setdefault((option.reads, option.gives), []).append(option)
     kept = [option for group in by_words.values() for option in _undominated(group)]
     return Item(stage.name, tuple(kept))
+
+
+def _is_endless(stage: Stage, folding: Folding) -> bool:
+    """Whether adders would be shared among more constant weights than a search can take."""
+    if not isinstance(stage, MatrixStage) or not is_unrolled(stage, folding):
+        return False
+    return stage.weights.size > MOST_CONSTANTS
 
 
 def _undominated(options: list[Option]) -> list[Option]:
