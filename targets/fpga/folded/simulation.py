@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
+from actc.targets.fpga.folded.costs.clocks import all_clocks
 from actc.targets.fpga.folded.hardware.core import FoldedDesign
 from actc.targets.fpga.folded.hardware.parts import Words
 from actc.targets.fpga.folded.program import Integers, Stream
@@ -28,8 +29,8 @@ Simulator = Literal["icarus", "verilator"]
 
 TIMEOUT = 1200.0
 """Seconds of the compiler and of the simulation, each."""
-_COMPILED_FROM = 1_000_000
-"""Products from which on a compiled simulation is faster, its compilation included."""
+_COMPILED_FROM = 200_000
+"""Clocks of stages from which on a compiled simulation is faster, its compilation included."""
 
 _BENCH = """\
 module bench (input clk);
@@ -66,7 +67,7 @@ module bench (input clk);
         sample <= sample + 1;
       end
     end
-    if (given == {out_count} || clock == {limit}) begin
+    if (given == {out_count} || clock == 64'd{limit}) begin
       $writememh("results.hex", results);
       $writememh("clocks.hex", clocks);
       $finish;
@@ -152,8 +153,8 @@ def simulate_folded(
     stream = design.program.entries[0]
     words = pack_words(given, stream, design.input)
     count, out_count = len(words), len(given) * design.output_words
-    clocks = limit or (20 + len(given) * 64 * _slowest(design)) * (4 if pauses else 1)
-    work = len(given) * _slowest(design) * len(design.program.stages)
+    clocks = limit or _limit(design, len(given), pauses)
+    work = clocks * len(design.program.stages)
     chosen = simulator or ("verilator" if work >= _COMPILED_FROM and _compiles() else "icarus")
     bench = _BENCH.format(
         top=design.name, in_high=design.input.bits - 1, out_high=design.output.bits - 1,
@@ -178,12 +179,13 @@ def simulate_folded(
     )
 
 
-def _slowest(design: FoldedDesign) -> int:
-    """A number of clocks that no stage takes for a sample."""
-    stages = design.program.stages
-    return max(
-        [design.program.entries[0].size, *(getattr(s, "products", s.output.size) for s in stages)]
-    )
+def _limit(design: FoldedDesign, count: int, pauses: bool) -> int:
+    """Clocks that a design that works does not take: all stages one after the other, twice."""
+    works = [
+        all_clocks(stage, [folding])[0].work
+        for stage, folding in zip(design.program.stages, design.foldings, strict=True)
+    ]
+    return (1000 + 2 * count * (sum(works) + design.input_words)) * (4 if pauses else 1)
 
 
 def _compiles() -> bool:
