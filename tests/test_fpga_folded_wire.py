@@ -713,7 +713,7 @@ def test_cores_must_make_sense() -> None:
 
 @needs_yosys
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "brams", "luts"), [("ice40", 6, 650), ("ecp5", 2, 520)])
+@pytest.mark.parametrize(("family", "brams", "luts"), [("ice40", 6, 720), ("ecp5", 2, 580)])
 def test_requests_and_answers_are_in_block_memories(family: str, brams: int, luts: int) -> None:
     """2,048 and 1,024 bytes, of 512 or 2,048 each; and few cells besides."""
     core = """\
@@ -729,4 +729,4 @@ endmodule
     found = synthesize("\n".join([*made.values(), core]), "wire_only_uart", family)
     assert found.brams == brams
     assert found.luts <= luts
-    assert found.ffs <= 420
+    assert found.ffs <= 480
