@@ -141,10 +141,18 @@ def test_every_family_is_planned_for_its_own_clock(golden: onnx.ModelProto, fami
 
 
 def test_a_latency_chooses_the_clock(golden: onnx.ModelProto) -> None:
-    found = plan(golden, "verilog:latency=3")
-    interface = json.loads(found.files["interface.json"])
-    assert interface["latency"] == 3
-    assert interface["clock_hz"] == 1e6 * (interface["clock_hz"] // 1e6)
+    """The fastest whole MHz that it allows: one more is refused with the same latency."""
+    clocks = []
+    for latency in (2, 4):
+        found = plan(golden, f"verilog:latency={latency}")
+        interface = json.loads(found.files["interface.json"])
+        assert interface["latency"] == latency
+        mhz, rest = divmod(interface["clock_hz"], 1_000_000)
+        assert rest == 0
+        faster = json.loads(plan(golden, f"verilog:clock={mhz + 1:g}").files["interface.json"])
+        assert faster["latency"] > latency
+        clocks.append(mhz)
+    assert clocks[0] < clocks[1]
 
 
 # --- the testbench
