@@ -56,7 +56,9 @@ SPEEDS = {
     "gowin": ("gowin-gw2a18", "gowin-gw2a18", 40.0),
 }
 """By family: the device, the timing and the clock that stages are measured at."""
-ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.15
+NEAREST = "ecp5"
+"""The family whose coefficients others take that are not measured; it comes first."""
+ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.3
 """Of the fit: rounds of reweighting, the least error that a weight knows, the pull to `PRIORS`."""
 PRIORS = {
     "cells": {"stage": 40.0, "address": 12.0, "counter": 2.0, "gate": 0.5, "convert": 0.5},
@@ -238,6 +240,8 @@ def main() -> int:
         for family, found in training.items():
             if len(found) > len(FEATURES):
                 document["families"][family] = fit(found)
+            else:  # not measured: those whose logic cells are nearest
+                document["families"][family] = document["families"][NEAREST]
         SHIPPED.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     for family, found in pairs.items():
         if found:

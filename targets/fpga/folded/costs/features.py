@@ -162,16 +162,19 @@ def _count_products(
     if bits.weight == 0:
         counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.element)))
         return
+    levels = (folding.simd - 1).bit_length()
+    result = folding.pe * (bits.product + levels)  # what a register behind the sums keeps
     if folding.multiplier == "dsp":
         counts.dsps += number * bits.multipliers(family)
         counts.add("hard", number, number * bits.product)
-        counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.product)))
+        counts.add("sum", folding.pe * _tree(folding.simd, bits.product), levels * result)
     else:  # each bit of the weights chooses inputs, which are added up
         counts.add("gate", number * bits.element * bits.weight)
-        plane = bits.element + (folding.simd - 1).bit_length()
+        plane = bits.element + levels
         tree = _tree(folding.simd, bits.element)
-        counts.add("sum", *_twice(folding.pe * bits.weight * tree))
-        counts.add("plane", *_twice(folding.pe * (bits.weight - 1) * (plane + 1)))
+        counts.add("sum", folding.pe * bits.weight * tree, levels * result)
+        steps = (bits.weight - 1).bit_length()
+        counts.add("plane", folding.pe * (bits.weight - 1) * (plane + 1), steps * result)
     if bits.based:
         counts.add("sum", *_twice(_tree(folding.simd, bits.element) + folding.pe * bits.product))
     _count_rom(
