@@ -304,6 +304,9 @@ def test_the_verilog_equals_the_program(name: str, pauses: bool) -> None:
     given = samples(program, 4)
     found = simulate_folded(built(program, folding), given, pauses=pauses, simulator="icarus")
     assert np.array_equal(found.outputs, program.evaluate([given])[0])
+    if not pauses:  # the estimate has room for datapaths of faster clocks
+        (clocks,) = all_clocks(program.stages[0], [folding])
+        assert 0.6 * clocks.work < found.interval <= clocks.work
 
 
 @needs_iverilog
@@ -315,16 +318,6 @@ def test_the_verilog_is_the_same_on_other_devices(clock: float) -> None:
         given = samples(program, 2)
         found = simulate_folded(built(program, folding, options), given, simulator="icarus")
         assert np.array_equal(found.outputs, program.evaluate([given])[0])
-
-
-@needs_iverilog
-@pytest.mark.parametrize("name", CASES)
-def test_clocks_are_no_more_than_estimated(name: str) -> None:
-    cell, how, folding = CASES[name]
-    program = program_of(cell, **how)
-    found = simulate_folded(built(program, folding), samples(program, 4), simulator="icarus")
-    (clocks,) = all_clocks(program.stages[0], [folding])
-    assert 0.6 * clocks.work < found.interval <= clocks.work
 
 
 def test_foldings_are_few_and_possible() -> None:
@@ -349,15 +342,13 @@ def test_the_control_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-d
 
 
 @needs_yosys
-@pytest.mark.parametrize("kind", ["dsp", "logic"])
-def test_multipliers_and_memories_are_as_estimated(tmp_path, kind: str) -> None:  # type: ignore[no-untyped-def]
-    program = program_of(gru(8), codes=4)
-    folding = Folding(2, 1, 1, "dsp" if kind == "dsp" else "logic", "logic", "logic")
+def test_multipliers_and_memories_are_as_estimated(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    program = program_of(gru(4), codes=4)
+    folding = Folding(2, 1, 1, "dsp", "logic", "logic")
     found = synthesize_design(
         built(program, folding).files, "core", devices()["ecp5-25k"], tmp_path, dsp=True,
         pads=False,
     )  # fmt: skip
     area = stage_area(program.stages[0], folding, find_family("ecp5"))
-    assert found.total.dsps == area.dsps
-    assert (area.dsps > 0) == (kind == "dsp")
+    assert found.total.dsps == area.dsps > 2
     assert found.total.brams == area.brams

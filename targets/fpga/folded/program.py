@@ -212,6 +212,11 @@ class RecurrentStage(Stage):
     last: bool = True
     functions: tuple[StepFunction, ...] = ()
 
+    @property
+    def products(self) -> int:
+        """Products of the matrix per sample."""
+        return self.input.positions * int(self.cell.r.size)
+
 
 @dataclass(frozen=True, eq=False)
 class FoldedProgram:
