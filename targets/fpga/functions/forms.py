@@ -38,8 +38,8 @@ _TREE_DIGITS = (2, 3)
 _SEGMENTS = 6
 """Segments that begin anywhere have been cheapest where there are up to so many."""
 _SEGMENT_DIGITS = (1, 2, 3)
-_BIPARTITE_INPUTS, _BIPARTITE_BITS = 7, 3
-"""Bits of input and output from which on the sum of two tables has ever been cheapest."""
+_BIPARTITE_INPUTS, _BIPARTITE_BITS = 7, 4
+"""Bits of input and output from which on the sum of two tables saves more than a cell or two."""
 _BIPARTITE_LOW_BITS = 5
 """Bits that only the second table reads: more were never cheapest, and each takes eight times
 as long."""
