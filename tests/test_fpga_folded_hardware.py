@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +30,13 @@ from actc.targets.fpga.folded.hardware.lags import needed_rows, queue_elements
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import library_files
 from actc.targets.fpga.folded.program import FoldedProgram, Stream, Window
-from actc.targets.fpga.folded.simulation import simulate_folded
+from actc.targets.fpga.folded.simulation import (
+    element_bits,
+    elements_of_bits,
+    simulate_folded,
+)
+from actc.targets.fpga.gates import GateNetlist
+from actc.targets.fpga.gates.lanes import LaneSimulation
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.pipeline import find_timing
 from actc.toolchain import run
@@ -168,7 +176,7 @@ def test_both_simulators_agree() -> None:
 
 
 @needs_verilator
-def test_the_library_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_library_passes_lint(tmp_path: Path) -> None:
     names = ["window", "ring", "fifo", "queue", "accumulators", "maxima", "serializer"]
     names += ["credits", "widen", "narrow", "fork", "delay"]
     for file, text in library_files([f"actc_{name}" for name in names]).items():
@@ -179,19 +187,26 @@ def test_the_library_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-d
 
 
 @needs_yosys
-def test_memories_and_multipliers_are_where_they_shall_be(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_memories_and_multipliers_are_where_they_shall_be(tmp_path: Path) -> None:
+    """And the netlist with them equals the program."""
     stage = matrix("conv", Stream(8, 8, 16, Range(0, 255)), 16, window=SAME, weights=(-100, 100))
-    hard = Folding(4, 2, 1, "dsp", "block", "block")
+    design = built(chain(stage), [Folding(4, 2, 1, "dsp", "block", "block")])
     found = synthesize_design(
-        built(chain(stage), [hard]).files, "core", devices()["ecp5-25k"], tmp_path, dsp=True,
-        pads=False,
-    )  # fmt: skip
+        design.files, "core", devices()["ecp5-25k"], tmp_path, dsp=True, pads=False
+    )
     assert found.total.dsps == 8
     assert found.total.brams == 2 + 1  # 64 bits of weights, and the ring
+    netlist = GateNetlist.read(json.loads(found.netlist.read_text()), "core", "ecp5")
+    given = samples(design.program, 3)
+    bits = element_bits(given, design.input)
+    count, width = design.output_words, design.output.bits
+    result = LaneSimulation(netlist, len(given)).stream(bits, count, width, 60_000)
+    outputs = elements_of_bits(result.outputs, stage.output, design.output)
+    assert np.array_equal(outputs, design.program.evaluate([given])[0])
 
 
 @needs_yosys
-def test_nothing_is_in_block_memories_or_multipliers_unasked(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_in_block_memories_or_multipliers_unasked(tmp_path: Path) -> None:
     soft = Folding(3, 4, 1, "logic", "logic", "logic")
     design = built(chain(STAGES["convolution"]), [soft])
     found = synthesize_design(
