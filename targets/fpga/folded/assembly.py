@@ -34,8 +34,10 @@ from actc.targets.fpga.pipeline import Timing
 Array = npt.NDArray[Any]
 USUAL_THROUGHPUT = 1000.0
 """Samples per second that a folding is chosen for where nothing is asked for."""
-_AROUND = {"stream": (0, 0), "uart": (420, 330), "spi": (430, 340)}
-"""Logic cells and flip-flops of an interface, by synthesis."""
+_AROUND = {"stream": (0, 0), "uart": (700, 560), "spi": (700, 560)}
+"""Logic cells and flip-flops of an interface, about as many as any was found to take."""
+_LEAST_MEMORY = 128
+"""Bytes from which on a memory of an interface is a block memory."""
 _BLOCK_BITS = {"ecp5": 18 << 10, "ice40": 4 << 10, "gowin": 18 << 10}
 """Bits of a block memory, by family."""
 
@@ -140,8 +142,10 @@ def request_of(
     luts, ffs = _AROUND[kind]
     memories = 0
     if kind != "stream":
-        core = StreamCore("core", 1, program.entries[0].size * program.entries[0].range.width, 1, 1)
-        memories = sum(-(-8 * size // _BLOCK_BITS[family]) for size in memory_bytes(core)[:1])
+        given, found = program.entries[0], program.stream(program.exits[0])
+        core = StreamCore("core", given.range.width, given.size, found.range.width, found.size)
+        sizes = [size for size in memory_bytes(core) if size >= _LEAST_MEMORY]
+        memories = sum(-(-8 * size // _BLOCK_BITS[family]) for size in sizes)
     return Request(program, board.device, clock_mhz, goal, functions, Area(luts, ffs, memories, 0))
 
 
@@ -152,7 +156,10 @@ def function_costs(program: FoldedProgram, family: str) -> dict[str, FunctionCos
         function = stage_function(program, stage, family)
         if function is not None:
             found[stage.name] = FunctionCost(
-                function.cost, function.multipliers, function.parameter_bits
+                function.cost,
+                function.multipliers,
+                function.parameter_bits,
+                function.memories,
             )
     return found
 

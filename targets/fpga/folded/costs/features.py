@@ -65,11 +65,13 @@ class FunctionCost:
     Attributes:
         cells_per_lane, dsp_per_lane: logic cells, hard multipliers.
         parameter_bits: of each channel, in a ROM; 0 where channels do not differ.
+        brams_per_lane: block memories of its tables.
     """
 
     cells_per_lane: float = 0.0
     dsp_per_lane: int = 0
     parameter_bits: int = 0
+    brams_per_lane: int = 0
 
 
 @dataclass(slots=True)
@@ -215,6 +217,7 @@ def _count_function(
     kept = bits.total + bits.result + function.parameter_bits
     counts.add("function", lanes * function.cells_per_lane, lanes * kept)
     counts.dsps += lanes * function.dsp_per_lane
+    counts.brams += lanes * function.brams_per_lane
     width, depth = lanes * function.parameter_bits, stage.output.channels // lanes
     if width and depth > 1:
         storage: Storage = "block" if width * depth > PARAMETER_LOGIC_BITS else "logic"

@@ -17,6 +17,7 @@ from actc.targets.fpga.folded.program import (
     SumStage,
 )
 from actc.targets.fpga.hdl import Range
+from actc.targets.fpga.tables import MEMORIES
 
 
 def stage_function(program: FoldedProgram, stage: Stage, family: str) -> LaneFunction | None:
@@ -26,12 +27,14 @@ def stage_function(program: FoldedProgram, stage: Stage, family: str) -> LaneFun
         if stage.plain is not None:
             totals = functools.reduce(Range.hull, stage.totals)
             return plain_function(stage.plain, totals, family)
-        return lane_function(stage.functions, stage.stages, family, output=result)
+        return lane_function(
+            stage.functions, stage.stages, family, output=result, memory=family in MEMORIES
+        )
     assert isinstance(stage, (MaximumStage, SumStage, ProductStage, MapStage, RecurrentStage))
     if not stage.functions:
         return None
     stages = [[function.cut] for function in stage.functions]
-    return lane_function(stage.functions, stages, family, output=result)
+    return lane_function(stage.functions, stages, family, output=result, memory=family in MEMORIES)
 
 
 def joined_range(stage: SumStage | ProductStage, streams: tuple[Stream, ...]) -> Range:
