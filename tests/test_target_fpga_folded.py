@@ -103,6 +103,15 @@ def test_throughput_decides_how_much_is_done_at_a_time(golden: bytes) -> None:
     assert fast.choice.area.luts > slow.choice.area.luts
 
 
+def test_a_latency_is_kept(golden: bytes) -> None:
+    loose = assembled(golden, "ecp5-25k:architecture=folded,latency=20000")
+    tight = assembled(golden, "ecp5-25k:architecture=folded,latency=2000")
+    assert isinstance(loose, FoldedAssembly)
+    assert isinstance(tight, FoldedAssembly)
+    assert tight.choice.latency <= 2000 < loose.choice.latency <= 20000
+    assert tight.choice.area.luts > loose.choice.area.luts
+
+
 def test_no_throughput_is_promised_that_nothing_reaches(golden: bytes) -> None:
     with pytest.raises(ModelError) as caught:
         assembled(golden, "ice40-up5k:throughput=2000000")

@@ -117,7 +117,11 @@ def run(
     ] = None,
     latency: Annotated[
         int | None,
-        typer.Option(metavar="CLOCKS", help="FPGA: pipeline stages, instead of --clock", min=0),
+        typer.Option(
+            metavar="CLOCKS",
+            help="FPGA: pipeline stages, instead of --clock; of a folded network, clocks at most",
+            min=0,
+        ),
     ] = None,
     architecture: Annotated[
         str | None,

@@ -24,6 +24,8 @@ DEVICES = tuple(SYNTHESIZED)
 """Families that bare Verilog is built for."""
 MOST_SEEDS = 64
 MOST_STAGES = 1000
+"""Clocks of an unrolled network, each of which is a stage."""
+MOST_CLOCKS = 10**9
 
 Given = TypeVar("Given", bound="DesignOptions")
 Reader = Callable[[str], Any]
@@ -139,7 +141,7 @@ class VerilogOptions(DesignOptions):
 
 READERS: dict[str, Reader] = {
     "clock": megahertz,
-    "latency": number(0, MOST_STAGES),
+    "latency": number(0, MOST_CLOCKS),
     "effort": number(EFFORTS[0], EFFORTS[-1]),
     "tables": one_of(TABLES),
     "interface": one_of(INTERFACES),
@@ -195,7 +197,16 @@ def parse_options(text: str, kind: type[Given]) -> Given:
                 values[name] = read(value)
             except ValueError as error:
                 problems.append(_problem(f"{name}={value} is not possible", f"give {error}"))
-    if values.get("clock") is not None and values.get("latency") is not None:
+    folded = values.get("architecture") == "folded"
+    stages = None if folded else values.get("latency")
+    if stages is not None and stages > MOST_STAGES:
+        problems.append(
+            _problem(
+                f"latency={stages} is not possible",
+                f"give at most {MOST_STAGES} stages of an unrolled network, or architecture=folded",
+            )
+        )
+    if values.get("clock") is not None and stages is not None:
         problems.append(
             _problem(
                 "clock and latency are given both",

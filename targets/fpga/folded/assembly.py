@@ -123,11 +123,16 @@ class FoldedAssembly:
         return found
 
 
-def goal_of(throughput: float | None, latency_first: bool = False) -> Goal:
-    """What foldings are chosen for: the least area at a throughput."""
-    if latency_first:
-        return Goal("latency", throughput)
-    return Goal("throughput", USUAL_THROUGHPUT if throughput is None else throughput)
+def goal_of(throughput: float | None, latency: int | None = None) -> Goal:
+    """What foldings are chosen for: the least area at a throughput, within a latency.
+
+    Args:
+        throughput: samples per second; None: what is usual, if no latency is asked for either.
+        latency: clocks, at most.
+    """
+    if throughput is None and latency is None:
+        throughput = USUAL_THROUGHPUT
+    return Goal("area" if throughput is None else "throughput", throughput, latency)
 
 
 def request_of(

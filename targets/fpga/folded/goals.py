@@ -34,10 +34,12 @@ class Goal:
             enough; "latency": least latency, if `throughput` is given of all that are fast
             enough; "area": least area.
         throughput: samples per second.
+        latency: clocks, at most, of "throughput" and "area".
     """
 
     kind: Kind = "fastest"
     throughput: float | None = None
+    latency: int | None = None
 
     def interval(self, clock_mhz: float) -> int | None:
         """Clocks from one sample to the next, at most; None: any number."""
@@ -97,7 +99,8 @@ def choose(request: Request) -> Choice:
     elif goal.kind == "fastest":
         found = fastest(problem)
     else:
-        found = least_area(problem, interval if goal.kind == "throughput" else None)
+        wanted = interval if goal.kind == "throughput" else None
+        found = least_area(problem, wanted, goal.latency)
     if found is None:
         raise does_not_fit(problem, request.problem, request.device, interval, request.clock_mhz)
     return found

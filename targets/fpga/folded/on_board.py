@@ -20,7 +20,7 @@ from actc.targets.fpga.on_board import (
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import find_timing
 
-CLOCKS = {"ice40-hx": 50.0, "ice40-up": 18.0, "ecp5": 80.0, "gowin": 40.0}
+CLOCKS = {"ice40-hx": 50.0, "ice40-up": 24.0, "ecp5": 80.0, "gowin": 40.0}
 """MHz that a network is built for where none are asked for, by the beginning of the timing."""
 
 
@@ -56,7 +56,7 @@ def assemble_folded_for_board(
         board,
         timing,
         kind=kind,
-        goal=goal_of(options.throughput),
+        goal=goal_of(options.throughput, options.latency),
         clock_mhz=clock_mhz,
         clock=clock,
         baud=baud_of(clock_mhz) if kind == "uart" else None,
