@@ -21,6 +21,7 @@ from actc.targets.fpga.folded.costs.clocks import (
     window_of,
 )
 from actc.targets.fpga.folded.costs.memory import (
+    block_cells,
     memory_blocks,
     ram_cells,
     ram_flip_flops,
@@ -231,6 +232,7 @@ def _count_window(counts: Counts, stage: Stage, folding: Folding, family: Family
     counts.add("window", 0.0, width)
     if folding.buffer == "block":
         counts.brams += memory_blocks(width, depth, family)
+        counts.add("window", block_cells(width, depth, family))
     else:
         cells, ffs = ram_cells(width, depth, family), ram_flip_flops(width, depth, family)
         counts.add("window", cells, ffs)
@@ -318,7 +320,7 @@ def _count_rom(
 ) -> None:
     if storage == "block":
         counts.brams += memory_blocks(width, depth, family)
-        counts.add(feature)
+        counts.add(feature, block_cells(width, depth, family))
     else:
         counts.add(feature, rom_cells(width, depth, family), width)
 

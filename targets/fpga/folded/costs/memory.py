@@ -20,15 +20,27 @@ def memory_blocks(width: int, depth: int, family: Family) -> int:
 
     Fewer and deeper ones side by side need fewer multiplexers than many shallow ones.
     """
+    return _shape(width, depth, family)[0]
+
+
+def block_cells(width: int, depth: int, family: Family) -> float:
+    """Logic cells that choose among the rows of these block memories."""
+    rows = _shape(width, depth, family)[1]
+    return width * _multiplexers(rows, family)
+
+
+@lru_cache(maxsize=1 << 16)
+def _shape(width: int, depth: int, family: Family) -> tuple[int, int]:
+    """Block memories, and how many of them lie one behind the other."""
     cost = BLOCK_COSTS.get(family.name, 128)
 
-    def price(shape: tuple[int, int]) -> tuple[float, int]:
+    def price(shape: tuple[int, int]) -> tuple[float, int, int]:
         address, wide = shape
         rows = -(-depth // (1 << address))
         number = rows * -(-width // wide)
-        return cost * number + width * (rows - 1) / 2, number
+        return cost * number + width * (rows - 1) / 2, number, rows
 
-    return min(map(price, family.bram_shapes))[1]
+    return min(map(price, family.bram_shapes))[1:]
 
 
 def rom_cells(width: int, depth: int, family: Family) -> float:
