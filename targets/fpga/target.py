@@ -76,7 +76,7 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
             forms=("table", "pwl"),
             operators=None,
             tools=_tools(family),
-            summary=f"{self.board.title}: one result every clock, to the bitstream",
+            summary=f"{self.board.title}: unrolled or folded, to the bitstream",
             products={
                 f"*{BITSTREAMS[family]}": "the bitstream",
                 f"{RTL}/": "the Verilog, one module per layer",

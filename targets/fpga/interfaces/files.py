@@ -23,7 +23,7 @@ _MODULES: dict[Kind, tuple[str, ...]] = {
 RESERVED = frozenset(name for names in _MODULES.values() for name in names)
 """Names of modules that no core and no part of one may have."""
 _STREAM_MODULES: dict[Kind, tuple[str, ...]] = {
-    "stream": (),
+    "stream": ("actc_frame_slice",),
     "uart": ("actc_uart_rx", "actc_uart_tx", *streams.MODULES),
     "spi": ("actc_spi", *streams.MODULES),
 }
@@ -38,9 +38,7 @@ between both ends."""
 
 
 def interface_top(kind: Kind, core: CoreInfo | StreamCore) -> str:
-    """Name of the top module: that :func:`interface_files` makes, or the core itself."""
-    if kind == "stream" and isinstance(core, StreamCore):
-        return core.name
+    """Name of the top module that :func:`interface_files` makes."""
     return f"{core.name}_{kind}"
 
 
@@ -58,7 +56,7 @@ def interface_files(
 
     Ports of the tops: ``stream``: clk, in_valid, in_NAME..., out_valid, out_NAME...;
     ``uart``: clk, uart_rx, uart_tx; ``spi``: clk, spi_sck, spi_mosi, spi_miso, spi_cs
-    (low while selected). A StreamCore is a ``stream`` by itself, without any file around it.
+    (low while selected). A StreamCore's ``stream`` has the ports of the core.
 
     Args:
         kind: of the interface.
@@ -84,7 +82,10 @@ def interface_files(
     if kind == "stream":
         if clock is not None:
             raise ValueError("a bare stream has its clock from outside")
-        return {} if isinstance(core, StreamCore) else {f"{top}.v": stream_top(top, core)}
+        if isinstance(core, CoreInfo):
+            return {f"{top}.v": stream_top(top, core)}
+        around = {f"{module}.v": _text(module) for module in _STREAM_MODULES[kind]}
+        return {f"{top}.v": streams.bare_top(top, core), **around}
     divisor = 0
     if kind == "uart":
         if clock_hz is None or baud is None:

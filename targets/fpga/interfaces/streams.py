@@ -92,6 +92,53 @@ _INSIDE = """\
   );"""
 
 
+_BARE = """\
+// {core}, whose streams begin and end in flip-flops.
+module {top} (
+  input  clk,
+  input  reset,
+  input  in_valid,
+  output in_ready,
+  input  [{last_in}:0] in_data,
+  output out_valid,
+  input  out_ready,
+  output [{last_out}:0] out_data
+);
+  wire word_valid, word_ready, result_valid, result_ready;
+  wire [{last_in}:0] word;
+  wire [{last_out}:0] result;
+  actc_frame_slice #(.BITS({in_bits})) slice_in (
+    .clk(clk), .reset(reset), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
+    .out_valid(word_valid), .out_ready(word_ready), .out_data(word)
+  );
+  reg core_reset = 1'b0;  // some flip-flops can only begin with 0: no inverter behind it
+  always @(posedge clk) core_reset <= reset;
+  {core} core (
+    .clk(clk), .reset(core_reset),
+    .in_valid(word_valid), .in_ready(word_ready), .in_data(word),
+    .out_valid(result_valid), .out_ready(result_ready), .out_data(result)
+  );
+  actc_frame_slice #(.BITS({out_bits})) slice_out (
+    .clk(clk), .reset(reset),
+    .in_valid(result_valid), .in_ready(result_ready), .in_data(result),
+    .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data)
+  );
+endmodule
+"""
+
+
+def bare_top(top: str, core: StreamCore) -> str:
+    """A core with its own ports."""
+    return _BARE.format(
+        top=top,
+        core=core.name,
+        in_bits=core.in_bits,
+        out_bits=core.out_bits,
+        last_in=core.in_bits - 1,
+        last_out=core.out_bits - 1,
+    )
+
+
 def in_flight(core: StreamCore, samples: int = SAMPLES) -> int:
     """Requests that a host may have under way: the samples that the board has room for.
 
