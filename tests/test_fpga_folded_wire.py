@@ -670,7 +670,7 @@ def test_requests_under_way() -> None:
             in_flight(mnist, samples)
 
 
-def test_a_stream_is_the_core_itself() -> None:
+def test_a_stream_has_registers_around_the_core() -> None:
     info = CORES["bits"].info
     top = interface_top("stream", info)
     assert list(interface_files("stream", info)) == [f"{top}.v", "actc_frame_slice.v"]
