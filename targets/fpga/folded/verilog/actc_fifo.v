@@ -28,7 +28,7 @@ module actc_fifo #(
       always @(posedge clk) if (write) words[to] <= in_data;
       assign out_data = words[from];
     end else begin : flip_flops
-      reg [WIDTH-1:0] words [0:DEPTH-1];
+      (* ram_style = "logic" *) reg [WIDTH-1:0] words [0:DEPTH-1];
       always @(posedge clk) if (write) words[to] <= in_data;
       assign out_data = words[from];
     end

@@ -28,7 +28,7 @@ module actc_ring #(
         data <= words[from];
       end
     end else begin : flip_flops
-      reg [WIDTH-1:0] words [0:DEPTH-1];
+      (* ram_style = "logic" *) reg [WIDTH-1:0] words [0:DEPTH-1];
       always @(posedge clk) begin
         if (write) words[to] <= written;
         data <= words[from];
