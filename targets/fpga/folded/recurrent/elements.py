@@ -27,7 +27,7 @@ from actc.targets.fpga.folded.recurrent.cells import (
 )
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire
 
-_IN_LOGIC = 72
+_IN_LOGIC = 130
 """Bits of one factor times those of the other one up to which a product takes no multiplier."""
 _IN_PARTS = "the same in parts"
 
