@@ -150,7 +150,8 @@ def test_what_cannot_be_unrolled_is_refused_all_at_once(name: str, tmp_path: Pat
     make, shape, expected = WRONG[name]
     data = {"x": normal(40, *shape, seed=9)}
     with pytest.raises(ModelError) as caught:
-        actc.compile(make(), "ecp5-85k", data=data, output=tmp_path / "out")
+        target = "ecp5-85k:architecture=unrolled"
+        actc.compile(make(), target, data=data, output=tmp_path / "out")
     problems = caught.value.diagnostics
     assert [d.code for d in problems] == [code for code, _ in expected]
     for problem, (_, node) in zip(problems, expected, strict=True):
