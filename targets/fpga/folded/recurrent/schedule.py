@@ -23,7 +23,7 @@ def step_clocks(units: int, gates: int, pe: int, matrix: int, element: int) -> i
         block, place = divmod(output, pe)
         written = (block + 1) * units + 1 + matrix + place
         # two totals stand in front of the queue's memory, or are on their way
-        room = taken[-2] + 1 if output >= 2 else 0
+        room = taken[-2] if output >= 2 else 0
         fetched = max(written + 1, fetched + 1, room)
         clock = max(fetched + 2, taken[-1] + 1 if taken else 0)
         if output == (gates - 1) * units:  # new states wait for all gates and for the matrix

@@ -27,7 +27,7 @@ module actc_queue #(
   // one may be on its way only if the front has room for it, too
   reg [1:0] promised = 2'd0;        // words on their way or in front
   wire leaves = front_valid & out_ready;
-  wire fetch = (count != {AW+1{1'b0}}) & (promised != 2'd2);
+  wire fetch = (count != {AW+1{1'b0}}) & ((promised != 2'd2) | leaves);
   assign in_ready = count != DEPTH[AW:0];
   always @(posedge clk) begin
     if (write) to <= to == C_LAST[AW-1:0] ? {AW{1'b0}} : to + 1'b1;
