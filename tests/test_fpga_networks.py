@@ -149,8 +149,8 @@ WRONG: dict[str, tuple[Any, tuple[int, ...], list[tuple[str, str]]]] = {
 def test_what_cannot_be_unrolled_is_refused_all_at_once(name: str, tmp_path: Path) -> None:
     make, shape, expected = WRONG[name]
     data = {"x": normal(40, *shape, seed=9)}
+    target = "ecp5-85k:architecture=unrolled"
     with pytest.raises(ModelError) as caught:
-        target = "ecp5-85k:architecture=unrolled"
         actc.compile(make(), target, data=data, output=tmp_path / "out")
     problems = caught.value.diagnostics
     assert [d.code for d in problems] == [code for code, _ in expected]

@@ -159,8 +159,8 @@ def test_what_cannot_be_unrolled_is_refused_with_its_layers(
 
 
 def test_what_is_far_too_large_for_the_device_is_refused_at_once(tmp_path: Path) -> None:
+    target = "ice40-up5k:architecture=unrolled"
     with pytest.raises(ModelError) as caught:
-        target = "ice40-up5k:architecture=unrolled"
         actc.compile(classifier(64, 64, 10), target, data=data(64), output=tmp_path / "out")
     problem = caught.value.diagnostics[0]
     assert problem.code == "ACT0552"
