@@ -45,6 +45,11 @@ def test_defaults_are_not_written() -> None:
         ("tables=rom", "one of auto, logic, memory"),
         ("seeds=2,seeds=3", "given twice"),
         ("clock=100,latency=3", "given both"),
+        ("architecture=unrolled,throughput=9", "throughput has no meaning for a network"),
+        ("architecture=folded,effort=3", "effort has no meaning for a network"),
+        ("latency=1001", "at most 1000 stages"),
+        ("architecture=fold", "did you mean folded?"),
+        ("throughput=0", "samples per second"),
     ],
 )
 def test_wrong_options_are_explained(text: str, words: str) -> None:

@@ -197,26 +197,46 @@ def parse_options(text: str, kind: type[Given]) -> Given:
                 values[name] = read(value)
             except ValueError as error:
                 problems.append(_problem(f"{name}={value} is not possible", f"give {error}"))
-    folded = values.get("architecture") == "folded"
-    stages = None if folded else values.get("latency")
-    if stages is not None and stages > MOST_STAGES:
-        problems.append(
+    problems += _contradictions(values)
+    if problems:
+        raise UsageError(problems)
+    return kind(**values)
+
+
+_ONLY = {"folded": ("effort", "tables"), "unrolled": ("throughput",)}
+"""Architecture -> options that have no meaning there."""
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[Diagnostic]:
+    """Options that exclude each other."""
+    architecture = str(values.get("architecture", ""))
+    found = [
+        _problem(
+            f"{name} has no meaning for a network that is {architecture}",
+            f"leave out {name}, or architecture={architecture}",
+        )
+        for name in _ONLY.get(architecture, ())
+        if name in values
+    ]
+    stages = None if architecture == "folded" else values.get("latency")
+    if stages is None:
+        return found
+    if stages > MOST_STAGES:
+        found.append(
             _problem(
                 f"latency={stages} is not possible",
                 f"give at most {MOST_STAGES} stages of an unrolled network, or architecture=folded",
             )
         )
-    if values.get("clock") is not None and stages is not None:
-        problems.append(
+    if values.get("clock") is not None:
+        found.append(
             _problem(
                 "clock and latency are given both",
                 "give one: the clock decides how many stages are needed, or the stages how "
                 "fast the clock can be",
             )
         )
-    if problems:
-        raise UsageError(problems)
-    return kind(**values)
+    return found
 
 
 def _unknown(item: str, name: str, known: Mapping[str, Reader]) -> Diagnostic:
