@@ -21,6 +21,7 @@ from folded_programs import (
 )
 from installed import needs_iverilog, needs_verilator, needs_yosys
 
+from actc.errors import ToolFailed
 from actc.targets.fpga.boards.load import devices
 from actc.targets.fpga.flow.synthesize import synthesize_design
 from actc.targets.fpga.folded.costs.clocks import all_clocks
@@ -31,6 +32,7 @@ from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import library_files
 from actc.targets.fpga.folded.program import FoldedProgram, Stream, Window
 from actc.targets.fpga.folded.simulation import (
+    Simulator,
     element_bits,
     elements_of_bits,
     simulate_folded,
@@ -59,6 +61,12 @@ STAGES = {
     "depthwise": matrix("conv", MAP, 4, window=SAME, groups=4),
     "whole": matrix("conv", MAP, 6, window=Window((6, 5))),
     "skipping": matrix("conv", MAP, 6, window=Window((1, 1), (2, 2))),
+    "zeros": matrix("zeros", VECTOR, 6, weights=(0, 0)),
+    "large bias": replace(
+        matrix("bias", VECTOR, 2, weights=(-1, 0), seed=4),
+        plain=np.array([200, 260]),
+        output=Stream(1, 1, 2, Range(200 - 12 * 15, 260)),
+    ),
     "signed input": matrix("conv", Stream(3, 3, 2, Range(-8, 7)), 2, window=SAME, outside=0),
     "maximum": maximum("max", MAP, Window((2, 2), (2, 2))),
     "padded maximum": maximum("max", Stream(5, 5, 2, Range(-8, 7)), SAME),
@@ -104,7 +112,7 @@ def test_unrolled_layers_mix_with_folded_ones(name: str) -> None:
 
 @needs_iverilog
 @pytest.mark.parametrize("name", ["dense", "convolution", "strided", "depthwise", "maximum"])
-def test_clocks_are_estimated_exactly(name: str) -> None:
+def test_clocks_are_estimated_but_for_waiting(name: str) -> None:
     program = chain(STAGES[name])
     slow = [f for f in foldings(STAGES[name]) if f.lanes == f.pe]
     for folding in spread(slow, 3):
@@ -142,6 +150,17 @@ def test_a_network_equals_its_program(name: str, pauses: bool) -> None:
 
 
 @needs_iverilog
+def test_layers_may_be_called_like_wires() -> None:
+    program = NETWORKS["residual"]
+    names = ("in_fork", "in_fork0", "out__data")
+    stages = tuple(replace(s, name=n) for s, n in zip(program.stages, names, strict=True))
+    design = built(replace(program, stages=stages), least(program))
+    given = samples(program, 2)
+    found = simulate_folded(design, given, simulator="icarus")
+    assert np.array_equal(found.outputs, program.evaluate([given])[0])
+
+
+@needs_iverilog
 def test_a_residual_network_without_its_queue_stops() -> None:
     """The queue is needed: so that the test above says something."""
     program = NETWORKS["deeper residual"]
@@ -150,7 +169,7 @@ def test_a_residual_network_without_its_queue_stops() -> None:
     depth = int(top.partition(".DEPTH(")[2].partition(")")[0])
     shorter = {**design.files, "core.v": top.replace(f".DEPTH({depth})", ".DEPTH(2)")}
     given = samples(program, 2)
-    with pytest.raises(Exception, match="outputs"):
+    with pytest.raises(ToolFailed, match="ACT0523"):
         simulate_folded(design, given, files=shorter, simulator="icarus", limit=60_000)
 
 
@@ -173,6 +192,16 @@ def test_both_simulators_agree() -> None:
     runs = [simulate_folded(design, given, simulator=s) for s in ("icarus", "verilator")]
     assert np.array_equal(runs[0].outputs, runs[1].outputs)
     assert np.array_equal(runs[0].clocks, runs[1].clocks)
+
+
+@needs_verilator
+@needs_iverilog
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_missing_results_are_an_error(simulator: Simulator) -> None:
+    program = chain(STAGES["dense"])
+    design, given = built(program, least(program)), samples(program, 2)
+    with pytest.raises(ToolFailed, match="ACT0523"):
+        simulate_folded(design, given, simulator=simulator, limit=20)
 
 
 @needs_verilator

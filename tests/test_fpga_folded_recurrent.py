@@ -27,7 +27,12 @@ from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import library_files
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
-from actc.targets.fpga.folded.program import FoldedProgram, RecurrentStage, Stream
+from actc.targets.fpga.folded.program import (
+    FoldedProgram,
+    RecurrentStage,
+    Stream,
+    SumStage,
+)
 from actc.targets.fpga.folded.recurrent.cells import Cell, GruCell, LstmCell
 from actc.targets.fpga.folded.recurrent.elements import Elements
 from actc.targets.fpga.folded.simulation import simulate_folded
@@ -144,6 +149,21 @@ def test_layers_on_layers_equal_golden() -> None:
     made, wanted = folded(model(body, **extra, **{name: lower[name] for name in "wrb"}))
     assert made.agrees(made.run(data()), wanted).all()
     assert [stage.cell.kind for stage in recurrent_stages(made)] == ["LSTM", "GRU"]
+
+
+def test_sums_of_all_states_equal_golden() -> None:
+    """A sum and its rounding are one stage: its samples lie where those of the states do."""
+    body = layer("LSTM") + (
+        f"y2, h2 = LSTM <hidden_size = {HIDDEN}> (t, w2, r, b)\n"
+        "q = Squeeze (y, one)\nq2 = Squeeze (y2, one)\ns = Add (q, q2)\n"
+        "n = Transpose <perm = [1,0,2]> (s)\nz = MatMul (n, v)"
+    )
+    proto = model(body, f"[N,{STEPS},3]", w2=normal(1, 4 * HIDDEN, WIDTH, seed=9, scale=0.5))
+    golden = golden_of(proto, data(), activations="4")
+    made = build_folded(ir.from_proto(golden), "net")
+    (added,) = (stage for stage in made.program.stages if isinstance(stage, SumStage))
+    assert max(added.factors) < 100
+    assert made.agrees(made.run(data()), spec.run(golden, data())).all()
 
 
 def test_states_that_leave_are_golden() -> None:

@@ -517,6 +517,20 @@ def test_too_fast_says_how_fast() -> None:
     assert choose(replace(request, goal=goal, device=devices()[offered])).interval < best.interval
 
 
+def test_too_quick_says_how_quick() -> None:
+    request = Request(mlp(4, 4, (64, 10)), ECP5, 80.0)
+    least = choose(replace(request, goal=Goal("latency"))).latency
+    with pytest.raises(ModelError) as problem:
+        choose(replace(request, goal=Goal("throughput", 1000, 3)))
+    (found,) = problem.value.diagnostics
+    assert "within 3 clocks" in found.message
+    assert found.notes[0].startswith(f"what fits takes {int(np.ceil(least)):,} clocks")
+    # no device has fewer clocks, and fewer bits do not, either
+    assert "would fit" not in " ".join(found.notes)
+    assert "longer latency" in found.help
+    assert "fewer samples" not in found.help
+
+
 def test_faster_than_any_folding() -> None:
     with pytest.raises(ModelError) as problem:
         choose(Request(conv_net(4, 8, (4, 8)), ECP5, 25.0, Goal("throughput", 25e6)))

@@ -47,6 +47,7 @@ def test_defaults_are_not_written() -> None:
         ("clock=100,latency=3", "given both"),
         ("architecture=unrolled,throughput=9", "throughput has no meaning for a network"),
         ("architecture=folded,effort=3", "effort has no meaning for a network"),
+        ("throughput=9,tables=memory", "tables has no meaning for a network"),
         ("latency=1001", "at most 1000 stages"),
         ("architecture=fold", "did you mean folded?"),
         ("throughput=0", "samples per second"),
@@ -62,3 +63,8 @@ def test_all_wrong_options_are_named_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         parse_options("clok=1,seeds=x,interface=usb", FpgaOptions)
     assert len(caught.value.diagnostics) == 3
+
+
+def test_a_throughput_asks_for_a_folded_network_with_clock_and_latency() -> None:
+    options = parse_options("throughput=9,clock=40,latency=5000", FpgaOptions)
+    assert (options.clock, options.latency, options.throughput) == (40.0, 5000, 9.0)

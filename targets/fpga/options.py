@@ -209,11 +209,13 @@ _ONLY = {"folded": ("effort", "tables"), "unrolled": ("throughput",)}
 
 def _contradictions(values: Mapping[str, Any]) -> list[Diagnostic]:
     """Options that exclude each other."""
-    architecture = str(values.get("architecture", ""))
+    architecture = str(values.get("architecture", "auto"))
+    if architecture == "auto" and "throughput" in values:
+        architecture = "folded"  # as FpgaTarget.folds
     found = [
         _problem(
             f"{name} has no meaning for a network that is {architecture}",
-            f"leave out {name}, or architecture={architecture}",
+            f"leave out {name}, or what asks for {architecture} layers",
         )
         for name in _ONLY.get(architecture, ())
         if name in values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -91,8 +91,12 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
         if self.folds:
             return check_folded(model)
         problems = super().validate(model, precision)
-        if problems and self.settings.architecture == "auto" and not check_folded(model):
-            return []
+        if problems and self.settings.architecture == "auto":
+            unfolded = check_folded(model)
+            if not unfolded:
+                return []
+            why = tuple(f"nor can it be folded: {found.message}" for found in unfolded)
+            problems[-1] = replace(problems[-1], notes=(*problems[-1].notes, *why))
         return with_offers(problems, model, self.board, self.network_options())
 
     @property
@@ -187,7 +191,11 @@ def _assembled(golden: bytes, name: str, target: FpgaTarget) -> BoardAssembly:
         large = any(found.code == _TOO_LARGE for found in problem.diagnostics)
         if settings.architecture != "auto" or not large:
             raise
-    return assemble_folded_for_board(model, name, board, settings)
+        unrolled = problem
+    try:
+        return assemble_folded_for_board(model, name, board, settings)
+    except ModelError as problem:
+        raise ModelError([*unrolled.diagnostics, *problem.diagnostics]) from problem
 
 
 def _tools(family: str) -> tuple[Tool, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Protocol
 
 from actc.diagnostics import Diagnostic
@@ -15,7 +16,8 @@ from actc.targets.fpga.folded.costs.area import Area
 from actc.targets.fpga.folded.costs.bits import stage_bits
 from actc.targets.fpga.folded.problem import Problem
 from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage
-from actc.targets.fpga.folded.solve import fastest, least_area, least_excess
+from actc.targets.fpga.folded.solve import fastest, least_area, least_excess, least_latency
+from actc.targets.fpga.folded.usual import usual_clock
 
 _TITLES = ("logic cells", "flip-flops", "block memories", "hard multipliers")
 
@@ -28,7 +30,12 @@ class Problems(Protocol):
 
 
 def does_not_fit(
-    problem: Problem, problems: Problems, device: Device, interval: int | None, clock_mhz: float
+    problem: Problem,
+    problems: Problems,
+    device: Device,
+    interval: int | None,
+    clock_mhz: float,
+    latency: int | None = None,
 ) -> ModelError:
     """The error of a request that nothing meets: ACT0606.
 
@@ -36,20 +43,22 @@ def does_not_fit(
         problem: that has no solution.
         problems: its variants.
         interval: clocks per sample that were asked for; None: any number.
+        latency: clocks that were asked for; None: any number.
     """
     asked = "" if interval is None else f" at {_speed(interval, clock_mhz)}"
-    smallest = least_excess(problem, interval)
-    best = fastest(problem)
-    notes = [*_shortage(problem, smallest, interval, clock_mhz)]
-    if best is None:
-        notes.append("nothing fits, however slow it is")
-    elif interval is not None:
-        speed = _speed(best.interval, clock_mhz)
-        notes.append(f"what fits reaches {speed} at {clock_mhz:g} MHz")
-    notes += [*_fewer_bits(problem.program, problems, interval)]
-    larger = _larger(problems, device, interval)
+    asked += "" if latency is None else f" within {latency:,} clocks"
+    quickest = None if latency is None else least_latency(problem, interval)
+    if quickest is not None:  # only the latency cannot be met
+        notes = [f"what fits takes {ceil(quickest.latency):,} clocks at least, as estimated"]
+        easier = ["ask for a longer latency"]
+    else:
+        best = fastest(problem)
+        notes = [*_slower(problem, best, interval, clock_mhz)]
+        easier = ["ask for fewer samples per second"] if best is not None else []
+    notes += [*_fewer_bits(problem.program, problems, interval, latency)]
+    larger = _larger(problems, device, interval, latency)
     ways = [
-        *(["ask for fewer samples per second"] if best is not None else []),
+        *easier,
         "make the network smaller (fewer bits, fewer channels)",
         "no device of `actc targets` holds it as it is"
         if larger is None
@@ -63,6 +72,17 @@ def does_not_fit(
             help=_listed(ways),
         )
     )
+
+
+def _slower(
+    problem: Problem, best: Choice | None, interval: int | None, clock_mhz: float
+) -> Iterator[str]:
+    """What there is too little of, and how fast what fits is."""
+    yield from _shortage(problem, least_excess(problem, interval), interval, clock_mhz)
+    if best is None:
+        yield "nothing fits, however slow it is"
+    elif interval is not None:
+        yield f"what fits reaches {_speed(best.interval, clock_mhz)} at {clock_mhz:g} MHz"
 
 
 def _shortage(
@@ -92,7 +112,9 @@ def _shortage(
     yield f"short: {', '.join(short)}"
 
 
-def _fewer_bits(program: FoldedProgram, problems: Problems, interval: int | None) -> Iterator[str]:
+def _fewer_bits(
+    program: FoldedProgram, problems: Problems, interval: int | None, latency: int | None
+) -> Iterator[str]:
     """The most bits of weights that would fit."""
     stages = [stage for stage in program.stages if isinstance(stage, MatrixStage)]
     most = max((stage_bits(stage).weight for stage in stages), default=1)
@@ -100,7 +122,7 @@ def _fewer_bits(program: FoldedProgram, problems: Problems, interval: int | None
     found = None
     while high - low > 1:
         middle = (low + high) // 2
-        choice = least_area(problems(weight_bits=middle), interval)
+        choice = least_area(problems(weight_bits=middle), interval, latency)
         if choice is None:
             high = middle
         else:
@@ -115,10 +137,14 @@ def _fewer_bits(program: FoldedProgram, problems: Problems, interval: int | None
         yield "fewer bits of weights alone would not make it fit"
 
 
-def _larger(problems: Problems, device: Device, interval: int | None) -> Device | None:
+def _larger(
+    problems: Problems, device: Device, interval: int | None, latency: int | None
+) -> Device | None:
     """The device of fewest look-up tables that the network fits."""
     for other in sorted(devices().values(), key=lambda found: (found.luts, found.name)):
-        if other.name != device.name and least_area(problems(device=other), interval) is not None:
+        if other.name == device.name or usual_clock(other) < usual_clock(device):
+            continue  # a slower one would have to do more at a time than is counted here
+        if least_area(problems(device=other), interval, latency) is not None:
             return other
     return None
 

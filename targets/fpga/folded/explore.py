@@ -14,9 +14,9 @@ from actc.targets.fpga.folded.choice import Choice, share
 from actc.targets.fpga.folded.costs.area import RESOURCES, Area
 from actc.targets.fpga.folded.goals import Goal, Request, choose
 from actc.targets.fpga.folded.network import build_folded
-from actc.targets.fpga.folded.on_board import CLOCKS
 from actc.targets.fpga.folded.pareto import front
-from actc.targets.fpga.on_board import DEFAULT_KIND, clock_of, timing_name
+from actc.targets.fpga.folded.usual import usual_clock
+from actc.targets.fpga.on_board import DEFAULT_KIND, clock_of
 from actc.targets.fpga.options import FpgaOptions
 
 
@@ -72,9 +72,7 @@ def explore_golden(golden: ir.Model, name: str, board: Board, options: FpgaOptio
         UsageError: the board cannot make the clock.
     """
     kind = options.interface or DEFAULT_KIND
-    timing = timing_name(board)
-    usual = next(clock for key, clock in CLOCKS.items() if timing.startswith(key))
-    _, clock_mhz = clock_of(board, kind, options.clock or usual)
+    _, clock_mhz = clock_of(board, kind, options.clock or usual_clock(board.device))
     program = build_folded(golden, core_name(name)).program
     request = request_of(program, board, clock_mhz, Goal("area"), kind)
     problem = request.problem()

@@ -102,5 +102,12 @@ def choose(request: Request) -> Choice:
         wanted = interval if goal.kind == "throughput" else None
         found = least_area(problem, wanted, goal.latency)
     if found is None:
-        raise does_not_fit(problem, request.problem, request.device, interval, request.clock_mhz)
+        raise does_not_fit(
+            problem,
+            request.problem,
+            request.device,
+            interval,
+            request.clock_mhz,
+            goal.latency,
+        )
     return found

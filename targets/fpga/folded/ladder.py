@@ -2,8 +2,9 @@
 
 Program, Verilog, synthesized netlist, placed and routed netlist: each rung gets samples of the
 data and random ones, word by word through the core's handshakes, and must give the integers
-that golden gives. In netlists every sample runs in a copy of the machine of its own
-(:mod:`~actc.targets.fpga.gates.lanes`), in Verilog they follow each other through one.
+that golden gives. In Verilog samples follow each other through one machine, in netlists by
+twos through copies of it (:mod:`~actc.targets.fpga.gates.lanes`), so that one is computed
+while the next one comes in.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ RANDOM = 24
 """Random samples beside them."""
 OVER_THE_WIRE = 3
 """Samples that go over the wire of the board: each takes hundreds of thousands of clocks."""
+FOLLOWING = 2
+"""Samples that follow each other through each copy of a netlist."""
 _PATIENCE = 4
 """Times the estimated clocks after which a netlist is given up."""
 
@@ -181,15 +184,22 @@ def netlist_rung(
     """The network's cells in a netlist of the board."""
     netlist = GateNetlist.read(cut_core(document, top, border), CORE, family)
     design = assembly.design
-    limit = _PATIENCE * (round(assembly.choice.latency) + assembly.choice.interval + 1000)
-    words = element_bits(samples.words, design.input)
+    choice = assembly.choice
+    limit = _PATIENCE * (round(choice.latency) + FOLLOWING * choice.interval + 1000)
+    copies = -(-samples.count // FOLLOWING)
+    # the first ones once more where the last copy would have too few
+    every = np.resize(np.arange(samples.count), copies * FOLLOWING)
+    words = element_bits(samples.words[every], design.input)
+    words = words.reshape(copies, -1, design.input.bits)
+    count = FOLLOWING * design.output_words
     output = design.program.stream(design.program.exits[0])
     rung = Rung(name, "not run", "there are no samples")
     # what nothing drives, as words that are read while they are written, may be anything
     for floating in (0, 1) if netlist.floating else (0,):
-        simulation = LaneSimulation(netlist, samples.count, floating=floating)
-        found = simulation.stream(words, design.output_words, design.output.bits, limit)
-        values = elements_of_bits(found.outputs, output, design.output)
+        simulation = LaneSimulation(netlist, copies, floating=floating)
+        found = simulation.stream(words, count, design.output.bits, limit)
+        bits = found.outputs.reshape(len(every), design.output_words, design.output.bits)
+        values = elements_of_bits(bits[: samples.count], output, design.output)
         how = f"{sum(netlist.cells.values())} cells, {found.clocks:,} clocks; {samples.kind}"
         rung = _compared(name, values, samples, how)
         if rung.result == "differs":

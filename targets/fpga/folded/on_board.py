@@ -10,6 +10,7 @@ from actc.targets.fpga.assembly import core_name
 from actc.targets.fpga.boards import Board
 from actc.targets.fpga.folded.assembly import FoldedAssembly, assemble_folded, goal_of
 from actc.targets.fpga.folded.network import build_folded
+from actc.targets.fpga.folded.usual import usual_clock
 from actc.targets.fpga.on_board import (
     DEFAULT_KIND,
     baud_of,
@@ -19,9 +20,6 @@ from actc.targets.fpga.on_board import (
 )
 from actc.targets.fpga.options import FpgaOptions
 from actc.targets.fpga.pipeline import find_timing
-
-CLOCKS = {"ice40-hx": 50.0, "ice40-up": 24.0, "ecp5": 80.0, "gowin": 40.0}
-"""MHz that a network is built for where none are asked for, by the beginning of the timing."""
 
 
 def check_folded(golden: ir.Model) -> list[Diagnostic]:
@@ -48,8 +46,7 @@ def assemble_folded_for_board(
     kind = options.interface or DEFAULT_KIND
     check_pins(board, kind)
     timing = find_timing(timing_name(board))
-    usual = next(clock for key, clock in CLOCKS.items() if timing.name.startswith(key))
-    clock, clock_mhz = clock_of(board, kind, options.clock or usual)
+    clock, clock_mhz = clock_of(board, kind, options.clock or usual_clock(board.device))
     return assemble_folded(
         golden,
         core_name(name),

@@ -271,7 +271,7 @@ def _evaluate(stage: Stage, given: Sequence[Integers]) -> Integers:
             return totals + stage.plain
         return _applied(stage.functions, totals)
     if isinstance(stage, MaximumStage):
-        patches = _patches(given[0], stage.window, int(np.iinfo(np.int64).min))
+        patches = _patches(given[0], stage.window, stage.input.range.low)
         largest: Integers = patches.max(axis=(3, 4))
         return _applied(stage.functions, largest) if stage.functions else largest
     if isinstance(stage, SumStage):

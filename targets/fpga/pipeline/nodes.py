@@ -135,7 +135,11 @@ class _Builder:
 
 
 def _steady(design: Design) -> dict[int, int]:
-    """The value of every wire when all inputs are those nearest to 0."""
+    """The value of every wire when all inputs are those nearest to 0.
+
+    Where that breaks the claim of a narrow range, as of a word of a memory that holds no zeros,
+    the nearest member of that range.
+    """
     values: dict[int, int] = {}
     for wire in design.module().wires():
         if isinstance(wire.operator, op.Input):
@@ -143,5 +147,7 @@ def _steady(design: Design) -> dict[int, int]:
         else:
             # Python integers: some wires exceed 64 bits
             read = tuple(np.array([values[o.index]], object) for o in wire.operands)
-            values[wire.index] = int(np.asarray(compute(wire.operator, read)).item())
+            value = int(np.asarray(compute(wire.operator, read)).item())
+            claimed = isinstance(wire.operator, op.Narrow)
+            values[wire.index] = wire.range.clamp(value) if claimed else value
     return values

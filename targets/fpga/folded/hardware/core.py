@@ -34,7 +34,7 @@ from actc.targets.fpga.folded.program import (
     SumStage,
 )
 from actc.targets.fpga.folded.recurrent.hardware import recurrent_part
-from actc.targets.fpga.hdl.names import Names
+from actc.targets.fpga.hdl.names import Names, identifier
 
 _SHORT = 32
 """Words up to which a queue is no block memory."""
@@ -101,7 +101,7 @@ def folded_design(
     names = Names()
     for word in (*_WORDS, name):
         names.reserve(word)
-    instances = [names.new(stage.name) for stage in program.stages]
+    instances = [names.new(_instance(stage.name)) for stage in program.stages]
     parts = [
         _part(program, stage, folding, _module(name, number, own), options)
         for number, (stage, folding, own) in enumerate(
@@ -124,6 +124,12 @@ def folded_design(
     return FoldedDesign(
         name, program, tuple(foldings), options, files, core.input, core.output, tuple(instances)
     )
+
+
+def _instance(layer: str) -> str:
+    """What a layer's instance is called like: not as what is made of the input's wires."""
+    name = identifier(layer)
+    return f"layer_{name}" if name.lower().startswith("in_") else name
 
 
 def _module(name: str, number: int, instance: str) -> str:

@@ -60,7 +60,8 @@ def output(name: str, wires: Sequence[Wire], range: Range, *, signed: bool | Non
 
 def width_of(range: Range, signed: bool) -> int:
     """Bits of a range, with a sign bit in any case if `signed`."""
-    return range.hull(Range(-1, 0)).width if signed else range.width
+    # not the width of a hull with -1: 0 alone takes a bit and the sign, as of every wire
+    return range.width + int(signed and not range.signed)
 
 
 def total(wires: Sequence[Wire]) -> Wire:

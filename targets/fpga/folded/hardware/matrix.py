@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from actc.targets.fpga.folded.folding import (
     Folding,
     group_clocks,
@@ -189,10 +187,3 @@ def _totals(stage: WindowStage, folding: Folding, terms: Terms, width: int) -> l
             {"WIDTH": one, "COUNT": count // folding.lanes},
         ),
     ]
-
-
-def products_per_clock(stage: WindowStage, folding: Folding) -> int:
-    """Multipliers of a stage."""
-    if isinstance(stage, MaximumStage):
-        return 0
-    return int(prod((folding.pe, folding.simd)))

@@ -50,6 +50,7 @@ def int_add(lowering: Lowering, node: ir.Node) -> None:
     made = _sum(lowering, node, a, b, joint.factors, 0)
     cut = joint.function.cut
     total = Tracked(made, a.index)
+    lowering.values[node.outputs[0]] = total
     pairs = [("joint", cut)] * len(total.elements)
     lowering.extended(reader, total, extended(lowering, total.elements, pairs))
     lowering.done.add(reader)

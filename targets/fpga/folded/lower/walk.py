@@ -66,7 +66,10 @@ def lower(lowering: Lowering, parts: Cut) -> list[Diagnostic]:
     """Run the rules of all nodes whose inputs are there; why some could not be folded."""
     found = list(_refused(parts))
     for node in parts.nodes:
-        known = key_of(node) in RULES and node not in lowering.done
+        if node in lowering.done:  # with one in front of it: only its samples' axis is open
+            batches.carry(lowering, node)
+            continue
+        known = key_of(node) in RULES
         if not known or any(value not in lowering.values for value in _variable(node)):
             continue
         try:
