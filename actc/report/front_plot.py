@@ -59,8 +59,8 @@ def _draw(document: Mapping[str, Any]) -> Figure:
         available = document["available"][name]
         if available:
             shares = [100 * point[name] / available for point in points]
-            # between two points the smaller design is the one to take
-            axes.plot(speeds, shares, color=color, drawstyle="steps-pre", linewidth=1.2)
+            # points fall in speed: between two of them the faster design has to be taken
+            axes.plot(speeds, shares, color=color, drawstyle="steps-post", linewidth=1.2)
             axes.plot(speeds, shares, "o", color=color, markersize=4, label=title)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
