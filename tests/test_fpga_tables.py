@@ -324,9 +324,11 @@ def test_all_rungs_are_equal_with_tables_in_memories(built: Path) -> None:
     results = {rung["name"]: rung["result"] for rung in report["rungs"]}
     assert set(results.values()) == {"equal"}
     rows = {row["name"]: row for row in report["hardware"]["resources"]}
-    assert rows["block memories"]["used"] == rows["block memories"]["estimated"] == HIDDEN
+    used = rows["block memories"]["used"]
+    # a function of each hidden unit; one of more than eleven bits takes two blocks on ECP5
+    assert used == rows["block memories"]["estimated"] >= HIDDEN
     layers = {row["layer"]: row["brams"] for row in report["hardware"]["layers"]}
-    assert sum(layers.values()) == layers["biased"] == HIDDEN
+    assert sum(layers.values()) == layers["biased"] == used
 
 
 def plant_in_netlist(document: dict[str, Any]) -> None:

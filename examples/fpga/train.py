@@ -107,7 +107,7 @@ NEAREST = {"rounding": "nearest"}
 """Of weights that lie on the grid of their codes already."""
 JOBS = {
     "digits_mlp": Job(make_digits_mlp, "5", "5", least=0.955),
-    "digits_small": Job(make_digits_small, "3", "4", least=0.935),
+    "digits_small": Job(make_digits_small, "3", "4", least=0.935, drop=0.02),
     "digits_sparse": Job(make_digits_sparse, "5", "4", least=0.95, options=NEAREST),
 }
 

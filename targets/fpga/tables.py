@@ -120,6 +120,8 @@ def _possible(network: Network, device: Device, functions: FunctionOptions) -> l
 
 def _worth(network: Network, found: Sequence[Saving], device: Device) -> list[Saving]:
     """Those whose memories count less than the logic that they save; all if logic is short."""
+    if not found:  # families without such memories among them
+        return []
     rate = find_family(device.family).bram_rate
     worth = _fitting((saving for saving in found if saving.way.saved_by_each > rate), device)
     short = found and _is_short(network, worth, device)
