@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -351,7 +352,7 @@ def test_foldings_are_few_and_possible() -> None:
 
 
 @needs_verilator
-def test_the_control_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_control_passes_lint(tmp_path: Path) -> None:
     for file, text in library_files(["actc_recurrence"]).items():
         (tmp_path / file).write_text(text, "ascii")
     argv = ["verilator", "--lint-only", "-Wall", "--top-module", "actc_recurrence"]
@@ -362,7 +363,7 @@ def test_the_control_passes_lint(tmp_path) -> None:  # type: ignore[no-untyped-d
 
 
 @needs_yosys
-def test_multipliers_and_memories_are_as_estimated(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_multipliers_and_memories_are_as_estimated(tmp_path: Path) -> None:
     program = program_of(gru(4), codes=4)
     folding = Folding(2, 1, 1, "dsp", "logic", "logic")
     found = synthesize_design(

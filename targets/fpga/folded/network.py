@@ -17,7 +17,7 @@ from actc.targets.fpga.folded.program import FoldedProgram, Integers, Stream
 from actc.targets.fpga.network.boundary import submodel
 from actc.targets.fpga.network.elements import Layer
 from actc.targets.fpga.network.interface import Entry, Exit, Result, exits_of
-from actc.targets.fpga.network.network import _check_feeds, _made, _same
+from actc.targets.fpga.network.network import agreeing, check_feeds, made_by
 
 Array = npt.NDArray[Any]
 
@@ -62,7 +62,7 @@ class FoldedNetwork:
         Raises:
             UsageError: ACT0553, an input is missing, unknown, or of another shape or type.
         """
-        _check_feeds(self.entries, feeds)
+        check_feeds(self.entries, feeds)
         found = {**feeds, **spec.run(self.head, feeds)}
         return [
             order.to_stream(entry.codes(found[entry.value]))
@@ -106,11 +106,7 @@ class FoldedNetwork:
         Returns:
             bool [samples].
         """
-        same = [
-            _same(np.asarray(found[result.output]), np.asarray(golden[result.output]))
-            for result in self.results
-        ]
-        return np.asarray(np.logical_and.reduce(same))
+        return agreeing(self.results, found, golden)
 
     def interface(self) -> dict[str, Any]:
         """What a host has to know, ready for JSON.
@@ -167,8 +163,8 @@ def build_folded(golden: ir.Model, name: str) -> FoldedNetwork:
         found.entries,
         tuple(exits),
         found.results,
-        submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
-        submodel(model, parts.tail, parts.exits, _made(model.graph.outputs, parts.tail)),
+        submodel(model, parts.head, model.graph.inputs, made_by(parts.entries, parts.head)),
+        submodel(model, parts.tail, parts.exits, made_by(model.graph.outputs, parts.tail)),
         found.entry_orders,
         found.exit_orders,
         found.exit_shapes,

@@ -73,7 +73,7 @@ class Network:
         Raises:
             UsageError: ACT0553, an input is missing, unknown, or of another shape or type.
         """
-        _check_feeds(self.entries, feeds)
+        check_feeds(self.entries, feeds)
         found = {**feeds, **spec.run(self.head, feeds)}
         return {entry.bus: entry.codes(found[entry.value]) for entry in self.entries}
 
@@ -111,11 +111,7 @@ class Network:
         Returns:
             bool [samples].
         """
-        same = [
-            _same(np.asarray(found[result.output]), np.asarray(golden[result.output]))
-            for result in self.results
-        ]
-        return np.asarray(np.logical_and.reduce(same))
+        return agreeing(self.results, found, golden)
 
     def interface(self) -> dict[str, Any]:
         """What a host has to know, ready for JSON; see docs/unrolled.md."""
@@ -168,8 +164,8 @@ def _build(golden: ir.Model, name: str, options: NetworkOptions) -> Network:
         tuple(entries),
         tuple(left),
         tuple(results),
-        submodel(model, parts.head, model.graph.inputs, _made(parts.entries, parts.head)),
-        submodel(model, parts.tail, parts.exits, _made(model.graph.outputs, parts.tail)),
+        submodel(model, parts.head, model.graph.inputs, made_by(parts.entries, parts.head)),
+        submodel(model, parts.tail, parts.exits, made_by(model.graph.outputs, parts.tail)),
         units,
     )
 
@@ -185,13 +181,18 @@ def needed_units(units: Iterable[Unit], design: Design) -> tuple[Unit, ...]:
     return tuple(found.values())
 
 
-def _made(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value]:
+def made_by(values: Iterable[ir.Value], nodes: Iterable[ir.Node]) -> list[ir.Value]:
     """Those of some values that the nodes compute."""
     own = set(nodes)
     return [value for value in values if value.producer() in own]
 
 
-def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
+def check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
+    """Refuse inputs that a network does not take.
+
+    Raises:
+        UsageError: ACT0553.
+    """
     wanted = {entry.input: entry for entry in entries}
     if set(wanted) != set(feeds):
         raise _wrong(f"the network takes {_listed(wanted)}, not {_listed(feeds)}")
@@ -202,6 +203,17 @@ def _check_feeds(entries: Iterable[Entry], feeds: Mapping[str, Array]) -> None:
                 f"'{name}' takes {entry.dtype} of shape [samples, "
                 f"{', '.join(map(str, entry.shape))}], not {array.dtype} of {list(array.shape)}"
             )
+
+
+def agreeing(
+    results: Iterable[Result], found: Mapping[str, Array], golden: Mapping[str, Array]
+) -> Array:
+    """Which samples have the same bits in all outputs; bool [samples]."""
+    same = [
+        _same(np.asarray(found[result.output]), np.asarray(golden[result.output]))
+        for result in results
+    ]
+    return np.asarray(np.logical_and.reduce(same))
 
 
 def _same(found: Array, golden: Array) -> Array:

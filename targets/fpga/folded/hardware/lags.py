@@ -5,7 +5,7 @@ gives its first, the other must be kept that long. Let need(y) be the last row o
 input that row y of a stream depends on. While the sum waits for row y of the slower stream, the
 input goes on up to row need(y) of that; the faster stream then gives all rows that need no more.
 A queue that holds these, from row y on, never holds up the input too soon. That is a proof, as
-stages keep the rows that they need (:func:`~.matrix.slots_of`); nothing is simulated.
+stages keep the rows that they need (`kept_rows` of costs/clocks.py); nothing is simulated.
 """
 
 from __future__ import annotations

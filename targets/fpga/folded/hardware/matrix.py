@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actc.targets.fpga.folded.costs.clocks import kept_rows
 from actc.targets.fpga.folded.folding import (
     Folding,
     group_clocks,
@@ -25,7 +26,7 @@ from actc.targets.fpga.folded.hardware.parts import (
 )
 from actc.targets.fpga.folded.hardware.results import results
 from actc.targets.fpga.folded.hardware.terms import Terms, WindowStage, terms_of
-from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, MaximumStage, Window
+from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, MaximumStage
 
 _READ = 2
 """Clocks from the choice of a word to its data."""
@@ -82,12 +83,6 @@ def _comments(
     ]
 
 
-def slots_of(window: Window, rows: int) -> int:
-    """Rows that the ring of a window holds: those of a window and those that come next."""
-    span = (window.kernel[0] - 1) * window.dilations[0] + 1
-    return min(span, rows) + window.strides[0]
-
-
 def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> list[str]:
     window, stream = stage.window, stage.input
     rows, columns = window.positions(stream)
@@ -119,7 +114,7 @@ def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> l
         "INNER": inner,
         "REPEAT": repeat,
         "PARTS": parts,
-        "SLOTS": slots_of(window, stream.rows),
+        "SLOTS": kept_rows(stage),
         "BLOCK": int(folding.buffer == "block"),
         "LUTRAM": options.lutram,
     }

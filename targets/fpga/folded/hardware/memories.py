@@ -58,9 +58,7 @@ def packed(rows: Integers, widths: Sequence[int]) -> list[int]:
     return found
 
 
-def matrix_words(
-    weights: Integers, pe: int, simd: int, groups: int, width: int, offset: int = 0
-) -> list[int]:
+def matrix_words(weights: Integers, pe: int, simd: int, groups: int, width: int) -> list[int]:
     """Weights in the order in which a window gives its words.
 
     Args:
@@ -68,7 +66,6 @@ def matrix_words(
         pe, simd: outputs and channels at a time.
         groups: of channels; each has its own outputs.
         width: bits of a weight.
-        offset: taken off each weight first.
 
     Returns:
         for each group, each block of outputs, each place of the kernel and each block of
@@ -76,7 +73,7 @@ def matrix_words(
     """
     outputs, rows, columns, channels = weights.shape
     blocks = outputs // pe
-    shaped = (weights - offset).reshape(blocks, pe, rows, columns, channels // simd, simd)
+    shaped = weights.reshape(blocks, pe, rows, columns, channels // simd, simd)
     # blocks of outputs come group by group
     assert blocks % groups == 0
     ordered = shaped.transpose(0, 2, 3, 4, 1, 5).reshape(-1, pe * simd)

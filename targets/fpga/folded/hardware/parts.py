@@ -33,7 +33,7 @@ class Part:
 
     Attributes:
         module: its name.
-        inputs: what its streams `in`, or `a` and `b`, carry.
+        inputs: what its streams `in`, and `other` where there are two, carry.
         output: what `out` carries.
         files: file name -> Verilog of the module and of what is in it alone.
         library: names of the library's modules that it needs.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -131,10 +132,13 @@ def _told(stage: Stage, numbers: Numbers, share: Share) -> Stage:
     functions = tuple(
         share(StepFunction(f.range, f.starts, numbers.of(f.levels))) for f in _functions(stage)
     )
-    given = {"functions": functions, "output": replace(stage.output, range=numbers.range)}
+    given: dict[str, Any] = {
+        "functions": functions,
+        "output": replace(stage.output, range=numbers.range),
+    }
     if isinstance(stage, MatrixStage):
         given["stages"] = _each(stage.stages, lambda parts, _: (*parts, numbers))
-    return replace(stage, **given)  # type: ignore[arg-type]
+    return replace(stage, **given)
 
 
 def _reading(stage: Stage, numbers: Numbers, share: Share) -> Stage:
@@ -171,5 +175,4 @@ def _moved(first: object, step: int, shift: int) -> object:
     if isinstance(first, Affine):
         whole = first.factor * shift + first.offset
         return Affine(first.stage, first.factor * step, whole)
-    function: Function = first  # type: ignore[assignment]
-    return Affine(function, step, shift)
+    return Affine(cast(Function, first), step, shift)
