@@ -131,7 +131,7 @@ def built(
         )
         document = json.loads((output / "hardware.json").read_text("utf-8"))
         accuracy = accuracy_of(output / "golden.onnx", samples(network, ""))
-    uses = {row["resource"]: row["used"] for row in document["resources"]}
+    uses = {row["name"]: row["used"] for row in document["resources"]}
     return {
         "measured": {kind: uses[f"network's {title}"] for kind, title in KINDS.items()},
         "routed": {title: uses.get(title) for title in KINDS.values()},
@@ -147,9 +147,15 @@ def accuracy_of(golden: Path, data: Mapping[str, npt.NDArray[Any]]) -> float:
 
     session = onnxruntime.InferenceSession(golden, providers=["CPUExecutionProvider"])
     feeds = {key: value for key, value in data.items() if key != "labels"}
-    (scores, *_) = session.run(None, feeds)
-    return float(np.mean(np.asarray(scores).reshape(len(data["labels"]), -1).argmax(1)
-                         == data["labels"]))  # fmt: skip
+    count = len(data["labels"])
+    batch = session.get_inputs()[0].shape[0]
+    step = batch if isinstance(batch, int) else count
+    found = [
+        session.run(None, {key: value[at : at + step] for key, value in feeds.items()})[0]
+        for at in range(0, count - step + 1, step)
+    ]
+    classes = np.concatenate(found).reshape(-1, found[0].shape[-1]).argmax(1)
+    return float(np.mean(classes == data["labels"][: len(classes)]))
 
 
 def print_head() -> None:
