@@ -171,6 +171,18 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def require_place(path: Path) -> None:
+    """See that a file can be written later, before long work.
+
+    Raises:
+        UsageError: ACT0337, it cannot.
+    """
+    try:
+        _write_beside(path, b"").unlink()
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
 def _write_beside(path: Path, content: bytes) -> Path:
     if path.is_dir():
         raise IsADirectoryError(21, "it is a directory")

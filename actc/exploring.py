@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actc.compile_options import Options, checked_target
 from actc.compiler import default_pipeline
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
-from actc.emission import write_files
+from actc.emission import require_place, write_files
 from actc.errors import UsageError
 from actc.fit_options import require_choice
 from actc.ir.golden import is_golden
@@ -20,6 +20,9 @@ from actc.passes.widths import AUTO
 from actc.pipeline import Pipeline, Timing
 from actc.prepare import prepare
 from actc.targets.base import Progress, quiet
+
+if TYPE_CHECKING:
+    from actc.targets.fpga.options import FpgaOptions
 
 PLOTS = ("png", "svg")
 
@@ -55,18 +58,22 @@ def explore(
         fastest first, ``diagnostics``.
 
     Raises:
-        UsageError: ACT0535 the target, ACT0334 the plot, and as of :func:`actc.compile`.
+        UsageError: ACT0535 the target, ACT0334 and ACT0337 the plot, and as of
+            :func:`actc.compile`.
         ModelError: ACT0605, the model cannot be folded; ACT0606, no folding fits.
     """
     ending = None if plot is None else Path(plot).suffix.lower().removeprefix(".")
-    if ending is not None:
+    if plot is not None and ending is not None:
         require_choice("the ending of --plot", ending, PLOTS)
+        require_place(Path(plot))
     options = Options(target, activations=activations, weights=weights, end=end)
     machine = checked_target(options, dry_run=True)
     from actc.targets.fpga.target import FpgaTarget  # loads much that others do not need
 
     if not isinstance(machine, FpgaTarget):
         raise UsageError(_no_board(target))
+    if problems := _meaningless(machine.settings):
+        raise UsageError(problems)
     progress("load")
     prepared = prepare(model, data)
     if activations == AUTO:
@@ -100,6 +107,27 @@ def explore(
 
         write_files({Path(plot): render_front(document, ending)})
     return document
+
+
+def _meaningless(settings: FpgaOptions) -> list[Diagnostic]:
+    """Options of a board that change no estimate of a folded network."""
+    default = type(settings)()
+    found = [
+        name
+        for name in ("latency", "effort", "tables", "seeds", "seed", "throughput")
+        if getattr(settings, name) != getattr(default, name)
+    ]
+    if settings.architecture == "unrolled":
+        found.append("architecture=unrolled")
+    return [
+        Diagnostic(
+            "ACT0535",
+            f"{name} has no meaning where foldings are explored",
+            help="leave it out: clock and interface are what an exploration depends on; "
+            "`actc compile` takes the others",
+        )
+        for name in found
+    ]
 
 
 def _no_board(target: str) -> Diagnostic:

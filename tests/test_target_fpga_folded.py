@@ -17,6 +17,7 @@ from models import network, normal
 import actc
 from actc.artifact import open_artifact
 from actc.errors import ModelError
+from actc.ir.context import context_of
 from actc.targets.base import Rung
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.folded.assembly import FoldedAssembly
@@ -83,6 +84,17 @@ def assembled(golden: bytes, spec: str) -> Assembly | FoldedAssembly:
 )
 def test_networks_fold_where_asked_for_or_too_large(golden: bytes, spec: str) -> None:
     assert isinstance(assembled(golden, spec), FoldedAssembly)
+
+
+@pytest.mark.parametrize(("spec", "told"), [("ice40-hx8k:effort=1", 1), ("ice40-hx8k", 0)])
+def test_options_that_folding_leaves_without_effect_are_named(
+    golden: bytes, spec: str, told: int
+) -> None:
+    model = model_of(golden)
+    make_target(spec).plan(model, "int8")
+    found = [item for item in context_of(model).sink.items if item.code == "ACT0558"]
+    assert len(found) == told
+    assert all("effort" in item.message for item in found)
 
 
 def test_what_fits_is_unrolled(tmp_path: Path) -> None:

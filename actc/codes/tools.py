@@ -167,6 +167,12 @@ CODES: dict[str, CodeInfo] = {
         "ranges, so there is nothing to build. Look at the accuracy of golden.onnx, at the "
         "calibration data, and at layers whose weights are all 0 (`actc check --sites`).",
     ),
+    "ACT0558": CodeInfo(
+        "options of an unrolled network had no effect",
+        "The search for shared adders (effort) and the place of tables (tables) are chosen for "
+        "unrolled networks. This one was too large for the device unrolled, so it was folded: "
+        "there the solver decides both.",
+    ),
     "ACT0560": CodeInfo(
         "no such FPGA timing",
         "Registers are placed by the delays of a family and speed grade that the help line lists.",

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
@@ -117,6 +117,8 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
 
     def documents(self, assembly: BoardAssembly, context: Context) -> dict[str, bytes]:
         """The constraint file, and the user's file of the board."""
+        if isinstance(assembly, FoldedAssembly):
+            _tell_of_unused(self.settings, context)
         name, text = constraints(assembly.top, assembly.kind, self.board)
         own = {self.name: Path(self.board_file).read_bytes()} if self.board_file else {}
         return {name: text.encode("ascii"), **own}
@@ -176,6 +178,25 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
         if isinstance(assembly, FoldedAssembly):
             return climb_folded(assembly, device, model, directory, BUILD, feeds, golden, say)
         return climb(assembly, device, model, directory, BUILD, feeds, golden, say)
+
+
+def _tell_of_unused(settings: FpgaOptions, context: Context) -> None:
+    """Options of unrolled networks, given for one that is folded because it is too large."""
+    default = FpgaOptions()
+    given = [
+        name for name in ("effort", "tables") if getattr(settings, name) != getattr(default, name)
+    ]
+    if given:
+        context.sink.add(
+            Diagnostic(
+                "ACT0558",
+                f"{' and '.join(given)} had no effect: the network is folded, since it is too "
+                "large to be unrolled",
+                place=Place(context.file),
+                help="leave them out, or ask for architecture=unrolled",
+                severity="warning",
+            )
+        )
 
 
 @lru_cache(maxsize=2)
