@@ -106,7 +106,7 @@ def compile(
         activations: bits of the integers that stand for tensors: a number, 2..16,
             "mixed" (8 bits into multipliers, 12 into tables, 16 elsewhere), or "auto"
             (what is best for the target).
-        weights: bits of the integers that stand for weights, "8" ... "2", or "ternary";
+        weights: bits of the integers that stand for weights, "8" ... "2", "ternary" or "binary";
             the first and last layers and depthwise ones keep 8, unless they hold most
             weights.
         rounding: how weights become integers: "nearest", "optimal" (least error in each

@@ -54,7 +54,7 @@ class Config:
         path: the file.
         options: of `actc.compile`, by name; paths are relative to the file's directory.
         activations: value name -> bits, 2..16.
-        weights: node name -> bits, "2" ... "8" or "ternary".
+        weights: node name -> bits, "2" ... "8", "ternary" or "binary".
     """
 
     path: Path

@@ -38,7 +38,7 @@ MODEL = network(
     },
 )
 LAYERS = ("h", "g", "k", "m")
-NARROW = ("6", "4", "3", "2", "ternary")
+NARROW = ("6", "4", "3", "2", "ternary", "binary")
 
 
 def quantized(

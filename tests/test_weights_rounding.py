@@ -24,7 +24,7 @@ from actc.numerics.weights.rounding import descend, sequential_codes
 
 Array = np.ndarray[Any, Any]
 
-FORMATS = [WeightFormat.parse(text) for text in ("8", "4", "3", "2", "ternary")]
+FORMATS = [WeightFormat.parse(text) for text in ("8", "4", "3", "2", "ternary", "binary")]
 
 
 def inputs(count: int, size: int, seed: int = 0) -> Array:
@@ -57,7 +57,9 @@ def exhaustive(weights: Array, scales: Array, hessian: Array, form: WeightFormat
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("text", "size"), [("ternary", 8), ("2", 6), ("3", 5), ("4", 4)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("binary", 9), ("ternary", 8), ("2", 6), ("3", 5), ("4", 4)]
+)
 def test_against_exhaustive_search(text: str, size: int, seed: int) -> None:
     """Descent from two starts: most rows reach the least error there is."""
     form = WeightFormat.parse(text)

@@ -64,7 +64,7 @@ def test_the_nearest_code_is_nearest(form: WeightFormat) -> None:
     np.testing.assert_allclose(np.abs(steps - form.nearest(steps)), least, atol=1e-12)
 
 
-@pytest.mark.parametrize("text", ["1", "9", "int4", "", "binary"])
+@pytest.mark.parametrize("text", ["1", "9", "int4", "", "bipolar"])
 def test_unknown_formats(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         WeightFormat.parse(text)

@@ -27,7 +27,7 @@ STANDARD_ERROR = 0.05
 WORK = 2**24
 """Elements of all tensors together up to which more samples are taken all the same: with
 few of them the errors of different sites seem correlated that are not, and do not add up."""
-_TERNARY_BITS = math.log2(3)
+_NAMED_BITS = {"ternary": math.log2(3), "binary": 1.0}
 Choice = Sequence[int]
 
 
@@ -235,6 +235,6 @@ def _tensor_bytes(site: ErrorSite, setting: Setting, elements: Mapping[str, floa
 
 def _number(bits: str) -> float:
     """Bits as a number; a site without a choice has one option, whatever its bits."""
-    if bits == "ternary":
-        return _TERNARY_BITS
+    if bits in _NAMED_BITS:
+        return _NAMED_BITS[bits]
     return float(bits or 0)

@@ -62,7 +62,8 @@ def run(
     weights: Annotated[
         str,
         typer.Option(
-            metavar="8..2|ternary", help="bits of weights; first, last and depthwise layers: 8"
+            metavar="8..2|ternary|binary",
+            help="bits of weights; first, last and depthwise layers: 8",
         ),
     ] = "8",
     rounding: Annotated[

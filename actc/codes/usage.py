@@ -62,8 +62,8 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0226": CodeInfo(
         "weights have no such format",
-        "Weights are integers of 2 to 8 bits, or ternary (-1, 0, 1). Two bits hold the codes "
-        "-3, -1, 1 and 3; the others are symmetric about zero, which is one of them.",
+        "Weights are integers of 2 to 8 bits, ternary (-1, 0, 1) or binary (-1, 1). Two bits hold "
+        "the codes -3, -1, 1 and 3; the others are symmetric about zero, which is one of them.",
     ),
     "ACT0227": CodeInfo(
         "no linear layer has this name",

@@ -14,10 +14,11 @@ Array = np.ndarray[Any, Any]
 Granularity = Literal["channel", "tensor"]
 
 GRANULARITIES: tuple[Granularity, ...] = ("channel", "tensor")
-SPELLINGS = ("8", "7", "6", "5", "4", "3", "2", "ternary")
+SPELLINGS = ("8", "7", "6", "5", "4", "3", "2", "ternary", "binary")
 _TRITS_PER_BYTE = 5  # 3**5 = 243 of 256
 _LARGEST_INT8 = 127
 _MOST_FACTOR_BITS = 4
+_NAMED = {"ternary": 2, "binary": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,12 @@ class WeightFormat:
     """Codes of weights: real = scale * factor * code, code an int8 of few values.
 
     The codes are symmetric, so that no zero point is needed: ``-(2**(bits-1)-1) ..
-    2**(bits-1)-1`` from 3 to 8 bits, -1..1 when ternary. Two bits hold the four odd
-    codes -3, -1, 1, 3: the symmetric codes with zero would be ternary and leave one
-    of the four unused, and four levels halve the error of three on bell-shaped
-    weights. (The uniform quantizers of Max, "Quantizing for minimum distortion", 1960.)
+    2**(bits-1)-1`` from 3 to 8 bits, -1..1 when ternary, -1 and 1 when binary. Two bits
+    hold the four odd codes -3, -1, 1, 3: the symmetric codes with zero would be ternary
+    and leave one of the four unused, and four levels halve the error of three on
+    bell-shaped weights. (The uniform quantizers of Max, "Quantizing for minimum
+    distortion", 1960; of two codes the best scale is the mean size of the weights:
+    Rastegari et al., "XNOR-Net", ECCV 2016.)
 
     With groups, runs of `group` weights of a channel share a factor, an integer of at most
     four bits, small enough that factor * code is an int8: scales of two levels, so that
@@ -37,7 +40,7 @@ class WeightFormat:
     Without, every factor is 1.
 
     Attributes:
-        bits: 2..8; 2 when ternary.
+        bits: 1..8; 2 when ternary, 1 when binary.
         ternary: the codes are -1, 0, 1.
         granularity: one scale per output "channel" or per "tensor".
         power_of_two: scales are powers of two.
@@ -51,8 +54,8 @@ class WeightFormat:
     group: int = 0
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"weights have 2 to 8 bits, not {self.bits}")
+        if not 1 <= self.bits <= 8:
+            raise ValueError(f"weights have 1 to 8 bits, not {self.bits}")
         if self.ternary and self.bits != 2:
             raise ValueError("ternary weights have 2 bits")
         if self.granularity not in GRANULARITIES:
@@ -64,7 +67,7 @@ class WeightFormat:
     def parse(
         cls, text: str, granularity: Granularity = "channel", power_of_two: bool = False
     ) -> WeightFormat:
-        """The format spelled "8", ..., "2" or "ternary".
+        """The format spelled "8", ..., "2", "ternary" or "binary".
 
         Raises:
             UsageError: ACT0226, no such format.
@@ -74,21 +77,30 @@ class WeightFormat:
             message = f"weights cannot have the format '{text}'"
             raise UsageError(Diagnostic("ACT0226", message, help=help_text))
         ternary = text == "ternary"
-        return cls(2 if ternary else int(text), ternary, granularity, power_of_two)
+        bits = _NAMED[text] if text in _NAMED else int(text)
+        return cls(bits, ternary, granularity, power_of_two)
 
     def __str__(self) -> str:
-        return "ternary" if self.ternary else str(self.bits)
+        names = {"ternary": self.ternary, "binary": self.binary}
+        return next((name for name, holds in names.items() if holds), str(self.bits))
+
+    @property
+    def binary(self) -> bool:
+        """The codes are -1 and 1."""
+        return self.bits == 1
 
     @property
     def magnitudes(self) -> Array:
         """The non-negative codes, increasing; float64."""
-        if self.bits == 2 and not self.ternary:
-            return np.array([1.0, 3.0])
+        if self.step == 2:
+            return np.arange(1.0, self.largest + 1, 2)
         return np.arange(float(self.largest) + 1)
 
     @property
     def largest(self) -> int:
         """The largest code."""
+        if self.binary:
+            return 1
         if self.bits == 2:
             return 1 if self.ternary else 3
         return int(2 ** (self.bits - 1)) - 1
@@ -96,7 +108,7 @@ class WeightFormat:
     @property
     def step(self) -> int:
         """Distance of neighbouring codes."""
-        return 2 if self.bits == 2 and not self.ternary else 1
+        return 2 if self.bits <= 2 and not self.ternary else 1
 
     @property
     def factor_bits(self) -> int:
@@ -116,6 +128,8 @@ class WeightFormat:
     def nearest(self, steps: Array) -> Array:
         """The codes nearest to real numbers; ties go to the even code, or away from zero.
 
+        Of two codes a tie at zero goes to the positive one.
+
         Args:
             steps: float64, any shape: weights divided by their scale.
 
@@ -124,7 +138,8 @@ class WeightFormat:
         """
         if self.step == 1:
             return np.clip(np.rint(steps), -self.largest, self.largest)
-        return np.where(np.abs(steps) < 2, 1.0, 3.0) * np.where(steps < 0, -1.0, 1.0)
+        size = 1.0 if self.binary else np.where(np.abs(steps) < 2, 1.0, 3.0)
+        return np.asarray(size * np.where(steps < 0, -1.0, 1.0))
 
     def packed_bytes(self, count: int) -> int:
         """Bytes that `count` codes take when packed: five to a byte when ternary."""

@@ -191,6 +191,8 @@ def _power_above(scales: Array) -> Array:
 def _by_breakpoints(rows: Array, form: WeightFormat) -> Array:
     """Exact minimum for non-negative rows [O, K]; 0 for a row of zeros."""
     codes = form.magnitudes
+    if len(codes) == 1:  # of two codes of one size no step depends on the scale
+        return np.asarray(rows.mean(axis=1) / codes[0])
     middles, rises = (codes[1:] + codes[:-1]) / 2, np.diff(codes)
     squares = np.diff(codes**2)
     step = max(1, _CHUNK // max(1, rows.shape[1] * len(rises)))
