@@ -1,4 +1,4 @@
-"""ACT0372..ACT0384: fine-tuning in torch."""
+"""ACT0372..ACT0388: training in torch."""
 
 from __future__ import annotations
 
@@ -65,5 +65,25 @@ CODES: dict[str, CodeInfo] = {
         "training diverged",
         "The loss became infinite or no number; the weights are of no use. Take a lower learning "
         "rate, and look for infinite values in samples and labels.",
+    ),
+    "ACT0385": CodeInfo(
+        "an unknown gradient of a sign",
+        "The derivative of a sign is zero almost everywhere; a surrogate stands in for it. "
+        "docs/binary-training.md lists them. Frequencies of the periodic ones are positive.",
+    ),
+    "ACT0386": CodeInfo(
+        "an unknown form of a binary network's file",
+        "Binary networks are exported to plain ONNX, where a sign is Where(x >= 0, 1, -1), or to "
+        "QONNX, where it is BipolarQuant; weights take four bytes each or one.",
+    ),
+    "ACT0387": CodeInfo(
+        "a binary network cannot be exported",
+        "The file must give what the module gives in evaluation mode, sign for sign. The message "
+        "has what torch's exporter or the comparison said.",
+    ),
+    "ACT0388": CodeInfo(
+        "layers that cannot become binary",
+        "Linear layers and two-dimensional convolutions become binary, with equal stride, padding "
+        "and dilation along both axes. All that cannot are named.",
     ),
 }
