@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from actc import toolchain
@@ -13,6 +13,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
+from actc.passes.binarize import ALL, BINARY, KEEP, NONE, TERNARY, Binarize, parse_binarize
 from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target, Tool
@@ -23,6 +24,8 @@ SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
 ARGMAX = "argmax"
 ENDS = ("outputs", ARGMAX)
+ONE_BIT = (BINARY, "1")
+"""What --activations may be for tensors of one bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,38 @@ class Options:
     islands: str = "auto"
     groups: int = 0
     end: str = "outputs"
+    binarize: str | None = None
+
+
+def binarizer(options: Options) -> Binarize | None:
+    """The pass that makes layers and tensors binary, None where none shall be.
+
+    Raises:
+        UsageError: ACT0223, --binarize cannot be read.
+    """
+    found = None
+    if options.binarize is not None:
+        found = parse_binarize(options.binarize, options.max_drop)
+    elif options.activations in ONE_BIT:
+        narrow = options.weights in (BINARY, TERNARY)
+        found = Binarize(ALL, weights=options.weights if narrow else KEEP)
+    tensors = one_bit_tensors(options)
+    if tensors:
+        found = replace(found or Binarize(NONE), tensors=";".join(tensors))
+    return found
+
+
+def one_bit_tensors(options: Options) -> list[str]:
+    """Names of the tensors that the configuration gives one bit."""
+    return [name for name, bits in options.overrides.get("activations", {}).items() if bits == 1]
+
+
+def wider_overrides(options: Options) -> dict[str, dict[str, Any]]:
+    """The overrides without tensors of one bit, which are no matter of widths."""
+    binary = set(one_bit_tensors(options))
+    found = {name: dict(table) for name, table in options.overrides.items()}
+    found["activations"] = {k: v for k, v in found["activations"].items() if k not in binary}
+    return found
 
 
 def checked_target(options: Options, dry_run: bool) -> Target:
@@ -57,7 +92,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("precision", options.precision, capabilities.precisions)
     _one_of("approx", options.approx, FORMS)
     _one_of("calibration", options.calibration, METHODS)
-    if options.activations != AUTO:
+    if options.activations not in (AUTO, *ONE_BIT):
         check_policy(options.activations)
     _require_narrow(options, capabilities.widest)
     _one_of("weights", options.weights, SPELLINGS)
@@ -68,6 +103,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     _one_of("islands", options.islands, ISLANDS)
     _one_of("end", options.end, ENDS)
     _require_integers(options)
+    _require_binary(options)
     if not 0 <= options.max_drop <= 1:
         raise UsageError(
             Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
@@ -97,7 +133,8 @@ def _require_narrow(options: Options, widest: int) -> None:
     policy = {"--activations": options.activations}
     asked = {name: WIDE_BITS if text == MIXED else text for name, text in policy.items()}
     asked |= {f"tensor '{k}'": v for k, v in options.overrides.get("activations", {}).items()}
-    wide = [name for name, bits in asked.items() if bits != AUTO and int(bits) > widest]
+    fixed = {name: bits for name, bits in asked.items() if bits not in (AUTO, *ONE_BIT)}
+    wide = [name for name, bits in fixed.items() if int(bits) > widest]
     if wide:
         raise UsageError(
             Diagnostic(
@@ -131,6 +168,7 @@ def _require_integers(options: Options) -> None:
         "rounding": options.rounding != "auto",
         "scales": options.scales != "free",
         "groups": options.groups != 0,
+        "binarize": options.binarize is not None,
         "islands": options.islands != "auto",
         "end": options.end != "outputs",
     }
@@ -139,6 +177,47 @@ def _require_integers(options: Options) -> None:
         message = f"--{given} has no meaning with --precision {options.precision}"
         help_text = f"leave --{given} out, or compile with --precision int8"
         raise UsageError(Diagnostic("ACT0229", message, help=help_text))
+
+
+def _require_binary(options: Options) -> None:
+    """What makes layers binary chooses their bits and scales itself."""
+    if binarizer(options) is None:
+        return
+    given = "--binarize" if options.binarize is not None else "--activations binary"
+    given = given if options.binarize or options.activations in ONE_BIT else "a tensor of one bit"
+    clashes = {
+        f"--budget {options.budget}": options.budget is not None,
+        "--scales power-of-two": options.scales == POWER_OF_TWO,
+        f"--activations {options.activations}": options.binarize is not None
+        and options.activations in ONE_BIT,
+    }
+    wrong = [name for name, holds in clashes.items() if holds]
+    if wrong:
+        raise UsageError(
+            Diagnostic(
+                "ACT0245",
+                f"{given} cannot be joined with {' and '.join(wrong)}",
+                help="leave one of them out; --binarize goes with --activations mixed, --weights "
+                "of the other layers, and bits of single ones in actc.toml",
+            )
+        )
+
+
+def require_no_binarizer(options: Options) -> None:
+    """Where the user lists the passes, `binarize` is one of them or there is none.
+
+    Raises:
+        UsageError: ACT0245.
+    """
+    if binarizer(options) is not None:
+        at = f" {options.binarize}" if options.binarize else " and tensors of one bit"
+        raise UsageError(
+            Diagnostic(
+                "ACT0245",
+                f"--binarize{at} has no meaning beside --passes",
+                help="put binarize{layers=...} into the list, in front of recognize",
+            )
+        )
 
 
 def require_unchosen(options: Options, passes: object) -> None:

@@ -15,7 +15,17 @@ from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
 from actc.checks.equivalence import FunctionKept, check_specification
 from actc.checks.stages import run_artifact, run_model
-from actc.compile_options import ARGMAX, POWER_OF_TWO, Options, checked_target, require_unchosen
+from actc.compile_options import (
+    ARGMAX,
+    ONE_BIT,
+    POWER_OF_TWO,
+    Options,
+    binarizer,
+    checked_target,
+    require_no_binarizer,
+    require_unchosen,
+    wider_overrides,
+)
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
@@ -27,6 +37,7 @@ from actc.outcome import build_report, write_documents
 from actc.output import staged, write_json
 from actc.overrides import KnownNames, Overrides, checked, put, require_free
 from actc.passes.approximate import Approximate
+from actc.passes.binarize import Binarize
 from actc.passes.calibrate import Calibrate
 from actc.passes.choose import Choose
 from actc.passes.integerize import Integerize
@@ -83,6 +94,7 @@ def compile(
     islands: str = "auto",
     budget: str | None = None,
     end: str = "outputs",
+    binarize: str | None = None,
     overrides: Overrides | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
@@ -104,8 +116,9 @@ def compile(
         dry_run: plan only; nothing is written.
         calibration: how ranges are chosen: "minmax", "percentile", "mse", "entropy".
         activations: bits of the integers that stand for tensors: a number, 2..16,
-            "mixed" (8 bits into multipliers, 12 into tables, 16 elsewhere), or "auto"
-            (what is best for the target).
+            "mixed" (8 bits into multipliers, 12 into tables, 16 elsewhere), "auto"
+            (what is best for the target), or "binary": one bit for what layers inside of the
+            network read, the others as with "auto".
         weights: bits of the integers that stand for weights, "8" ... "2", "ternary" or "binary";
             the first and last layers and depthwise ones keep 8, unless they hold most
             weights.
@@ -125,6 +138,9 @@ def compile(
             or "luts=20000@ecp5" (logic cells of the unrolled network on an FPGA family).
         end: what the network gives: its "outputs", or "argmax", the index of the largest
             along axis 1 in place of each float output.
+        binarize: layers that become binary: "auto" (as many as lose at most `max_drop`), "all",
+            or names and patterns, by commas, with options of pass `binarize`:
+            "auto,weights=ternary".
         overrides: bits of single tensors and layers, above every other choice:
             ``{"activations": {value: bits}, "weights": {node: bits}}``.
         progress: called with the name of each stage as it starts.
@@ -154,6 +170,7 @@ def compile(
         islands,
         groups,
         end,
+        binarize,
     )
     say = progress or (lambda name: None)
     machine = checked_target(options, dry_run)
@@ -167,11 +184,12 @@ def compile(
     if activations == AUTO:
         options = replace(options, activations=machine.capabilities().activations)
     pipeline = Pipeline((TakeGolden(),)) if golden else _pipeline(passes, options, machine)
-    put(prepared.model, options.overrides)
+    overrides = wider_overrides(options)
+    put(prepared.model, overrides)
     if budget is not None:
         with stages.timed("allocate", say):
             _allocate(prepare(model, data), pipeline, options, prepared, machine, say)
-    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, options.overrides)
+    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, overrides)
     _require_valid(machine, compiled, precision)
     with stages.timed("plan", say):
         plan = machine.plan(compiled, precision)
@@ -214,7 +232,7 @@ def _allocate(
 ) -> None:
     """Choose bits on a copy of the model, for the passes that will run on `prepared`."""
     assert options.budget is not None
-    given = options.overrides
+    given = wider_overrides(options)
     known = KnownNames(given, prepared.source.name)
     widest = machine.capabilities().widest
     budget = parse_budget(options.budget)
@@ -244,6 +262,7 @@ def default_pipeline(
     islands: bool = False,
     groups: int = 0,
     end: str = "outputs",
+    binary: Binarize | None = None,
 ) -> Pipeline:
     """The passes of a compilation, in order."""
     int8, shifts = precision == "int8", scales == POWER_OF_TWO
@@ -251,6 +270,7 @@ def default_pipeline(
         *((ReadQuantized(), Normalize(), Quantizers()) if int8 else (Normalize(),)),
         *((Choose(),) if end == ARGMAX else ()),
         Structure(),
+        *(() if binary is None else (binary,)),
         Recognize(),
         Calibrate(),
         Approximate(
@@ -274,20 +294,23 @@ def _pipeline(
     options: Options,
     machine: Target,
 ) -> Pipeline:
+    one_bit = options.activations in ONE_BIT
     default = default_pipeline(
         options.precision,
         options.approx,
         options.calibration,
-        options.activations,
+        machine.capabilities().activations if one_bit else options.activations,
         options.weights,
         options.rounding,
         options.scales,
         options.islands == "auto" and machine.capabilities().float_islands,
         options.groups,
         options.end,
+        binarizer(options),
     )
     if passes is None:
         return default
+    require_no_binarizer(options)
     if isinstance(passes, str):
         pipeline = Pipeline.parse(passes)
     else:

@@ -22,7 +22,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import UsageError
-from actc.numerics.quantization import MAX_BITS, MIN_BITS
+from actc.numerics.quantization import MAX_BITS
 from actc.numerics.weights import SPELLINGS
 
 if sys.version_info >= (3, 11):
@@ -33,8 +33,8 @@ else:
 CONFIG = "actc.toml"
 _TABLES = ("activations", "compile", "weights")
 _TEXTS = (
-    "approx", "budget", "calibration", "end", "islands", "passes", "precision", "rounding",
-    "scales", "target",
+    "approx", "binarize", "budget", "calibration", "end", "islands", "passes", "precision",
+    "rounding", "scales", "target",
 )  # fmt: skip
 _PATHS = ("data", "output")
 _BITS = ("activations", "weights")
@@ -53,7 +53,7 @@ class Config:
     Attributes:
         path: the file.
         options: of `actc.compile`, by name; paths are relative to the file's directory.
-        activations: value name -> bits, 2..16.
+        activations: value name -> bits, 1..16.
         weights: node name -> bits, "2" ... "8", "ternary" or "binary".
     """
 
@@ -136,9 +136,9 @@ def _options(path: Path, table: Mapping[str, Any], sink: DiagnosticSink) -> dict
 
 
 def _is_width(path: Path, name: str, value: Any, sink: DiagnosticSink) -> bool:
-    good = _is_a(value, (int,)) and MIN_BITS <= value <= MAX_BITS
+    good = _is_a(value, (int,)) and 1 <= value <= MAX_BITS
     if not good:
-        what = f"bits, {MIN_BITS} to {MAX_BITS}"
+        what = f"bits, 1 to {MAX_BITS}"
         sink.add(_wrong(path, name, value, what, f'write it as "{name}" = 8'))
     return good
 

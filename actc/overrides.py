@@ -11,7 +11,7 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import context_of
-from actc.numerics.quantization import MAX_BITS, MIN_BITS
+from actc.numerics.quantization import MAX_BITS
 from actc.numerics.weights import WeightFormat
 from actc.passes.linear_layers import layer_names
 from actc.passes.widths import AUTO
@@ -36,9 +36,9 @@ def checked(overrides: Overrides | None) -> dict[str, dict[str, Any]]:
             raise UsageError(Diagnostic("ACT0234", message))
     widths = dict(given.get("activations", {}))
     for name, bits in widths.items():
-        if isinstance(bits, bool) or not isinstance(bits, int) or not MIN_BITS <= bits <= MAX_BITS:
+        if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
             message = f"'{name}' cannot have {bits!r} bits"
-            help_text = f"give {MIN_BITS} to {MAX_BITS}"
+            help_text = f"give 1 to {MAX_BITS}"
             raise UsageError(Diagnostic("ACT0234", message, help=help_text))
     formats = {name: str(bits) for name, bits in given.get("weights", {}).items()}
     for bits in formats.values():

@@ -18,6 +18,7 @@ PASSES = Registry(
         "rotate": "actc.passes.rotate:Rotate",
         "read_quantized": "actc.passes.read_quantized:ReadQuantized",
         "quantizers": "actc.passes.read_quantized:Quantizers",
+        "binarize": "actc.passes.binarize:Binarize",
         "recognize": "actc.passes.recognize:Recognize",
         "choose": "actc.passes.choose:Choose",
         "calibrate": "actc.passes.calibrate:Calibrate",

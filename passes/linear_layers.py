@@ -67,11 +67,25 @@ def linear_layers(model: ir.Model) -> list[LinearLayer]:
     found = []
     for node in model.graph:
         if is_op(node, "Conv"):
-            found.append(_convolution(node))
+            found.append(_convolution(node, _x_scale(node.inputs[0])))
         elif is_op(node, "MatMul"):
-            found.append(_product(node))
+            found.append(_product(node, _x_scale(node.inputs[0])))
         elif is_recurrent(node):
             found += _recurrent(node)
+    return [layer for layer in found if layer is not None]
+
+
+def float_layers(model: ir.Model) -> list[LinearLayer]:
+    """The Conv and MatMul with constant weights, before their inputs have formats.
+
+    Their `x_scale` is 1.
+    """
+    found = []
+    for node in model.graph:
+        if is_op(node, "Conv"):
+            found.append(_convolution(node, 1.0))
+        elif is_op(node, "MatMul"):
+            found.append(_product(node, 1.0))
     return [layer for layer in found if layer is not None]
 
 
@@ -92,14 +106,17 @@ def name_states(model: onnx.ModelProto) -> None:
 
 
 def first_and_last(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
-    """Names of the layers with no layer before them, or none behind them.
+    """Names of the layers with no layer before them, or none behind them."""
+    return list(dict.fromkeys(first_layers(model, layers) + last_layers(model, layers)))
+
+
+def first_layers(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
+    """Names of the layers with no layer before them.
 
     A lookup in a constant table (Gather) is a layer too, as it is a product with
     one-hot vectors; behind one no other is the first.
     """
-    names: dict[ir.Node, list[str]] = {}
-    for layer in layers:
-        names.setdefault(layer.node, []).append(layer.name)
+    names = _by_node(layers)
     lookups = {n for n in model.graph if is_op(n, "Gather") and constant(n.inputs[0]) is not None}
     behind: set[ir.Value | None] = set()
     first: list[str] = []
@@ -109,6 +126,12 @@ def first_and_last(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
             first += names.get(node, [])
         if led_to or node in names or node in lookups:
             behind.update(node.outputs)
+    return first
+
+
+def last_layers(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
+    """Names of the layers with no layer behind them."""
+    names = _by_node(layers)
     before: set[ir.Value | None] = set()
     last: list[str] = []
     for node in reversed(model.graph):
@@ -117,7 +140,14 @@ def first_and_last(model: ir.Model, layers: list[LinearLayer]) -> list[str]:
             last += names.get(node, [])[::-1]
         if leads_to or node in names:
             before.update(node.inputs)
-    return list(dict.fromkeys(first + last[::-1]))
+    return last[::-1]
+
+
+def _by_node(layers: list[LinearLayer]) -> dict[ir.Node, list[str]]:
+    names: dict[ir.Node, list[str]] = {}
+    for layer in layers:
+        names.setdefault(layer.node, []).append(layer.name)
+    return names
 
 
 def depthwise(layers: list[LinearLayer]) -> list[str]:
@@ -139,8 +169,8 @@ def _x_scale(value: ir.Value | None) -> float | None:
     return None if parameters is None else parameters.scale
 
 
-def _convolution(node: ir.Node) -> LinearLayer | None:
-    weights, x_scale = constant(node.inputs[1]), _x_scale(node.inputs[0])
+def _convolution(node: ir.Node, x_scale: float | None) -> LinearLayer | None:
+    weights = constant(node.inputs[1])
     given = node.inputs[2] if len(node.inputs) > 2 else None
     bias = constant(given)
     if weights is None or x_scale is None or "auto_pad" in node.attributes:
@@ -161,8 +191,8 @@ def _convolution(node: ir.Node) -> LinearLayer | None:
     return LinearLayer(node, weights, offset, x_scale, reading)
 
 
-def _product(node: ir.Node) -> LinearLayer | None:
-    matrix, x_scale = constant(node.inputs[1]), _x_scale(node.inputs[0])
+def _product(node: ir.Node, x_scale: float | None) -> LinearLayer | None:
+    matrix = constant(node.inputs[1])
     if matrix is None or matrix.ndim != 2 or x_scale is None:
         return None
     user = only_user(node.outputs[0])

@@ -34,16 +34,29 @@ def substitute(
         return _recurrent(new, layers, chosen)
     (layer,) = layers
     weights = chosen[layer.name]
-    real = weights.real().astype(np.float32)
+    return with_weights(node, weights.real(), weights.correction)
+
+
+def with_weights(node: onnx.NodeProto, rows: Array, correction: Array) -> Substitute:
+    """A Conv or MatMul with other weights, and something added to its bias.
+
+    Args:
+        node: as the model has it.
+        rows: [O, ...], output channels first.
+        correction: [O].
+    """
+    new = onnx.NodeProto()
+    new.CopyFrom(node)
+    real = rows.astype(np.float32)
     if node.op_type == "MatMul":
         real = np.ascontiguousarray(real.T)
     new.input[1] = f"{node.name}.weights"
     constants = {new.input[1]: real}
-    if not weights.correction.any():
+    if not correction.any():
         return Substitute([new], constants)
     shape = (-1,) if node.op_type == "MatMul" else (-1, *([1] * (real.ndim - 2)))
     corrected, added = f"{node.output[0]}.uncorrected", f"{node.name}.correction"
-    constants[added] = weights.correction.astype(np.float32).reshape(shape)
+    constants[added] = correction.astype(np.float32).reshape(shape)
     addition = onnx.helper.make_node("Add", [corrected, added], [node.output[0]])
     new.output[0] = corrected
     return Substitute([new, addition], constants)

@@ -105,13 +105,15 @@ class QuantizeWeights(Pass):
         found = linear_layers(model)
         formats = self._formats(model, found)
         given = context.facts.get("given", {})
+        binary = context.facts.get("binarized", {}).get("layers", {})
         chosen = [layer for layer in found if layer.name not in given]
         wanted = self._wants_data(found, formats)
         optimal = [x for x in chosen if wanted and self._is_optimal(x, formats, context)]
         results: dict[str, Result] = {}
         for layer in found:
             if layer.name in given:
-                results[layer.name] = given[layer.name], _row(layer, given[layer.name], "given")
+                origin = "binarized" if layer.name in binary else "given"
+                results[layer.name] = given[layer.name], _row(layer, given[layer.name], origin)
             elif layer not in optimal:
                 results[layer.name] = self._nearest(layer, formats[layer.name])
         in_order = self.rounding in ("auto", "sequential")

@@ -59,7 +59,7 @@ def check_policy(policy: str) -> None:
             "ACT0224",
             f"--activations cannot be '{policy}'",
             help=f"give a number of bits, {MIN_BITS} to {MAX_BITS}, '{MIXED}': {_MEANING}, "
-            f"or '{AUTO}'",
+            f"'{AUTO}', or 'binary'",
         )
     )
 

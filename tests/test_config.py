@@ -146,7 +146,7 @@ def test_names_that_are_not_in_the_model(project: Path, actc_cli: CommandLine) -
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"activation": {}}, {"activations": {"x": 1}}, {"weights": {"x": 9}}],
+    [{"activation": {}}, {"activations": {"x": 0}}, {"weights": {"x": 9}}],
     ids=str,
 )
 def test_wrong_overrides(overrides: dict[str, Any], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ read are kept for all samples; as many samples take part as memory allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,12 @@ class _Batch:
     fed: int
     exact: Feeds
     quantized: Feeds
+
+    def read(self, reading: Reading, change: Callable[[Array], Array] | None) -> Feeds:
+        """The quantized network's values with what is read changed."""
+        if change is None:
+            return self.quantized
+        return {**self.quantized, reading.value: change(self.quantized[reading.value])}
 
 
 class Cascade:
@@ -109,11 +115,32 @@ class Cascade:
         self._level += 1
         return self.levels[self._level - 1]
 
-    def moments(self, readings: Sequence[Reading]) -> Iterator[tuple[Reading, PairedMoments]]:
-        """Moments of what layers of the current level read, each distinct reading once."""
+    def moments(
+        self,
+        readings: Sequence[Reading],
+        changed: Mapping[str, Callable[[Array], Array]] | None = None,
+    ) -> Iterator[tuple[Reading, PairedMoments]]:
+        """Moments of what layers of the current level read, each distinct reading once.
+
+        Args:
+            readings: what to observe.
+            changed: value name -> what layers of the quantized network read in its place.
+        """
         for reading in dict.fromkeys(readings):
-            pairs = ((b.exact, b.quantized, b.fed, b.real) for b in self._batches)
+            change = (changed or {}).get(reading.value)
+            pairs = ((b.exact, b.read(reading, change), b.fed, b.real) for b in self._batches)
             yield reading, paired_moments(reading, pairs, self.samples)
+
+    def values(self, name: str) -> Array:
+        """What a value of the current level is in the quantized network, [samples, ...].
+
+        Of samples of varying shape: each flattened, in one row.
+        """
+        parts = [b.quantized[name][: b.real] for b in self._batches]
+        if len({part.shape[1:] for part in parts}) > 1:
+            parts = [part.reshape(1, -1) for part in parts]
+            return np.concatenate(parts, axis=1)
+        return np.concatenate(parts)
 
     def _segment(
         self, nodes: Sequence[onnx.NodeProto], substitutes: Mapping[str, Substitute]

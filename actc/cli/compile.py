@@ -54,9 +54,9 @@ def run(
     activations: Annotated[
         str,
         typer.Option(
-            metavar="auto|BITS|mixed",
+            metavar="auto|BITS|mixed|binary",
             help="bits of tensors, 2..16; mixed: 8 into multipliers, 12 into tables, 16 elsewhere;"
-            " auto: best for the target",
+            " binary: 1 for what inner layers read; auto: best for the target",
         ),
     ] = "auto",
     weights: Annotated[
@@ -110,6 +110,14 @@ def run(
             help="what the network gives; argmax: the index of the largest output",
         ),
     ] = "outputs",
+    binarize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|all|LAYERS",
+            help="make layers binary: as many as keep to --max-drop, all but the first and "
+            "last, or names and patterns by commas; with options: auto,weights=ternary,last=4",
+        ),
+    ] = None,
     clock: Annotated[
         float | None,
         typer.Option(
@@ -209,6 +217,7 @@ def run(
         "islands": islands,
         "budget": budget,
         "end": end,
+        "binarize": binarize,
         "passes": passes,
     }
     found = _config(model, config)

@@ -141,6 +141,23 @@ CODES: dict[str, CodeInfo] = {
         "the scale of the channel. N counts inputs, 0 means none; weights of 8 bits leave no "
         "room for factors, so some layer has to have fewer.",
     ),
+    "ACT0245": CodeInfo(
+        "something beside binary layers that cannot be",
+        "--binarize and --activations binary choose bits, scales and levels themselves: a budget, "
+        "scales that are powers of two, or a list of passes without it would choose others. "
+        "Other layers keep what --weights, --activations mixed and actc.toml give them.",
+    ),
+    "ACT0246": CodeInfo(
+        "nothing to choose binary layers by",
+        "--binarize auto takes as many layers as lose at most --max-drop of the accuracy, so it "
+        "needs samples with labels, and a network whose output holds classes.",
+    ),
+    "ACT0247": CodeInfo(
+        "no layer or tensor of this name to make binary",
+        "--binarize takes names of Conv and MatMul with constant weights, and patterns as of a "
+        "shell (conv*). A tensor of one bit in actc.toml has to be what such a layer reads, and no "
+        "input of the network.",
+    ),
     "ACT0248": CodeInfo(
         "a budget of logic without a family that is known",
         "--budget luts=20000@ecp5 limits the logic cells of the fully unrolled network, as "

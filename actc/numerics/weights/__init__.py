@@ -5,6 +5,7 @@ from actc.numerics.weights.integers import bias_codes, bias_floor, quantize_weig
 from actc.numerics.weights.layer import (
     DAMPING,
     QuantizedWeights,
+    fitted_weights,
     largest_weights,
     nearest_weights,
     optimal_weights,
@@ -26,6 +27,7 @@ __all__ = [
     "WeightFormat",
     "bias_codes",
     "bias_floor",
+    "fitted_weights",
     "largest_weights",
     "nearest_weights",
     "optimal_weights",

@@ -162,23 +162,45 @@ def sequential_weights(
         damping: as for `optimal_weights`; the real weights that the codes aim at stay
             nearer to those given the fewer vectors have been seen.
     """
-    groups, size = moments.exact.mean.shape
-    rows = weights.reshape(groups, -1, size).astype(np.float64)
-    kept = damping + SHRINKAGE * size / max(1, moments.quantized.count)
-    target = moments.target(rows, kept, centred=correct_bias)
+    target, shift = fitted_weights(weights, moments, damping=damping, correct_bias=correct_bias)
     found = optimal_weights(
-        target.reshape(weights.shape),
+        target,
         moments.quantized,
         form,
         floor,
         damping=damping,
         correct_bias=correct_bias,
     )
-    if not correct_bias:
-        return found
-    wanted, got = rows @ moments.exact.mean[:, :, None], target @ moments.quantized.mean[:, :, None]
-    shift = (wanted - got).reshape(-1)
     return dataclasses.replace(found, correction=found.correction + shift)
+
+
+def fitted_weights(
+    weights: Array,
+    moments: PairedMoments,
+    *,
+    damping: float = DAMPING,
+    correct_bias: bool = True,
+) -> tuple[Array, Array]:
+    """Real weights that make up for inputs that earlier layers' integers have changed.
+
+    Args:
+        weights: float [O, ...]; output channels in `G` groups of the same size.
+        moments: of the inputs of both networks.
+        damping: as for `sequential_weights`.
+        correct_bias: whether a change of the bias takes up what the means differ by.
+
+    Returns:
+        float64 [O, ...] with which the outputs come nearest to the float network's, and what
+        is to be added to the bias, float64 [O].
+    """
+    groups, size = moments.exact.mean.shape
+    rows = weights.reshape(groups, -1, size).astype(np.float64)
+    kept = damping + SHRINKAGE * size / max(1, moments.quantized.count)
+    target = moments.target(rows, kept, centred=correct_bias)
+    if not correct_bias:
+        return target.reshape(weights.shape), np.zeros(len(weights))
+    wanted, got = rows @ moments.exact.mean[:, :, None], target @ moments.quantized.mean[:, :, None]
+    return target.reshape(weights.shape), (wanted - got).reshape(-1)
 
 
 def paired_output_error(
