@@ -14,7 +14,13 @@ from fake_tools import YOSYS, Fake, built, names, only
 from actc.diagnostics import Diagnostic
 from actc.errors import BudgetMissed, ToolFailed, UsageError
 from actc.targets.fpga.boards import devices, find_board
-from actc.targets.fpga.flow import Synthesis, synthesize_design, timing_missed
+from actc.targets.fpga.flow import (
+    DEEPER,
+    SMALLER,
+    Synthesis,
+    synthesize_design,
+    timing_missed,
+)
 from actc.targets.fpga.flow.execute import scratch
 from actc.targets.fpga.flow.report import CriticalPath, Step
 from actc.targets.fpga.synthesis import Resources
@@ -57,10 +63,10 @@ def test_a_missed_clock_names_its_path_and_gives_no_bitstream(fake: Fake, tmp_pa
 
 
 def test_a_missed_clock_tells_the_interface_from_the_network() -> None:
-    def missed(*layers: str) -> Diagnostic:
+    def missed(*layers: str, remedy: str = DEEPER) -> Diagnostic:
         path = CriticalPath(tuple(Step("logic", 1.0, "cell", "", layer) for layer in layers))
         synthesis = Synthesis(Path(), "net_uart", board.device, total, {}, "", 0.0)
-        return only(timing_missed(synthesis, board, 56.2, 60, path, "core"))
+        return only(timing_missed(synthesis, board, 56.2, 60, path, "core", remedy))
 
     board = find_board("icebreaker")
     total = Resources("ice40", 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, "")
@@ -73,6 +79,9 @@ def test_a_missed_clock_tells_the_interface_from_the_network() -> None:
         inside = missed(*layers)
         assert "not in the network" not in inside.notes[0]
         assert "--latency" in inside.help
+    folded = missed("core.dense", "core.dense", remedy=SMALLER)
+    assert "--throughput" in folded.help
+    assert "--latency" not in folded.help
 
 
 def test_a_packer_that_fails_leaves_no_bitstream(fake: Fake, tmp_path: Path) -> None:

@@ -19,7 +19,14 @@ from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
 from actc.targets.fpga.assembly import CORE, RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.estimate.limit import with_offers
-from actc.targets.fpga.flow import BITSTREAMS, PLACERS, build_bitstream, runs_at_a_time
+from actc.targets.fpga.flow import (
+    BITSTREAMS,
+    DEEPER,
+    PLACERS,
+    SMALLER,
+    build_bitstream,
+    runs_at_a_time,
+)
 from actc.targets.fpga.folded.assembly import FoldedAssembly
 from actc.targets.fpga.folded.describe import describe_folded
 from actc.targets.fpga.folded.ladder import climb_folded
@@ -143,7 +150,7 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
             MissingTool, ToolFailed, ModelError, BudgetMissed: see
                 :func:`~actc.targets.fpga.flow.build_bitstream`.
         """
-        first = self.settings.seed
+        first, folded = self.settings.seed, isinstance(assembly, FoldedAssembly)
         built = build_bitstream(
             assembly.files,
             assembly.top,
@@ -153,6 +160,7 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
             kept=assembly.border,  # where the ladder cuts the network out
             drivers=assembly.drivers,
             dsp=isinstance(assembly, FoldedAssembly) and assembly.uses_multipliers,
+            remedy=SMALLER if folded else DEEPER,
             core=CORE,
             clock_mhz=assembly.clock_mhz,
             seeds=range(first, first + self.settings.seeds),

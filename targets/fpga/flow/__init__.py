@@ -2,7 +2,7 @@
 
 from actc.targets.fpga.flow.build import Built, build_bitstream
 from actc.targets.fpga.flow.execute import LOGS, Limits, prepare
-from actc.targets.fpga.flow.fit import check_fit, timing_missed
+from actc.targets.fpga.flow.fit import DEEPER, SMALLER, check_fit, timing_missed
 from actc.targets.fpga.flow.pack import BITSTREAMS, Bitstream, pack
 from actc.targets.fpga.flow.parallel import runs_at_a_time
 from actc.targets.fpga.flow.programs import PROGRAMS, Program, find_program
@@ -12,9 +12,11 @@ from actc.targets.fpga.flow.synthesize import Synthesis, find_yosys, synthesize_
 
 __all__ = [
     "BITSTREAMS",
+    "DEEPER",
     "LOGS",
     "PLACERS",
     "PROGRAMS",
+    "SMALLER",
     "Attempt",
     "Bitstream",
     "Built",

@@ -13,7 +13,7 @@ from actc.errors import ActcError, MissingTool
 from actc.targets.fpga.boards.constraints import SUFFIXES, write_constraints
 from actc.targets.fpga.boards.device import Board
 from actc.targets.fpga.flow.execute import LOGS, Progress, prepare
-from actc.targets.fpga.flow.fit import timing_missed
+from actc.targets.fpga.flow.fit import DEEPER, timing_missed
 from actc.targets.fpga.flow.pack import PACKERS, UNPACKERS, Bitstream, pack
 from actc.targets.fpga.flow.programs import Program, find_program
 from actc.targets.fpga.flow.route import PLACERS, Routed, place_and_route
@@ -49,6 +49,7 @@ def build_bitstream(
     drivers: Mapping[str, str] | None = None,
     core: str = "",
     require_clock: bool = True,
+    remedy: str = DEEPER,
     progress: Progress | None = None,
 ) -> Built:
     """Synthesize, place, route and pack a design.
@@ -72,6 +73,7 @@ def build_bitstream(
         drivers: see :func:`~actc.targets.fpga.flow.synthesize.synthesize_design`.
         core: path of the instance that is the network, to tell it from what is around it.
         require_clock: whether a missed clock is an error; else the bitstream is packed.
+        remedy: what a missed clock is answered with: what makes the network itself faster.
         progress: called with a line for each step.
 
     Raises:
@@ -103,7 +105,7 @@ def build_bitstream(
         )
         if require_clock and not routed.met:
             path = routed.critical_path
-            raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, path, core)
+            raise timing_missed(synthesis, board, routed.fmax_mhz, clock_mhz, path, core, remedy)
         say("packing the bitstream")
         return Built(synthesis, routed, pack(routed, work, top, progress=progress))
 

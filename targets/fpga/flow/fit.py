@@ -20,6 +20,10 @@ _PLACING = re.compile(
     r"[Uu]nable to (find a placement|place|route)|[Ff]ailed to (place|route|expand)"
 )
 _MOST_LAYERS = 3
+DEEPER = "more pipeline stages (--latency)"
+"""What makes an unrolled network faster."""
+SMALLER = "fewer samples per second (--throughput), with which less is computed at a time"
+"""What makes a folded network faster."""
 
 
 def check_fit(synthesis: Synthesis, board: Board) -> None:
@@ -73,12 +77,14 @@ def timing_missed(
     target_mhz: float,
     path: CriticalPath | None,
     core: str = "",
+    remedy: str = DEEPER,
 ) -> BudgetMissed:
     """The error for a clock that the routed design does not reach: ACT0583.
 
     Args:
         core: path of the instance that is the network, around which lies its interface; "":
             there is none.
+        remedy: what makes the network itself faster.
     """
     notes = []
     around = path is not None and bool(core) and not any(_is_in(core, x) for x in path.layers)
@@ -91,7 +97,7 @@ def timing_missed(
             f"of wires, through {path.logic_levels} cells"
         )
         notes.append(f"it begins at {path.steps[0].cell} and ends at {path.steps[-1].cell}")
-    other = "another interface (--interface)" if around else "more pipeline stages (--latency)"
+    other = "another interface (--interface)" if around else remedy
     return BudgetMissed(
         Diagnostic(
             "ACT0583",
