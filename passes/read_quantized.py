@@ -21,6 +21,7 @@ from actc.ir.formats import annotate
 from actc.ir.graph import add_constant, is_op, name_nodes, remove_dead, replace_node
 from actc.numerics.weights import QuantizedWeights
 from actc.passes.base import Pass
+from actc.passes.quantized.batch_norms import spell_batch_norms
 from actc.passes.quantized.integers import (
     Integers,
     NotRead,
@@ -28,7 +29,10 @@ from actc.passes.quantized.integers import (
     quantizer_constants,
 )
 from actc.passes.quantized.pairs import given_format
+from actc.passes.quantized.pools import sink_pools
 from actc.passes.quantized.transposes import sink_transposes
+from actc.passes.shapes import infer_shapes
+from actc.passes.sign_graph import read_signs
 
 PAIRS = ("QuantizeLinear", "DequantizeLinear")
 _REASONS = {
@@ -63,10 +67,13 @@ class ReadQuantized(Pass):
     3. QuantizeLinear and DequantizeLinear, perhaps with Clip between, are left to
        `quantizers`, which makes formats of them.
     4. A Transpose between a layer and its quantizer goes behind the quantizer.
-    5. Whatever else is quantized is refused, all nodes at once: operators that compute
+    5. So does a MaxPool, in channels that fall with a change of sign on either side.
+    6. A BatchNormalization in front of a quantizer of few codes is spelled out.
+    7. Whatever else is quantized is refused, all nodes at once: operators that compute
        on integers (ACT0110), and pairs of a kind that is not read (ACT0111).
 
-    A float model stays as it is.
+    A float model stays as it is, but for signs and steps, which get quantizers first
+    (`actc.passes.sign_graph`).
     """
 
     name: ClassVar[str] = "read_quantized"
@@ -78,7 +85,7 @@ class ReadQuantized(Pass):
         Raises:
             ModelError: ACT0110, ACT0111, something is not read.
         """
-        if not is_quantized(model):
+        if not (read_signs(model) or is_quantized(model)):
             return ir.passes.PassResult(model, modified=False)
         if model.functions:
             common.InlinePass()(model)
@@ -97,6 +104,9 @@ class ReadQuantized(Pass):
             if is_op(node, "DequantizeLinear") and node.inputs[0] in set(model.graph.inputs):
                 _spell_out(model.graph, node)
         sink_transposes(model.graph)
+        infer_shapes(model)
+        sink_pools(model.graph)
+        spell_batch_norms(model.graph)
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 

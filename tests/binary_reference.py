@@ -67,15 +67,36 @@ def _batch_norm(inputs: list[Array], attributes: Attributes) -> Array:
     return np.asarray((inputs[0] - mean) * factor + beta)
 
 
+def _cast(inputs: list[Array], attributes: Attributes) -> Array:
+    assert attributes["to"] == onnx.TensorProto.FLOAT
+    return np.asarray(inputs[0], np.float64)
+
+
+def _mean(inputs: list[Array], attributes: Attributes) -> Array:
+    axes = tuple(int(axis) for axis in inputs[1]) if len(inputs) > 1 else None
+    return np.asarray(inputs[0].mean(axis=axes, keepdims=bool(attributes.get("keepdims", 1))))
+
+
 _HANDLERS: dict[str, Callable[[list[Array], Attributes], Any]] = {
+    "Abs": lambda v, a: np.abs(v[0]),
     "Add": lambda v, a: v[0] + v[1],
     "BatchNormalization": _batch_norm,
     "BipolarQuant": lambda v, a: v[1] * np.where(v[0] >= 0, 1.0, -1.0),
+    "Cast": _cast,
+    "Clip": lambda v, a: np.clip(v[0], v[1], v[2]),
     "Conv": _conv,
     "Flatten": lambda v, a: v[0].reshape(len(v[0]), -1),
+    "Greater": lambda v, a: v[0] > v[1],
+    "GreaterOrEqual": lambda v, a: v[0] >= v[1],
+    "Less": lambda v, a: v[0] < v[1],
+    "LessOrEqual": lambda v, a: v[0] <= v[1],
     "MatMul": lambda v, a: v[0] @ v[1],
     "MaxPool": _max_pool,
     "Mul": lambda v, a: v[0] * v[1],
+    "PRelu": lambda v, a: np.where(v[0] < 0, v[1] * v[0], v[0]),
+    "ReduceMean": _mean,
     "Sign": lambda v, a: np.sign(v[0]),
+    "Sin": lambda v, a: np.sin(v[0]),
     "Sub": lambda v, a: v[0] - v[1],
+    "Where": lambda v, a: np.where(v[0], v[1], v[2]),
 }

@@ -95,6 +95,24 @@ CODES: dict[str, CodeInfo] = {
         "QLinearReduceMean and the average poolings, with constant scales and zero points and the "
         "channels in the second axis. The message says what is different here.",
     ),
+    "ACT0116": CodeInfo(
+        "a binary network",
+        "The float model holds signs or steps in place of activations. actc keeps the few values "
+        "that they have as integers, and weights that are integers times a scale, so that golden "
+        "computes what the model computes, with the model's own sign of zero.",
+    ),
+    "ACT0117": CodeInfo(
+        "a step that is no integer",
+        "A value of the model can only be one of a few numbers, but these are no integers times "
+        "one scale. It gets a format from the data, which rounds them.",
+    ),
+    "ACT0118": CodeInfo(
+        "a sign of numbers that are rounded",
+        "A sign of the model depends on numbers that golden holds with 8 bits or so: weights that "
+        "are no integers, or values without a quantizer of their own. Where the model's number is "
+        "very near the threshold, golden may give the other sign. The rest of the network "
+        "computes what the model computes.",
+    ),
     "ACT0120": CodeInfo(
         "a broken golden model",
         "The model holds integer operators of actc, which only golden.onnx does, but their "

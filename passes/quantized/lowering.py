@@ -19,6 +19,7 @@ from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.numerics.requantize import choose_multiplier
 from actc.passes.integer import attention, elementwise, movement
 from actc.passes.integer.builder import Accumulator, Builder, Codes
+from actc.passes.quantized.exact import Exact, decide, exact_codes
 from actc.passes.quantized.functions import composed, split_clamp
 from actc.passes.quantized.monotone import is_monotone
 from actc.passes.quantized.quantizer import (
@@ -191,7 +192,8 @@ def _from_accumulator(builder: Builder, quantizer: Quantizer, accumulator: Accum
     residual = 0.0 if accumulator.residual is None else accumulator.residual
     affine = Affine(factor, np.broadcast_to(residual, channels))
     real = composed(affine, function, channels)
-    stairs = _stairs(real, channels, accumulator.bound, p, function)
+    fractions = None if function is None else Exact(affine, function)
+    stairs = _stairs(real, channels, accumulator.bound, p, function, fractions)
     if stairs is None:
         warn(builder, quantizer, "the function is not monotone and takes too many sums or values")
         return from_codes(builder, quantizer)
@@ -233,13 +235,19 @@ def _stairs(
     bound: int,
     p: QuantizationParameters,
     function: Any,
+    exact: Exact | None,
 ) -> Staircase | None:
     if isinstance(real, Affine) or is_monotone(function.body):
-        return staircase(real, channels, bound, p)
+        found = staircase(real, channels, bound, p)
+        if exact is not None:
+            decide(found, exact, bound, p)
+        return found
     if channels * (2 * bound + 1) > _MOST_SUMS:
         return None
     sums = np.arange(-bound, bound + 1)
-    codes = quantize(real(np.repeat(sums[:, None], channels, axis=1).astype(np.float64)), p)
+    known = None if exact is None else exact_codes(exact, sums, channels, p)
+    spread = np.repeat(sums[:, None], channels, axis=1)
+    codes = quantize(real(spread.astype(np.float64)), p) if known is None else known
     parts = [enumerated(sums, codes[:, channel]) for channel in range(channels)]
     if any(part is None for part in parts):
         return None

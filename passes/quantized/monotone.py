@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from actc.ir.graph import constant
 
-_RISING = frozenset(
+RISING = frozenset(
     {
         "Atan", "Cast", "Ceil", "Clip", "Elu", "Erf", "Floor", "HardSigmoid", "Identity",
         "LeakyRelu", "PRelu", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign",
@@ -19,7 +19,7 @@ _RISING = frozenset(
 """Operators that never fall in their first input, the others being constants."""
 _SUMS = frozenset({"Add", "Max", "Mean", "Min", "Sum"})
 """Operators that rise in each input."""
-_COMPARISONS = {"Greater": 1, "GreaterOrEqual": 1, "Less": -1, "LessOrEqual": -1}
+COMPARISONS = {"Greater": 1, "GreaterOrEqual": 1, "Less": -1, "LessOrEqual": -1}
 """Operators that rise (1) or fall (-1) in their first input, and the other way in their second."""
 
 _EITHER = math.inf
@@ -49,13 +49,15 @@ def _direction(node: ir.Node, known: dict[ir.Value, float]) -> float:
         return _joined(inputs)
     if op == "Sub":
         return _joined([inputs[0], -inputs[1]])
-    if op in _COMPARISONS:
-        return _COMPARISONS[op] * _joined([inputs[0], -inputs[1]])
+    if op in COMPARISONS:
+        return COMPARISONS[op] * _joined([inputs[0], -inputs[1]])
     if op in ("Neg", "Not"):
         return -inputs[0]
+    if op == "Where":
+        return _chosen(values, inputs)
     if op in ("Mul", "Div"):
         return _scaled(op, values, inputs)
-    rises = op in _RISING and not any(inputs[1:]) and _has_rising_parameters(node)
+    rises = op in RISING and not any(inputs[1:]) and has_rising_parameters(node)
     return inputs[0] if rises else _UNKNOWN
 
 
@@ -83,7 +85,18 @@ def _scaled(op: str, values: list[ir.Value], inputs: list[float]) -> float:
     return -direction if np.all(factor <= 0) else direction * _EITHER
 
 
-def _has_rising_parameters(node: ir.Node) -> bool:
+def _chosen(values: list[ir.Value], directions: list[float]) -> float:
+    """Of a condition that chooses between constants."""
+    first, second = (constant(value) for value in values[1:])
+    if first is None or second is None:
+        return _UNKNOWN
+    if np.all(first >= second):
+        return directions[0]
+    return -directions[0] if np.all(first <= second) else directions[0] * _EITHER
+
+
+def has_rising_parameters(node: ir.Node) -> bool:
+    """Whether slopes and the like let an operator rise that rises with positive ones."""
     if node.op_type in ("LeakyRelu", "Elu", "Selu", "HardSigmoid", "ThresholdedRelu"):
         numbers = [a.as_float() for a in node.attributes.values() if isinstance(a, ir.Attr)]
         return all(number >= 0 for number in numbers)
