@@ -191,6 +191,22 @@ def test_carries_share_the_cell_of_their_sum_only() -> None:
     assert netlist("ice40", carry, carry, own).lonely_carries == 1
 
 
+def test_flip_flops_share_the_cell_of_a_table_that_nothing_else_reads() -> None:
+    def lone(*cells: dict[str, Any], family: str = "ice40") -> int:
+        return netlist(family, *cells).lone_ffs
+
+    table = cell("SB_LUT4", {"I0": 1}, {"O": 2})
+    register = cell("SB_DFF", {"D": 2, "C": 9}, {"Q": 3})
+    reader = cell("SB_LUT4", {"I0": 2}, {"O": 5})
+    assert lone(table, register) == 0
+    assert lone(register) == 1  # data of another cell, or of none
+    assert lone(table, register, reader) == 1
+    assert lone(table, register, register) == 2
+    shift = cell("SB_DFFE", {"D": 3, "C": 9}, {"Q": 4})
+    assert lone(table, register, shift) == 1
+    assert lone(register, family="ecp5") == 0
+
+
 def test_rates_are_shares_of_the_device() -> None:
     for family in FAMILIES.values():
         assert abs(family.dsp_rate * family.dsps - family.logic_cells) <= family.dsps / 2

@@ -50,6 +50,7 @@ class Family:
         bram_shapes: (address bits, data bits) of one block memory.
         dsp_inputs: bits of the two (signed) operands of one hard multiplier.
         carry_inside: a carry cell holds the look-up tables of its chain.
+        ff_behind_lut: the data of a flip-flop comes through the look-up table of its cell.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Family:
     bram_shapes: tuple[tuple[int, int], ...]
     dsp_inputs: tuple[int, int]
     carry_inside: bool
+    ff_behind_lut: bool = False
 
     @property
     def dsp_rate(self) -> int:
@@ -101,6 +103,7 @@ _ICE40 = Family(
     bram_shapes=((8, 16), (9, 8), (10, 4), (11, 2)),
     dsp_inputs=(16, 16),
     carry_inside=False,
+    ff_behind_lut=True,
 )
 _ECP5 = Family(
     name="ecp5",

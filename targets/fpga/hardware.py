@@ -129,7 +129,7 @@ def _resources(built: Built, board: Board, estimate: Estimate) -> list[dict[str,
         estimated = total.brams if kind == "brams" else None
         rows.append(use(TITLES[kind], found.used, found.available, estimated))
     inside = [found for path, found in built.synthesis.layers.items() if is_inside(path)]
-    cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("logic_cells", "ffs"))
+    cells, ffs = (sum(getattr(found, name) for found in inside) for name in ("sites", "ffs"))
     rows.append(use("network's logic cells", cells, None, round(total.logic_cells)))
     return [*rows, use("network's flip-flops", ffs, None, total.ffs)]
 
@@ -188,7 +188,7 @@ def row(layer: str, operator: str, estimated: int | None) -> dict[str, Any]:
 def added(given: Mapping[str, Any], found: Resources) -> dict[str, Any]:
     """A row with what was found more."""
     more = {name: given[name] + getattr(found, name) for name in _COUNTS}
-    return {**given, **more, "cells": given["cells"] + found.logic_cells}
+    return {**given, **more, "cells": given["cells"] + found.sites}
 
 
 def critical_path_of(built: Built) -> list[dict[str, Any]]:

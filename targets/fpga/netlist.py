@@ -39,16 +39,37 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
-    """A flat module of cells of one family."""
+    """A flat module of cells of one family.
+
+    Attributes:
+        name: of the module.
+        family: of its cells.
+        cells: all that are hardware.
+        lone_ffs: flip-flops that fill logic cells of their own; see `lone_flip_flops`.
+    """
 
     name: str
     family: Family
     cells: tuple[Cell, ...]
+    lone_ffs: int = 0
 
     @classmethod
-    def read(cls, document: dict[str, Any], name: str, family: Family) -> Netlist:
-        """Module `name` of what yosys' `write_json` wrote."""
+    def read(
+        cls,
+        document: dict[str, Any],
+        name: str,
+        family: Family,
+        lone: frozenset[str] | None = None,
+    ) -> Netlist:
+        """Module `name` of what yosys' `write_json` wrote.
+
+        Args:
+            lone: what `lone_flip_flops` found in a netlist that this is a part of; None: this
+                is the whole.
+        """
         cells = []
+        if lone is None:
+            lone = lone_flip_flops(document, name, family)
         for cell in document["modules"][name]["cells"].values():
             if cell["type"].startswith("$"):
                 continue  # not hardware: $scopeinfo, $print
@@ -58,7 +79,8 @@ class Netlist:
                 ports[direction][port] = cell["connections"].get(port, [])
             role = "none" if kind is None else kind.role
             cells.append(Cell(cell["type"], role, ports["input"], ports["output"]))
-        return cls(name, family, tuple(cells))
+        own = sum(cell in lone for cell in document["modules"][name]["cells"])
+        return cls(name, family, tuple(cells), own)
 
     @property
     def cell_counts(self) -> dict[str, int]:
@@ -159,6 +181,36 @@ class Netlist:
             return 0
         sources = (drivers.get(bit) for bits in cell.inputs.values() for bit in bits)
         return max((levels[source] for source in sources if source is not None), default=0)
+
+
+def lone_flip_flops(document: Mapping[str, Any], name: str, family: Family) -> frozenset[str]:
+    """Names of the flip-flops that share no logic cell with a look-up table.
+
+    Where data reaches a flip-flop through the look-up table of its cell, that cell computes the
+    data if nothing else reads it; else it computes nothing, and is filled.
+    """
+    if not family.ff_behind_lut:
+        return frozenset()
+    cells: Mapping[str, Any] = document["modules"][name]["cells"]
+    kinds = {cell["type"]: family.kind(cell["type"]) for cell in cells.values()}
+    roles = {kind: "" if found is None else found.role for kind, found in kinds.items()}
+    tables: set[Bit] = set()
+    reads: Counter[Bit] = Counter()
+    for port in document["modules"][name].get("ports", {}).values():
+        reads.update(port["bits"])
+    for cell in cells.values():
+        for port, direction in cell["port_directions"].items():
+            bits = cell["connections"].get(port, [])
+            if direction == "input":
+                reads.update(bits)
+            elif roles[cell["type"]] == "lut":
+                tables.update(bits)
+    return frozenset(
+        key
+        for key, cell in cells.items()
+        if roles[cell["type"]] == "ff"
+        and not all(bit in tables and reads[bit] == 1 for bit in cell["connections"].get("D", []))
+    )
 
 
 def _nets(cell: Cell, *ports: str) -> tuple[Bit, ...]:

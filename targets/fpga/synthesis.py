@@ -67,11 +67,13 @@ class Resources:
         dsps, brams: hard multipliers, block memories.
         ffs: flip-flops.
         depth: logic levels; see :meth:`actc.targets.fpga.netlist.Netlist.depth`.
-        logic_cells: sites of look-up tables that all of it takes.
+        logic_cells: sites of look-up tables that all of it takes, but for flip-flops.
         total: logic cells, hard multipliers and block memories in logic cells, at the
             rates of :class:`~actc.targets.fpga.families.Family`.
         cells: number of cells by type, in the order of their names.
         tool: name and version of the synthesizer.
+        lone_ffs: flip-flops that fill a site of a look-up table each, on families where their
+            data comes through it.
     """
 
     family: str
@@ -86,6 +88,12 @@ class Resources:
     total: int
     cells: Mapping[str, int]
     tool: str
+    lone_ffs: int = 0
+
+    @property
+    def sites(self) -> int:
+        """Of look-up tables, those that hold a flip-flop alone among them."""
+        return self.logic_cells + self.lone_ffs
 
 
 def synthesize(
@@ -210,6 +218,7 @@ def count(netlist: Netlist, creator: str) -> Resources:
         total=logic_cells + hard,
         cells=netlist.cell_counts,
         tool=_tool(creator),
+        lone_ffs=netlist.lone_ffs,
     )
 
 

@@ -34,7 +34,7 @@ def check_fit(synthesis: Synthesis, board: Board) -> None:
     """
     total, device = synthesis.total, board.device
     needs = {
-        "luts": total.logic_cells,
+        "luts": total.sites,
         "carries": total.carries,
         "ffs": total.ffs,
         "brams": total.brams,

@@ -28,7 +28,7 @@ from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.flow.execute import Limits, execute, log_file, require, scratch
 from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program
-from actc.targets.fpga.netlist import Netlist
+from actc.targets.fpga.netlist import Netlist, lone_flip_flops
 from actc.targets.fpga.synthesis import FPGA_HELP, RUN_SCRIPT, Resources, count
 from actc.targets.fpga.techmap import improve, techmap_files, with_sums
 
@@ -148,9 +148,10 @@ def synthesize_design(
         (folder / NETLIST).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         (folder / NETLIST).replace(work / NETLIST)
     family = SYNTHESIZED[device.family]
-    total = count(Netlist.read(document, top, family), document["creator"])
+    lone = lone_flip_flops(document, top, family)
+    total = count(Netlist.read(document, top, family, lone), document["creator"])
     layers = {
-        layer: count(Netlist.read(part, top, family), document["creator"])
+        layer: count(Netlist.read(part, top, family, lone), document["creator"])
         for layer, part in _layers(document, top, drivers or {}).items()
     }
     return Synthesis(

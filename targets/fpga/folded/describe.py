@@ -9,6 +9,8 @@ from actc.targets.fpga.assembly import CORE
 from actc.targets.fpga.flow import Built
 from actc.targets.fpga.flow.report import uses_by_kind
 from actc.targets.fpga.folded.assembly import FoldedAssembly
+from actc.targets.fpga.folded.costs.area import RESOURCES
+from actc.targets.fpga.folded.folding import engine_members
 from actc.targets.fpga.hardware import (
     TITLES,
     added,
@@ -22,6 +24,9 @@ from actc.targets.fpga.hardware import (
     wire_of,
 )
 from actc.targets.fpga.synthesis import Resources
+
+ENGINE = "engine"
+"""What layers share that take turns."""
 
 
 def describe_folded(assembly: FoldedAssembly, built: Built) -> dict[str, Any]:
@@ -50,6 +55,7 @@ def describe_folded(assembly: FoldedAssembly, built: Built) -> dict[str, Any]:
         "wire": wire_of(assembly.interface, assembly.kind, assembly.clock_mhz),
         "resources": _resources(assembly, built),
         "foldings": foldings(assembly),
+        **_engines(assembly),
         "layers": _layers(assembly, built.synthesis.layers),
         "critical_path": critical_path_of(built),
         "bitstream": bitstream_of(built),
@@ -67,16 +73,29 @@ def foldings(assembly: FoldedAssembly) -> list[dict[str, Any]]:
             "outputs_at_a_time": folding.pe,
             "inputs_at_a_time": folding.simd,
             "results_at_a_time": folding.lanes,
-            "multipliers": folding.multiplier,
+            "multipliers": folding.multiplier + (f", {ENGINE}" if folding.engine else ""),
             "weights": folding.weights,
             "window": folding.buffer,
             "clocks": clocks,
-            "estimated": dict(zip(("luts", "ffs", "brams", "dsps"), area, strict=True)),
+            "estimated": dict(zip(RESOURCES, area, strict=True)),
         }
         for stage, folding, clocks, area in zip(
             program.stages, choice.foldings, choice.works, choice.areas, strict=True
         )
     ]
+
+
+def _engines(assembly: FoldedAssembly) -> dict[str, Any]:
+    """What layers share, where they do: their names, its clocks and its estimate."""
+    choice, stages = assembly.choice, assembly.network.program.stages
+    return {
+        "engine": {
+            "layers": [stages[place].name for place in members],
+            "clocks": choice.turns,
+            "estimated": dict(zip(RESOURCES, choice.engine, strict=True)),
+        }
+        for members in engine_members(choice.foldings).values()
+    }
 
 
 def _resources(assembly: FoldedAssembly, built: Built) -> list[dict[str, Any]]:
@@ -88,7 +107,7 @@ def _resources(assembly: FoldedAssembly, built: Built) -> list[dict[str, Any]]:
     ]
     inside = [found for path, found in built.synthesis.layers.items() if is_inside(path)]
     counts = {
-        "logic cells": (sum(found.logic_cells for found in inside), area.luts),
+        "logic cells": (sum(found.sites for found in inside), area.luts),
         "flip-flops": (sum(found.ffs for found in inside), area.ffs),
         "block memories": (sum(found.brams for found in inside), area.brams),
         "hard multipliers": (sum(found.dsps for found in inside), area.dsps),
@@ -107,14 +126,18 @@ def _layers(assembly: FoldedAssembly, found: Mapping[str, Resources]) -> list[di
     ]
     between = row("between layers", "", assembly.choice.between.luts)
     around = row("interface and clock", "", None)
+    names = [stages[m].name for own in engine_members(design.foldings).values() for m in own]
+    shared = row(ENGINE, ", ".join(names), assembly.choice.engine.luts)
     for path, taken in found.items():
         if not is_inside(path):
             around = added(around, taken)
             continue
         inner = path.removeprefix(CORE).lstrip(".").partition(".")[0]
         place = by_instance.get(inner)
-        if place is None:
+        if inner in design.engines.values():
+            shared = added(shared, taken)
+        elif place is None:
             between = added(between, taken)
         else:
             rows[place] = added(rows[place], taken)
-    return [*rows, between, around]
+    return [*rows, *([shared] if design.engines else []), between, around]
