@@ -418,7 +418,7 @@ def signs(zero: int, pads: Sequence[int] = (0, 0, 0, 0), end: str = "codes") -> 
         (signs(4), [1, 2, 2]),
         (signs(4, (1, 0, 0, 1)), [1, 2, 2]),
         (signs(7, (1, 0, 0, 1)), [5, 2, 2]),  # what stands in the padding is no code
-        (signs(7, end="sum"), [1, 4, 4]),  # its step would widen the weights
+        (signs(7, end="sum"), [1, 2, 2]),  # its step is a factor of what leaves
         (signs(7, end="maximum"), [1, 4, 4]),
     ],
 )

@@ -104,16 +104,23 @@ class MatrixStage(Stage):
     For each position and channel o of group g: ``total = sum of weights[o] * x`` over the
     window and the channels of the group, then ``functions[o](total)``.
 
+    A binary stage has bits as inputs and weights of -1 and 1. It counts the inputs that agree
+    with their weight, 1 with 1 and 0 with -1: ``total = counted * (how many agree)``, which is
+    ``counted * (sum of weights[o] * x + how many weights are -1)``.
+
     Attributes:
         window: what is read.
         weights: int64 [outputs, kernel rows, kernel columns, channels of a group].
         groups: 1, or as many as divide inputs and outputs; depthwise: the input's channels.
-        outside: the element that stands in the padding.
+        outside: the element that stands in the padding; what it counts where `counted` is 2.
         functions: of each output channel, over its total; constants such as the bias are in
             them. An accumulator that leaves as it is has functions of one step per integer
             only where few; see `plain`.
-        plain: offsets of totals that leave as ``total + offset`` (int64 [outputs]); then
-            there are no functions.
+        plain: offsets of totals that leave as ``factor * total + offset`` (int64 [outputs]);
+            then there are no functions.
+        factor: a power of two.
+        counted: of a binary stage, what an input that agrees counts: 1, or 2 where the padding
+            is between both values and counts 1; of others 0.
         stages: of each function, the operators it is made of, in order (functions of
             :class:`~actc.targets.fpga.functions.Stage`): what comes first is often a
             staircase per channel, the rest one table for all.
@@ -126,6 +133,8 @@ class MatrixStage(Stage):
     functions: tuple[StepFunction, ...] = ()
     plain: Integers | None = None
     stages: tuple[tuple[object, ...], ...] = ()
+    factor: int = 1
+    counted: int = 0
 
     @property
     def terms(self) -> int:
@@ -140,6 +149,8 @@ class MatrixStage(Stage):
     @property
     def totals(self) -> list[Range]:
         """The exact range of each channel's total."""
+        if self.counted:
+            return [Range(0, self.counted * self.terms)] * len(self.weights)
         flat = self.weights.reshape(len(self.weights), -1)
         # the padding is one of the codes in golden; here it is held to be one anyway
         codes = self.input.range.hull(Range(self.outside, self.outside))
@@ -268,7 +279,7 @@ def _evaluate(stage: Stage, given: Sequence[Integers]) -> Integers:
     if isinstance(stage, MatrixStage):
         totals = _totals(stage, given[0])
         if stage.plain is not None:
-            return totals + stage.plain
+            return totals * stage.factor + stage.plain
         return _applied(stage.functions, totals)
     if isinstance(stage, MaximumStage):
         patches = _patches(given[0], stage.window, stage.input.range.low)
@@ -305,7 +316,7 @@ def _patches(x: Integers, window: Window, outside: int) -> Integers:
 
 
 def _totals(stage: MatrixStage, x: Integers) -> Integers:
-    patches = _patches(x, stage.window, stage.outside)
+    patches = _patches(x * (stage.counted or 1), stage.window, stage.outside)
     group = stage.input.channels // stage.groups
     outputs = len(stage.weights) // stage.groups
     parts = []
@@ -313,7 +324,9 @@ def _totals(stage: MatrixStage, x: Integers) -> Integers:
         own = patches[..., number * group : (number + 1) * group]
         weights = stage.weights[number * outputs : (number + 1) * outputs]
         parts.append(np.tensordot(own, weights, axes=((3, 4, 5), (1, 2, 3))))
-    return np.concatenate(parts, axis=3)
+    negative = np.count_nonzero(stage.weights < 0, axis=(1, 2, 3))
+    totals: Integers = np.concatenate(parts, axis=3) + stage.counted * negative
+    return totals
 
 
 def _applied(functions: Sequence[StepFunction], x: Integers) -> Integers:

@@ -114,20 +114,42 @@ class LaneFunction:
         return cells_of(self.module, self.family)
 
 
-def plain_function(offsets: Integers, totals: Range, family: str = "ecp5") -> LaneFunction:
-    """``total + offset`` of each channel.
+def plain_function(
+    offsets: Integers, totals: Range, family: str = "ecp5", factor: int = 1
+) -> LaneFunction:
+    """``factor * total + offset`` of each channel.
 
     Args:
         offsets: int64 [channels].
         totals: the hull of all channels' totals.
+        factor: a power of two; places that all offsets have alike are wires.
     """
     column = np.asarray(offsets, np.int64)
-    output = totals + _hull(column)
-    return LaneFunction("sum with a bias", totals, output, (column,), _plain, family)
+    output = totals * Range(factor, factor) + _hull(column)
+    low = column % factor
+    if np.any(low != low[0]):
+
+        def build(total: Wire, wires: Sequence[Wire]) -> Wire:
+            return total * factor + wires[0]
+
+        return LaneFunction("sum with a bias", totals, output, (column,), build, family)
+
+    def build_high(total: Wire, wires: Sequence[Wire]) -> Wire:
+        return _above(total + wires[0], int(low[0]), factor)
+
+    high = column // factor
+    return LaneFunction("sum with a bias", totals, output, (high,), build_high, family)
 
 
-def _plain(total: Wire, wires: Sequence[Wire]) -> Wire:
-    return total + wires[0]
+def _above(high: Wire, low: int, factor: int) -> Wire:
+    """``high * factor + low``, whose low bits are constants."""
+    if low == 0:
+        return high * factor
+    places = factor.bit_length() - 1
+    word = (high.bits(0, high.width), high.width), (high.graph.constant(low), places)
+    joined = high.graph.concatenate(*word)
+    whole = joined.bits(0, high.width + places, signed=high.signed)
+    return whole.narrow((high.range << places).plus(low), "both parts have no others")
 
 
 def _hull(column: Integers) -> Range:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire
 from actc.targets.fpga.hdl.hierarchy import hierarchy, write_design
 from actc.targets.fpga.pipeline import Timing, pipeline
+from actc.targets.fpga.popcount import Pair, all_agreements
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,37 @@ def dot(
             own = _by_bits(x, row)
         found.append(own * code.step + base)
     return found
+
+
+def counts(
+    words: Sequence[Sequence[Wire]],
+    rows: Sequence[Sequence[Wire]],
+    family: str,
+    *,
+    counted: int = 1,
+    outside: Wire | None = None,
+) -> list[Wire]:
+    """How many inputs agree with their weight, times `counted`, for each row of weights.
+
+    Args:
+        words: of inputs, a bit each; one for each row, or one for all.
+        rows: of weights, a bit each.
+        family: of the FPGA.
+        outside: where it is 1 each input counts 1 instead, which is between agreement
+            (`counted` = 2) and none; None: nowhere.
+    """
+    given = words if len(words) == len(rows) else [words[0]] * len(rows)
+    pairs = [
+        [Pair(*pair) for pair in zip(word, row, strict=True)]
+        for word, row in zip(given, rows, strict=True)
+    ]
+    found = [total * counted for total in all_agreements(pairs, family)]
+    if outside is None:
+        return found
+    graph = outside.graph
+    return [
+        graph.select(outside, [total, len(row)]) for total, row in zip(found, rows, strict=True)
+    ]
 
 
 def _by_bits(x: Sequence[Wire], row: Sequence[Wire]) -> Wire:

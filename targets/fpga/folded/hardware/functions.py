@@ -26,7 +26,7 @@ def stage_function(program: FoldedProgram, stage: Stage, family: str) -> LaneFun
     if isinstance(stage, MatrixStage):
         if stage.plain is not None:
             totals = functools.reduce(Range.hull, stage.totals)
-            return plain_function(stage.plain, totals, family)
+            return plain_function(stage.plain, totals, family, stage.factor)
         return lane_function(
             stage.functions, stage.stages, family, output=result, memory=family in MEMORIES
         )

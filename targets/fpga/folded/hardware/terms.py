@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,6 +112,8 @@ def _weighted(
     options: HardwareOptions,
 ) -> Terms:
     graph = inputs[0].graph
+    if stage.counted:
+        return _counted(stage, folding, buses, inputs, module, options)
     if is_unrolled(stage, folding):
         weights = stage.weights.reshape(len(stage.weights), -1)
         adders = AdderOptions(family=options.family)
@@ -130,6 +132,45 @@ def _weighted(
     text = rom(memory, _words(stage, folding, code), bits, folding.weights, _comment(code))
     files = {**found.files, f"{memory}.v": text}
     return Terms(found.pipeline, found.lanes, found.width, files, memory, bits)
+
+
+def _counted(
+    stage: MatrixStage,
+    folding: Folding,
+    buses: list[Bus],
+    inputs: list[Wire],
+    module: str,
+    options: HardwareOptions,
+) -> Terms:
+    """Of a binary stage: bits that agree with those of the weights are counted."""
+    graph, outside = inputs[0].graph, None
+    if stage.counted == 2:
+        (x, flag) = buses
+        inputs, outside = list(x.wires), flag.wires[0]
+    each = 1 if is_channelwise(stage) else len(inputs)
+    signs = (stage.weights > 0).astype(np.int64)
+    memory, own = "", list(buses)
+    if is_unrolled(stage, folding):
+        weights = [graph.constant(bit) for bit in signs.ravel().tolist()]
+    elif signs.min() == signs.max():
+        weights = [graph.constant(int(signs.min()))] * (folding.pe * each)
+    else:
+        own.append(datapath.bus(graph, "weights", folding.pe * each, Range(0, 1)))
+        weights, memory = list(own[-1].wires), f"{module}_weights"
+    sums = datapath.counts(
+        [inputs[at : at + each] for at in range(0, len(inputs), each)],
+        [weights[at : at + each] for at in range(0, len(weights), each)],
+        options.family,
+        counted=stage.counted,
+        outside=outside,
+    )
+    found = _made(own, _output(sums), module, options)
+    if not memory:
+        return found
+    code = code_of((-1, 1))
+    words, comment = _words(stage, folding, code), _comment(code)
+    files = {f"{memory}.v": rom(memory, words, len(weights), folding.weights, comment)}
+    return replace(found, files={**found.files, **files}, memory=memory, weight_bits=len(weights))
 
 
 def is_unrolled(stage: MatrixStage, folding: Folding) -> bool:

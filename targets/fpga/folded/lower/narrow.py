@@ -1,7 +1,8 @@
 """Streams of few values carry their numbers: two values are one bit, whatever their codes.
 
 Only sums of products read such streams, or windows' maxima in front of these. The distance of
-the codes goes into the functions of the sums.
+the codes goes into the functions of the sums. Where inputs are bits and weights are -1 and 1, the
+sums are counts of inputs that agree with their weight; that goes into the functions, too.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def narrowed(program: FoldedProgram, share: Share) -> FoldedProgram:
         stages[number] = _told(stages[number], numbers, share)
         for reader in readers:
             stages[reader] = _reading(stages[reader], numbers, share)
-    return replace(program, stages=tuple(stages))
+    return replace(program, stages=tuple(_counting(stage, share) for stage in stages))
 
 
 def _functions(stage: Stage) -> tuple[StepFunction, ...]:
@@ -118,9 +119,19 @@ def _readers(program: FoldedProgram, number: int, numbers: Numbers) -> list[int]
 
 
 def _takes(stage: MatrixStage, numbers: Numbers) -> bool:
-    """Whether a sum can be told: its padding is a code, and what it gives has no larger step."""
-    inside = not _padded(stage) or numbers.holds(stage.outside)
-    return inside and (stage.plain is None or numbers.step == 1)
+    """Whether a sum can be told: its padding is a code or between both, its step a power of two."""
+    inside = not _padded(stage) or numbers.holds(stage.outside) or _between(stage, numbers)
+    return inside and (stage.plain is None or numbers.step & (numbers.step - 1) == 0)
+
+
+def _between(stage: MatrixStage, numbers: Numbers) -> bool:
+    """Whether padding lies in the middle of the two codes of a binary stage."""
+    middle = numbers.count == 2 and 2 * (stage.outside - numbers.low) == numbers.step
+    return middle and _of_signs(stage)
+
+
+def _of_signs(stage: MatrixStage) -> bool:
+    return bool(np.all(np.abs(stage.weights) == 1))
 
 
 def _padded(stage: MatrixStage) -> bool:
@@ -147,18 +158,43 @@ def _reading(stage: Stage, numbers: Numbers, share: Share) -> Stage:
     if isinstance(stage, MaximumStage):
         return replace(stage, input=input, output=replace(stage.output, range=numbers.range))
     assert isinstance(stage, MatrixStage)
+    sums = numbers.low * stage.weights.reshape(len(stage.weights), -1).sum(axis=1)
+    if _padded(stage) and not numbers.holds(stage.outside):
+        made = replace(stage, input=input, outside=1, counted=2)
+        return _moved_totals(made, numbers.step // 2, sums - numbers.step * _negative(stage), share)
     outside = int(numbers.of(np.array(stage.outside))) if _padded(stage) else 0
-    offsets = numbers.low * stage.weights.reshape(len(stage.weights), -1).sum(axis=1)
-    made = replace(stage, input=input, outside=outside)
+    return _moved_totals(replace(stage, input=input, outside=outside), numbers.step, sums, share)
+
+
+def _counting(stage: Stage, share: Share) -> Stage:
+    """A stage of bits and signs counts."""
+    if not isinstance(stage, MatrixStage) or stage.counted:
+        return stage
+    bits = Range(0, 1)
+    if stage.input.range != bits or not _of_signs(stage):
+        return stage
+    if _padded(stage) and stage.outside not in (0, 1):
+        return stage
+    return _moved_totals(replace(stage, counted=1), 1, -_negative(stage), share)
+
+
+def _negative(stage: MatrixStage) -> Integers:
+    """How many weights of each output are negative."""
+    found: Integers = np.count_nonzero(stage.weights < 0, axis=(1, 2, 3)).astype(np.int64)
+    return found
+
+
+def _moved_totals(stage: MatrixStage, step: int, shifts: Integers, share: Share) -> MatrixStage:
+    """A stage whose totals were ``step * total + shift`` of each output."""
     if stage.plain is not None:
-        return replace(made, plain=stage.plain + offsets)
-    step, shifts = numbers.step, offsets.tolist()
+        return replace(stage, plain=stage.plain + stage.factor * shifts, factor=stage.factor * step)
+    offsets = shifts.tolist()
     functions = tuple(
         share(affine(function, step, shift, total))
-        for function, shift, total in zip(stage.functions, shifts, made.totals, strict=True)
+        for function, shift, total in zip(stage.functions, offsets, stage.totals, strict=True)
     )
-    parts = _each(stage.stages, lambda parts, at: (_moved(parts[0], step, shifts[at]), *parts[1:]))
-    return replace(made, functions=functions, stages=parts)
+    parts = _each(stage.stages, lambda parts, at: (_moved(parts[0], step, offsets[at]), *parts[1:]))
+    return replace(stage, functions=functions, stages=parts)
 
 
 def _each(
