@@ -54,8 +54,8 @@ def explore(
     Returns:
         JSON-ready: ``model``, ``target``, ``device``, ``clock_mhz``, ``available`` and
         ``reserved`` {luts, ffs, brams, dsps}, ``stages`` [name], ``points`` [{samples_per_second,
-        interval, latency, latency_us, share, luts, ffs, brams, dsps, entry_words, foldings}], the
-        fastest first, ``diagnostics``.
+        interval, latency, latency_us, share, luts, ffs, brams, dsps, entry_words, foldings,
+        engine}], the fastest first, ``diagnostics``; `engine` are the stages that share one.
 
     Raises:
         UsageError: ACT0535 the target, ACT0334 and ACT0337 the plot, and as of

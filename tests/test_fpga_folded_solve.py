@@ -52,7 +52,8 @@ from actc.targets.fpga.folded.goals import Goal, Request, choose
 from actc.targets.fpga.folded.hardware.core import folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.pareto import front
-from actc.targets.fpga.folded.problem import Problem, undominated
+from actc.targets.fpga.folded.items import undominated
+from actc.targets.fpga.folded.problem import Problem
 from actc.targets.fpga.folded.program import (
     FoldedProgram,
     MapStage,

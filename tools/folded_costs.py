@@ -75,7 +75,8 @@ MEASURED = {"cells": "logic_cells", "ffs": "ffs"}
 def digest(unit: Unit, family: str) -> str:
     """Of what is measured."""
     stage = unit.program.stages[0]
-    text = f"{family} {unit.name} {unit.folding} {unit.entry} {stage.input} {stage.output}"
+    folding = str(unit.folding).replace(", engine=0", "")  # of stages alone
+    text = f"{family} {unit.name} {folding} {unit.entry} {stage.input} {stage.output}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

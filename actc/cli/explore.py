@@ -105,7 +105,8 @@ def _foldings(stages: Sequence[str], *points: Mapping[str, Any]) -> Table:
 
 def _folding(folding: Mapping[str, Any]) -> str:
     kinds = f"{folding['multiplier']} products, weights in {folding['weights']}"
-    return f"{folding['pe']} x {folding['simd']}, {folding['lanes']}: {kinds}"
+    where = ", on the engine" if folding.get("engine") else ""
+    return f"{folding['pe']} x {folding['simd']}, {folding['lanes']}: {kinds}{where}"
 
 
 def _amount(used: int, available: int) -> str:

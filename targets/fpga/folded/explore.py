@@ -12,6 +12,7 @@ from actc.targets.fpga.boards import Board
 from actc.targets.fpga.folded.assembly import request_of
 from actc.targets.fpga.folded.choice import Choice, share
 from actc.targets.fpga.folded.costs.area import RESOURCES, Area
+from actc.targets.fpga.folded.folding import engine_members
 from actc.targets.fpga.folded.goals import Goal, Request, choose
 from actc.targets.fpga.folded.network import build_folded
 from actc.targets.fpga.folded.pareto import front
@@ -48,6 +49,7 @@ class Exploration:
 
     def _point(self, choice: Choice) -> dict[str, Any]:
         clock = self.request.clock_mhz * 1e6
+        stages, shared = self.request.program.stages, engine_members(choice.foldings)
         return {
             "samples_per_second": clock / choice.interval,
             "interval": choice.interval,
@@ -57,6 +59,7 @@ class Exploration:
             **{name: getattr(choice.area, name) for name in RESOURCES},
             "entry_words": list(choice.entry_words),
             "foldings": [asdict(folding) for folding in choice.foldings],
+            "engine": [stages[place].name for own in shared.values() for place in own],
         }
 
 

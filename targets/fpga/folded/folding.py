@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
@@ -39,6 +39,8 @@ class Folding:
         multiplier: what products are made of.
         weights: where the ROM of weights lies.
         buffer: where the window's RAM lies.
+        engine: number of the engine, from 1 on, that computes the stage's totals by turns with
+            those of other stages; 0: the stage has multipliers of its own.
     """
 
     pe: int = 1
@@ -47,6 +49,7 @@ class Folding:
     multiplier: Multiplier = "logic"
     weights: Storage = "logic"
     buffer: Storage = "logic"
+    engine: int = 0
 
 
 def divisors(number: int) -> tuple[int, ...]:
@@ -143,6 +146,40 @@ def problem_of(stage: Stage, folding: Folding) -> str:
     if folding.pe // folding.lanes > clocks:
         return f"{folding.pe} totals through {folding.lanes} lanes take more than {clocks} clocks"
     return ""
+
+
+def can_share(stage: Stage) -> bool:
+    """Whether a stage can be on an engine: matrix products, but those that count bits."""
+    return isinstance(stage, MatrixStage) and not is_channelwise(stage) and not stage.counted
+
+
+def engine_members(foldings: Sequence[Folding]) -> dict[int, tuple[int, ...]]:
+    """Number of each engine -> places of its stages, in order."""
+    found: dict[int, list[int]] = {}
+    for place, folding in enumerate(foldings):
+        if folding.engine:
+            found.setdefault(folding.engine, []).append(place)
+    return {number: tuple(found[number]) for number in sorted(found)}
+
+
+def engine_problem(stages: Sequence[Stage], foldings: Sequence[Folding]) -> str:
+    """Why stages cannot share engines as their foldings say; "" where they can."""
+    for number, members in engine_members(foldings).items():
+        alone = [stages[place].name for place in members if not can_share(stages[place])]
+        if alone:
+            return f"{alone[0]} cannot be on an engine"
+        if len(members) < 2:
+            return f"engine {number} has one stage"
+        if len({_on_engine(foldings[place]) for place in members}) > 1:
+            return f"the stages of engine {number} differ in more than where their windows lie"
+        for place in members:
+            if problem := problem_of(stages[place], foldings[place]):
+                return f"{stages[place].name}: {problem}"
+    return ""
+
+
+def _on_engine(folding: Folding) -> Folding:
+    return replace(folding, buffer="logic")
 
 
 def _has_words_of_groups(stage: Stage) -> bool:

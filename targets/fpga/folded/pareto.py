@@ -24,7 +24,8 @@ def front(problem: Problem) -> list[Choice]:
         return []
     last = least_area(problem)
     assert last is not None
-    intervals = [value for value in problem.intervals() if value <= last.interval]
+    every = {value for one in (problem, *problem.variants) for value in one.intervals()}
+    intervals = sorted(value for value in every if value <= last.interval)
     found = {first.interval: first, last.interval: last}
     pending = [(first.interval, last.interval)]
     while pending:

@@ -8,7 +8,7 @@ through scipy.optimize.milp.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,19 +21,24 @@ from actc.errors import InternalError
 from actc.targets.fpga.folded.choice import Choice, choice_of, share
 from actc.targets.fpga.folded.costs.area import Area
 from actc.targets.fpga.folded.costs.clocks import needed_share
-from actc.targets.fpga.folded.problem import Edge, Integers, Option, Problem, undominated
+from actc.targets.fpga.folded.folding import Folding
+from actc.targets.fpga.folded.items import Integers, Option, undominated
+from actc.targets.fpga.folded.problem import Edge, Problem
+from actc.targets.fpga.folded.sharing import EngineOption, Sharing
 
 Floats = npt.NDArray[np.float64]
 
 _OPTIMAL, _INFEASIBLE = 0, 2
 _UNIT = 1e4
 """By which shares are scaled: the solver stops within 1e-6 of the best objective."""
+_GAIN = 1e-7
+"""Of a share, that another design must save: less than a logic cell of the largest device."""
 
 
 def least_area(
     problem: Problem, interval: int | None = None, latency: float | None = None
 ) -> Choice | None:
-    """The foldings of least share of the device.
+    """The foldings of least share of the device, with an engine where that is smaller.
 
     Args:
         interval: clocks per sample, at most; None: any number.
@@ -45,12 +50,28 @@ def least_area(
     Raises:
         InternalError: the solver gave up.
     """
+    best = _least_area(problem, interval, latency)
+    for variant in problem.variants:
+        best = _least_area(variant, interval, latency, best) or best
+    return best
+
+
+def _least_area(
+    problem: Problem, interval: int | None, latency: float | None, best: Choice | None = None
+) -> Choice | None:
+    """The same of one set of stages on an engine; None also if `best` is as small."""
+    if problem.is_slower(interval):
+        return None
     program = _Program(problem, interval, timed=latency is not None)
     program.limit(problem.budget)
     if latency is not None:
         ends = program.add_times()
         program.at_most([(ends, 1.0)], latency + 1e-3)
-    return program.solve(program.share())
+    objective = program.share()
+    if best is not None:
+        bound = share(best.area, problem.device) - _GAIN
+        program.at_most([(k, v * _UNIT) for k, v in objective.items()], bound * _UNIT)
+    return program.solve(objective)
 
 
 def least_latency(problem: Problem, interval: int | None = None) -> Choice | None:
@@ -59,11 +80,17 @@ def least_latency(problem: Problem, interval: int | None = None) -> Choice | Non
     Args:
         interval: clocks per sample, at most.
     """
-    program = _Program(problem, interval)
-    program.limit(problem.budget)
-    ends = program.add_times()
-    found = program.solve({ends: 1.0})
-    return None if found is None else least_area(problem, interval, found.latency)
+    best: Choice | None = None
+    for variant in (problem, *problem.variants):
+        if variant.is_slower(interval):
+            continue
+        program = _Program(variant, interval)
+        program.limit(variant.budget)
+        ends = program.add_times()
+        if best is not None:
+            program.at_most([(ends, 1.0)], best.latency - 1)
+        best = program.solve({ends: 1.0}) or best
+    return None if best is None else least_area(problem, interval, best.latency)
 
 
 def least_excess(problem: Problem, interval: int | None = None) -> Choice | None:
@@ -72,31 +99,54 @@ def least_excess(problem: Problem, interval: int | None = None) -> Choice | None
     Returns:
         None if no folding is so fast, or takes a resource that there is nothing of.
     """
-    program = _Program(problem, interval, timed=False, excess=True)
-    factor = program.variable(0.0, np.inf)
-    program.limit(problem.budget, factor)
-    return program.solve({factor: 1.0, **{k: 1e-6 * v for k, v in program.share().items()}})
+    best: Choice | None = None
+    for variant in (problem, *problem.variants):
+        if variant.is_slower(interval):
+            continue
+        program = _Program(variant, interval, timed=False, excess=True)
+        factor = program.variable(0.0, np.inf)
+        program.limit(variant.budget, factor)
+        if best is not None:
+            program.at_most([(factor, 1.0)], _excess(problem, best) - _GAIN)
+        objective = {factor: 1.0, **{k: 1e-6 * v for k, v in program.share().items()}}
+        best = program.solve(objective) or best
+    return best
+
+
+def _excess(problem: Problem, choice: Choice) -> float:
+    pairs = zip(choice.area, problem.budget, strict=True)
+    return max(used / there for used, there in pairs if there)
 
 
 def fastest(problem: Problem) -> Choice | None:
     """The foldings of most samples per second that fit, of least share among these.
 
     A larger interval allows all that a smaller one does, so bisection over all intervals that
-    stages can have finds the least that fits.
+    stages can have finds the least that fits. An engine is taken where that is faster still.
     """
+    best: Choice | None = None
+    for variant in (problem, *problem.variants):
+        best = _faster(variant, best)
+    if best is None or not problem.variants:
+        return best
+    return least_area(problem, best.interval)
+
+
+def _faster(problem: Problem, best: Choice | None) -> Choice | None:
+    """The fastest of one set of stages on an engine, or what is known if that is no slower."""
+    found = _least_area(problem, None if best is None else best.interval - 1, None)
+    if found is None:
+        return best
     intervals = problem.intervals()
-    best = least_area(problem)
-    if best is None:
-        return None
-    low, high = 0, intervals.index(best.interval)
+    low, high = 0, intervals.index(found.interval)
     while low < high:
         middle = (low + high) // 2
-        found = least_area(problem, intervals[middle])
-        if found is None:
+        other = _least_area(problem, intervals[middle], None)
+        if other is None:
             low = middle + 1
         else:
-            best, high = found, intervals.index(found.interval)
-    return best
+            found, high = other, intervals.index(other.interval)
+    return found
 
 
 @dataclass
@@ -111,14 +161,19 @@ class _Program:
     rows: list[tuple[list[tuple[int, float]], float, float]] = field(default_factory=list)
     options: list[list[tuple[int, Option]]] = field(default_factory=list)
     pairs: list[list[tuple[int, int, int]]] = field(default_factory=list)
+    engines: list[tuple[int, EngineOption]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.problem.sharing is not None:
+            self.engines = self._engines(self.problem.sharing)
         for item in range(len(self.problem.items)):
             own = [(self.variable(0, 1, True), option) for option in self._allowed(item)]
             self.options.append(own)
             self.rows.append(([(column, 1.0) for column, _ in own], 1.0, 1.0))
         for edge in self.problem.edges:
             self.pairs.append(self._connect(edge))
+        if self.problem.sharing is not None:
+            self._share(self.problem.sharing)
 
     def variable(self, low: float, high: float, integral: bool = False) -> int:
         """A new variable; its column."""
@@ -174,6 +229,8 @@ class _Program:
         for item in range(entries, len(self.problem.items)):
             rest = self._chosen(item, lambda option: option.clocks.rest)
             self.at_most([*rest, (firsts[item], 1.0), (lasts[item], -1.0)], 0.0)
+        if self.problem.sharing is not None:
+            self._one_after_the_other(self.problem.sharing, firsts, lasts)
         ends = self.variable(0, np.inf)
         for number in program.exits:
             item = -1 - number if number < 0 else entries + number
@@ -182,7 +239,8 @@ class _Program:
 
     def solve(self, objective: dict[int, float]) -> Choice | None:
         """The best choice; None: there is none."""
-        if any(not own for own in [*self.options, *self.pairs]):
+        shared = [] if self.problem.sharing is None else [self.engines]
+        if any(not own for own in [*self.options, *self.pairs, *shared]):
             return None
         costs = np.zeros(len(self.columns))
         for column, value in objective.items():
@@ -200,7 +258,8 @@ class _Program:
         if result.status != _OPTIMAL:
             raise InternalError(Diagnostic("ACT0901", f"the solver gave up: {result.message}"))
         chosen = [max(own, key=lambda pair: result.x[pair[0]])[1] for own in self.options]
-        return choice_of(self.problem, chosen)
+        engine = max(self.engines, key=lambda pair: result.x[pair[0]])[1] if self.engines else None
+        return choice_of(self.problem, chosen, engine)
 
     def _allowed(self, item: int) -> list[Option]:
         """Options that are fast enough and fit by themselves, where it can be told."""
@@ -213,7 +272,11 @@ class _Program:
         places = np.flatnonzero(kept)
         if not self.timed:  # what is faster than it must be has no other merit
             places = places[_least(given.words[places], given.areas[places])]
-        return [given.options[place] for place in places]
+        found = [given.options[place] for place in places]
+        if self.problem.sharing is None:
+            return found
+        shapes = {_shape(option.folding) for _, option in self.engines}
+        return [option for option in found if not option.turns or _shape(option.folding) in shapes]
 
     def _connect(self, edge: Edge) -> list[tuple[int, int, int]]:
         """Variables of an edge: column, elements on both sides."""
@@ -233,11 +296,53 @@ class _Program:
                 self.rows.append(([*terms, *((column, -1.0) for column in columns)], 0.0, 0.0))
         return found
 
+    def _engines(self, sharing: Sharing) -> list[tuple[int, EngineOption]]:
+        if self.timed:  # what is faster has a merit
+            found = [o for o in sharing.options if self._is_quick(o)]
+        else:
+            found = sharing.worthwhile(self.interval)
+        return [(self.variable(0, 1, True), option) for option in found]
+
+    def _is_quick(self, option: EngineOption) -> bool:
+        return self.interval is None or option.turns <= self.interval
+
+    def _share(self, sharing: Sharing) -> None:
+        """One engine; its stages are folded as it is, and what they give leaves in time."""
+        self.rows.append(([(column, 1.0) for column, _ in self.engines], 1.0, 1.0))
+        first = len(self.problem.program.entries)
+        items = [first + member for member in sharing.members]
+        for item in items:
+            by_shape: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
+            for column, option in self.options[item]:
+                by_shape.setdefault(_shape(option.folding), []).append((column, 1.0))
+            for column, engine in self.engines:
+                by_shape.setdefault(_shape(engine.folding), []).append((column, -1.0))
+            self.rows += [(terms, 0.0, 0.0) for terms in by_shape.values()]
+        for edge, pairs in zip(self.problem.edges, self.pairs, strict=True):
+            if edge.source in items:
+                moved = [(column, float(edge.clocks(a, b))) for column, a, b in pairs]
+                own = self._chosen(edge.source, lambda option: -option.turns)
+                self.at_most([*moved, *own], 0.0)
+
+    def _one_after_the_other(
+        self, sharing: Sharing, firsts: Sequence[int], lasts: Sequence[int]
+    ) -> None:
+        """When stages on an engine are done, as in :func:`program_latency`."""
+        entries = len(self.problem.program.entries)
+        items = [entries + member for member in sharing.members]
+        turns: list[tuple[int, float]] = []
+        begin = self._chosen(items[0], lambda option: -option.clocks.first)
+        for item in items:
+            turns += self._chosen(item, lambda option: option.turns)
+            own = _summed([*begin, *turns, (firsts[items[0]], 1.0), (lasts[item], -1.0)])
+            self.at_most(own, 0.0)
+
     def _areas(self) -> list[tuple[int, tuple[int, ...]]]:
         """What each variable takes."""
         own = [(column, tuple(option.area)) for row in self.options for column, option in row]
         for edge, pairs in zip(self.problem.edges, self.pairs, strict=True):
             own += [(column, tuple(edge.area(a, b))) for column, a, b in pairs]
+        own += [(column, tuple(option.area)) for column, option in self.engines]
         return own
 
     def _chosen(self, item: int, value: Callable[[Option], float]) -> list[tuple[int, float]]:
@@ -255,6 +360,19 @@ class _Program:
         matrix: Any = sparse.csr_array((values, (places[0], places[1])), shape=shape)
         bounds = np.array([row[1:] for row in self.rows])
         return optimize.LinearConstraint(matrix, bounds[:, 0], bounds[:, 1])
+
+
+def _shape(folding: Folding | None) -> tuple[int, int, int]:
+    assert folding is not None, "entries are on no engine"
+    return folding.pe, folding.simd, folding.lanes
+
+
+def _summed(terms: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Terms with each variable once."""
+    found: dict[int, float] = {}
+    for column, value in terms:
+        found[column] = found.get(column, 0.0) + value
+    return list(found.items())
 
 
 def _by_word(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -62,6 +64,32 @@ class StageBits:
         first, second = self.element + (not self.signed), self.weight
         m, n = family.dsp_inputs
         return min(-(-first // m) * -(-second // n), -(-second // m) * -(-first // n))
+
+
+def engine_bits(stages: Sequence[MatrixStage], weight_bits: int | None = None) -> StageBits:
+    """Widths of what stages share on an engine: enough for each of them.
+
+    Args:
+        weight_bits: as if no weight had more bits than this.
+    """
+    own = [stage_bits(stage, weight_bits) for stage in stages]
+    element = reduce(
+        Range.hull,
+        (stage.input.range.hull(Range(stage.outside, stage.outside)) for stage in stages),
+    )
+    levels: set[int] = set()
+    for stage in stages:
+        levels |= set(np.unique(stage.weights).tolist())
+    code = code_of(tuple(sorted(levels)))
+    stored = 0 if code.range.single else code.width
+    return StageBits(
+        element.width,
+        element.signed,
+        stored if weight_bits is None else min(stored, weight_bits),
+        bool(code.base),
+        max(bits.total for bits in own),
+        max(bits.result for bits in own),
+    )
 
 
 def stage_bits(stage: Stage, weight_bits: int | None = None) -> StageBits:

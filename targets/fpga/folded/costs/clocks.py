@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd, prod
+from math import ceil, gcd, prod
 
 from actc.targets.fpga.folded.costs.pace import Rows, least_intervals
 from actc.targets.fpga.folded.costs.recurrent import sample_clocks, step_clocks
@@ -38,6 +38,10 @@ from actc.targets.fpga.folded.program import (
 
 ROW_CLOCKS = 3
 """Between the last word of a row of results and the first one of the next, besides releases."""
+HOLD_CLOCKS = 128
+"""In which a stage keeps an engine for itself, if others wait for it; then its group ends."""
+SWITCH_CLOCKS = 2
+"""Between groups of two stages on an engine."""
 DEPTH_CLOCKS = 8
 """From the last product of a total to the word that leaves: pipeline, function, FIFO."""
 
@@ -99,6 +103,19 @@ def _recurrent(stage: RecurrentStage, folding: Folding) -> Clocks:
     work = max(whole, stage.input.size, stage.output.size)
     first = whole if stage.last else stage.cell.units + step
     return Clocks(work, first, whole - first, step)
+
+
+def turn_clocks(stage: Stage, folding: Folding, stages: int) -> int:
+    """Clocks per sample that an engine needs for one of its stages, at most.
+
+    The turn goes around behind each row of results, and whenever it was held for long.
+
+    Args:
+        stages: on the engine.
+    """
+    own = stage.output.rows * row_clocks(stage, folding)
+    rows = stage.output.rows * (ROW_CLOCKS + stages - 1) + stage.input.rows
+    return own + rows + SWITCH_CLOCKS * ceil(own / HOLD_CLOCKS)
 
 
 def row_clocks(stage: Stage, folding: Folding) -> int:

@@ -16,7 +16,6 @@ from actc.targets.fpga.folded.costs.bits import StageBits
 from actc.targets.fpga.folded.costs.clocks import (
     DEPTH_CLOCKS,
     kept_rows,
-    products_per_clock,
     weight_words,
     window_of,
 )
@@ -102,7 +101,10 @@ def stage_counts(
     function: FunctionCost,
     bits: StageBits,
 ) -> Counts:
-    """The counts of a stage; see :func:`~actc.targets.fpga.folded.costs.area.stage_area`."""
+    """The counts of a stage; see :func:`~actc.targets.fpga.folded.costs.area.stage_area`.
+
+    Of one on an engine: all but products, weights and totals.
+    """
     counts = Counts()
     counts.add("stage", 1, 1)
     _count_function(counts, stage, folding, family, function, bits)
@@ -112,8 +114,9 @@ def stage_counts(
         _count_window(counts, stage, folding, family)
         _count_queue(counts, queue_words(stage, folding), folding.lanes * bits.result, family)
     if isinstance(stage, MatrixStage):
-        _count_products(counts, stage, folding, family, bits)
-        _count_totals(counts, folding, bits)
+        if not folding.engine:
+            _count_products(counts, stage, folding, family, bits)
+            count_totals(counts, folding, bits)
     elif isinstance(stage, MaximumStage):
         width = folding.pe * bits.element
         counts.add("compare", 2 * width, width)
@@ -161,7 +164,14 @@ def _count_products(
     if is_unrolled(stage, folding):
         counts.add("sum", *_twice(round(SHARED * _digits(stage) * (bits.element + 3))))
         return
-    number = products_per_clock(stage, folding)
+    count_array(counts, folding, weight_words(stage, folding), family, bits)
+
+
+def count_array(
+    counts: Counts, folding: Folding, words: int, family: Family, bits: StageBits
+) -> None:
+    """Products with weights from a memory of so many words, and sums of those of a clock."""
+    number = folding.pe * folding.simd
     if bits.weight == 0:
         counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.element)))
         return
@@ -180,14 +190,7 @@ def _count_products(
         counts.add("plane", folding.pe * (bits.weight - 1) * (plane + 1), steps * result)
     if bits.based:
         counts.add("sum", *_twice(_tree(folding.simd, bits.element) + folding.pe * bits.product))
-    _count_rom(
-        counts,
-        "weight",
-        number * bits.weight,
-        weight_words(stage, folding),
-        folding.weights,
-        family,
-    )
+    _count_rom(counts, "weight", number * bits.weight, words, folding.weights, family)
 
 
 def _digits(stage: MatrixStage) -> int:
@@ -198,7 +201,8 @@ def _digits(stage: MatrixStage) -> int:
     return int(np.maximum(digits - 1, 0).sum())
 
 
-def _count_totals(counts: Counts, folding: Folding, bits: StageBits) -> None:
+def count_totals(counts: Counts, folding: Folding, bits: StageBits) -> None:
+    """Accumulators, and what holds totals that leave one after the other."""
     width = folding.pe * bits.total
     counts.add("total", width, width)
     if folding.lanes < folding.pe:  # taken over at the end of a group, then shifted

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from actc.targets.fpga.folded.folding import Folding
+from actc.targets.fpga.folded.folding import Folding, engine_members, engine_problem
+from actc.targets.fpga.folded.hardware.engine import (
+    LIBRARY,
+    Engine,
+    engine_of,
+    engine_pins,
+    engine_wires,
+    member_part,
+    member_pins,
+)
 from actc.targets.fpga.folded.hardware.lags import queue_elements
 from actc.targets.fpga.folded.hardware.matrix import window_part
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
@@ -30,7 +39,6 @@ from actc.targets.fpga.folded.program import (
     MaximumStage,
     ProductStage,
     RecurrentStage,
-    Stage,
     SumStage,
 )
 from actc.targets.fpga.folded.recurrent.hardware import recurrent_part
@@ -40,6 +48,8 @@ _SHORT = 32
 """Words up to which a queue is no block memory."""
 _HALF = 24
 """Characters of a part of a name: behind it, names are not cut."""
+ENGINE = "engine"
+"""What instances of engines are called like."""
 _WORDS = ("clk", "reset", "in", "out", "in_valid", "in_ready", "in_data", "out_valid", "out_ready",
           "out_data")  # fmt: skip
 
@@ -56,6 +66,7 @@ class FoldedDesign:
         files: file name -> Verilog, the top module's first.
         input, output: what its streams carry in a clock.
         instances: of the stages, in order.
+        engines: instance of what stages share, by the number of the engine.
     """
 
     name: str
@@ -66,6 +77,7 @@ class FoldedDesign:
     input: Words
     output: Words
     instances: tuple[str, ...]
+    engines: Mapping[int, str]
 
     @property
     def input_words(self) -> int:
@@ -88,27 +100,35 @@ def folded_design(
     """The hardware of a program.
 
     Args:
-        foldings: one per stage.
+        foldings: one per stage; those of one engine agree, see
+            :func:`~actc.targets.fpga.folded.folding.engine_problem`.
         name: of the top module, a plain identifier; all its own modules begin with it.
         entry_word: elements of an input word.
 
     Raises:
         UsageError: ACT0561, the clock cannot be reached.
-        ValueError: there is more than one entry or exit.
+        ValueError: there is more than one entry or exit, or stages cannot share an engine.
     """
     if len(program.entries) != 1 or len(program.exits) != 1:
         raise ValueError("a core has one stream in and one out")
+    if problem := engine_problem(program.stages, foldings):
+        raise ValueError(problem)
     names = Names()
     for word in (*_WORDS, name):
         names.reserve(word)
     instances = [names.new(_instance(stage.name)) for stage in program.stages]
-    parts = [
-        _part(program, stage, folding, _module(name, number, own), options)
-        for number, (stage, folding, own) in enumerate(
-            zip(program.stages, foldings, instances, strict=True)
+    engines = {
+        number: engine_of(
+            program, members, [foldings[m] for m in members], _module(name, number, ENGINE), options
         )
+        for number, members in engine_members(foldings).items()
+    }
+    scopes = {number: names.new(ENGINE) for number in engines}
+    parts = [
+        _part(program, number, folding, _module(name, number, own), options, engines)
+        for number, (folding, own) in enumerate(zip(foldings, instances, strict=True))
     ]
-    core = _Core(program, parts, instances, options, entry_word)
+    core = _Core(program, parts, instances, options, entry_word, engines, scopes)
     for number in [-1, *range(len(parts))]:
         core.connect(number)
     ports = ["input clk", "input reset", *stream_in("in", core.input.bits)]
@@ -120,9 +140,19 @@ def folded_design(
     files = {f"{name}.v": text}
     for part in parts:
         files.update(part.files)
+    for engine in engines.values():
+        files.update(engine.files)
     files.update(library_files(core.library))
     return FoldedDesign(
-        name, program, tuple(foldings), options, files, core.input, core.output, tuple(instances)
+        name,
+        program,
+        tuple(foldings),
+        options,
+        files,
+        core.input,
+        core.output,
+        tuple(instances),
+        scopes,
     )
 
 
@@ -138,8 +168,16 @@ def _module(name: str, number: int, instance: str) -> str:
 
 
 def _part(
-    program: FoldedProgram, stage: Stage, folding: Folding, module: str, options: HardwareOptions
+    program: FoldedProgram,
+    number: int,
+    folding: Folding,
+    module: str,
+    options: HardwareOptions,
+    engines: Mapping[int, Engine],
 ) -> Part:
+    stage = program.stages[number]
+    if folding.engine:
+        return member_part(program, number, folding, module, engines[folding.engine], options)
     if isinstance(stage, (MatrixStage, MaximumStage)):
         return window_part(program, stage, folding, module, options)
     if isinstance(stage, RecurrentStage):
@@ -164,11 +202,14 @@ class _Core:
         instances: Sequence[str],
         options: HardwareOptions,
         entry_word: int,
+        engines: Mapping[int, Engine],
+        scopes: Mapping[int, str],
     ) -> None:
         self._program, self._parts, self._options = program, parts, options
-        self._instances = instances
+        self._instances, self._engines, self._scopes = instances, engines, scopes
         self.body: list[str] = []
         self.library = {name for part in parts for name in part.library}
+        self.library.update(LIBRARY if engines else ())
         self.input = Words(entry_word, program.entries[0].range.width)
         self.output = Words(1, 1)
 
@@ -205,7 +246,16 @@ class _Core:
         for port in ("in", "other")[: len(part.inputs)]:
             pins |= stream_pins(port, f"{own}__{port}")
         self._wires(f"{own}__out", part.output.bits)
-        self.body += instance(part.module, own, pins | stream_pins("out", f"{own}__out"))
+        pins |= stream_pins("out", f"{own}__out")
+        if not part.engine:
+            self.body += instance(part.module, own, pins)
+            return
+        engine, scope = self._engines[part.engine], self._scopes[part.engine]
+        if number == engine.members[0]:
+            self.body += engine_wires(engine, scope)
+            self.body += instance(engine.module, scope, engine_pins(engine, scope))
+        pins |= member_pins(engine, engine.members.index(number), scope)
+        self.body += instance(part.module, own, pins)
 
     def _wires(self, name: str, bits: int) -> None:
         self.body += [f"wire {name}_valid, {name}_ready;", f"wire {vector(bits)}{name}_data;"]

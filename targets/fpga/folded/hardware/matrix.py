@@ -28,8 +28,10 @@ from actc.targets.fpga.folded.hardware.results import results
 from actc.targets.fpga.folded.hardware.terms import Terms, WindowStage, terms_of
 from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, MaximumStage
 
-_READ = 2
+READ_CLOCKS = 2
 """Clocks from the choice of a word to its data."""
+WORD_FLAGS = "wire read, word_valid, first, last, outside;"
+"""Of a word: it is asked for; it is there; where in its group it is; it is padding."""
 
 
 def window_part(
@@ -46,25 +48,22 @@ def window_part(
     """
     terms = terms_of(stage, folding, module, options)
     function = stage_function(program, stage, options.family)
-    total = _total_width(stage, function, terms)
-    lanes = _lanes(stage, function, folding.lanes, total, module, options)
-    group = folding.pe // folding.lanes
+    total = total_width(stage, function, terms)
+    lanes = function_lanes(stage, function, folding.lanes, total, module, options)
     clocks = group_clocks(stage, folding)
-    delay = _READ + terms.latency + 1 + lanes.latency
-    # groups whose results are on their way, and one that waits
-    groups = -(-(clocks + delay + group + 3) // clocks) + 1
-    room = max(group * groups, 2)
+    delay = READ_CLOCKS + terms.latency + 1 + lanes.latency
+    room = queue_room(stage, folding, delay)
     body = [
-        *_window(stage, folding, options),
+        *window_text(stage, folding, options),
         *terms.text(),
         *_totals(stage, folding, terms, total),
         *lanes.text(),
-        *results(room, group, lanes.words.bits, options),
+        *results(room, folding.pe // folding.lanes, lanes.words.bits, options),
     ]
     word = Words(input_word(stage, folding), stage.input.range.width)
     ports = ["input clk", "input reset", *stream_in("in", word.bits)]
     ports += stream_out("out", lanes.words.bits)
-    comments = _comments(stage, folding, function, clocks)
+    comments = stage_comments(stage, folding, function, clocks)
     text = module_text(comments, module, ports, body)
     library = {"actc_window", "actc_delay", "actc_serializer", "actc_fifo", "actc_credits"}
     library.add("actc_accumulators" if isinstance(stage, MatrixStage) else "actc_maxima")
@@ -72,9 +71,20 @@ def window_part(
     return Part(module, (word,), lanes.words, files, frozenset(library), delay)
 
 
-def _comments(
+def queue_room(stage: WindowStage, folding: Folding, delay: int) -> int:
+    """Words of the queue of results: groups that are on their way, and one that waits.
+
+    Args:
+        delay: clocks from the last element of a group to its first result.
+    """
+    clocks, group = group_clocks(stage, folding), folding.pe // folding.lanes
+    return max(group * (-(-(clocks + delay + group + 3) // clocks) + 1), 2)
+
+
+def stage_comments(
     stage: WindowStage, folding: Folding, function: LaneFunction | None, clocks: int
 ) -> list[str]:
+    """What a stage does at a time, in words."""
     inputs = "one input each" if is_channelwise(stage) else f"{folding.simd} inputs at a time"
     name = "none" if function is None else function.name
     return [
@@ -83,7 +93,20 @@ def _comments(
     ]
 
 
-def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> list[str]:
+def window_text(
+    stage: WindowStage,
+    folding: Folding,
+    options: HardwareOptions,
+    *,
+    credit: str = "credit",
+    shared: bool = False,
+) -> list[str]:
+    """Lines that read the windows: `word`, and what it is.
+
+    Args:
+        credit: when a group may begin or follow.
+        shared: whether the words go to an engine, and the wires are ports.
+    """
     window, stream = stage.window, stage.input
     rows, columns = window.positions(stream)
     word = input_word(stage, folding)
@@ -118,13 +141,15 @@ def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> l
         "BLOCK": int(folding.buffer == "block"),
         "LUTRAM": options.lutram,
     }
-    names = ("credit", "take", "read", "valid", "first", "last", "outside")
+    names = ("take", "read", "valid", "first", "last", "outside")
     pins = clock_pins() | {f"in_{p}": f"in_{p}" for p in ("valid", "ready", "data")}
+    pins |= {"credit": credit} | ({"busy": "busy", "able": "able"} if shared else {})
     pins |= {name: name if name != "valid" else "word_valid" for name in names}
     pins["data"] = "word"
+    wires = [] if shared else [WORD_FLAGS, f"wire {vector(width)}word;"]
     return [
-        "wire credit, take, read, word_valid, first, last, outside;",
-        f"wire {vector(width)}word;",
+        "wire credit, take;",
+        *wires,
         *instance("actc_window", "window", pins, parameters),
     ]
 
@@ -132,7 +157,7 @@ def _window(stage: WindowStage, folding: Folding, options: HardwareOptions) -> l
 # -- totals --------------------------------------------------------------------------------
 
 
-def _total_width(stage: WindowStage, function: LaneFunction | None, terms: Terms) -> int:
+def total_width(stage: WindowStage, function: LaneFunction | None, terms: Terms) -> int:
     """Bits of a total: those of its range, as sums wrap around on the way; no fewer than a term."""
     if isinstance(stage, MaximumStage):
         return terms.width
@@ -140,7 +165,7 @@ def _total_width(stage: WindowStage, function: LaneFunction | None, terms: Terms
     return max(datapath.width_of(function.input, True), terms.width)
 
 
-def _lanes(
+def function_lanes(
     stage: WindowStage,
     function: LaneFunction | None,
     count: int,
@@ -148,6 +173,15 @@ def _lanes(
     module: str,
     options: HardwareOptions,
 ) -> Lanes:
+    """The function unit of a stage.
+
+    Args:
+        count: totals in a clock.
+        width: bits of each.
+
+    Raises:
+        UsageError: ACT0561, the clock cannot be reached.
+    """
     if function is None:
         return unchanged(count, width)
     result = stage.output.range

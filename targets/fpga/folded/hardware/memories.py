@@ -41,6 +41,46 @@ def rom(name: str, words: Sequence[int], width: int, storage: Storage, comment: 
     return module_text([comment], name, ports, body)
 
 
+def shared_rom(
+    name: str, blocks: Sequence[Sequence[int]], width: int, storage: Storage, comment: str
+) -> str:
+    """One memory of several blocks of words, each shown in its own order as by :func:`rom`.
+
+    Ports: clk, reset, step (a bit for each block, one of them set at most), data.
+    """
+    words = [word for block in blocks for word in block]
+    address = max((len(words) - 1).bit_length(), 1)
+    digits = -(-width // 4)
+    begins = [sum(map(len, blocks[:place])) for place in range(len(blocks))]
+    ends = [begin + len(block) - 1 for begin, block in zip(begins, blocks, strict=True)]
+    chosen = " | ".join(
+        f"({{{address}{{step[{place}]}}}} & address_{place})" for place in range(len(blocks))
+    )
+    body = [
+        f"{_STYLES[storage]}reg {vector(width)}words [0:{len(words) - 1}];",
+        *(
+            f"reg [{address - 1}:0] address_{place} = {address}'d{begin};"
+            for place, begin in enumerate(begins)
+        ),
+        f"wire [{address - 1}:0] address = {chosen};",
+        "initial begin",
+        *(f"  words[{place}] = {width}'h{word:0{digits}x};" for place, word in enumerate(words)),
+        "end",
+        "always @(posedge clk) begin",
+        "  data <= words[address];",
+    ]
+    for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        own = f"address_{place}"
+        body += [
+            f"  if (step[{place}]) {own} <= {own} == {address}'d{end} ? {address}'d{begin}"
+            f" : {own} + 1'b1;",
+            f"  if (reset) {own} <= {address}'d{begin};",
+        ]
+    body.append("end")
+    ports = ["input clk", "input reset", f"input {vector(len(blocks))}step"]
+    return module_text([comment], name, [*ports, f"output reg {vector(width)}data"], body)
+
+
 def packed(rows: Integers, widths: Sequence[int]) -> list[int]:
     """Words of the numbers in each row, the first in the lowest bits.
 

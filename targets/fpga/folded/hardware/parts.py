@@ -39,6 +39,7 @@ class Part:
         library: names of the library's modules that it needs.
         delay: clocks from the last element of a group to its first result's place in the
             queue of results.
+        engine: number of the engine that it takes turns on; 0: none.
     """
 
     module: str
@@ -47,6 +48,7 @@ class Part:
     files: Mapping[str, str]
     library: frozenset[str]
     delay: int = 0
+    engine: int = 0
 
 
 def library_files(names: Iterable[str]) -> dict[str, str]:

@@ -88,19 +88,29 @@ def terms_of(stage: WindowStage, folding: Folding, module: str, options: Hardwar
         UsageError: ACT0561, the clock cannot be reached.
     """
     graph = Graph()
-    x = datapath.bus(graph, "x", input_word(stage, folding), stage.input.range)
-    buses, inputs = [x], list(x.wires)
-    if any((*stage.window.before, *stage.window.after)):
-        flag = datapath.bus(graph, "outside", 1, Range(0, 1))
-        buses.append(flag)
-        value = stage.outside if isinstance(stage, MatrixStage) else stage.input.range.low
-        inputs = [graph.select(flag.wires[0], [wire, value]) for wire in inputs]
+    buses, inputs = stage_inputs(graph, stage, folding)
     if isinstance(stage, MaximumStage):
         if len(buses) == 1:
             return Terms(None, folding.pe, stage.input.range.width, {})
         made = datapath.output("terms", inputs, stage.input.range)
-        return _made(buses, made, module, options)
+        return made_terms(buses, made, module, options)
     return _weighted(stage, folding, buses, inputs, module, options)
+
+
+def stage_inputs(
+    graph: Graph, stage: WindowStage, folding: Folding, which: str = ""
+) -> tuple[list[Bus], list[Wire]]:
+    """The buses `x` and, with padding, `outside` of a stage, and its inputs with padding.
+
+    Args:
+        which: behind these names.
+    """
+    x = datapath.bus(graph, f"x{which}", input_word(stage, folding), stage.input.range)
+    if not any((*stage.window.before, *stage.window.after)):
+        return [x], list(x.wires)
+    flag = datapath.bus(graph, f"outside{which}", 1, Range(0, 1))
+    value = stage.outside if isinstance(stage, MatrixStage) else stage.input.range.low
+    return [x, flag], [graph.select(flag.wires[0], [wire, value]) for wire in x.wires]
 
 
 def _weighted(
@@ -118,18 +128,20 @@ def _weighted(
         weights = stage.weights.reshape(len(stage.weights), -1)
         adders = AdderOptions(family=options.family)
         sums = linear(weights, inputs, np.zeros(len(weights), np.int64), adders)
-        return _made(buses, _output(sums), module, options)
+        return made_terms(buses, terms_bus(sums), module, options)
     code = code_of(tuple(sorted({int(value) for value in np.unique(stage.weights)})))
     count = folding.pe if is_channelwise(stage) else folding.pe * folding.simd
     hard = folding.multiplier == "dsp"
     if code.range.single:
         rows = [graph.constant(code.range.low)] * count
-        return _made(buses, _output(_sums(stage, inputs, rows, code, hard)), module, options)
+        return made_terms(buses, terms_bus(_sums(stage, inputs, rows, code, hard)), module, options)
     bus = datapath.bus(graph, "weights", count, code.range)
     sums = _sums(stage, inputs, list(bus.wires), code, hard)
-    found = _made([*buses, bus], _output(sums), module, options)
+    found = made_terms([*buses, bus], terms_bus(sums), module, options)
     memory, bits = f"{module}_weights", count * code.width
-    text = rom(memory, _words(stage, folding, code), bits, folding.weights, _comment(code))
+    text = rom(
+        memory, stored_words(stage, folding, code), bits, folding.weights, code_comment(code)
+    )
     files = {**found.files, f"{memory}.v": text}
     return Terms(found.pipeline, found.lanes, found.width, files, memory, bits)
 
@@ -164,11 +176,11 @@ def _counted(
         counted=stage.counted,
         outside=outside,
     )
-    found = _made(own, _output(sums), module, options)
+    found = made_terms(own, terms_bus(sums), module, options)
     if not memory:
         return found
     code = code_of((-1, 1))
-    words, comment = _words(stage, folding, code), _comment(code)
+    words, comment = stored_words(stage, folding, code), code_comment(code)
     files = {f"{memory}.v": rom(memory, words, len(weights), folding.weights, comment)}
     return replace(found, files={**found.files, **files}, memory=memory, weight_bits=len(weights))
 
@@ -192,23 +204,31 @@ def _sums(
     return datapath.dot(inputs, rows, code, hard=hard)
 
 
-def _output(sums: list[Wire]) -> Bus:
+def terms_bus(sums: list[Wire]) -> Bus:
+    """The output of a datapath of terms, which are signed."""
     hull = Range(min(wire.range.low for wire in sums), max(wire.range.high for wire in sums))
     return datapath.output("terms", sums, hull, signed=True)
 
 
-def _made(buses: list[Bus], made: Bus, module: str, options: HardwareOptions) -> Terms:
+def made_terms(buses: list[Bus], made: Bus, module: str, options: HardwareOptions) -> Terms:
+    """A datapath as hardware, without weights.
+
+    Raises:
+        UsageError: ACT0561, the clock cannot be reached.
+    """
     design = Design(f"{module}_terms", tuple(buses), (made,))
     found = datapath.pipelined(design, options.timing, options.clock_mhz)
     return Terms(found, len(made.wires), made.width, found.files)
 
 
-def _comment(code: Code) -> str:
+def code_comment(code: Code) -> str:
+    """What stands above the memory of weights."""
     how = f"{code.base} + {code.step} * code" if code.base or code.step != 1 else "as they are"
     return f"Weights of {code.width} bits ({how}), in the order of their use."
 
 
-def _words(stage: MatrixStage, folding: Folding, code: Code) -> list[int]:
+def stored_words(stage: MatrixStage, folding: Folding, code: Code) -> list[int]:
+    """The weights of a stage as words of a memory, in the order of their use."""
     codes = (stage.weights - code.base) // code.step
     if is_channelwise(stage):
         return matrix_words(codes, folding.pe, 1, 1, code.width)

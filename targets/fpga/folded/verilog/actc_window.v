@@ -37,6 +37,8 @@ module actc_window #(
   input      [WIDTH-1:0] in_data,
   input                  credit,
   output                 take,     // a group begins, and takes its room
+  output                 busy,     // a group begins or goes on in the next clock
+  output                 able,     // one could begin, with credit
   output reg             read,     // a clock before its data
   output reg             valid,    // what follows counts
   output reg             first,    // of a group
@@ -131,9 +133,11 @@ module actc_window #(
   // a clock late, while rows only become more: a group may begin a clock later
   reg rows_there = 1'b0;
   reg settled = 1'b0;  // rows_there is about the present row
-  wire begins = ~running & ~releasing & settled & rows_there & credit;
+  assign able = ~running & ~releasing & settled & rows_there;
+  wire begins = able & credit;
   wire goes_on = running & end_group & ~end_row & credit;
   assign take = begins | goes_on;
+  assign busy = take | (running & ~end_group);
 
   // rows that no window reads are released once they are stored
   wire passed = (oldest != ROWS[VW-1:0]) & (flush | (oldest + TOP[VW-1:0] < top));
