@@ -18,6 +18,16 @@ from actc.targets.tvm.kernels.batch_matmul import (
     batch_matmul_prim_func,
     masked_softmax_prim_func,
 )
+from actc.targets.tvm.kernels.binary_conv import binary_conv_prim_func
+from actc.targets.tvm.kernels.binary_pack import pack_prim_func, unpack_prim_func
+from actc.targets.tvm.kernels.binary_spec import (
+    BinaryConv,
+    Pack,
+    Unpack,
+    pack_base,
+    pack_place,
+    pack_signs,
+)
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
 from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
 from actc.targets.tvm.kernels.float_ops import float_conv_prim_func, pack_float_weight
@@ -72,6 +82,9 @@ def _float_conv(name: str, spec: FloatConv, features: Features) -> Any:
 
 _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     ConvSpec: lambda name, spec, features: conv_prim_func(spec, features, name),
+    BinaryConv: binary_conv_prim_func,
+    Pack: pack_prim_func,
+    Unpack: unpack_prim_func,
     Elementwise: elementwise_prim_func,
     Concat: concat_prim_func,
     Reduce: reduce_prim_func,
@@ -144,6 +157,8 @@ class ModuleBuilder:
             weight = call.inputs[1]
             values = self.plan.constants[weight]
             return {weight: pack_float_weight(values, call.kernel.conv, self.features)}
+        if isinstance(call.kernel, BinaryConv):
+            return self._binary_arrays(call, call.kernel)
         if not isinstance(call.kernel, ConvSpec):
             return {}
         _, weight, bias, *_ = call.inputs
@@ -152,6 +167,16 @@ class ModuleBuilder:
             weight: pack_weight(values, call.kernel, self.features),
             bias: fold_bias(self.plan.constants[bias], values, call.kernel.x_zero),
         }
+
+    def _binary_arrays(self, call: Call, spec: BinaryConv) -> Mapping[str, Array]:
+        _, weight, base, *place = call.inputs
+        packed = {
+            weight: pack_signs(self.plan.constants[weight], spec, self.features),
+            base: pack_base(self.plan.constants[base], spec, self.features),
+        }
+        for name in place:
+            packed[name] = pack_place(self.plan.constants[name], spec, self.features)
+        return packed
 
     def _activation(self, name: str, rank: int, shape: Any) -> Any:
         """The value of a buffer in the shape that the kernel declares."""

@@ -80,6 +80,41 @@ class Tensor:
         return self.order == plain(self.name, self.dtype, self.shape).order
 
 
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A tensor of two codes as packed bits; see kernels/binary_spec.py.
+
+    Attributes:
+        name: of the buffer.
+        shape: logical shape of what the buffer holds.
+        axis: of the channels: 1, or the last.
+        low, high: the two codes; a bit is 1 for the high one.
+        flat: whether the value is this tensor with all axes behind the batch joined.
+    """
+
+    name: str
+    shape: Shape
+    axis: int
+    low: int
+    high: int
+    flat: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Bits of a pixel."""
+        found = self.shape[self.axis]
+        assert found is not None
+        return found
+
+    @property
+    def map(self) -> tuple[int, int]:
+        """Height and width."""
+        rest = [d or 0 for a, d in enumerate(self.shape) if a not in (0, self.axis)]
+        if len(rest) == 2 and self.axis == 1:
+            return rest[0], rest[1]
+        return 1, math.prod(rest)
+
+
 def plain(name: str, dtype: str, shape: Shape) -> Tensor:
     """A row-major tensor without padding."""
     lanes = shape[-1] if len(shape) > 1 else 1

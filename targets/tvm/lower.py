@@ -7,7 +7,7 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.targets.tvm import rules_attention as attention
-from actc.targets.tvm import rules_conv as convs
+from actc.targets.tvm import rules_binary as binary
 from actc.targets.tvm import rules_elementwise as pointwise
 from actc.targets.tvm import rules_float as floats
 from actc.targets.tvm import rules_function as functions
@@ -31,28 +31,33 @@ _MOVES: dict[str, Rule] = {
 
 INT8_RULES: dict[str, Rule] = {
     **_MOVES,
+    "::Add": pointwise.add,
     "::And": attention.junction,
     "::Cast": attention.cast,
     "::DequantizeLinear": pointwise.dequantize_linear,
     "::Equal": attention.equal,
-    "::MaxPool": shapes.max_pool,
+    "::Flatten": binary.flatten,
+    "::MaxPool": binary.max_pool,
+    "::Mul": pointwise.multiply,
     "::Not": attention.negation,
     "::Or": attention.junction,
     "::QuantizeLinear": pointwise.quantize_linear,
     "::ReduceMax": reductions.reduce_max,
+    "::Reshape": binary.reshape,
     "actc::ChannelTable": pointwise.channel_table,
     "actc::IntAdd": pointwise.int_add,
     "actc::IntBatchMatMul": attention.int_batch_matmul,
-    "actc::IntConv": convs.int_conv,
+    "actc::IntConv": binary.int_conv,
     "actc::IntEmbed": reductions.int_embed,
     "actc::IntLayerNorm": reductions.int_layer_norm,
     "actc::IntMaskedSoftmax": attention.int_masked_softmax,
-    "actc::IntMatMul": convs.int_matmul,
+    "actc::IntMatMul": binary.int_matmul,
     "actc::IntMul": pointwise.int_mul,
     "actc::IntRmsNorm": reductions.int_rms_norm,
     "actc::IntReduceSum": reductions.int_reduce_sum,
     "actc::IntSoftmax": reductions.int_softmax,
     "actc::Requantize": pointwise.requantize,
+    "actc::Steps": binary.steps,
     "actc::Table": pointwise.table,
 }
 
@@ -86,7 +91,9 @@ RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES, "float32": FLOAT32_RULE
 
 def examine(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
     """The kernel plan and all reasons why it is not complete."""
-    planner = Planner(model, RULES[precision], shapes.copy_out)
+    rules = RULES[precision]
+    bits = binary.TAKES_BITS if precision == "int8" else frozenset()
+    planner = Planner(model, rules, shapes.copy_out, binary.unpack, bits)
     plan = planner.plan()
     return plan, planner.diagnostics
 

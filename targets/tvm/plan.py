@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
+from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
 from actc.targets.tvm.kernels.float_spec import (
     FloatConv,
     FloatLayerNorm,
@@ -30,11 +31,12 @@ from actc.targets.tvm.kernels.strided import (
 
 Array = np.ndarray[Any, Any]
 Normalizations = LayerNorm | Softmax | MaskedSoftmax
+BinaryKernel = BinaryConv | Pack | Unpack
 IntKernel = (
     ConvSpec | BatchMatMul | Elementwise | Concat | Reduce | MaxPool | Normalizations | Embed
 )
 FloatKernel = FloatConv | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
-Kernel = IntKernel | FloatKernel
+Kernel = IntKernel | BinaryKernel | FloatKernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
+from actc.ir.binary import Codes, possible_codes
 from actc.targets.tvm.kernels.operand import Operand
-from actc.targets.tvm.layout import Shape, Tensor, plain
+from actc.targets.tvm.layout import Bits, Shape, Tensor, plain
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 
 
@@ -43,20 +44,33 @@ class Planner:
         model: golden or approximated model.
         rules: "domain::Op" (domain "" for ONNX) -> rule.
         finish: gives the row-major buffer of a model output.
+        unpack: gives a value that lies in packed bits a tensor of codes too.
+        takes_bits: the operators whose rules look for packed bits themselves.
 
     Attributes:
         tensors: value name -> its place in memory; a view carries its buffer's name.
+        bits: value name -> its packed bits; such a value need not be in `tensors`.
+        codes: the codes that values of a golden model may hold, where they are few.
         diagnostics: all reasons why the model cannot be lowered.
     """
 
     def __init__(
-        self, model: ir.Model, rules: Mapping[str, Rule], finish: Callable[[Planner, ir.Value], str]
+        self,
+        model: ir.Model,
+        rules: Mapping[str, Rule],
+        finish: Callable[[Planner, ir.Value], str],
+        unpack: Callable[[Planner, ir.Value], None] | None = None,
+        takes_bits: frozenset[str] = frozenset(),
     ) -> None:
         self.model = model
         self.tensors: dict[str, Tensor] = {}
+        self.bits: dict[str, Bits] = {}
+        self.codes: Codes = possible_codes(model.graph)
         self.diagnostics: list[Diagnostic] = []
         self._rules = rules
         self._finish = finish
+        self._unpack = unpack
+        self._takes_bits = takes_bits
         self._buffers: dict[str, Buffer] = {}
         self._constants: dict[str, Array] = {}
         self._calls: list[Call] = []
@@ -76,9 +90,11 @@ class Planner:
         for node in graph:
             if node not in self._fused and all(self._known(v) for v in node.inputs):
                 self._lower(node)
-        outputs = {}
+        outputs: dict[str, str] = {}
         if not self.diagnostics:
-            outputs = {str(v.name): self._finish(self, v) for v in graph.outputs}
+            for value in graph.outputs:
+                self.need_codes(value)
+                outputs[str(value.name)] = self._finish(self, value)
         return KernelPlan(inputs, outputs, self._buffers, self._constants, tuple(self._calls))
 
     def _wide(self) -> bool:
@@ -139,6 +155,12 @@ class Planner:
         if found is None:
             raise Unsupported(f"input {index} is a constant")
         return found
+
+    def need_codes(self, value: ir.Value | None) -> None:
+        """Unpack a value that lies in packed bits alone."""
+        packed = value is not None and value.name in self.bits and value.name not in self.tensors
+        if packed and self._unpack is not None and value is not None:
+            self._unpack(self, value)
 
     def only_reader(self, value: ir.Value) -> ir.Node | None:
         """The node that alone reads `value`, None if there are more or it is a model output."""
@@ -227,7 +249,9 @@ class Planner:
 
     def _known(self, value: ir.Value | None) -> bool:
         """Whether an input was lowered (what hangs on a refused node is not reported)."""
-        return value is None or value.const_value is not None or value.name in self.tensors
+        if value is None or value.const_value is not None:
+            return True
+        return value.name in self.tensors or value.name in self.bits
 
     def _input(self, value: ir.Value) -> None:
         try:
@@ -250,6 +274,9 @@ class Planner:
                     f"operator {node.op_type} has no kernel in this target",
                     "`--target onnx` runs every golden model; or leave this part out of the model",
                 )
+            if key not in self._takes_bits:
+                for value in node.inputs:
+                    self.need_codes(value)
             rule(self, node)
         except Unsupported as reason:
             self._report(reason, Place(node=node.name or "", op=node.op_type))

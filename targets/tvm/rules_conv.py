@@ -37,7 +37,7 @@ def int_conv(planner: Planner, node: ir.Node) -> None:
         weight = weight[:, :, None, :]
     source = ensure(planner, x, channels_last(x.name, "uint8", x.shape))
     in_h, in_w = (1, x.extent(2)) if rank == 3 else (x.extent(2), x.extent(3))
-    kernel, strides, pads, dilations = _window(node, rank)
+    kernel, strides, pads, dilations = window(node, rank)
     tail = accumulator_tail(planner, node)
     channels = weight.shape[0]
     epilogue = _conv_epilogue(tail, rank, 1, channels)
@@ -52,7 +52,7 @@ def int_conv(planner: Planner, node: ir.Node) -> None:
     _emit_conv(planner, spec, source, weight, bias.reshape(-1), tail, out)
 
 
-def _window(
+def window(
     node: ir.Node, rank: int
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int], tuple[int, int]]:
     """Kernel, strides, pads (top, left, bottom, right) and dilations as for rank 4."""

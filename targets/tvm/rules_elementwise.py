@@ -43,6 +43,25 @@ def int_mul(planner: Planner, node: ir.Node) -> None:
     _binary(planner, node, Mul(zeros[0], zeros[1]))
 
 
+def add(planner: Planner, node: ir.Node) -> None:
+    """Add of int32 sums, with what follows."""
+    _need_sums(node)
+    _binary(planner, node, Add(1, 1, 0))
+
+
+def multiply(planner: Planner, node: ir.Node) -> None:
+    """Mul of int32 sums, with what follows."""
+    _need_sums(node)
+    _binary(planner, node, Mul(0, 0))
+
+
+def _need_sums(node: ir.Node) -> None:
+    dtypes = {value.dtype for value in node.inputs if value is not None}
+    if dtypes != {ir.DataType.INT32}:
+        names = " and ".join(sorted("no type" if d is None else d.name for d in dtypes))
+        raise Unsupported(f"{node.op_type} of {names}")
+
+
 def _binary(planner: Planner, node: ir.Node, operation: Operation) -> None:
     values = [node.inputs[0], node.inputs[1]]
     sources: list[Source] = []

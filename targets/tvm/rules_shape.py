@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -43,7 +44,7 @@ def reshape(planner: Planner, node: ir.Node) -> None:
     x = planner.tensor(node, 0)
     target = [int(d) for d in planner.need_constant(node, 1, "the shape")]
     zero_is_zero = "allowzero" in node.attributes and node.attributes["allowzero"].as_int() == 1
-    _reshape_to(planner, x, node.outputs[0], resolve_shape(x.shape, target, not zero_is_zero))
+    reshape_to(planner, x, node.outputs[0], resolve_shape(x.shape, target, not zero_is_zero))
 
 
 def resolve_shape(shape: Shape, target: Sequence[int], copy_zeros: bool = True) -> Shape:
@@ -80,7 +81,7 @@ def flatten(planner: Planner, node: ir.Node) -> None:
     ):
         raise Unsupported(f"Flatten at axis {axis} changes the batch axis")
     size = math.prod(d or 1 for d in x.shape[1:])
-    _reshape_to(planner, x, node.outputs[0], (x.batch, size))
+    reshape_to(planner, x, node.outputs[0], (x.batch, size))
 
 
 def squeeze(planner: Planner, node: ir.Node) -> None:
@@ -94,7 +95,7 @@ def squeeze(planner: Planner, node: ir.Node) -> None:
     if 0 in axes:
         raise Unsupported("the batch axis is squeezed")
     shape = tuple(d for a, d in enumerate(x.shape) if a not in axes)
-    _reshape_to(planner, x, node.outputs[0], shape)
+    reshape_to(planner, x, node.outputs[0], shape)
 
 
 def unsqueeze(planner: Planner, node: ir.Node) -> None:
@@ -107,10 +108,11 @@ def unsqueeze(planner: Planner, node: ir.Node) -> None:
         raise Unsupported("an axis is inserted in front of the batch axis")
     left = iter(x.shape)
     shape = tuple(1 if a in axes else next(left) for a in range(rank))
-    _reshape_to(planner, x, node.outputs[0], shape)
+    reshape_to(planner, x, node.outputs[0], shape)
 
 
-def _reshape_to(planner: Planner, x: Tensor, value: ir.Value, shape: Shape) -> None:
+def reshape_to(planner: Planner, x: Tensor, value: ir.Value, shape: Shape) -> None:
+    """Let `value` be `x` in another shape; copied only if elements have to move."""
     view = reshaped(x, x.name, shape)
     if view is None:
         straight = ensure(planner, x, plain(x.name, x.dtype, x.shape))
@@ -221,9 +223,26 @@ def split(planner: Planner, node: ir.Node) -> None:
 def max_pool(planner: Planner, node: ir.Node) -> None:
     """MaxPool over one or two spatial axes of uint8."""
     x = planner.tensor(node, 0)
-    rank = len(x.shape)
-    if rank not in (3, 4) or x.dtype != "uint8" or len(node.outputs) > 1:
-        raise Unsupported(f"MaxPool of {x.dtype} with rank {rank} and {len(node.outputs)} outputs")
+    if x.dtype != "uint8":
+        raise Unsupported(f"MaxPool of {x.dtype}")
+    source = channels_last(x.name, "uint8", x.shape) if len(x.shape) > 2 else x
+    spec, shape = pooling(node, x.shape, source.lanes)
+    source = ensure(planner, x, source)
+    out = channels_last(str(node.outputs[0].name), "uint8", shape)
+    planner.emit(spec, [source.name], out, node.outputs[0], (spec.out_h, spec.out_w, out.lanes))
+
+
+def pooling(
+    node: ir.Node, shape: Shape, lanes: int, dtype: Literal["uint8", "uint32"] = "uint8"
+) -> tuple[MaxPool, Shape]:
+    """What a MaxPool node computes of maps with `lanes` elements a pixel, and its shape.
+
+    Raises:
+        Unsupported: another rank than 3 or 4, a second output, computed padding.
+    """
+    rank = len(shape)
+    if rank not in (3, 4) or len(node.outputs) > 1:
+        raise Unsupported(f"MaxPool of rank {rank} with {len(node.outputs)} outputs")
     spatial = rank - 2
     auto = node.attributes["auto_pad"].as_string() if "auto_pad" in node.attributes else "NOTSET"
     if auto not in ("NOTSET", "VALID"):
@@ -233,24 +252,21 @@ def max_pool(planner: Planner, node: ir.Node) -> None:
     dilations = _attribute(node, "dilations", [1] * spatial)
     pads = _attribute(node, "pads", [0] * (2 * spatial))
     ceil_mode = "ceil_mode" in node.attributes and node.attributes["ceil_mode"].as_int() == 1
-    sizes = [x.extent(a) for a in range(2, rank)]
+    sizes = [d or 0 for d in shape[2:]]
     outs = [
         pooled_extent(sizes[i], kernel[i], strides[i], dilations[i], pads[i], pads[i + spatial],
                       ceil_mode)
         for i in range(spatial)
     ]  # fmt: skip
-    source = ensure(planner, x, channels_last(x.name, "uint8", x.shape))
-    shape = (x.batch, x.shape[1], *outs)
-    out = channels_last(str(node.outputs[0].name), "uint8", shape)
+    result = (*shape[:2], *outs)
     if spatial == 1:
         kernel, strides, dilations = [1, *kernel], [1, *strides], [1, *dilations]
         pads, sizes, outs = [0, pads[0]], [1, *sizes], [1, *outs]
     spec = MaxPool(
-        x.batch, sizes[0], sizes[1], source.lanes, outs[0], outs[1], (kernel[0], kernel[1]),
-        (strides[0], strides[1]), (pads[0], pads[1]), (dilations[0], dilations[1]),
+        shape[0], sizes[0], sizes[1], lanes, outs[0], outs[1], (kernel[0], kernel[1]),
+        (strides[0], strides[1]), (pads[0], pads[1]), (dilations[0], dilations[1]), dtype,
     )  # fmt: skip
-    buffer = (outs[0], outs[1], out.lanes)
-    planner.emit(spec, [source.name], out, node.outputs[0], buffer)
+    return spec, result
 
 
 def _attribute(node: ir.Node, name: str, default: list[int]) -> list[int]:

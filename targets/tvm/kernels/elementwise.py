@@ -17,20 +17,23 @@ from actc.targets.tvm.kernels.logic import apply_logic
 from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import Epilogue
+from actc.targets.tvm.kernels.staircase import count_passed, search
 from actc.targets.tvm.kernels.strided import (
     Add,
     Concat,
     Copy,
+    Count,
     Dequantize,
     Elementwise,
     Mul,
     Operation,
     Quantize,
+    Search,
     TableKind,
 )
 
-FLOAT_VECTOR = 16
-"""Lanes of a step of a scalar function, which holds many values at a time."""
+NARROW_VECTOR = 16
+"""Lanes of a step of what holds many values at a time, or gathers."""
 
 VECTOR = 64
 """Lanes of the widest step; LLVM splits what the CPU's registers do not hold."""
@@ -129,6 +132,8 @@ def apply(operation: Operation, values: Sequence[Any], features: frozenset[str])
             return apply_function(function, values, features)
         case Logic():
             return apply_logic(operation, values)
+        case Count():
+            return count_passed(values)
     raise AssertionError(operation)
 
 
@@ -225,10 +230,17 @@ def _nest(
                 code = tir.cast("int32", quantize(value, operation.scale, operation.zero))
                 finish(table.data[code], sample, indices)
                 return
+            if isinstance(operation, Search):
+                x, first, points, codes = views
+                at = [view.load(view.at(sample, indices), lanes) for view in (x, first)]
+                found = search(T.Bind(at[0]), at[1], points.data, codes.data, operation.levels)
+                finish(found, sample, indices)
+                return
             values = [T.Bind(view.load(view.at(sample, indices), lanes)) for view in views]
             finish(apply(operation, values, features), sample, indices)
 
-        sweep(dims[-1], FLOAT_VECTOR if isinstance(operation, Apply) else VECTOR, step)
+        narrow = isinstance(operation, (Apply, Search))
+        sweep(dims[-1], NARROW_VECTOR if narrow else VECTOR, step)
 
 
 def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]) -> Any:

@@ -71,26 +71,29 @@ def _combine(kind: str, total: Any, value: Any) -> Any:
 
 
 def max_pool_prim_func(name: str, spec: MaxPool, features: frozenset[str]) -> Any:
-    """The PrimFunc of a maximum over windows; buffers x, out, both uint8."""
+    """The PrimFunc of a maximum over windows; buffers x, out, typed as `spec` says."""
     size_in = (spec.in_h, spec.in_w, spec.lanes)
     size_out = (spec.out_h, spec.out_w, spec.lanes)
 
+    def larger(a: Any, b: Any) -> Any:
+        return a | b if spec.dtype == "uint32" else tirx.Max(a, b)
+
     def body() -> None:
         batch = tir.batch_var(spec.batch)
-        x = T.arg("x", T.buffer((batch, *size_in), "uint8"))
-        out = T.arg("out", T.buffer((batch, *size_out), "uint8"))
+        x = T.arg("x", T.buffer((batch, *size_in), spec.dtype))
+        out = T.arg("out", T.buffer((batch, *size_out), spec.dtype))
         with loops([batch, spec.out_h, spec.out_w]) as (n, i, j):
 
             def step(start: Any, lanes: int) -> None:
-                largest = Accumulator("uint8", lanes)
+                largest = Accumulator(spec.dtype, lanes)
                 for row, column, inside in pooling_taps(spec, i, j):
                     if inside is None:
                         value = x[n, row, column, tir.span(start, lanes)]
-                        largest.set(tirx.Max(largest.value(lanes), value))
+                        largest.set(larger(largest.value(lanes), value))
                         continue
                     with T.If(inside), T.Then():
                         value = x[n, row, column, tir.span(start, lanes)]
-                        largest.set(tirx.Max(largest.value(lanes), value))
+                        largest.set(larger(largest.value(lanes), value))
                 T.buffer_store(out, largest.value(lanes), [n, i, j, tir.span(start, lanes)])
 
             sweep(spec.lanes, VECTOR, step)

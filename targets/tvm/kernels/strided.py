@@ -50,7 +50,29 @@ class Dequantize:
     zero: int
 
 
-Operation = Copy | Add | Mul | Quantize | Dequantize | Apply | FloatTable | Logic
+@dataclass(frozen=True, slots=True)
+class Count:
+    """uint8: a staircase per channel, from a comparison with each of its points.
+
+    Inputs: the accumulator; the code below all points (int32); for each of `steps` a point
+    (typed as the accumulator) and what the code rises by from there on (int32).
+    """
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """uint8: a staircase per channel, by binary search among ``2**levels - 1`` points.
+
+    Inputs: the accumulator; the first entry of the channel (int32); the points and the codes
+    of all channels, ``2**levels`` entries of each a channel (the last point is not read).
+    """
+
+    levels: int
+
+
+Operation = Copy | Add | Mul | Quantize | Dequantize | Apply | FloatTable | Logic | Count | Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +135,8 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class MaxPool:
-    """Maximum over windows of (n, in_h, in_w, lanes) uint8; outside counts as 0."""
+    """Maximum over windows of (n, in_h, in_w, lanes) uint8, or OR of words of bits (uint32);
+    outside counts as 0."""
 
     batch: int | None
     in_h: int
@@ -125,6 +148,7 @@ class MaxPool:
     strides: tuple[int, int]
     pads: tuple[int, int]
     dilations: tuple[int, int]
+    dtype: Literal["uint8", "uint32"] = "uint8"
 
 
 @dataclass(frozen=True, slots=True)
