@@ -12,21 +12,20 @@ from actc.errors import UsageError
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
-if True:  # behind importorskip
-    from torch import nn
+from torch import nn  # noqa: E402
 
-    from actc.torch.binary import (
-        BinaryActivation,
-        BinaryConv2d,
-        BinaryLinear,
-        Binarize,
-        InstanceThreshold,
-        IntegerScores,
-        ShiftedPReLU,
-        Sign,
-        Surrogate,
-        binarize_module,
-    )
+from actc.torch.binary import (  # noqa: E402
+    Binarize,
+    BinaryActivation,
+    BinaryConv2d,
+    BinaryLinear,
+    InstanceThreshold,
+    IntegerScores,
+    ShiftedPReLU,
+    Sign,
+    Surrogate,
+    binarize_module,
+)
 
 X = [-2.0, -1.0, -0.75, -0.05, -0.0, 0.0, 0.25, 0.5, 1.0, 1.25, 3.0]
 

@@ -13,10 +13,10 @@ toolchain.require_package("torch", TORCH_HELP)
 from actc.torch.binary.converting import binarize_module  # noqa: E402
 from actc.torch.binary.exporting import deployed, export_binary  # noqa: E402
 from actc.torch.binary.layers import (  # noqa: E402
+    Binarize,
     BinaryActivation,
     BinaryConv2d,
     BinaryLinear,
-    Binarize,
     InstanceThreshold,
     IntegerScores,
     ShiftedPReLU,
@@ -31,10 +31,10 @@ from actc.torch.binary.recipe import (  # noqa: E402
 from actc.torch.binary.signs import Sign, Surrogate  # noqa: E402
 
 __all__ = [
+    "Binarize",
     "BinaryActivation",
     "BinaryConv2d",
     "BinaryLinear",
-    "Binarize",
     "Epoch",
     "InstanceThreshold",
     "IntegerScores",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -67,9 +68,7 @@ def binarize_module(
             binary, or layers that cannot be: all are named.
     """
     made = copy.deepcopy(module)
-    layers = [
-        (name, layer) for name, layer in made.named_modules() if isinstance(layer, _LINEAR)
-    ]
+    layers = [(name, layer) for name, layer in made.named_modules() if isinstance(layer, _LINEAR)]
     if not first:
         layers = layers[1:]
     if not last:
@@ -135,7 +134,7 @@ class _Maker:
         return new if normed else nn.Sequential(new, norm)
 
 
-def _require(module: nn.Module, layers: list[tuple[str, nn.Module]]) -> None:
+def _require(module: nn.Module, layers: Sequence[tuple[str, nn.Module]]) -> None:
     place = Place(type(module).__name__)
     problems = [
         Diagnostic("ACT0388", f"layer '{name}': {reason}", place=place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +87,17 @@ def deployed(module: nn.Module) -> nn.Module:
         module: stays as it is.
 
     Returns:
-        a module in evaluation mode that computes the same as `module` does in that mode.
+        a module in evaluation mode, of constants only, that computes the same as `module` does
+        in that mode.
     """
-    return _replaced(copy.deepcopy(module)).eval()
+    return _replaced(copy.deepcopy(module)).eval().requires_grad_(False)
 
 
 def _replaced(module: nn.Module) -> nn.Module:
-    for kind, make in ((BinaryLinear, _Linear), (BinaryConv2d, _Convolution)):
-        if isinstance(module, kind):
-            return make(module)
+    if isinstance(module, BinaryLinear):
+        return _Linear(module)
+    if isinstance(module, BinaryConv2d):
+        return _Convolution(module)
     if isinstance(module, IntegerScores):
         return _Scores(module)
     for name, child in module.named_children():
@@ -159,17 +161,19 @@ def _exported(
     network: nn.Module, example: Tensor, input_name: str, output_name: str
 ) -> onnx.ModelProto:
     """The exporter's graph as it is, with constants folded and nothing of this machine in it."""
-    program = torch.onnx.export(
-        network,
-        (example,),
-        dynamo=True,
-        optimize=False,
-        opset_version=_OPSET,
-        input_names=[input_name],
-        output_names=[output_name],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own future
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            optimize=False,
+            opset_version=_OPSET,
+            input_names=[input_name],
+            output_names=[output_name],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
     assert program is not None
     fold_constants_ir(program.model)
     RemoveUnusedNodesPass()(program.model)

@@ -93,9 +93,7 @@ def _weights(graph: onnx.GraphProto, node: onnx.NodeProto, unit: str) -> Iterato
         yield _bipolar(tensor.name, unit, node.input[place], f"{tensor.name}.bipolar")
 
 
-def _binary(
-    graph: onnx.GraphProto, node: onnx.NodeProto
-) -> Iterator[tuple[int, onnx.TensorProto]]:
+def _binary(graph: onnx.GraphProto, node: onnx.NodeProto) -> Iterator[tuple[int, onnx.TensorProto]]:
     """The weights of a product that are all +1 or -1: their place and the float initializer."""
     if node.op_type not in _PRODUCTS or node.domain not in ("", "ai.onnx"):
         return

@@ -76,7 +76,7 @@ def train_bnn(
     samples: Tensor,
     labels: Tensor,
     *,
-    teacher: nn.Module | None = None,
+    teacher: nn.Module | Tensor | None = None,
     recipe: Recipe | None = None,
     augment: Augment | None = None,
     progress: Callable[[Epoch], None] | None = None,
@@ -91,8 +91,9 @@ def train_bnn(
             mode.
         samples: its input, the first axis counting samples.
         labels: int64 [N].
-        teacher: a float network of the same input and output, better than `module`; None: no
-            distillation.
+        teacher: a float network of the same input and output, better than `module`; or its
+            logits [N, classes] for the samples, which costs no time in training and suits an
+            `augment` that changes little; None: no distillation.
         recipe: None: the default one.
         augment: makes a changed copy of a batch.
         progress: called after each epoch.
@@ -105,8 +106,8 @@ def train_bnn(
             out of its range; ACT0384, the loss is no finite number any more.
     """
     recipe = recipe or Recipe()
-    _require(recipe, samples, labels)
-    if teacher is not None:
+    _require(recipe, samples, labels, teacher)
+    if isinstance(teacher, nn.Module):
         teacher.eval()
     run = _Run(module, teacher, samples, labels, recipe, augment)
     records: list[Epoch] = []
@@ -127,7 +128,7 @@ class _Run:
     def __init__(
         self,
         module: nn.Module,
-        teacher: nn.Module | None,
+        teacher: nn.Module | Tensor | None,
         samples: Tensor,
         labels: Tensor,
         recipe: Recipe,
@@ -145,7 +146,7 @@ class _Run:
             return
         recipe, size = self.recipe, len(self.samples)
         steps = count * -(-size // recipe.batch)
-        optimizer = torch.optim.AdamW(self._groups(), lr=recipe.rate)
+        optimizer = torch.optim.AdamW(self._groups(), lr=recipe.rate, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, recipe.rate, total_steps=steps, pct_start=_WARM, cycle_momentum=False
         )
@@ -171,8 +172,7 @@ class _Run:
         logits = self.module(x)
         loss = functional.cross_entropy(logits, y)
         if self.teacher is not None:
-            with torch.no_grad():
-                wanted = self.teacher(x)
+            wanted = self._wanted(x, index)
             part = self.recipe.distillation
             loss = (1 - part) * loss + part * distance(logits, wanted, self.recipe.temperature)
         optimizer.zero_grad()
@@ -181,6 +181,15 @@ class _Run:
         for layer in self.latent:
             layer.clip()
         return float(loss.detach()), int((logits.detach().argmax(1) == y).sum())
+
+    @torch.no_grad()
+    def _wanted(self, x: Tensor, index: Tensor) -> Tensor:
+        """The teacher's logits for a batch."""
+        if isinstance(self.teacher, Tensor):
+            return self.teacher[index]
+        assert self.teacher is not None
+        wanted: Tensor = self.teacher(x)
+        return wanted
 
     def _groups(self) -> list[dict[str, Any]]:
         """Latent weights, whose size means nothing, never decay."""
@@ -231,7 +240,9 @@ def measure_norms(module: nn.Module, samples: Tensor, batch: int = 500) -> None:
         samples: its input, the first axis counting samples.
         batch: samples per step.
     """
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    ]
     kept = [norm.momentum for norm in norms]
     module.train()
     for norm in norms:
@@ -245,8 +256,13 @@ def measure_norms(module: nn.Module, samples: Tensor, batch: int = 500) -> None:
     module.eval()
 
 
-def _require(recipe: Recipe, samples: Tensor, labels: Tensor) -> None:
+def _require(
+    recipe: Recipe, samples: Tensor, labels: Tensor, teacher: nn.Module | Tensor | None
+) -> None:
     problems = []
+    if isinstance(teacher, Tensor) and (teacher.ndim != 2 or len(teacher) != len(labels)):
+        message = f"a teacher's logits are [{len(labels)}, classes], not {list(teacher.shape)}"
+        problems.append(Diagnostic("ACT0382", message))
     if len(samples) != len(labels) or not len(labels):
         message = f"there are {len(samples)} samples and {len(labels)} labels"
         problems.append(Diagnostic("ACT0382", message))

@@ -118,7 +118,9 @@ class Sign(nn.Module):
     """
 
     def __init__(
-        self, surrogate: str | Surrogate = Surrogate.STRAIGHT_THROUGH, frequency: float = math.pi / 2
+        self,
+        surrogate: str | Surrogate = Surrogate.STRAIGHT_THROUGH,
+        frequency: float = math.pi / 2,
     ) -> None:
         """Choose the gradient.
 
