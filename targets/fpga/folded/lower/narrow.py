@@ -77,7 +77,7 @@ def narrowed(program: FoldedProgram, share: Share) -> FoldedProgram:
         stages[number] = _told(stages[number], numbers, share)
         for reader in readers:
             stages[reader] = _reading(stages[reader], numbers, share)
-    return replace(program, stages=tuple(_counting(stage, share) for stage in stages))
+    return replace(program, stages=tuple(counting(stage, share) for stage in stages))
 
 
 def _functions(stage: Stage) -> tuple[StepFunction, ...]:
@@ -166,8 +166,8 @@ def _reading(stage: Stage, numbers: Numbers, share: Share) -> Stage:
     return _moved_totals(replace(stage, input=input, outside=outside), numbers.step, sums, share)
 
 
-def _counting(stage: Stage, share: Share) -> Stage:
-    """A stage of bits and signs counts."""
+def counting(stage: Stage, share: Share) -> Stage:
+    """The stage; where its inputs are bits and its weights signs, as one that counts."""
     if not isinstance(stage, MatrixStage) or stage.counted:
         return stage
     bits = Range(0, 1)
