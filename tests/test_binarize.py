@@ -17,6 +17,7 @@ from actc.errors import UsageError
 from actc.ir import spec
 from actc.ir.context import Context, context_of
 from actc.passes.binarize import FACTS, Binarize, parse_binarize
+from actc.passes.quantized import lowering
 from actc.pipeline import Pipeline, Verify, spelling
 
 Array = np.ndarray[Any, Any]
@@ -54,7 +55,7 @@ FUNCTIONS = {
 }
 
 
-def lowered(
+def compiled(
     model: onnx.ModelProto, feeds: Mapping[str, Array], step: Binarize, **options: Any
 ) -> tuple[onnx.ModelProto, onnx.ModelProto, Context]:
     """Golden, the float network with its steps, and the context."""
@@ -83,6 +84,34 @@ def assert_exact(golden: onnx.ModelProto, feeds: Mapping[str, Array]) -> Array:
     return found
 
 
+def test_a_function_that_turns_may_have_two_thresholds() -> None:
+    """x * x is above a cut on both sides."""
+    square = mlp("{y} = Mul ({x}, {x})")
+    feeds = {"x": normal(300, 6)}
+    golden, binary, context = compiled(square, feeds, Binarize("all"))
+    assert not [d for d in context.sink.items if d.severity != "note"]
+    points = [t for t in golden.graph.initializer if t.name.endswith(".breakpoints")]
+    rows = onnx.numpy_helper.to_array(points[0]).reshape(INNER, -1)
+    assert {len(np.unique(row[:-1])) for row in rows} == {2}
+    codes = codes_of(golden, context, feeds)
+    ((name, row),) = context.facts[FACTS]["inputs"].items()
+    wanted = run(binary, feeds, name)[name] > 0
+    assert (wanted == (codes[name] == row["levels"].high)).mean() > 0.98
+    assert_exact(golden, feeds)
+
+
+@pytest.mark.parametrize("name", ["silu", "square"])
+def test_steps_are_found_where_sums_are_too_many_to_try(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = mlp({**FUNCTIONS, "square": "{y} = Mul ({x}, {x})"}[name])
+    feeds = {"x": normal(300, 6)}
+    tried, _, _ = compiled(model, feeds, Binarize("all"))
+    monkeypatch.setattr(lowering, "_MOST_SUMS", 0)
+    found, _, _ = compiled(model, feeds, Binarize("all"))
+    assert found == tried
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_codes_are_the_steps_of_the_float_network(name: str) -> None:
     """With inputs on their grid nothing is rounded before the cuts but the biases."""
@@ -90,7 +119,7 @@ def test_codes_are_the_steps_of_the_float_network(name: str) -> None:
     x = rng.integers(0, 256, (200, 6)).astype(np.float32)
     feeds = {"x": x - 128}
     feeds["x"][0], feeds["x"][1] = -128, 127
-    golden, binary, context = lowered(model, feeds, Binarize("all", first="binary", last="binary"))
+    golden, binary, context = compiled(model, feeds, Binarize("all", first="binary", last="binary"))
     assert [row["bits"] for row in context.facts["layers"].values()] == ["binary"] * 3
     assert not [d for d in context.sink.items if d.severity != "note"]
     codes = codes_of(golden, context, feeds)
@@ -115,7 +144,7 @@ def test_codes_are_the_steps_of_the_float_network(name: str) -> None:
 
 def test_all_leaves_out_the_edges_and_gives_them_bits() -> None:
     model, feeds = mlp(FUNCTIONS["relu"]), {"x": normal(128, 6)}
-    _, _, context = lowered(model, feeds, Binarize("all", last="4"))
+    _, _, context = compiled(model, feeds, Binarize("all", last="4"))
     bits = {row["node"]: row["bits"] for row in context.facts["layers"].values()}
     assert list(bits.values()) == ["8", "binary", "4"]
     assert [row["rounding"] for row in context.facts["layers"].values()][1] == "binarized"
@@ -125,7 +154,7 @@ def test_fitting_comes_nearer_than_signs_alone() -> None:
     """What the layers behind make up for shows in the outputs, on other samples as well."""
     model = mlp(FUNCTIONS["tanh"], width=48)
     feeds, fresh = {"x": normal(400, 6)}, {"x": normal(400, 6, seed=9)}
-    _, binary, context = lowered(model, feeds, Binarize("all", last="binary"))
+    _, binary, context = compiled(model, feeds, Binarize("all", last="binary"))
     wanted, found = run(model, fresh)["y"], run(binary, fresh)["y"]
     error = np.sqrt(np.mean((found - wanted) ** 2) / np.mean((wanted - wanted.mean(0)) ** 2))
     plain = run(model, fresh, "a1")["a1"]
@@ -163,7 +192,7 @@ CONV = network(
 def test_convolutions_with_padding_pooling_and_a_flat_end() -> None:
     """Steps stand before the pooling; a padded tensor has levels 0 and a."""
     feeds = {"x": normal(96, 2, 8, 8)}
-    golden, binary, context = lowered(CONV, feeds, Binarize("all", last="binary"))
+    golden, binary, context = compiled(CONV, feeds, Binarize("all", last="binary"))
     tensors = context.facts[FACTS]["inputs"]
     assert [row["origin"] for row in tensors.values()] == ["r0", "r1"]
     padded, flat = (row["levels"] for row in tensors.values())
@@ -190,7 +219,7 @@ def test_a_tensor_with_other_readers_keeps_them_real() -> None:
         {"w0": normal(5, 8), "w1": normal(8, 8, seed=1), "w2": normal(8, 8, seed=2)},
     )
     feeds = {"x": normal(100, 5)}
-    golden, binary, context = lowered(model, feeds, Binarize("all"))
+    golden, binary, context = compiled(model, feeds, Binarize("all"))
     assert list(context.facts[FACTS]["inputs"]) == ["a.binary"]
     (adder,) = [n for n in binary.graph.node if n.op_type == "Add" and "s" in n.output]
     assert set(adder.input) == {"a", "b"}
@@ -200,7 +229,7 @@ def test_a_tensor_with_other_readers_keeps_them_real() -> None:
 @pytest.mark.parametrize("weights", ["ternary", "keep"])
 def test_other_weights(weights: str) -> None:
     model, feeds = mlp(FUNCTIONS["relu"]), {"x": normal(200, 6)}
-    golden, _, context = lowered(model, feeds, Binarize("all", weights=weights))
+    golden, _, context = compiled(model, feeds, Binarize("all", weights=weights))
     rows = list(context.facts["layers"].values())
     assert rows[1]["bits"] == ("8" if weights == "keep" else weights)
     assert len(context.facts[FACTS]["inputs"]) == 1
@@ -209,7 +238,7 @@ def test_other_weights(weights: str) -> None:
 
 def test_weights_alone() -> None:
     model, feeds = mlp(FUNCTIONS["relu"]), {"x": normal(200, 6)}
-    golden, _, context = lowered(model, feeds, Binarize("all", activations="keep"))
+    golden, _, context = compiled(model, feeds, Binarize("all", activations="keep"))
     assert context.facts[FACTS]["inputs"] == {}
     assert "Steps" not in [node.op_type for node in golden.graph.node]
     assert [row["bits"] for row in context.facts["layers"].values()] == ["8", "binary", "8"]
@@ -218,7 +247,7 @@ def test_weights_alone() -> None:
 
 def test_mixed_widths_beside_binary_layers() -> None:
     model, feeds = mlp(FUNCTIONS["relu"]), {"x": normal(200, 6)}
-    golden, _, context = lowered(model, feeds, Binarize("all"), activations="mixed", weights="4")
+    golden, _, context = compiled(model, feeds, Binarize("all"), activations="mixed", weights="4")
     assert [row["bits"] for row in context.facts["layers"].values()] == ["8", "binary", "8"]
     assert_exact(golden, feeds)
 

@@ -38,6 +38,7 @@ from actc.passes.quantized.rounding import (
     quantize,
     staircase,
 )
+from actc.passes.quantized.sampled import FEW_CODES, sampled_staircase
 from actc.passes.quantized.sums import quantized_sum, sums_for_quantizer
 from actc.passes.quantized.transposes import permutation
 
@@ -125,7 +126,8 @@ def _lowered(builder: Builder, quantizer: Quantizer) -> ir.Value:
 def note_calibrated(model: ir.Model, context: Context) -> None:
     """Say which values of a quantized model have formats from the data (ACT0114)."""
     values = [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]
-    given = {parameters_of(value) for value in values if is_given(value)}
+    made = context.facts.get("binarized", {}).get("inputs", {})  # the pass's, not the model's
+    given = {parameters_of(v) for v in values if is_given(v) and v.name not in made}
     used = context.facts.get("golden", {})
     rest = [v for v in values if v.name in used and parameters_of(v) not in given]
     names = [str(value.name) for value in rest]
@@ -243,7 +245,8 @@ def _stairs(
             decide(found, exact, bound, p)
         return found
     if channels * (2 * bound + 1) > _MOST_SUMS:
-        return None
+        few = p.high - p.low < FEW_CODES
+        return sampled_staircase(real, channels, bound, p) if few else None
     sums = np.arange(-bound, bound + 1)
     known = None if exact is None else exact_codes(exact, sums, channels, p)
     spread = np.repeat(sums[:, None], channels, axis=1)
