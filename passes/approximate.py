@@ -24,6 +24,7 @@ from actc.ir.sites import Site
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
 from actc.passes.embed import replace_rows, row_lookup
+from actc.passes.input_grids import keeps_grid
 from actc.passes.linear import linear_producer
 from actc.passes.ranges import clip_tails, is_clamp
 from actc.passes.snapshot import put_piecewise_linear
@@ -113,8 +114,8 @@ class Approximate(Pass):
         self, context: Context, node: ir.Node, site: Site, low: float, high: float
     ) -> None:
         site.form, source = "table", node.inputs[0]
-        if source is None or is_given(source):
-            pass  # its codes are the model's own
+        if source is None or is_given(source) or keeps_grid(source):
+            pass  # its codes are the model's own, or its data's
         elif only_user(source) is node and not site.affine:
             low, high = _useful_range(site, low, high)
             site.details["input_range"] = [low, high]

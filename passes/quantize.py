@@ -17,6 +17,7 @@ from actc.ir.formats import annotate, annotate_narrow, parameters_of
 from actc.ir.graph import is_given, is_op, only_user
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.base import Pass
+from actc.passes.input_grids import keeps_grid
 from actc.passes.ranges import Range
 from actc.passes.widths import (
     LEAST_DECIBELS,
@@ -97,6 +98,12 @@ class Quantize(Pass):
             return
         if any(is_given(value) for value in members):
             members = _without_format(members)
+        grid = next((value for value in members if keeps_grid(value)), None)
+        if grid is not None:
+            parameters = parameters_of(grid)
+            for value in members if parameters is not None else ():
+                annotate(value, parameters)
+            return
         seen = [
             context.ranges[str(value.name)]
             for value in members

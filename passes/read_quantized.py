@@ -21,6 +21,7 @@ from actc.ir.formats import annotate
 from actc.ir.graph import add_constant, is_op, name_nodes, remove_dead, replace_node
 from actc.numerics.weights import QuantizedWeights
 from actc.passes.base import Pass
+from actc.passes.input_grids import keep_grids
 from actc.passes.quantized.batch_norms import spell_batch_norms
 from actc.passes.quantized.integers import (
     Integers,
@@ -33,6 +34,8 @@ from actc.passes.quantized.pools import sink_pools
 from actc.passes.quantized.transposes import sink_transposes
 from actc.passes.shapes import infer_shapes
 from actc.passes.sign_graph import read_signs
+from actc.passes.sign_norms import turn_weights
+from actc.passes.sign_rounded import report_rounded
 
 PAIRS = ("QuantizeLinear", "DequantizeLinear")
 _REASONS = {
@@ -69,7 +72,8 @@ class ReadQuantized(Pass):
     4. A Transpose between a layer and its quantizer goes behind the quantizer.
     5. So does a MaxPool, in channels that fall with a change of sign on either side.
     6. A BatchNormalization in front of a quantizer of few codes is spelled out.
-    7. Whatever else is quantized is refused, all nodes at once: operators that compute
+    7. In a binary network an input whose data lie on a grid has the format of the grid.
+    8. Whatever else is quantized is refused, all nodes at once: operators that compute
        on integers (ACT0110), and pairs of a kind that is not read (ACT0111).
 
     A float model stays as it is, but for signs and steps, which get quantizers first
@@ -85,7 +89,8 @@ class ReadQuantized(Pass):
         Raises:
             ModelError: ACT0110, ACT0111, something is not read.
         """
-        if not (read_signs(model) or is_quantized(model)):
+        binary = read_signs(model)
+        if not (binary or is_quantized(model)):
             return ir.passes.PassResult(model, modified=False)
         if model.functions:
             common.InlinePass()(model)
@@ -104,9 +109,13 @@ class ReadQuantized(Pass):
             if is_op(node, "DequantizeLinear") and node.inputs[0] in set(model.graph.inputs):
                 _spell_out(model.graph, node)
         sink_transposes(model.graph)
+        if binary:
+            turn_weights(model.graph, given)
         infer_shapes(model)
         sink_pools(model.graph)
         spell_batch_norms(model.graph)
+        if binary:
+            report_rounded(model.graph, context, keep_grids(model.graph, context))
         remove_dead(model.graph)
         return ir.passes.PassResult(model, modified=True)
 

@@ -42,7 +42,7 @@ def read_signs(model: ir.Model) -> bool:
        integers times one scale per output channel go to ``facts["given"]``.
 
     Returns:
-        Whether anything was found.
+        Whether the model is binary, as rule 4 has it.
     """
     present = {node.op_type for node in model.graph} | {
         node.op_type for function in model.functions.values() for node in function
@@ -78,26 +78,28 @@ def _steps(model: ir.Model, context: Context) -> list[str]:
     """Rule 3; the names of the values."""
     graph = model.graph
     few = few_values(graph)
-    sources = _sources(graph)
+    sources = _sources(graph, few)
     wanted = [value for value in few if _leaves(value, few, sources)]
+    for value in few:
+        _shrink_constants(graph, value, few)
     found = []
     for value in wanted:
         grid = grid_of(few[value])
         if grid is None:
             context.sink.add(_off_grid(context, value, few[value]))
             continue
+        name = str(value.name)
         _insert(graph, value, *grid)
-        found.append(str(value.name))
-    for value in few:
-        _shrink_constants(graph, value, few)
+        found.append(name)
     return found
 
 
-def _sources(graph: ir.Graph) -> dict[ir.Value, ir.Value | None]:
+def _sources(graph: ir.Graph, few: dict[ir.Value, Few]) -> dict[ir.Value, ir.Value | None]:
     """What an elementwise value is computed from, if that is one value."""
     sources: dict[ir.Value, ir.Value | None] = {}
     for node in graph:
         inputs = [v for v in node.inputs if v is not None and constant(v) is None]
+        inputs = [v for v in inputs if len(few.get(v, ())) != 1]
         begins = {sources.get(v, v) or v for v in inputs}
         joined = begins.pop() if is_elementwise(node) and len(begins) == 1 else None
         for output in node.outputs:
@@ -150,15 +152,26 @@ def _insert(graph: ir.Graph, value: ir.Value, scale: float, low: int, high: int)
 def _shrink_constants(graph: ir.Graph, value: ir.Value, few: dict[ir.Value, Few]) -> None:
     """Tensors of equal numbers become one number, where their shape adds nothing."""
     node = value.producer()
-    if node is None:
+    if node is None or not is_elementwise(node):
         return
     for position, operand in enumerate(node.inputs):
-        array = constant(operand)
-        number = None if array is None or array.size < 2 else uniform(operand)
-        if array is None or number is None or not _shaped(node, value, position):
+        number = _one_number(operand, few)
+        if operand is None or number is None or not _shaped(node, value, position):
             continue
-        held = add_constant(graph, f"{node.name}_number", np.array(number, array.dtype))
+        kind = operand.dtype.numpy() if operand.dtype is not None else np.float32
+        held = add_constant(graph, f"{node.name}_number", np.array(number, kind))
         node.replace_input_with(position, held)
+
+
+def _one_number(operand: ir.Value | None, few: dict[ir.Value, Few]) -> float | None:
+    """What all elements of a tensor are, that is no single number already."""
+    if operand is None:
+        return None
+    array = constant(operand)
+    if array is not None:
+        return None if array.size < 2 else uniform(operand)
+    known = few.get(operand, frozenset())
+    return next(iter(known)) if len(known) == 1 else None
 
 
 def _shaped(node: ir.Node, value: ir.Value, position: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -26,15 +27,21 @@ _WHOLE = ("Ceil", "Floor", "Round")
 _LARGEST_CODE = 127
 
 
-def few_values(graph: ir.Graph) -> dict[ir.Value, Few]:
+def few_values(nodes: Iterable[ir.Node]) -> dict[ir.Value, Few]:
     """The computed values that can only be one of a few numbers, with these.
+
+    Args:
+        nodes: in topological order; a graph is one such.
 
     A sign or a comparison begins them, or the rounding of a number with two ends; operators
     without parameters per channel go on. The set may hold numbers that never come.
     """
     found: dict[ir.Value, Few] = {}
     ranges: dict[ir.Value, Range] = {}
-    for node in graph:
+    for node in nodes:
+        number = _filled(node)
+        if number is not None:
+            found[node.outputs[0]] = frozenset((number,))
         if not is_elementwise(node):
             continue
         output = node.outputs[0]
@@ -77,6 +84,16 @@ def uniform(value: ir.Value | None) -> float | None:
         return None
     first = array.reshape(-1)[0]
     return float(first) if bool(np.all(array == first)) else None
+
+
+def _filled(node: ir.Node) -> float | None:
+    """The number that a tensor of some shape is filled with."""
+    if is_op(node, "Expand"):
+        return uniform(node.inputs[0])
+    if not is_op(node, "ConstantOfShape"):
+        return None
+    attribute = node.attributes.get("value")
+    return 0.0 if attribute is None else float(attribute.as_tensor().numpy().reshape(-1)[0])
 
 
 def _meet(few: Few, scale: float) -> bool:

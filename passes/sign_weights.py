@@ -17,6 +17,9 @@ Array = np.ndarray[Any, Any]
 LAYERS = ("Conv", "Gemm", "MatMul")
 _MOST = 127
 _TERNARY = 1
+_NOISE = 2.0**-22
+_LEAST = 2.0**-12
+"""Weights below this are compared exactly."""
 
 
 def weight_rows(layer: ir.Node) -> Array | None:
@@ -34,15 +37,16 @@ def weight_rows(layer: ir.Node) -> Array | None:
 def exact_weights(layer: ir.Node) -> QuantizedWeights | None:
     """The weights of a layer as integers, where they are that exactly; else None.
 
-    Binary and ternary weights are -1, 0 and 1 times a scale; others are integers of 8 bits.
+    Binary and ternary weights are -1, 0 and 1 times a scale, but for the rounding of numbers of
+    size 1 in float32, which a straight-through estimator leaves; others are integers of 8 bits.
     """
     rows = weight_rows(layer) if is_op(layer, *LAYERS) else None
     if rows is None or rows.size == 0 or not np.all(np.isfinite(rows)):
         return None
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     scales = np.abs(flat).max(axis=1)
-    few = np.all((flat == 0) | (np.abs(flat) == scales[:, None]))
-    if not few:
+    noise = np.where(scales > _LEAST, _NOISE, 0.0)[:, None]
+    if not np.all((flat == 0) | (np.abs(np.abs(flat) - scales[:, None]) <= noise)):
         found = [_unit(row) for row in flat]
         if any(unit is None for unit in found):
             return None

@@ -34,8 +34,8 @@ SIGN_OF_ZERO = {
     "difference": 0,
 }  # fmt: skip
 """Spellings of a sign, with the sign of zero: QONNX's BipolarQuant; Sign; Where of a comparison;
-a comparison cast, times 2, less 1; a sign of a sign moved by 0.1, as Larq has it; Sign of Clip; what
-a straight-through estimator leaves; the difference of two comparisons."""
+a comparison cast, times 2, less 1; a sign of a sign moved by 0.1, as Larq has it; Sign of Clip;
+what a straight-through estimator leaves; the difference of two comparisons."""
 STEPS = ("ternary", "step", "wave")
 """Other functions of few values: -1, 0 and 1 with two thresholds; 0 and 1; sign(sin(w x))."""
 FORMS = (*SIGN_OF_ZERO, *STEPS)
@@ -235,6 +235,8 @@ def _conv(
         )  # fmt: skip
         size, channels = size + 2 * pad - kernel + 1, wider
         pooling = int(rng.integers(0, 3)) if size > 2 else 0
+        if pooling == 1 and writer.form == "wave":  # a maximum of sums has no code there
+            pooling = 2
         if pooling == 1:
             value = writer.node("MaxPool", value, kernel_shape=[2, 2], strides=[1, 1])
         value = writer.sign(_between(writer, value, channels, images=True))

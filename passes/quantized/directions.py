@@ -10,6 +10,7 @@ import onnx_ir as ir
 from actc.ir.elementwise import is_elementwise
 from actc.ir.graph import channel_vector, constant, is_op, rank
 from actc.passes.quantized.monotone import COMPARISONS, RISING, has_rising_parameters
+from actc.passes.sign_values import Few, few_values
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +49,13 @@ def directions(nodes: list[ir.Node], start: ir.Value, channels: int) -> Array | 
     Channels that are constant count as rising.
     """
     known: dict[ir.Value, Array] = {start: np.ones(channels, np.int64)}
+    few = few_values(nodes)
     for node in nodes:
+        if is_op(node, "Where") and node.inputs[0] in known:
+            result = _ordered(node, known, few)
+            if result is not None:
+                known[node.outputs[0]] = result
+                continue
         result = _direction(node, known, channels, rank(start) or 0)
         if result is None:
             return None
@@ -95,6 +102,26 @@ def _joined(parts: list[Array]) -> Array | None:
     if np.any((together.max(axis=0) > 0) & (together.min(axis=0) < 0)):
         return None
     return np.asarray(np.sign(together.sum(axis=0)))
+
+
+def _ordered(node: ir.Node, known: dict[ir.Value, Array], few: dict[ir.Value, Few]) -> Array | None:
+    """A condition that chooses between branches of which one is never below the other."""
+    condition, *branches = (value for value in node.inputs if value is not None)
+    ends = [_ends(value, few) for value in branches]
+    moving = [known[value] for value in branches if value in known]
+    first, second = ends
+    if first is None or second is None:
+        return None
+    if first[0] >= second[1]:
+        return _joined([known[condition], *moving])
+    return _joined([-known[condition], *moving]) if first[1] <= second[0] else None
+
+
+def _ends(value: ir.Value, few: dict[ir.Value, Few]) -> tuple[float, float] | None:
+    array = constant(value)
+    if array is not None:
+        return float(array.min()), float(array.max())
+    return (min(few[value]), max(few[value])) if value in few else None
 
 
 def _chosen(
