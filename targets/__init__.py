@@ -37,6 +37,7 @@ TARGETS = Registry(
     {
         "onnx": "actc.targets.onnx:OnnxTarget",
         "cpu": "actc.targets.tvm:CpuTarget",
+        "bnn-hls": "actc.targets.bnn_hls:BnnHlsTarget",
         "verilog": "actc.targets.fpga.verilog:VerilogTarget",
         **{name: f"actc.targets.fpga.names:{name.replace('-', '_')}" for name in _FPGAS},
     },

@@ -77,6 +77,30 @@ CODES: dict[str, CodeInfo] = {
         "is delivered keeps to the budget as measured, but a cheaper or more accurate choice may "
         "have been missed.",
     ),
+    "ACT0420": CodeInfo(
+        "wrong options of the target bnn-hls",
+        "Behind the colon stand the tool (vitis or vivado) and name=value, joined by commas: "
+        "`--target bnn-hls:vivado,board=zcu104,throughput=10000`. `actc targets bnn-hls` lists "
+        "them. A part stands in place of a board: without one, only the IP is built.",
+    ),
+    "ACT0421": CodeInfo(
+        "HLS C++ has no such layer",
+        "The target bnn-hls builds convolutions, matrix products, maxima, sums, products and "
+        "functions of elements, between one input and one output; recurrent layers are folded for "
+        "FPGAs by the targets that `actc targets` lists.",
+    ),
+    "ACT0422": CodeInfo(
+        "no folding is so fast, or fits",
+        "Each layer takes clocks for each sample: inputs and outputs divided by how many are "
+        "taken at a time, which are limited by words of 4096 bits and, with throughput=max, by "
+        "what the board has, as estimated. The notes say what the fastest folding is.",
+    ),
+    "ACT0423": CodeInfo(
+        "the C++ testbench gives other words than asked for",
+        "The compiled network read or wrote another number of words than its interface says, or "
+        "integers were given that it has no room for. The C++ in the directory was changed; "
+        "compile again.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "
