@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from actc.checks.binary import binary_report
 from actc.checks.compare import Outputs, agreement, errors, top1
 from actc.checks.sites import site_errors
 from actc.diagnostics import Diagnostic, Place
@@ -80,6 +81,7 @@ def build_report(
         "weights": _weights(context),
         "layers": list(context.facts.get("layers", {}).values()),
         "allocation": context.facts.get("allocation"),
+        "binary": _binary(context, model, prepared, options.precision, bool(measured.outputs)),
         "bytes": sizes["artifact"],
         "seconds": None,
         "diagnostics": [d.to_json() for d in context.sink.items],
@@ -161,6 +163,16 @@ def _weights(context: Context) -> dict[str, Any] | None:
         return None
     formats = list(dict.fromkeys(layer["bits"] for layer in layers))
     return {"bits": formats, "bytes": sum(layer["bytes"] for layer in layers)}
+
+
+def _binary(
+    context: Context, model: ir.Model, prepared: Prepared, precision: str, runs: bool
+) -> dict[str, Any] | None:
+    """Binary layers; their bits are compared with the float network's where stages have run."""
+    if precision != "int8":
+        return None
+    found: dict[str, Any] | None = binary_report(model, context, prepared.dataset if runs else None)
+    return found
 
 
 def _sizes(

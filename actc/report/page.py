@@ -54,6 +54,7 @@ def render_html(
             hardware=hardware(filled),
             folding_columns=FOLDINGS,
             islands=view.island_rows(filled),
+            binary_facts=view.binary_facts(filled["binary"]) if filled["binary"] else [],
             groups=sites,
             group_of={site["id"]: group for group in sites for site in group.sites},
             plots=_plots(sites),

@@ -30,6 +30,7 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _rungs(filled),
         _sites(filled),
         _structures(filled),
+        *_binary(filled),
         _left(filled),
         _islands(filled),
         _times(timings or {}),
@@ -95,6 +96,44 @@ def _badness(site: Mapping[str, Any]) -> tuple[bool, float]:
 def _structures(report: view.Report) -> list[str]:
     rows = [(str(n["function"]), str(n["form"])) for n in report["structures"]]
     return _table(("function of several values", "form"), rows, "<<")
+
+
+def _binary(report: view.Report) -> list[list[str]]:
+    found = report["binary"]
+    if found is None:
+        return []
+    layers = [
+        (
+            str(row["layer"]),
+            str(row["kind"]),
+            str(row["inputs"]),
+            plain(row["weights"]),
+            plain(row["operations"]),
+        )
+        for row in found["layers"]
+    ]
+    tensors = [(str(row["origin"]), percent(row["agreement"])) for row in found["tensors"]]
+    candidates = [
+        (
+            str(row["layer"]),
+            str(row["bits"] or "no"),
+            figure(row["error_alone"]),
+            percent(row["accuracy_alone"]),
+        )
+        for row in found["candidates"]
+        if row["error_alone"] is not None
+    ]
+    facts = [
+        visible(f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else ""))
+        for name, value, remark in view.binary_facts(found)
+    ]
+    heads = ("binary layer", "weights", "inputs", "count", "XNOR operations")
+    return [
+        facts,
+        _table(heads, layers, "<<<>>"),
+        _table(("bits made of", "as in the float network"), tensors, "<>"),
+        _table(("sensitivity", "binary", "error alone", "accuracy"), candidates, "<<>>"),
+    ]
 
 
 def _left(report: view.Report) -> list[str]:

@@ -31,6 +31,7 @@ _DEFAULTS: Report = {
     "structures": [],
     "left_float": [],
     "islands": [],
+    "binary": None,
     "bytes": None,
     "seconds": None,
     "diagnostics": [],
@@ -56,6 +57,14 @@ _ROWS: dict[str, Report] = {
     "outputs": dict.fromkeys(("name", "stage", "max", "p50", "p99", "rms", "top1_agreement")),
     "sites_error": dict.fromkeys(("id", "stage", "max", "p50", "p99", "rms")),
 }
+_BINARY: Report = {"layers": [], "tensors": [], "candidates": []} | dict.fromkeys(
+    ("operations", "weights", "binary_weights", "model_bits", "compression")
+)
+_BINARY_ROWS: dict[str, Report] = {
+    "layers": dict.fromkeys(("layer", "operator", "weights", "kind", "inputs", "operations")),
+    "tensors": dict.fromkeys(("tensor", "origin", "elements", "high", "agreement")),
+    "candidates": dict.fromkeys(("layer", "chosen", "bits", "error_alone", "accuracy_alone")),
+}
 _STAGE_TEXT = {
     "float": "the model as it came",
     "approximated": "activations rewritten, still float",
@@ -75,6 +84,10 @@ def complete(report: Mapping[str, Any]) -> Report:
             filled[key] = default if given is None else given
     for key, row in _ROWS.items():
         filled[key] = [{**row, **item} for item in filled[key]]
+    if filled["binary"] is not None:
+        given = {**_BINARY, **filled["binary"]}
+        rows = {key: [{**row, **x} for x in given[key]] for key, row in _BINARY_ROWS.items()}
+        filled["binary"] = {**given, **rows}
     return {**report, **filled}
 
 
@@ -197,6 +210,26 @@ def facts(report: Report) -> list[tuple[str, str, str]]:
     if integers is not None and floats is not None:
         found.append(("Operators", f"{integers} integer", f"{floats} float"))
     return found
+
+
+def binary_facts(found: Report) -> list[tuple[str, str, str]]:
+    """Figures of all binary layers together: name, value, remark."""
+    rows = []
+    if found["weights"]:
+        share = found["binary_weights"] / found["weights"]
+        rows.append(
+            (
+                "Binary weights",
+                f"{found['binary_weights']:,}",
+                f"{100 * share:.1f} % of {found['weights']:,}",
+            )
+        )
+    if found["model_bits"]:
+        remark = f"float32: {found['compression']:.1f} times as many"
+        rows.append(("Bits of all weights", f"{found['model_bits']:,}", remark))
+    if found["operations"] is not None:
+        rows.append(("XNOR operations", f"{found['operations']:,}", "per sample"))
+    return rows
 
 
 @dataclass(frozen=True)
