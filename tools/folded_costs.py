@@ -2,7 +2,8 @@
 
 Stages of many kinds, each in some of its foldings, are synthesized for each family.
 `actc.targets.fpga.folded.costs` ships the coefficients that are fitted to what three of four
-measurements say; how well they estimate the others is printed, and by `--report` alone.
+measurements say, each to the instances that it stands for; how well they estimate the others is
+printed, and by `--report` alone.
 
 Measurements are kept in docs/data, one JSON line each; a run that was ended goes on where it
 stopped. After changing what is counted, `--fit` fits again without synthesis; after changing the
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from folded_plan import Unit, plan
@@ -28,23 +29,24 @@ from scipy.optimize import nnls
 from actc.errors import ToolFailed
 from actc.targets.fpga.boards import devices
 from actc.targets.fpga.families import FAMILIES
-from actc.targets.fpga.flow import synthesize_design
+from actc.targets.fpga.flow import Synthesis, synthesize_design
 from actc.targets.fpga.folded.assembly import function_costs
 from actc.targets.fpga.folded.costs.area import weighed
 from actc.targets.fpga.folded.costs.bits import stage_bits
 from actc.targets.fpga.folded.costs.features import (
-    FEATURES,
+    COMPONENTS,
     Counts,
     FunctionCost,
     converter_counts,
+    fifo_counts,
     stage_counts,
 )
 from actc.targets.fpga.folded.folding import input_word
 from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
+from actc.targets.fpga.folded.hardware.lags import queue_elements
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.program import FoldedProgram
 from actc.targets.fpga.pipeline.timing import TIMINGS
-from actc.targets.fpga.synthesis import Resources
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "data" / "folded_measurements.jsonl"
@@ -58,18 +60,14 @@ SPEEDS = {
 """By family: the device, the timing and the clock that stages are measured at."""
 NEAREST = "ecp5"
 """The family whose coefficients others take that are not measured; it comes first."""
-ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.3
-"""Of the fit: rounds of reweighting, the least error that a weight knows, the pull to `PRIORS`."""
-PRIORS = {
-    "cells": {"stage": 40.0, "address": 12.0, "counter": 2.0, "gate": 0.5, "convert": 0.5},
-    "ffs": {"stage": 30.0, "address": 7.0, "gate": 0.0, "parameter": 0.5, "weight": 0.5},
-}
-"""What coefficients are where stages say little about them, by plain thought; else 1."""
-SMALL = {"cells": 60.0, "ffs": 60.0}
+ROUNDS, FLOOR, RIDGE = 12, 0.05, 0.1
+"""Of the fit: rounds of reweighting, the least error that a weight knows, the pull to 1."""
+SMALL = 60.0
 """Below this many, errors are counted in cells, not in shares."""
 TEST = 4
 """Of so many measurements, the last is not fitted to."""
-MEASURED = {"cells": "logic_cells", "ffs": "ffs"}
+RESOURCES = ("cells", "ffs")
+"""What is fitted, in the order of a row's parts."""
 
 
 def digest(unit: Unit, family: str) -> str:
@@ -106,26 +104,41 @@ def measure(units: Sequence[Unit], family: str, known: dict[str, dict[str, Any]]
             continue
         row = {
             "digest": key, "family": family, "unit": unit.name, "folding": asdict(unit.folding),
-            "entry": unit.entry, "logic_cells": found.logic_cells, "ffs": found.ffs,
-            "brams": found.brams, "dsps": found.dsps, "tool": found.tool,
+            "entry": unit.entry, "brams": found.total.brams, "dsps": found.total.dsps,
+            "parts": parts_of(found), "tool": found.tool,
         }  # fmt: skip
         known[key] = row
         with KEPT.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, separators=(",", ":")) + "\n")
         estimated = weighed(counts_of(unit, family), FAMILIES[family])
-        say(f"{family}: {unit.name} {unit.folding}: {found.logic_cells} cells, {found.ffs} "
-            f"flip-flops, {found.brams} BRAM, {found.dsps} DSP; estimated {estimated}")  # fmt: skip
+        say(f"{family}: {unit.name} {unit.folding}: {found.total.sites} cells, "
+            f"{found.total.ffs} flip-flops, {found.total.brams} BRAM, {found.total.dsps} DSP; "
+            f"estimated {estimated}")  # fmt: skip
     return failures
 
 
-def _synthesized(design: FoldedDesign, family: str, *, hard: bool) -> Resources:
+def _synthesized(design: FoldedDesign, family: str, *, hard: bool) -> Synthesis:
     """What the flow of `actc compile` makes of a design, without pads."""
     device = devices()[SPEEDS[family][0]]
     with tempfile.TemporaryDirectory(prefix="actc-costs-") as folder:
-        made = synthesize_design(
+        return synthesize_design(
             design.files, design.name, device, Path(folder), dsp=hard, pads=False
         )
-        return made.total
+
+
+def parts_of(found: Synthesis) -> dict[str, list[int]]:
+    """Logic cells and flip-flops by instance in the stage; "" is what lies around the stage."""
+    parts: dict[str, list[int]] = {}
+    for path, taken in found.layers.items():
+        inner = path.partition(".")[2]
+        cells, ffs = parts.get(inner, (0, 0))
+        parts[inner] = [cells + taken.sites, ffs + taken.ffs]
+    return parts
+
+
+def component_of(instance: str) -> tuple[str, ...]:
+    """The instances that one is counted with."""
+    return next((names for names in COMPONENTS if instance in names), ())
 
 
 def _is_built(unit: Unit, family: str) -> bool:
@@ -135,16 +148,20 @@ def _is_built(unit: Unit, family: str) -> bool:
 
 
 def counts_of(unit: Unit, family: str) -> Counts:
-    """What is counted of a unit, and of the converter in front of it."""
+    """What is counted of a unit, and of the converters and queues in front of it."""
     (stage,) = unit.program.stages
     function = _function(unit.program, stage.name, family)
     kind = FAMILIES[family]
     counts = stage_counts(stage, unit.folding, kind, function, stage_bits(stage))
     width, word = stage.input.range.width, input_word(stage, unit.folding)
-    for _ in stage.sources:
-        more = converter_counts(unit.entry, word, width)
-        for name in more.cells:
-            counts.add(name, more.cells[name], more.ffs[name])
+    for kept in queue_elements(unit.program, 0):
+        for more in (
+            converter_counts(unit.entry, word, width),
+            fifo_counts(kept, unit.entry, width, kind),
+        ):
+            counts.brams += more.brams
+            for name in more.cells:
+                counts.add(name, more.cells[name], more.ffs[name])
     return counts
 
 
@@ -158,45 +175,69 @@ def _function(program: FoldedProgram, name: str, family: str) -> FunctionCost:
     return _FUNCTIONS[name, family]
 
 
-def fit(pairs: Sequence[tuple[Counts, Mapping[str, Any]]]) -> dict[str, dict[str, float]]:
+Pair: TypeAlias = tuple[Counts, Mapping[str, Any]]
+
+
+def fit(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
     """Coefficients of logic cells and flip-flops."""
     return {
-        resource: _coefficients(
-            np.array(
-                [[getattr(c, resource).get(name, 0.0) for name in FEATURES] for c, _ in pairs]
-            ),
-            np.array([row[MEASURED[resource]] for _, row in pairs], float),
-            resource,
-        )
-        for resource in MEASURED
+        resource: {
+            name: value
+            for component in COMPONENTS
+            for name, value in _coefficients(pairs, component, place).items()
+        }
+        for place, resource in enumerate(RESOURCES)
     }
 
 
-def _coefficients(counts: np.ndarray, measured: np.ndarray, resource: str) -> dict[str, float]:
+def _coefficients(
+    pairs: Sequence[Pair], component: tuple[str, ...], place: int
+) -> dict[str, float]:
     """Least absolute relative errors by reweighted non-negative least squares."""
-    prior = np.array([PRIORS[resource].get(name, 1.0) for name in FEATURES])
-    least = np.maximum(measured, SMALL[resource])
+    names = COMPONENTS[component]
+    table = np.array(
+        [[getattr(c, RESOURCES[place]).get(name, 0.0) for name in names] for c, _ in pairs]
+    )
+    known = table.any(axis=1)
+    counts, measured = table[known], measured_of(pairs, component, place)[known]
+    if not len(counts):
+        return dict.fromkeys(names, 1.0)
+    least = np.maximum(measured, SMALL)
     weights = 1 / least
     for _ in range(ROUNDS):
         scaled = counts * weights[:, None]
         # counts that few stages have must not explain these alone
         pull = RIDGE * np.linalg.norm(scaled, axis=0) + 1e-6
-        goal = np.append(measured * weights, pull * prior)
-        found, _ = nnls(np.vstack([scaled, np.diag(pull)]), goal)
+        found, _ = nnls(np.vstack([scaled, np.diag(pull)]), np.append(measured * weights, pull))
         weights = 1 / least / np.sqrt(np.maximum(np.abs(counts @ found - measured) / least, FLOOR))
-    return {name: round(float(value), 4) for name, value in zip(FEATURES, found, strict=True)}
+    return {name: round(float(value), 4) for name, value in zip(names, found, strict=True)}
 
 
-def report(family: str, pairs: Sequence[tuple[Counts, Mapping[str, Any]]], title: str) -> None:
+def measured_of(pairs: Sequence[Pair], component: tuple[str, ...], place: int) -> np.ndarray:
+    """What the instances of a component took in each measurement."""
+    return np.array(
+        [
+            sum(
+                taken[place]
+                for instance, taken in row["parts"].items()
+                if component_of(instance) == component
+            )
+            for _, row in pairs
+        ],
+        float,
+    )
+
+
+def report(family: str, pairs: Sequence[Pair], title: str) -> None:
     """How far estimates are off, in percent of what was measured."""
     errors: dict[str, list[float]] = {"cells": [], "ffs": []}
     exact = [0, 0]
     coefficients = json.loads(SHIPPED.read_text("utf-8"))["families"][family]
     for counts, row in pairs:
         area = weighed(counts, FAMILIES[family], coefficients)
-        for resource, value in (("cells", area.luts), ("ffs", area.ffs)):
-            measured = row[MEASURED[resource]]
-            errors[resource].append(100 * abs(value - measured) / max(measured, 1))
+        for place, value in enumerate((area.luts, area.ffs)):
+            measured = sum(taken[place] for taken in row["parts"].values())
+            errors[RESOURCES[place]].append(100 * abs(value - measured) / max(measured, 1))
         exact[0] += area.brams == row["brams"]
         exact[1] += area.dsps == row["dsps"]
     middle = {name: np.percentile(values, [50, 90]) for name, values in errors.items()}
@@ -239,7 +280,7 @@ def main() -> int:
         document["measurements"] = sum(map(len, pairs.values()))
         document["tool"] = next(iter(known.values()))["tool"]
         for family, found in training.items():
-            if len(found) > len(FEATURES):
+            if found:
                 document["families"][family] = fit(found)
             else:  # not measured: those whose logic cells are nearest
                 document["families"][family] = document["families"][NEAREST]

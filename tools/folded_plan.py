@@ -26,7 +26,7 @@ from actc.targets.fpga.hdl import Range
 
 PER_STAGE = 3
 """Foldings of each stage."""
-MOST_PRODUCT_BITS, MOST_ROM_BITS, MOST_RAM_BITS = 2000, 12000, 2500
+MOST_PRODUCT_BITS, MOST_ROM_BITS, MOST_RAM_BITS = 4000, 12000, 2500
 """Limits that keep synthesis short: bits of products, of weights and of a window in logic."""
 _SAME = Window((3, 3), before=(1, 1), after=(1, 1))
 _HALF = Window((2, 2), strides=(2, 2))

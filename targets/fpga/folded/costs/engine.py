@@ -43,6 +43,6 @@ def engine_counts(
     chosen = folding.simd * bits.element
     counts.add("gate", (number - 1) * chosen, 0)
     counts.add("gate", (number - 1) * address, 0)
-    counts.add("counter", HOLD_CLOCKS.bit_length() + 2 * number, 0)
-    counts.add("counter", 0, HOLD_CLOCKS.bit_length() + number + (3 + tag) * 2)
+    counts.add("hold", HOLD_CLOCKS.bit_length() + 2 * number, 0)
+    counts.add("hold", 0, HOLD_CLOCKS.bit_length() + number + (3 + tag) * 2)
     return counts

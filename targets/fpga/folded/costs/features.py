@@ -5,7 +5,7 @@ Hard multipliers and block memories are counted exactly; they need no coefficien
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil, gcd
 
@@ -32,6 +32,7 @@ from actc.targets.fpga.folded.folding import (
     Storage,
     group_clocks,
     input_word,
+    is_channelwise,
     output_word,
 )
 from actc.targets.fpga.folded.hardware.terms import is_unrolled
@@ -48,14 +49,26 @@ QUEUE_LOGIC_WORDS = 32
 """Words up to which a queue between stages lies in logic."""
 SHARED = 0.55
 """Of the additions of constant weights, those that are left when adders are shared."""
+AGREE = {"ecp5": (2.35, 1.6), "ice40": (1.95, 1.5)}
+"""By family: logic cells and flip-flops of a pair of bits in a popcount of those that agree."""
+AGREE_CONSTANT = 1.1
+"""The same where one bit of each pair is a constant, and popcounts share what they have alike."""
 PARAMETER_LOGIC_BITS = 4096
 """Bits up to which the parameters of a function lie in logic."""
 
-FEATURES = (
-    "stage", "address", "counter", "gate", "sum", "plane", "total", "hold", "function",
-    "parameter", "weight", "window", "fifo", "pad", "compare", "convert", "hard",
-)  # fmt: skip
+COMPONENTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("window", "window.ring"): ("window", "address", "counter", "ring"),
+    ("products", "weights_memory", "totals_of_group", "serializer"): (
+        "gate", "sum", "plane", "agree", "pad", "hard", "weight", "total", "compare", "hold"),
+    ("function_unit", "parameters_memory"): ("function", "lane", "parameter"),
+    ("join_unit",): ("join",),
+    (): ("stage", "fifo", "convert"),
+}  # fmt: skip
+"""Instances of a stage -> what is counted in them; (): in all others."""
+FEATURES = tuple(name for names in COMPONENTS.values() for name in names)
 """Counts of logic cells; those of flip-flops have the same names."""
+LEVELS = 2
+"""Additions between registers of a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +145,7 @@ def converter_counts(source: int, reader: int, width: int) -> Counts:
     for word in (source, reader):
         if word != common:
             counts.add("convert", word * width, word * width)
-            counts.add("counter", 0, (word // common).bit_length())
+            counts.add("convert", 0, (word // common).bit_length())
     return counts
 
 
@@ -142,7 +155,7 @@ def fifo_counts(elements: int, word: int, width: int, family: Family) -> Counts:
     depth = -(-elements // word)
     if depth > QUEUE_LOGIC_WORDS:  # with two words in front of the block memory
         counts.brams = memory_blocks(word * width, depth, family)
-        counts.add("counter", 3 * depth.bit_length(), 3 * depth.bit_length())
+        counts.add("fifo", *_twice(3 * depth.bit_length()))
         counts.add("fifo", word * width, 2 * word * width)
     elif depth > 0:
         _count_queue(counts, depth, word * width, family)
@@ -161,10 +174,30 @@ def _count_products(
     if any(stage.window.before) or any(stage.window.after):
         word = input_word(stage, folding) * bits.element
         counts.add("pad", word, word)
+    if stage.counted:
+        _count_agreements(counts, stage, folding, family, bits)
+        return
     if is_unrolled(stage, folding):
         counts.add("sum", *_twice(round(SHARED * _digits(stage) * (bits.element + 3))))
         return
     count_array(counts, folding, weight_words(stage, folding), family, bits)
+
+
+def _count_agreements(
+    counts: Counts, stage: MatrixStage, folding: Folding, family: Family, bits: StageBits
+) -> None:
+    """Of a binary stage: popcounts, in logic cells as they were measured."""
+    number = folding.pe * (1 if is_channelwise(stage) else folding.simd)
+    if is_unrolled(stage, folding):
+        counts.add("agree", *_twice(round(AGREE_CONSTANT * number)))
+        return
+    cells, ffs = AGREE.get(family.name, AGREE["ecp5"])
+    counts.add("agree", number + (cells - 1) * (number - folding.pe), folding.pe + ffs * number)
+    if stage.counted == 2:  # a constant instead
+        counts.add("agree", folding.pe * bits.total, 0)
+    if bits.weight:
+        words = weight_words(stage, folding)
+        _count_rom(counts, "weight", number, words, folding.weights, family)
 
 
 def count_array(
@@ -175,19 +208,15 @@ def count_array(
     if bits.weight == 0:
         counts.add("sum", *_twice(folding.pe * _tree(folding.simd, bits.element)))
         return
-    levels = (folding.simd - 1).bit_length()
-    result = folding.pe * (bits.product + levels)  # what a register behind the sums keeps
     if folding.multiplier == "dsp":
         counts.dsps += number * bits.multipliers(family)
         counts.add("hard", number, number * bits.product)
-        counts.add("sum", folding.pe * _tree(folding.simd, bits.product), levels * result)
+        counts.add("sum", *_sums(folding.pe, folding.simd, bits.product))
     else:  # each bit of the weights chooses inputs, which are added up
-        counts.add("gate", number * bits.element * bits.weight)
-        plane = bits.element + levels
-        tree = _tree(folding.simd, bits.element)
-        counts.add("sum", folding.pe * bits.weight * tree, levels * result)
-        steps = (bits.weight - 1).bit_length()
-        counts.add("plane", folding.pe * (bits.weight - 1) * (plane + 1), steps * result)
+        counts.add("gate", number * bits.element * bits.weight, folding.pe * bits.product)
+        counts.add("sum", *_sums(folding.pe * bits.weight, folding.simd, bits.element))
+        plane = bits.element + (folding.simd - 1).bit_length()
+        counts.add("plane", *_twice(folding.pe * (bits.weight - 1) * (plane + 1)))
     if bits.based:
         counts.add("sum", *_twice(_tree(folding.simd, bits.element) + folding.pe * bits.product))
     _count_rom(counts, "weight", number * bits.weight, words, folding.weights, family)
@@ -219,8 +248,8 @@ def _count_function(
     bits: StageBits,
 ) -> None:
     lanes = output_word(stage, folding)
-    kept = bits.total + bits.result + function.parameter_bits
-    counts.add("function", lanes * function.cells_per_lane, lanes * kept)
+    counts.add("function", *_twice(lanes * function.cells_per_lane))
+    counts.add("lane", 0, lanes * (bits.total + bits.result))
     counts.dsps += lanes * function.dsp_per_lane
     counts.brams += lanes * function.brams_per_lane
     width, depth = lanes * function.parameter_bits, stage.output.channels // lanes
@@ -233,13 +262,13 @@ def _count_window(counts: Counts, stage: Stage, folding: Folding, family: Family
     word = input_word(stage, folding)
     width = word * stage.input.range.width
     depth = kept_rows(stage) * stage.input.columns * (stage.input.channels // word)
-    counts.add("window", 0.0, width)
+    counts.add("window", 1, 1)
     if folding.buffer == "block":
         counts.brams += memory_blocks(width, depth, family)
-        counts.add("window", block_cells(width, depth, family))
+        counts.add("ring", block_cells(width, depth, family))
     else:
         cells, ffs = ram_cells(width, depth, family), ram_flip_flops(width, depth, family)
-        counts.add("window", cells, ffs)
+        counts.add("ring", cells, ffs + width)
     address = max(depth - 1, 1).bit_length()
     counts.add("address", address, address)
     for size in _counters(stage, folding, depth):
@@ -248,19 +277,18 @@ def _count_window(counts: Counts, stage: Stage, folding: Folding, family: Family
 
 
 def _counters(stage: Stage, folding: Folding, depth: int) -> Iterator[int]:
-    """What is counted: places of the kernel, groups, words, rows, columns, weights, room."""
+    """What is counted: places of the kernel, groups, words, rows, columns."""
     window = window_of(stage)
     yield from (stage.output.rows, stage.output.columns, *window.kernel)
     yield from (stage.input.rows, stage.input.rows, stage.input.columns, stage.input.columns)
     yield from (stage.output.channels // folding.pe, depth // kept_rows(stage))
-    yield from (queue_words(stage, folding),) * 3
     if isinstance(stage, MatrixStage):
-        yield from (stage.weights.shape[3] // folding.simd, weight_words(stage, folding))
+        yield stage.weights.shape[3] // folding.simd
 
 
 def _count_queue(counts: Counts, words: int, width: int, family: Family) -> None:
     counts.add("fifo", ram_cells(width, words, family), ram_flip_flops(width, words, family))
-    counts.add("counter", 3 * words.bit_length(), 3 * words.bit_length())
+    counts.add("fifo", *_twice(3 * words.bit_length()))
 
 
 def _count_recurrent(
@@ -277,8 +305,8 @@ def _count_recurrent(
     for width, depth in memories:
         counts.brams += memory_blocks(width, depth, family) if block else 0
         cells = 0.0 if block else ram_cells(width, depth, family)
-        counts.add("window", cells, width if block else ram_flip_flops(width, depth, family))
-        counts.add("counter", 3 * depth.bit_length(), 3 * depth.bit_length())
+        counts.add("ring", cells, width if block else ram_flip_flops(width, depth, family))
+        counts.add("fifo", *_twice(6 * depth.bit_length()))
     logic, hard = element_cells(stage, family, folding.multiplier == "dsp")
     counts.add("function", logic, logic)
     counts.dsps += hard
@@ -306,22 +334,25 @@ def _count_recurrent(
 def _count_elements(
     counts: Counts, stage: Stage, folding: Folding, family: Family, bits: StageBits
 ) -> None:
+    if len(stage.sources) > 1:  # what waits for both streams, and the fork that gave them
+        counts.add("stage", 3, 2)
     if isinstance(stage, SumStage):
         for factor in stage.factors:  # of 1 costs nothing, others a sum for each set bit
             digits = max(bin(abs(factor)).count("1") - 1, 0)
-            counts.add("sum", folding.pe * digits * bits.total, 0)
-        counts.add("sum", *_twice(folding.pe * bits.total))
+            counts.add("join", folding.pe * digits * bits.total, 0)
+        counts.add("join", *_twice(folding.pe * bits.total))
     elif isinstance(stage, ProductStage):
         if folding.multiplier == "dsp":
             counts.dsps += folding.pe * bits.multipliers(family)
-            counts.add("hard", folding.pe, folding.pe * bits.product)
+            counts.add("join", *_twice(folding.pe * bits.product))
         else:
-            counts.add("plane", *_twice(folding.pe * bits.element**2))
+            counts.add("join", *_twice(folding.pe * bits.element**2))
 
 
 def _count_rom(
     counts: Counts, feature: str, width: int, depth: int, storage: Storage, family: Family
 ) -> None:
+    counts.add(feature, *_twice(max(depth - 1, 1).bit_length()))
     if storage == "block":
         counts.brams += memory_blocks(width, depth, family)
         counts.add(feature, block_cells(width, depth, family))
@@ -339,6 +370,15 @@ def _tree(terms: int, width: int) -> int:
     return bits
 
 
-def _twice(count: int) -> tuple[int, int]:
+def _sums(trees: int, terms: int, width: int) -> tuple[int, int]:
+    """Bits of the sums of such trees, and of registers behind every `LEVELS` additions."""
+    kept, left, level = 0, terms, 0
+    while left > 1:
+        left, level = ceil(left / 2), level + 1
+        kept += left * (width + level) if level % LEVELS == 0 else 0
+    return trees * _tree(terms, width), trees * kept
+
+
+def _twice(count: float) -> tuple[float, float]:
     """The same number of logic cells and of flip-flops."""
     return count, count
