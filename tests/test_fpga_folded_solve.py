@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,11 +36,13 @@ from actc.targets.fpga.folded.costs import (
     stage_clocks,
     transfer_clocks,
 )
-from actc.targets.fpga.folded.costs.bits import stage_bits
-from actc.targets.fpga.folded.costs.clocks import kept_rows
+from actc.targets.fpga.folded.costs.bits import engine_bits, stage_bits
+from actc.targets.fpga.folded.costs.clocks import kept_rows, turn_clocks
+from actc.targets.fpga.folded.costs.engine import engine_area
 from actc.targets.fpga.folded.costs.latency import program_latency
 from actc.targets.fpga.folded.costs.memory import memory_blocks, rom_cells
 from actc.targets.fpga.folded.folding import (
+    STORAGES,
     Folding,
     divisors,
     foldings,
@@ -51,8 +54,8 @@ from actc.targets.fpga.folded.folding import (
 from actc.targets.fpga.folded.goals import Goal, Request, choose
 from actc.targets.fpga.folded.hardware.core import folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
-from actc.targets.fpga.folded.pareto import front
 from actc.targets.fpga.folded.items import undominated
+from actc.targets.fpga.folded.pareto import front
 from actc.targets.fpga.folded.problem import Problem
 from actc.targets.fpga.folded.program import (
     FoldedProgram,
@@ -368,7 +371,39 @@ def _everything(program: FoldedProgram, family: str) -> list[tuple[Area, int, fl
                 before = output_word(stage, f)
             latency = program_latency(program, [entry.size // word], clocks, transfers)
             found.append((area, max(works), latency))
-    return found
+    return found + list(_with_engine(program, family))
+
+
+def _with_engine(program: FoldedProgram, family: str) -> Iterator[tuple[Area, int, float]]:
+    """The same of all foldings of a chain of matrix products that are all on one engine."""
+    kind, entry, stages = FAMILIES[family], program.entries[0], program.stages
+    kinds = ("logic", "dsp") if engine_bits(stages).is_hard(kind) else ("logic",)  # type: ignore[arg-type]
+    shapes = set.intersection(*({(f.pe, f.simd, f.lanes) for f in foldings(s)} for s in stages))
+    for word, shape in itertools.product(divisors(entry.channels), sorted(shapes)):
+        pe, simd, lanes = shape
+        given = [word] + [lanes] * (len(stages) - 1)
+        folding = Folding(pe, simd, lanes, engine=1)
+        turns = [turn_clocks(stage, folding, len(stages)) for stage in stages]
+        moved = [
+            transfer_clocks(stage.input, before, simd)
+            for stage, before in zip(stages, given, strict=True)
+        ]
+        if any(a > b for a, b in zip(moved[1:], turns, strict=False)):
+            continue  # results would leave later than the turn ends
+        clocks = [stage_clocks(stage, folding) for stage in stages]
+        transfers = {(number - 1, number): count for number, count in enumerate(moved)}
+        words = entry.size // word
+        latency = program_latency(program, [words], clocks, transfers, turns)
+        interval = max(words, sum(turns), *moved, *(c.work for c in clocks))
+        for multiplier, weights, *buffers in itertools.product(
+            kinds, STORAGES, *[STORAGES] * len(stages)
+        ):
+            area = engine_area(stages, Folding(*shape, multiplier, weights), kind)  # type: ignore[arg-type]
+            for stage, before, buffer in zip(stages, given, buffers, strict=True):
+                own = replace(folding, buffer=buffer)
+                area += stage_area(stage, own, kind, FUNCTIONS[stage.name])
+                area += converter_area(before, simd, stage.input.range.width, kind)
+            yield area, interval, latency
 
 
 @pytest.mark.parametrize("device", [ECP5, ICE40], ids=["ecp5", "ice40"])
@@ -406,7 +441,8 @@ def test_front_has_every_step() -> None:
     problem = Problem.of(program, ICE40, FUNCTIONS)
     found = front(problem)
     steps = {}
-    for interval in problem.intervals():
+    intervals = {one for same in (problem, *problem.variants) for one in same.intervals()}
+    for interval in sorted(intervals):
         choice = least_area(problem, interval)
         if choice is not None:
             steps[round(share(choice.area, problem.device), 9)] = min(
