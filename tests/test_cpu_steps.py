@@ -114,6 +114,7 @@ def test_the_kernel_at_the_ends_of_the_accumulator(dtype: str, searched: bool) -
         return Operand(kind, (size,), False, (0,))
 
     arrays: list[Array]
+    inputs: tuple[Operand, ...]
     if searched:
         inputs = (x, one("int32"), one(dtype, 8), one("uint8", 8))
         arrays = [

@@ -39,7 +39,7 @@ class Geometry:
         return height, width
 
     def _extent(self, axis: int) -> int:
-        window = self.dilations[axis] * (self.weight.shape[2 + axis] - 1) + 1
+        window = self.dilations[axis] * (int(self.weight.shape[2 + axis]) - 1) + 1
         room = self.map[axis] + self.pads[axis] + self.pads[2 + axis] - window
         return room // self.strides[axis] + 1
 
