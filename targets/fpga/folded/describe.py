@@ -88,14 +88,14 @@ def foldings(assembly: FoldedAssembly) -> list[dict[str, Any]]:
 def _engines(assembly: FoldedAssembly) -> dict[str, Any]:
     """What layers share, where they do: their names, its clocks and its estimate."""
     choice, stages = assembly.choice, assembly.network.program.stages
-    return {
-        "engine": {
+    for members in engine_members(choice.foldings).values():
+        own = {
             "layers": [stages[place].name for place in members],
             "clocks": choice.turns,
             "estimated": dict(zip(RESOURCES, choice.engine, strict=True)),
         }
-        for members in engine_members(choice.foldings).values()
-    }
+        return {"engine": own}  # a choice has one at most
+    return {}
 
 
 def _resources(assembly: FoldedAssembly, built: Built) -> list[dict[str, Any]]:
