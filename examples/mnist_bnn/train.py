@@ -131,9 +131,9 @@ def make_cnn() -> nn.Module:
 
 
 JOBS = {
-    "mnist_bnn": Job(lambda: make_mlp(256, 256, 256), (784,), Recipe(epochs=80), 0.975),
+    "mnist_bnn": Job(lambda: make_mlp(256, 256, 256), (784,), Recipe(epochs=200), 0.975),
     "mnist_bnn_small": Job(lambda: make_mlp(96, 96), (784,), Recipe(epochs=60), 0.95),
-    "mnist_bnn_cnn": Job(make_cnn, (1, SIDE, SIDE), Recipe(epochs=12, rate=1e-2, batch=250), 0.985),
+    "mnist_bnn_cnn": Job(make_cnn, (1, SIDE, SIDE), Recipe(epochs=28, batch=250), 0.985),
 }
 
 
