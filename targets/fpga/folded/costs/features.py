@@ -57,7 +57,7 @@ PARAMETER_LOGIC_BITS = 4096
 """Bits up to which the parameters of a function lie in logic."""
 
 COMPONENTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("window", "window.ring"): ("window", "address", "counter", "ring"),
+    ("window", "window.ring"): ("window", "address", "circle", "counter", "ring"),
     ("products", "weights_memory", "totals_of_group", "serializer"): (
         "gate", "sum", "plane", "agree", "pad", "hard", "weight", "total", "compare", "hold"),
     ("function_unit", "parameters_memory"): ("function", "lane", "parameter"),
@@ -271,6 +271,8 @@ def _count_window(counts: Counts, stage: Stage, folding: Folding, family: Family
         counts.add("ring", cells, ffs + width)
     address = max(depth - 1, 1).bit_length()
     counts.add("address", address, address)
+    if depth & (depth - 1):  # sums along the ring must be brought back into it
+        counts.add("circle", address, 0)
     for size in _counters(stage, folding, depth):
         length = max(size - 1, 0).bit_length()
         counts.add("counter", length, length)

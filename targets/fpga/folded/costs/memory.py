@@ -26,7 +26,10 @@ def memory_blocks(width: int, depth: int, family: Family) -> int:
 def block_cells(width: int, depth: int, family: Family) -> float:
     """Logic cells that choose among the rows of these block memories."""
     rows = _shape(width, depth, family)[1]
-    return width * _multiplexers(rows, family)
+    if rows == 1 or family.wide_inputs == family.lut_inputs:
+        return width * _multiplexers(rows, family)
+    # a look-up table chooses one of two, and dedicated multiplexers are behind it
+    return width * (-(-rows // 2) + _multiplexers(rows, family))
 
 
 @lru_cache(maxsize=1 << 16)
