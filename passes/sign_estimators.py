@@ -25,9 +25,10 @@ def drop_estimators(graph: ir.Graph) -> None:
                 continue
             kept = inner.inputs[0]
             if kept is not None and _steps(kept):
-                ir.convenience.replace_all_uses_with(
-                    node.outputs[0], kept, replace_graph_outputs=True
-                )
+                result = node.outputs[0]
+                name, result.name = result.name, kept.name
+                kept.name = name
+                ir.convenience.replace_all_uses_with(result, kept, replace_graph_outputs=True)
                 break
 
 

@@ -51,7 +51,7 @@ def report_rounded(graph: ir.Graph, context: Context, off_grid: Collection[str])
 def _reasons(value: ir.Value | None, context: Context, off_grid: Collection[str]) -> Iterator[str]:
     """What the numbers in front of a quantizer come from that golden does not hold exactly."""
     seen: set[ir.Value] = set()
-    rest = [value]
+    rest, starts = [value], 0
     while rest:
         current = rest.pop()
         if current is None or current in seen or constant(current) is not None:
@@ -62,14 +62,16 @@ def _reasons(value: ir.Value | None, context: Context, off_grid: Collection[str]
             if current.name in off_grid:
                 yield f"input '{current.name}': its data are no multiples of one number"
         elif is_elementwise(node):
-            moving = {v for v in node.inputs if v is not None and constant(v) is None}
-            if len(moving) > 1 and is_op(node, "Add", "Sub", "Mul"):
-                yield f"'{current.name}': a sum or product of tensors"
-            rest += moving
+            rest += list(node.inputs)
+            continue
         elif is_op(node, *_MOVES):
             rest.append(node.inputs[0])
+            continue
         elif not is_op(node, "DequantizeLinear"):
             yield from _of_operator(node, context, off_grid)
+        starts += 1
+    if starts > 1 and value is not None:
+        yield f"'{value.name}': it is computed of several tensors"
 
 
 def _of_operator(node: ir.Node, context: Context, off_grid: Collection[str]) -> Iterator[str]:

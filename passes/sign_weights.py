@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 LAYERS = ("Conv", "Gemm", "MatMul")
 _MOST = 127
 _TERNARY = 1
-_NOISE = 2.0**-22
+_NOISE = 2.0**-21
 _LEAST = 2.0**-12
 """Weights below this are compared exactly."""
 
@@ -45,7 +45,7 @@ def exact_weights(layer: ir.Node) -> QuantizedWeights | None:
         return None
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     scales = np.abs(flat).max(axis=1)
-    noise = np.where(scales > _LEAST, _NOISE, 0.0)[:, None]
+    noise = np.where(scales > _LEAST, _NOISE * np.maximum(scales, 1.0), 0.0)[:, None]
     if not np.all((flat == 0) | (np.abs(np.abs(flat) - scales[:, None]) <= noise)):
         found = [_unit(row) for row in flat]
         if any(unit is None for unit in found):
