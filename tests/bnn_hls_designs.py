@@ -10,7 +10,7 @@ import numpy as np
 from folded_programs import staircase
 
 from actc.targets.bnn_hls.choice import Problem
-from actc.targets.bnn_hls.cpp import Design, Flow, slots_of
+from actc.targets.bnn_hls.design import Design, Flow, slots_of
 from actc.targets.bnn_hls.encode import encode
 from actc.targets.bnn_hls.folding import Folding, foldings
 from actc.targets.bnn_hls.functions import function_of

@@ -15,7 +15,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.targets.bnn_hls import files
 from actc.targets.bnn_hls.choice import Choice, Problem
-from actc.targets.bnn_hls.cpp import Design, slots_of
+from actc.targets.bnn_hls.design import Design, slots_of
 from actc.targets.bnn_hls.encode import encode, problems_of
 from actc.targets.bnn_hls.folding import Folding
 from actc.targets.bnn_hls.functions import function_of

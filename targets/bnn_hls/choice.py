@@ -107,6 +107,7 @@ class Problem:
     def intervals(self) -> list[int]:
         """Clocks per sample that some part can have."""
         found = {option.clocks for item in self.items for option in item}
+        found |= {self._exit(option) for option in self.items[self._last]}
         for source, reader, place, at in self.edges:
             port = self.network.layers[place].inputs[at]
             gives = {option.gives for option in self.items[source]}

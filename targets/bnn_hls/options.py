@@ -11,7 +11,7 @@ from typing import Any
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.bnn_hls.boards import BOARDS, DEFAULT, Board
-from actc.targets.bnn_hls.cpp import Flow
+from actc.targets.bnn_hls.design import Flow
 
 FLOWS: tuple[Flow, ...] = ("vitis", "vivado")
 USUAL_THROUGHPUT = 1000.0

@@ -12,8 +12,9 @@ from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 from actc.targets.bnn_hls import files
-from actc.targets.bnn_hls.cpp import Design, call, slots_of, write_cpp
+from actc.targets.bnn_hls.cpp import call, write_cpp
 from actc.targets.bnn_hls.dataflow import dataflow
+from actc.targets.bnn_hls.design import Design, slots_of
 from actc.targets.bnn_hls.layers import Integers, Port
 
 COMPILER_HELP = "apt-get install g++"
@@ -112,11 +113,21 @@ def run_testbench(design: Design, program: Path, samples: Integers, work: Path) 
     return unpack(design.network.output, (work / "results.txt").read_bytes(), len(samples))
 
 
-def run_threaded(design: Design, program: Path, samples: Integers, work: Path) -> Integers:
-    """The same of the threaded program; a deadlock is a ToolFailed, too."""
+def run_threaded(
+    design: Design,
+    program: Path,
+    samples: Integers,
+    work: Path,
+    seconds: float = _DEADLOCK_SECONDS,
+) -> Integers:
+    """The same of the threaded program.
+
+    Args:
+        seconds: after which it is held to be in a deadlock: a ToolFailed, too.
+    """
     (work / "inputs.txt").write_bytes(pack(design.network.entry, samples))
     argv = [str(program.resolve()), "inputs.txt", "results.txt"]
-    toolchain.run(argv, timeout=_DEADLOCK_SECONDS, cwd=work)
+    toolchain.run(argv, timeout=seconds, cwd=work)
     return unpack(design.network.output, (work / "results.txt").read_bytes(), len(samples))
 
 
