@@ -98,11 +98,10 @@ class Quantize(Pass):
             return
         if any(is_given(value) for value in members):
             members = _without_format(members)
-        grid = next((value for value in members if keeps_grid(value)), None)
-        if grid is not None:
-            parameters = parameters_of(grid)
-            for value in members if parameters is not None else ():
-                annotate(value, parameters)
+        grids = [parameters_of(value) for value in members if keeps_grid(value)]
+        if grids and grids[0] is not None:
+            for value in members:
+                annotate(value, grids[0])
             return
         seen = [
             context.ranges[str(value.name)]

@@ -50,13 +50,12 @@ def _conv(inputs: list[Array], attributes: Attributes) -> Array:
     rows = np.split(weights, group)
     parts = [np.einsum("nchwij,ocij->nohw", a, b) for a, b in zip(split, rows, strict=True)]
     result = np.concatenate(parts, axis=1)
-    return result if len(inputs) < 3 else result + inputs[2].reshape(1, -1, 1, 1)
+    return np.asarray(result if len(inputs) < 3 else result + inputs[2].reshape(1, -1, 1, 1))
 
 
 def _max_pool(inputs: list[Array], attributes: Attributes) -> Array:
-    return np.asarray(_windows(inputs[0], attributes, attributes["kernel_shape"], -np.inf)).max(
-        axis=(-2, -1)
-    )
+    windows = _windows(inputs[0], attributes, attributes["kernel_shape"], -np.inf)
+    return np.asarray(windows.max(axis=(-2, -1)))
 
 
 def _batch_norm(inputs: list[Array], attributes: Attributes) -> Array:
