@@ -57,6 +57,8 @@ class Binarize(Pass):
        `tensors` names tensors whose readers are layers, to be cut with real weights.
     4. Layers behind binary ones are fitted, too: layer by layer in the order of the graph,
        on at most `samples` samples.
+    5. With a `codebook` of n entries every kernel of a binary convolution becomes the nearest
+       in Hamming distance of the n most frequent ones of its layer.
 
     It stands in front of `recognize`, so that a step is part of the activation before it,
     and golden has one integer threshold per channel for both, with BatchNorm and bias.
@@ -73,6 +75,7 @@ class Binarize(Pass):
     max_drop: float = 0.01
     samples: int = 512
     batch: int = 16
+    codebook: int = 0
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrite the model; ``facts["binarized"]`` says what was done.
@@ -89,6 +92,7 @@ class Binarize(Pass):
             self.batch,
             self.activations == BINARY,
             context.facts.get("progress", {}).get("say", lambda text: None),
+            self.codebook,
         )
         before = ir.to_proto(model)
         found, alone = self._choose(model, context, dataset, how)
@@ -111,6 +115,9 @@ class Binarize(Pass):
             for option, known in kinds.items()
             if getattr(self, option) not in known
         ]
+        if self.codebook < 0:
+            message = f"option 'codebook' of pass 'binarize' cannot be {self.codebook}"
+            wrong.append(Diagnostic("ACT0224", message, help="give entries, 32 say, or 0: none"))
         if not 0 <= self.max_drop <= 1:
             message = f"option 'max_drop' of pass 'binarize' cannot be {self.max_drop}"
             wrong.append(Diagnostic("ACT0224", message, help="give a fraction in 0..1"))
@@ -253,6 +260,7 @@ def _row(name: str, plan: Plan, alone: Measured | None) -> dict[str, Any]:
         "bits": plan.chosen.get(name),
         "error_alone": None if alone is None else alone.error,
         "accuracy_alone": None if alone is None else alone.accuracy,
+        "codebook": plan.layers[name].codebook if name in plan.chosen else None,
     }
 
 

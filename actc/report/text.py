@@ -123,15 +123,29 @@ def _binary(report: view.Report) -> list[list[str]]:
         for row in found["candidates"]
         if row["error_alone"] is not None
     ]
+    books = [
+        (
+            str(row["layer"]),
+            f"{row['codebook']['entries']} of {row['codebook']['kernels']}",
+            percent(row["codebook"]["changed"]),
+            f"{row['codebook']['error']:.3f} ({row['codebook']['error_before']:.3f})",
+            f"{row['codebook']['bytes']} ({row['codebook']['bytes_before']})",
+            f"{row['codebook']['computed']} ({row['codebook']['computed_before']})",
+        )
+        for row in found["candidates"]
+        if row["codebook"] is not None
+    ]
     facts = [
         visible(f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else ""))
         for name, value, remark in view.binary_facts(found)
     ]
+    named = ("codebook (before)", "kernels", "changed", "error", "bytes", "computed")
     heads = ("binary layer", "weights", "inputs", "count", "XNOR operations")
     return [
         facts,
         _table(heads, layers, "<<<>>"),
         _table(("bits made of", "as in the float network"), tensors, "<>"),
+        _table(named, books, "<>>>>>"),
         _table(("sensitivity", "binary", "error alone", "accuracy"), candidates, "<<>>"),
     ]
 

@@ -63,7 +63,9 @@ _BINARY: Report = {"layers": [], "tensors": [], "candidates": []} | dict.fromkey
 _BINARY_ROWS: dict[str, Report] = {
     "layers": dict.fromkeys(("layer", "operator", "weights", "kind", "inputs", "operations")),
     "tensors": dict.fromkeys(("tensor", "origin", "elements", "high", "agreement")),
-    "candidates": dict.fromkeys(("layer", "chosen", "bits", "error_alone", "accuracy_alone")),
+    "candidates": dict.fromkeys(
+        ("layer", "chosen", "bits", "error_alone", "accuracy_alone", "codebook")
+    ),
 }
 _STAGE_TEXT = {
     "float": "the model as it came",

@@ -22,13 +22,16 @@ from actc.data import Dataset
 from actc.ir.dialect import add_bodies
 from actc.numerics.levels import TwoLevels, best_cuts, two_levels
 from actc.numerics.weights import (
+    MOST_WINDOW,
     PairedMoments,
     QuantizedWeights,
     WeightFormat,
     bias_floor,
     fitted_weights,
     nearest_weights,
+    paired_output_error,
     sequential_weights,
+    snapped_weights,
 )
 from actc.passes.binary.inputs import BinaryInput, binary_input
 from actc.passes.linear_layers import LinearLayer, float_layers
@@ -49,11 +52,13 @@ class FittedLayer:
         rows: float64 [O, ...], its weights.
         correction: float64 [O], to be added to its bias.
         weights: their codes; None: they stay real.
+        codebook: figures of the few kernels that its kernels were made; None: of any.
     """
 
     rows: Array
     correction: Array
     weights: QuantizedWeights | None = None
+    codebook: dict[str, Any] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -64,11 +69,13 @@ class Plan:
         inputs: value name -> the tensor that binary layers read, and its levels.
         layers: node name -> the layer.
         chosen: node name -> format of the weights of the layers that were chosen.
+        codebook: kernels that a binary convolution may have; 0: any.
     """
 
     inputs: dict[str, tuple[BinaryInput, TwoLevels]] = field(default_factory=dict)
     layers: dict[str, FittedLayer] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    codebook: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +87,14 @@ class Fitting:
         batch: samples per run.
         activations: whether what binary layers read becomes binary.
         say: called with a line per level.
+        codebook: kernels that a binary convolution may have; 0: any.
     """
 
     dataset: Dataset
     batch: int
     activations: bool
     say: Callable[[str], None]
+    codebook: int = 0
 
 
 def fit(model: ir.Model, chosen: Mapping[str, str], how: Fitting) -> Plan:
@@ -100,7 +109,7 @@ def fit(model: ir.Model, chosen: Mapping[str, str], how: Fitting) -> Plan:
     add_bodies(model)
     proto = ir.to_proto(model)
     nodes = {node.name: node for node in proto.graph.node}
-    plan = Plan(chosen=chosen)
+    plan = Plan(chosen=chosen, codebook=how.codebook)
     tensors = _inputs(layers, chosen) if how.activations else {}
     open_ = [name for name in _behind(model, chosen) if name in layers]
     cascade = Cascade(proto, open_, how.dataset, how.batch)
@@ -143,7 +152,22 @@ def _fitted(layer: LinearLayer, plan: Plan, moments: PairedMoments) -> FittedLay
         return FittedLayer(*fitted_weights(layer.rows, moments))
     floor = bias_floor(layer.bias, _scale(layer, plan))
     found = sequential_weights(layer.rows, moments, WeightFormat.parse(bits), floor)
-    return _coded(found)
+    if not plan.codebook or not found.form.binary or not 1 < layer.window <= MOST_WINDOW:
+        return _coded(found)
+    snapped, book = snapped_weights(layer.rows, found, moments, plan.codebook, floor)
+    channels = layer.rows.shape[0] * layer.rows.shape[1]
+    figures = {
+        "entries": len(book.entries),
+        "kernels": book.distinct,
+        "changed": book.changed / layer.rows.size,
+        "bytes": book.packed_bytes,
+        "bytes_before": found.packed_bytes,
+        "computed": book.computed,
+        "computed_before": channels,
+        "error": paired_output_error(layer.rows, snapped, moments),
+        "error_before": paired_output_error(layer.rows, found, moments),
+    }
+    return dataclasses.replace(_coded(snapped), codebook=figures)
 
 
 def _unfitted(layer: LinearLayer, plan: Plan) -> FittedLayer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,19 @@ import onnx_ir as ir
 
 from actc.ir.context import context_of
 from actc.ir.dialect import DOMAIN, VERSION
+from actc.ir.elementwise import is_elementwise
 from actc.ir.formats import annotate
-from actc.ir.graph import add_constant, is_op, only_user, remove_dead, unique_name
+from actc.ir.graph import add_constant, constant, is_op, only_user, remove_dead, unique_name
 from actc.numerics.levels import TwoLevels
 from actc.numerics.quantization import QuantizationParameters
+from actc.numerics.weights import QuantizedWeights
 from actc.passes.binary.inputs import BinaryInput
 from actc.passes.binary.plan import FittedLayer, Plan
 from actc.passes.integer.linear import linear_bias
 from actc.passes.linear_layers import LinearLayer, float_layers
 
 Array = np.ndarray[Any, Any]
+_FINER = 16
 _BITS = 2
 """Of formats with two codes; the narrowest there are."""
 
@@ -42,7 +46,8 @@ def rewrite(model: ir.Model, plan: Plan) -> dict[str, str]:
     for name, fitted in plan.layers.items():
         _put(model.graph, layers[name], fitted)
         if fitted.weights is not None:
-            given[name] = fitted.weights
+            exact = _meets_step(layers[name].node.outputs[0])
+            given[name] = fitted.weights if exact else _finer(fitted.weights)
     remove_dead(model.graph)
     return found
 
@@ -52,6 +57,30 @@ def level_format(levels: TwoLevels) -> QuantizationParameters:
     if levels.bipolar:
         return QuantizationParameters(levels.high, 1, 0, 2, _BITS)
     return QuantizationParameters(levels.high, 0, 0, 1, _BITS)
+
+
+def _meets_step(value: ir.Value) -> bool:
+    """Whether only a step reads `value`, perhaps through functions of each element, or nothing."""
+    while not value.is_graph_output():
+        node = only_user(value)
+        if node is None or is_op(node, "FakeQuantize", domain=DOMAIN):
+            return node is not None
+        variable = [v for v in node.inputs if v is not None and constant(v) is None]
+        if len(variable) > 1 or not (is_elementwise(node) or is_op(node, "BatchNormalization")):
+            return False
+        value = node.outputs[0]
+    return True
+
+
+def _finer(weights: QuantizedWeights) -> QuantizedWeights:
+    """The same weights in codes of 16 times the size, so that the bias has 16 times finer steps.
+
+    A sum of few signs has coarse steps. Where it becomes bits the threshold takes in what the
+    bias leaves out; elsewhere a bias rounded to them would be off by up to half a step.
+    """
+    return dataclasses.replace(
+        weights, codes=weights.codes * np.int8(_FINER), scales=weights.scales / _FINER
+    )
 
 
 def _cut(

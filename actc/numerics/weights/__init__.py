@@ -1,5 +1,11 @@
 """Weights of linear operators as integers: formats, scales, rounding, bias correction."""
 
+from actc.numerics.weights.codebook import (
+    MOST_WINDOW,
+    Codebook,
+    kernel_codebook,
+    snapped_weights,
+)
 from actc.numerics.weights.format import GRANULARITIES, SPELLINGS, Granularity, WeightFormat
 from actc.numerics.weights.integers import bias_codes, bias_floor, quantize_weights
 from actc.numerics.weights.layer import (
@@ -19,7 +25,9 @@ from actc.numerics.weights.objective import Moments, PairedMoments
 __all__ = [
     "DAMPING",
     "GRANULARITIES",
+    "MOST_WINDOW",
     "SPELLINGS",
+    "Codebook",
     "Granularity",
     "Moments",
     "PairedMoments",
@@ -28,6 +36,7 @@ __all__ = [
     "bias_codes",
     "bias_floor",
     "fitted_weights",
+    "kernel_codebook",
     "largest_weights",
     "nearest_weights",
     "optimal_weights",
@@ -35,5 +44,6 @@ __all__ = [
     "paired_output_error",
     "quantize_weights",
     "sequential_weights",
+    "snapped_weights",
     "weight_error",
 ]
