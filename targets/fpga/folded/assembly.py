@@ -251,7 +251,8 @@ def _designed(
 
 def _latency(choice: Choice) -> int:
     """Clocks of a sample, with room for what the estimate leaves out: hosts wait so long."""
-    return round(1.25 * choice.latency) + choice.interval + 200
+    shared = sum(folding.engine > 0 for folding in choice.foldings) * choice.turns
+    return round(1.25 * choice.latency) + shared + choice.interval + 200
 
 
 def _description(network: FoldedNetwork) -> dict[str, Any]:

@@ -8,7 +8,7 @@ through scipy.optimize.milp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,8 @@ def least_area(
 ) -> Choice | None:
     """The foldings of least share of the device, with an engine where that is smaller.
 
+    Where a latency is asked for there is none, as samples behind would take turns on it, too.
+
     Args:
         interval: clocks per sample, at most; None: any number.
         latency: clocks, at most.
@@ -50,23 +52,23 @@ def least_area(
     Raises:
         InternalError: the solver gave up.
     """
-    best = _least_area(problem, interval, latency)
+    if latency is not None:
+        program = _Program(problem, interval)
+        program.limit(problem.budget)
+        program.at_most([(program.add_times(), 1.0)], latency + 1e-3)
+        return program.solve(program.share())
+    best = _smallest(problem, interval)
     for variant in problem.variants:
-        best = _least_area(variant, interval, latency, best) or best
+        best = _smallest(variant, interval, best) or best
     return best
 
 
-def _least_area(
-    problem: Problem, interval: int | None, latency: float | None, best: Choice | None = None
-) -> Choice | None:
-    """The same of one set of stages on an engine; None also if `best` is as small."""
+def _smallest(problem: Problem, interval: int | None, best: Choice | None = None) -> Choice | None:
+    """The least area of one set of stages on an engine; None also if `best` is as small."""
     if problem.is_slower(interval):
         return None
-    program = _Program(problem, interval, timed=latency is not None)
+    program = _Program(problem, interval, timed=False)
     program.limit(problem.budget)
-    if latency is not None:
-        ends = program.add_times()
-        program.at_most([(ends, 1.0)], latency + 1e-3)
     objective = program.share()
     if best is not None:
         bound = share(best.area, problem.device) - _GAIN
@@ -80,17 +82,11 @@ def least_latency(problem: Problem, interval: int | None = None) -> Choice | Non
     Args:
         interval: clocks per sample, at most.
     """
-    best: Choice | None = None
-    for variant in (problem, *problem.variants):
-        if variant.is_slower(interval):
-            continue
-        program = _Program(variant, interval)
-        program.limit(variant.budget)
-        ends = program.add_times()
-        if best is not None:
-            program.at_most([(ends, 1.0)], best.latency - 1)
-        best = program.solve({ends: 1.0}) or best
-    return None if best is None else least_area(problem, interval, best.latency)
+    program = _Program(problem, interval)
+    program.limit(problem.budget)
+    ends = program.add_times()
+    found = program.solve({ends: 1.0})
+    return None if found is None else least_area(problem, interval, found.latency)
 
 
 def least_excess(problem: Problem, interval: int | None = None) -> Choice | None:
@@ -134,14 +130,14 @@ def fastest(problem: Problem) -> Choice | None:
 
 def _faster(problem: Problem, best: Choice | None) -> Choice | None:
     """The fastest of one set of stages on an engine, or what is known if that is no slower."""
-    found = _least_area(problem, None if best is None else best.interval - 1, None)
+    found = _smallest(problem, None if best is None else best.interval - 1)
     if found is None:
         return best
     intervals = problem.intervals()
     low, high = 0, intervals.index(found.interval)
     while low < high:
         middle = (low + high) // 2
-        other = _least_area(problem, intervals[middle], None)
+        other = _smallest(problem, intervals[middle])
         if other is None:
             low = middle + 1
         else:
@@ -165,7 +161,9 @@ class _Program:
 
     def __post_init__(self) -> None:
         if self.problem.sharing is not None:
-            self.engines = self._engines(self.problem.sharing)
+            assert not self.timed, "what a sample waits for its turns depends on others"
+            found = self.problem.sharing.worthwhile(self.interval)
+            self.engines = [(self.variable(0, 1, True), option) for option in found]
         for item in range(len(self.problem.items)):
             own = [(self.variable(0, 1, True), option) for option in self._allowed(item)]
             self.options.append(own)
@@ -229,8 +227,6 @@ class _Program:
         for item in range(entries, len(self.problem.items)):
             rest = self._chosen(item, lambda option: option.clocks.rest)
             self.at_most([*rest, (firsts[item], 1.0), (lasts[item], -1.0)], 0.0)
-        if self.problem.sharing is not None:
-            self._one_after_the_other(self.problem.sharing, firsts, lasts)
         ends = self.variable(0, np.inf)
         for number in program.exits:
             item = -1 - number if number < 0 else entries + number
@@ -296,16 +292,6 @@ class _Program:
                 self.rows.append(([*terms, *((column, -1.0) for column in columns)], 0.0, 0.0))
         return found
 
-    def _engines(self, sharing: Sharing) -> list[tuple[int, EngineOption]]:
-        if self.timed:  # what is faster has a merit
-            found = [o for o in sharing.options if self._is_quick(o)]
-        else:
-            found = sharing.worthwhile(self.interval)
-        return [(self.variable(0, 1, True), option) for option in found]
-
-    def _is_quick(self, option: EngineOption) -> bool:
-        return self.interval is None or option.turns <= self.interval
-
     def _share(self, sharing: Sharing) -> None:
         """One engine; its stages are folded as it is, and what they give leaves in time."""
         self.rows.append(([(column, 1.0) for column, _ in self.engines], 1.0, 1.0))
@@ -323,19 +309,6 @@ class _Program:
                 moved = [(column, float(edge.clocks(a, b))) for column, a, b in pairs]
                 own = self._chosen(edge.source, lambda option: -option.turns)
                 self.at_most([*moved, *own], 0.0)
-
-    def _one_after_the_other(
-        self, sharing: Sharing, firsts: Sequence[int], lasts: Sequence[int]
-    ) -> None:
-        """When stages on an engine are done, as in :func:`program_latency`."""
-        entries = len(self.problem.program.entries)
-        items = [entries + member for member in sharing.members]
-        turns: list[tuple[int, float]] = []
-        begin = self._chosen(items[0], lambda option: -option.clocks.first)
-        for item in items:
-            turns += self._chosen(item, lambda option: option.turns)
-            own = _summed([*begin, *turns, (firsts[items[0]], 1.0), (lasts[item], -1.0)])
-            self.at_most(own, 0.0)
 
     def _areas(self) -> list[tuple[int, tuple[int, ...]]]:
         """What each variable takes."""
@@ -365,14 +338,6 @@ class _Program:
 def _shape(folding: Folding | None) -> tuple[int, int, int]:
     assert folding is not None, "entries are on no engine"
     return folding.pe, folding.simd, folding.lanes
-
-
-def _summed(terms: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Terms with each variable once."""
-    found: dict[int, float] = {}
-    for column, value in terms:
-        found[column] = found.get(column, 0.0) + value
-    return list(found.items())
 
 
 def _by_word(

@@ -6,6 +6,7 @@ source's first and last word; its last result comes `rest` clocks after the firs
 clocks after its last input word, whichever is later. Only maxima and sums occur, so that an
 integer program can hold it. Stages on an engine have it one after the other: the last results of
 each come no sooner than all clocks of those before it, from when the first of them could begin.
+That is for one sample alone; others that follow it take turns on the engine, too.
 """
 
 from __future__ import annotations
