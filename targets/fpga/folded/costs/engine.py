@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from actc.targets.fpga.families import Family
 from actc.targets.fpga.folded.costs.area import Area, weighed
 from actc.targets.fpga.folded.costs.bits import StageBits, engine_bits
-from actc.targets.fpga.folded.costs.clocks import HOLD_CLOCKS, weight_words
+from actc.targets.fpga.folded.costs.clocks import weight_words
 from actc.targets.fpga.folded.costs.features import Counts, count_array, count_totals
 from actc.targets.fpga.folded.folding import Folding
 from actc.targets.fpga.folded.program import MatrixStage
@@ -38,11 +38,9 @@ def engine_counts(
     number, address = len(stages), max(words - 1, 1).bit_length()
     count_array(counts, folding, words, family, bits)
     count_totals(counts, folding, bits)
-    # one word of several, and one address: a look-up table takes two of them
-    tag = (number - 1).bit_length()
-    chosen = folding.simd * bits.element
-    counts.add("gate", (number - 1) * chosen, 0)
-    counts.add("gate", (number - 1) * address, 0)
-    counts.add("hold", HOLD_CLOCKS.bit_length() + 2 * number, 0)
-    counts.add("hold", 0, HOLD_CLOCKS.bit_length() + number + (3 + tag) * 2)
+    # turns, and a place in the weights for each stage
+    counts.add("stage", 2, 1)
+    counts.add("weight", number * address, number * address)
+    # one word of several, and one place: a look-up table takes two of them
+    counts.add("gate", (number - 1) * (folding.simd * bits.element + address), 0)
     return counts
