@@ -151,7 +151,8 @@ def test_instance_thresholds_follow_each_sample(power: int) -> None:
 def test_first_and_last_layer_are_exact() -> None:
     first = Binarize(0.5)
     assert first(torch.tensor([[0.4, 0.5, 0.6]])).tolist() == [[-1, 1, 1]]
-    last = IntegerScores(2, 64)
+    assert [IntegerScores(2, n).factor for n in (64, 96, 256)] == [0.25, 0.125, 0.125]
+    last = IntegerScores(2, 64, gain=4)
     assert last.factor == 0.5
     last.bias.data = torch.tensor([1.4, -2.6])
     assert last(torch.tensor([[4.0, 2.0]])).tolist() == [[2.5, -0.5]]

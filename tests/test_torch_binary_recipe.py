@@ -29,7 +29,7 @@ from actc.torch.binary import (  # noqa: E402
 from actc.torch.binary.recipe import distance  # noqa: E402
 
 FOLDED = Path(__file__).resolve().parent.parent / "examples" / "folded"
-LEAST = 0.75
+LEAST = 0.77
 """On 1,000 test images, after training on 1,000; guessing gives a tenth."""
 
 
@@ -73,8 +73,9 @@ def test_a_thousand_images_are_enough_to_learn_digits() -> None:
     with torch.no_grad():
         found = module(test).argmax(1)
     assert not module.training
-    assert float((found == labels).float().mean()) > LEAST
-    assert all(float(layer.weight.abs().max()) <= 1 for layer in (module[1], module[4]))
+    accuracy = float((found == labels).float().mean())
+    assert accuracy > LEAST
+    assert all(float(layer.weight.detach().abs().max()) <= 1 for layer in (module[1], module[4]))
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
