@@ -150,6 +150,20 @@ def test_all_leaves_out_the_edges_and_gives_them_bits() -> None:
     assert [row["rounding"] for row in context.facts["layers"].values()][1] == "binarized"
 
 
+def test_sums_that_stay_real_have_fine_biases() -> None:
+    """Codes of +-16 behind which the bias loses less than a 32nd of what one sign weighs."""
+    model, feeds = mlp(FUNCTIONS["tanh"]), {"x": normal(300, 6)}
+    golden, binary, context = compiled(model, feeds, Binarize("all"))
+    ((name, given),) = context.facts["given"].items()
+    assert set(np.unique(given.codes)) == {-16, 16}
+    assert context.facts["layers"][name]["bytes"] == INNER * INNER // 8
+    found, close = run(golden, feeds)["y"], run(binary, feeds)["y"]
+    assert np.sqrt(np.mean((found - close) ** 2)) < 0.1 * np.sqrt(np.mean(close**2))
+    _, _, other = compiled(model, feeds, Binarize("all", last="binary"))
+    sizes = [np.abs(weights.codes).max() for weights in other.facts["given"].values()]
+    assert sizes == [1, 1]
+
+
 def test_fitting_comes_nearer_than_signs_alone() -> None:
     """What the layers behind make up for shows in the outputs, on other samples as well."""
     model = mlp(FUNCTIONS["tanh"], width=48)

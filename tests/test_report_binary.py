@@ -17,6 +17,9 @@ from actc.report.text import render_text
 
 Array = np.ndarray[Any, Any]
 
+BOOK = dict.fromkeys(
+    ("entries", "kernels", "changed", "bytes", "bytes_before", "computed", "computed_before"), 3
+) | {"error": 0.25, "error_before": 0.125}
 MODEL = network(
     "float[N,1,6,6] x => float[N,3] y",
     """c0 = Conv <pads = [1, 1, 1, 1]> (x, k0)
@@ -101,7 +104,7 @@ def test_hostile_names_and_missing_keys() -> None:
     report["binary"] = {
         "layers": [{"layer": HOSTILE, "kind": HOSTILE, "operations": None}],
         "tensors": [{"origin": HOSTILE, "agreement": 0.5}],
-        "candidates": [{"layer": HOSTILE, "error_alone": 0.1, "bits": HOSTILE}],
+        "candidates": [{"layer": HOSTILE, "error_alone": 0.1, "bits": HOSTILE, "codebook": BOOK}],
     }
     page = render_html(report, curves, "timings.js")
     assert "<script>alert" not in page
