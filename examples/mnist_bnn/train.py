@@ -150,7 +150,7 @@ JOBS = {
         (1, SIDE, SIDE),
         Recipe(epochs=28, batch=250),
         True,
-        0.985,
+        0.98,
     ),
 }
 
