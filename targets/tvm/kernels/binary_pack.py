@@ -8,7 +8,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
-from actc.targets.tvm.kernels.binary_conv import bit_of_lane, joined_bits
+from actc.targets.tvm.kernels.binary_bits import bit_of_lane, joined_bits
 from actc.targets.tvm.kernels.binary_spec import WORD, Pack, Unpack, words
 from actc.targets.tvm.kernels.conv_vector import constant, load, splat, store
 from actc.targets.tvm.kernels.elementwise import loops, pieces
