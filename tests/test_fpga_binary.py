@@ -15,7 +15,7 @@ from folded_programs import chain, matrix, maximum, samples, spread
 from installed import needs_iverilog
 
 from actc.ir import spec
-from actc.targets.fpga.adders import AdderOptions
+from actc.targets.fpga.adders import AdderOptions, linear
 from actc.targets.fpga.folded.folding import foldings, input_word
 from actc.targets.fpga.folded.hardware.core import folded_design
 from actc.targets.fpga.folded.hardware.functions import stage_function
@@ -242,3 +242,23 @@ def test_binary_layers_of_networks_are_counted_and_pooled_as_bits() -> None:
             elif isinstance(stage, MaximumStage):
                 found["pooled"] += stage.input.range == BITS
     assert all(found.values()), found
+
+
+@pytest.mark.parametrize("family", OPTIONS)
+def test_signs_of_bits_are_counted_in_unrolled_layers(family: str) -> None:
+    rng = np.random.default_rng(5)
+    matrix = rng.choice([-1, 1], (9, 23))
+    graph = Graph()
+    wires = [graph.input(f"a{n}", BITS) for n in range(23)]
+    constants = rng.integers(-9, 9, 9)
+    found = linear(matrix, wires, constants, AdderOptions(family=family))
+    assert not any(isinstance(wire.operator, op.Subtract) for wire in graph.wires)
+    outputs = tuple(Output(f"y{n}", wire, wire.width) for n, wire in enumerate(found))
+    given = rng.integers(0, 2, (23, 100))
+    feeds = {f"a{n}": bits for n, bits in enumerate(given)}
+    values = evaluate(Module("m", tuple(wires), outputs), feeds)
+    wanted = matrix @ given + constants[:, None]
+    for number, wire in enumerate(found):
+        assert np.array_equal(values[f"y{number}"], wanted[number])
+        low = int(constants[number]) - int(np.count_nonzero(matrix[number] < 0))
+        assert wire.range == Range(low, low + 23)
