@@ -34,7 +34,7 @@ def _decides(node: ir.Node) -> bool:
     """Whether a quantizer of few codes reads what becomes of the result, elementwise."""
     value: ir.Value | None = node.outputs[0]
     while value is not None and value.uses() and not value.is_graph_output():
-        user = only_user(value) or value.uses()[0].node
+        user = only_user(value) or next(iter(value.uses())).node
         if is_op(user, "QuantizeLinear"):
             found = pair_of(user)
             return found is not None and found[1].high - found[1].low <= _MOST_CODES

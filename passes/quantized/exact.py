@@ -37,7 +37,7 @@ def _sign(x: Fraction) -> Fraction:
 def _clip(v: list[Any], attributes: dict[str, Any]) -> Fraction:
     low, high = [*v[1:], None, None][:2]
     x: Fraction = v[0] if low is None else max(v[0], low)
-    return x if high is None else min(x, high)
+    return Fraction(x if high is None else min(x, high))
 
 
 def _cast(v: list[Any], attributes: dict[str, Any]) -> Number:
@@ -50,7 +50,7 @@ def _cast(v: list[Any], attributes: dict[str, Any]) -> Number:
 
 def _leaky(v: list[Any], attributes: dict[str, Any]) -> Fraction:
     slope = Fraction(float(attributes.get("alpha", np.float32(0.01))))
-    return slope * v[0] if v[0] < 0 else v[0]
+    return Fraction(slope * v[0] if v[0] < 0 else v[0])
 
 
 def _total(v: list[Any], attributes: dict[str, Any]) -> Fraction:
@@ -168,7 +168,7 @@ def exact_codes(
     if len(sums) * channels > _MOST_POINTS or not exact.rational:
         return None
     rows = [[code(total) for total in sums.tolist()] for code in _codes(exact, channels, p)]
-    return np.array(rows, np.int64).T
+    return np.asarray(np.array(rows, np.int64).T)
 
 
 def _codes(

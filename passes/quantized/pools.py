@@ -7,6 +7,8 @@ between falls (a batch norm with negative gamma) codes are negated, pooled, and 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -14,6 +16,8 @@ from actc.ir.graph import add_constant, dims, is_op, only_user, unique_name
 from actc.numerics.quantization import QuantizationParameters
 from actc.passes.quantized.directions import directions, nodes_between
 from actc.passes.quantized.spelled_pair import pair_of, spelled_pair
+
+Array = np.ndarray[Any, Any]
 
 _MOST_CODES = 16
 """Codes of a quantizer that may be negated."""
@@ -64,7 +68,7 @@ def _quantizer_of(pooled: ir.Value) -> tuple[ir.Node, list[ir.Node]] | None:
     for _ in range(_MOST_CODES * 4):
         if value.is_graph_output() or not value.uses():
             return None
-        node = value.uses()[-1].node
+        node: ir.Node = list(value.uses())[-1].node
         if is_op(node, "QuantizeLinear"):
             if value is pooled:
                 return (node, []) if only_user(value) is node else None
@@ -105,7 +109,7 @@ def _negate(
     quantize: ir.Node,
     last: ir.Node,
     parameters: QuantizationParameters,
-    signs: np.ndarray,  # type: ignore[type-arg]
+    signs: Array,
 ) -> None:
     """Negate in front of the quantizer and behind the pool the channels whose sign is -1."""
     low, high = parameters.low - parameters.zero_point, parameters.high - parameters.zero_point
