@@ -128,6 +128,16 @@ def test_qonnx_compiles_to_the_module(name: str, weights: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_signs_of_plain_onnx_compile_to_the_module(name: str, tmp_path: Path) -> None:
+    make, shape = CASES[name]
+    module, x = make(), images(*shape)
+    model = export_binary(module, torch.from_numpy(x), form="onnx")
+    actc.compile(model, "onnx", data={"x": x}, output=tmp_path / "plan", max_drop=1.0)
+    (found,) = Session(onnx.load(tmp_path / "plan" / "golden.onnx")).run({"x": x}).values()
+    assert np.array_equal(found, outputs(module, x))
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_onnx_runs_as_the_module(name: str) -> None:
     make, shape = CASES[name]
     module, x = make().train(), images(*shape)
