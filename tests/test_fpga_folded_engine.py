@@ -27,7 +27,13 @@ from actc.targets.fpga.folded.folding import (
 from actc.targets.fpga.folded.hardware.core import FoldedDesign, folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import library_files
-from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, Stream, Window
+from actc.targets.fpga.folded.program import (
+    FoldedProgram,
+    MatrixStage,
+    MaximumStage,
+    Stream,
+    Window,
+)
 from actc.targets.fpga.folded.simulation import element_bits, elements_of_bits, simulate_folded
 from actc.targets.fpga.gates import GateNetlist
 from actc.targets.fpga.gates.lanes import LaneSimulation
@@ -130,13 +136,13 @@ def test_two_stages_at_once_are_wrong() -> None:
 
 def random_program(rng: random.Random) -> FoldedProgram:
     """Convolutions, pooling and depthwise convolutions, then dense layers."""
-    stages: list[object] = []
+    stages: list[MatrixStage | MaximumStage] = []
     stream = Stream(rng.choice([4, 5, 6]), rng.choice([3, 4, 5]), rng.choice([1, 2, 4]), CODES)
     for number in range(rng.randint(0, 2)):
         name, source = f"s{number}", number - 1
         kind = rng.choice(["conv", "conv", "point", "pool", "depthwise"])
         if kind == "pool" and min(stream.rows, stream.columns) >= 4:
-            stage: MatrixStage | object = maximum(name, stream, HALF, source)
+            stage: MatrixStage | MaximumStage = maximum(name, stream, HALF, source)
         else:
             groups = stream.channels if kind == "depthwise" else 1
             stage = matrix(
@@ -150,7 +156,7 @@ def random_program(rng: random.Random) -> FoldedProgram:
                 seed=rng.randint(0, 99),
             )
         stages.append(stage)
-        stream = stage.output  # type: ignore[attr-defined]
+        stream = stage.output
     stream = vector(stream.size)
     for number in range(rng.randint(2, 3)):
         outputs, source = rng.choice([4, 6, 8]), len(stages) - 1

@@ -204,7 +204,7 @@ def test_a_wrong_weight_is_found(built: Path, tmp_path: Path) -> None:
     """One bit of one weight in the Verilog, which the netlists do not share."""
     copy = tmp_path / "copy"
     shutil.copytree(built, copy)
-    (file,) = sorted((copy / "rtl").glob("*_3_*_weights.v"))
+    file = max((copy / "rtl").glob("*_weights.v"))  # of the last layer, or of an engine
     lines = file.read_text().splitlines(keepends=True)
     place = next(k for k, line in enumerate(lines) if "words[1] =" in line)
     start, _, digits = lines[place].strip().rstrip(";").rpartition("h")
