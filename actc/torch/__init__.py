@@ -7,7 +7,8 @@
     ...                                              # train prepared.parameters()
     prepared.export("golden.onnx")                   # the trained integers
 
-For FPGAs, `fine_tune_for_logic` trains to a budget of adders.
+For FPGAs, `fine_tune_for_logic` trains to a budget of adders. `actc.torch.binary` has layers
+and a recipe for binary networks.
 
 Needs the extra `torch`.
 """
