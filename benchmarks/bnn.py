@@ -221,7 +221,11 @@ def ort_model(kind: str, spec: BinaryConv, data: Operands) -> bytes:
 
 def _ort_node(kind: str, spec: BinaryConv, matrix: bool) -> Any:
     weight, output = "w", ["y"]
-    window = {"kernel_shape": spec.kernel, "strides": spec.strides, "pads": spec.pads}
+    window: dict[str, Any] = {
+        "kernel_shape": spec.kernel,
+        "strides": spec.strides,
+        "pads": spec.pads,
+    }
     if kind == "float":
         if matrix:
             return helper.make_node("MatMul", ["x", weight], output)
