@@ -126,13 +126,15 @@ def test_a_wrong_constant_is_found(what: str, tmp_path: Path) -> None:
     design = designed(program)
     files = sources(design)
     name = f"{design.network.name}_parameters.h"
-    pattern = r"(layer_1_middle_weights\[.*?\{\{)(0x[0-9a-f]+)u"
+    # the last layer gives its totals, where no change is lost; thresholds of all channels move
+    pattern = r"layer_2_last_weights\[.*?\{\{(0x[0-9a-f]+)"
     if what == "threshold":
-        pattern = r"(layer_1_middle_function = \{\s*\{\{)(\d+)"
+        pattern = r"layer_1_middle_function = \{\s*(\{\{.*?\}\})"
     found = re.search(pattern, files[name], re.DOTALL)
     assert found is not None
-    start, end = found.span(2)
-    changed = str(int(found[2], 0) ^ 1)
+    start, end = found.span(1)
+    moved = re.sub(r"\d+", lambda number: str(int(number[0]) + 2), found[1])
+    changed = moved if what == "threshold" else hex(int(found[1], 16) ^ 1)
     files[name] = files[name][:start] + changed + files[name][end:]
     write_sources(tmp_path / "hls", files)
     compile_testbench(tmp_path / "hls", design.network.name, tmp_path / "bench", ("-O0",))
