@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actc.checks.compare import agreement, top1
 from actc.data import DataLike, Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.numerics.compare import agreement, top1
 from actc.ranking import SAMPLES
 from actc.sensitivity import ErrorSite, Reference, choice_of, measure
 from actc.sensitivity.measure import mean_square

@@ -13,7 +13,8 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
-from actc.passes.binarize import ALL, BINARY, KEEP, NONE, TERNARY, Binarize, parse_binarize
+from actc.passes.binarize import ALL, BINARY, NONE, TERNARY, Binarize, parse_binarize
+from actc.passes.binary.plan import KEEP
 from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target, Tool

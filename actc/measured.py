@@ -8,9 +8,9 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from actc.checks.compare import Outputs, errors, identical
 from actc.diagnostics import Diagnostic
 from actc.errors import BudgetMissed
+from actc.numerics.compare import Outputs, errors, identical
 from actc.targets.base import Rung
 
 _FLOAT_TOLERANCE = 1e-4

@@ -13,7 +13,6 @@ import onnx
 import onnx_ir as ir
 
 from actc.checks.binary import binary_report
-from actc.checks.compare import Outputs, agreement, errors, top1
 from actc.checks.sites import site_errors
 from actc.diagnostics import Diagnostic, Place
 from actc.ir.context import Context, context_of
@@ -21,6 +20,7 @@ from actc.ir.dialect import DOMAIN
 from actc.ir.islands import KEY
 from actc.ir.sites import Site
 from actc.measured import Measured
+from actc.numerics.compare import Outputs, agreement, errors, top1
 from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
 from actc.prepare import Prepared

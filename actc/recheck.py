@@ -11,10 +11,10 @@ import onnx
 from actc import data as data_module
 from actc.artifact import open_artifact
 from actc.bounds import bound_outputs
-from actc.checks.compare import agreement, errors, identical, top1
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
+from actc.numerics.compare import agreement, errors, identical, top1
 from actc.ranking import rank_sites
 
 _FILES = {"float": "float.onnx", "approximated": "approximated.onnx", "golden": "golden.onnx"}

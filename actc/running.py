@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from actc import data as data_module
-from actc.checks.compare import Outputs, identical, top1
 from actc.data import DataLike, Dataset, InputInfo
 from actc.device import Device, Interface, read_interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.numerics.compare import Outputs, identical, top1
 
 GOLDEN = "golden.onnx"
 _BATCH = 256

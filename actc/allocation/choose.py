@@ -19,10 +19,10 @@ from actc.allocation.candidates import Progress
 from actc.allocation.local import Local, linearize, towards
 from actc.allocation.options import Choice, Item, Table
 from actc.allocation.solve import Costs, cheapest, least, most_accurate
-from actc.checks.compare import top1
 from actc.data import Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.numerics.compare import top1
 from actc.sensitivity import Reference
 
 _STEPS = 8

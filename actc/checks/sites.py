@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from actc.checks.compare import errors
 from actc.checks.stages import run_over
 from actc.data import Dataset
 from actc.ir.execute import Session
+from actc.numerics.compare import errors
 from actc.numerics.quantization import QuantizationParameters
 
 Array = np.ndarray[Any, Any]

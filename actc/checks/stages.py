@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from actc.checks.compare import Outputs
 from actc.data import Dataset
 from actc.ir import islands
+from actc.numerics.compare import Outputs
 from actc.targets.base import Target
 
 Array = np.ndarray[Any, Any]

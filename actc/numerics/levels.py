@@ -45,7 +45,8 @@ class TwoLevels:
             channels: int, the channel of each element, broadcast-ready.
         """
         passed = x >= self.cuts[channels]
-        return np.where(passed, np.float32(self.high), np.float32(self.low))
+        levels: Array = np.where(passed, np.float32(self.high), np.float32(self.low))
+        return levels
 
 
 def best_cuts(values: Array) -> Array:

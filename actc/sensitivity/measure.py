@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from actc.checks.compare import Outputs
 from actc.data import Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
+from actc.numerics.compare import Outputs
 from actc.sensitivity.gates import Gate
 from actc.sensitivity.setting import Setting
 from actc.sensitivity.simulate import Simulation

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.checks.compare import Outputs
 from actc.checks.stages import run_over
 from actc.data import Dataset
 from actc.ir.context import Context
@@ -24,6 +23,7 @@ from actc.ir.execute import Session
 from actc.ir.formats import parameters_of
 from actc.ir.graph import add_constant, is_op, remove_dead
 from actc.ir.sites import Site
+from actc.numerics.compare import Outputs
 from actc.numerics.weights import QuantizedWeights
 from actc.passes.integer.islands import keep_nodes, kept_nodes, knows_kept_nodes
 from actc.passes.integerize import without_form

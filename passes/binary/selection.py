@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from actc.checks.compare import Outputs, top1
 from actc.data import Dataset
 from actc.ir.context import Context, attach
 from actc.ir.dialect import add_bodies
 from actc.ir.execute import Session
+from actc.numerics.compare import Outputs, top1
 from actc.passes.binary.plan import Plan
 from actc.passes.binary.rewrite import rewrite
 

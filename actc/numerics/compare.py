@@ -1,0 +1,80 @@
+"""Comparing the outputs of two stages: absolute errors, agreement, accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Outputs = dict[str, Array]
+
+
+def errors(reference: Array, other: Array) -> dict[str, float]:
+    """Absolute differences of two arrays: max, p50, p99, rms; and `reference`'s rms.
+
+    An index in place of outputs is off by one where it is not the place of the largest.
+    """
+    if reference.dtype.kind == "f" and other.dtype.kind == "i" and reference.ndim > other.ndim:
+        other = (other != reference.argmax(axis=1)).astype(np.float64) + 1
+        reference = np.ones_like(other)
+    a, b = reference.astype(np.float64).reshape(-1), other.astype(np.float64).reshape(-1)
+    difference = np.abs(a - b)
+    if not difference.size:
+        return {"max": 0.0, "p50": 0.0, "p99": 0.0, "rms": 0.0, "reference_rms": 0.0}
+    p50, p99 = np.quantile(difference, [0.5, 0.99])
+    return {
+        "max": float(difference.max()),
+        "p50": float(p50),
+        "p99": float(p99),
+        "rms": float(np.sqrt(np.mean(difference**2))),
+        "reference_rms": float(np.sqrt(np.mean(a**2))),
+    }
+
+
+def classes(output: Array) -> Array | None:
+    """Predicted class per sample of an output [samples, classes], None for other shapes.
+
+    One column is a score, positive class above 0.5. int64 [samples] are classes.
+    """
+    if output.ndim == 1 and output.dtype == np.int64:
+        return output
+    if output.ndim != 2 or output.dtype.kind != "f":
+        return None
+    if output.shape[1] == 1:
+        return (output[:, 0] > 0.5).astype(np.int64)
+    return np.asarray(output.argmax(axis=1))
+
+
+def top1(outputs: Outputs, labels: Array | None) -> float | None:
+    """Share of samples whose class is right, by the first output that holds classes."""
+    if labels is None:
+        return None
+    for output in outputs.values():
+        predicted = classes(output)
+        if predicted is not None:
+            return float(np.mean(predicted == labels))
+    return None
+
+
+def agreement(reference: Array, other: Array) -> float | None:
+    """Share of samples with the same class, None where the output holds no classes."""
+    a, b = classes(reference), classes(other)
+    return None if a is None or b is None else float(np.mean(a == b))
+
+
+def identical(a: Outputs, b: Outputs) -> tuple[bool, int]:
+    """Whether two stages agree on every bit, and on how many samples they differ."""
+    samples = max((len(array) for array in a.values()), default=0)
+    differs = np.zeros(samples, bool)
+    for name, array in a.items():
+        other = b[name]
+        if array.dtype != other.dtype or array.shape != other.shape:
+            return False, samples
+        flat = (array.view(_bits(array)) != other.view(_bits(other))).reshape(samples, -1)
+        differs |= flat.any(axis=1)
+    return not differs.any(), int(differs.sum())
+
+
+def _bits(array: Array) -> str:
+    return f"u{array.dtype.itemsize}"
