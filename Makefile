@@ -60,6 +60,7 @@ train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks aga
 	$(BIN)/python examples/digits/train.py
 	OMP_NUM_THREADS=1 $(BIN)/python examples/mnist/train.py $(ACCURACY)/mnist
 	OMP_NUM_THREADS=1 $(BIN)/python examples/folded/train.py $(ACCURACY)/mnist
+	OMP_NUM_THREADS=1 $(BIN)/python examples/mnist_bnn/train.py $(ACCURACY)/mnist
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel -qq --no-deps --no-build-isolation -w dist .
