@@ -22,7 +22,7 @@ LIMIT_BYTES = 400_000
 NETWORKS = {
     "mnist_bnn": (0.965, 784 * 256 + 2 * 256 * 256 + 2560, "mnist_mlp"),
     "mnist_bnn_small": (0.94, 784 * 96 + 96 * 96 + 960, "mnist_mlp"),
-    "mnist_bnn_cnn": (0.97, 16 * 25 + 32 * 144 + 64 * 288 + 5760, "mnist_cnn"),
+    "mnist_bnn_cnn": (0.98, 32 * 25 + 48 * 288 + 64 * 432 + 5760, "mnist_cnn"),
 }
 
 

@@ -146,11 +146,11 @@ JOBS = {
         0.95,
     ),
     "mnist_bnn_cnn": Job(
-        lambda: make_cnn(16, 32, 64, gain=4),
+        lambda: make_cnn(32, 48, 64, gain=1.5),
         (1, SIDE, SIDE),
-        Recipe(epochs=28, batch=250),
+        Recipe(epochs=20, batch=250, distillation=0.5),
         True,
-        0.98,
+        0.985,
     ),
 }
 
