@@ -25,6 +25,10 @@ from actc.passes.sign_weights import LAYERS, exact_weights
 
 _BEGIN = frozenset({"Ceil", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
 _BEGIN_ALSO = frozenset({"Round", "Sign", "QuantizeLinear"})
+_MOVES = frozenset(
+    {"Concat", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Slice", "Split", "Squeeze",
+     "Transpose", "Unsqueeze"}
+)  # fmt: skip
 _BINARY = 3
 """Codes of a quantizer whose model may hold weights as plain numbers."""
 
@@ -127,13 +131,34 @@ def _reads(
     if is_op(node, "QuantizeLinear", "Shape", "ConstantOfShape"):
         return False
     if not is_elementwise(node):
-        return True
+        return _arrives(node)
     if any(output in few for output in node.outputs):
         return False
     variable = {v for v in node.inputs if v is not None and constant(v) is None}
     if variable == {value}:
         return True  # with numbers per channel
     return sources.get(node.outputs[0]) is None
+
+
+def _arrives(node: ir.Node) -> bool:
+    """Whether what a node moves is read by an operator that is more than a function of elements.
+
+    Indicators of intervals, as in splines, are moved to meet other numbers: these are functions
+    still, and no codes.
+    """
+    if node.op_type not in _MOVES:
+        return True
+    for output in node.outputs:
+        if output.is_graph_output():
+            return True
+        for use in output.uses():
+            reader = use.node
+            if not is_elementwise(reader):
+                if _arrives(reader):
+                    return True
+            elif {v for v in reader.inputs if v is not None and constant(v) is None} == {output}:
+                return True  # with numbers per channel
+    return False
 
 
 def _insert(graph: ir.Graph, value: ir.Value, scale: float, low: int, high: int) -> None:

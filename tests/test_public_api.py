@@ -82,6 +82,7 @@ def test_compile_signature() -> None:
         "islands": "auto",
         "end": "outputs",
         "budget": None,
+        "binarize": None,
         "overrides": None,
         "progress": None,
     }

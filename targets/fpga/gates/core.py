@@ -42,10 +42,13 @@ class Pin:
     Attributes:
         constant: "0" or "1" where synthesis found it to be constant.
         names: of its net, any of which may survive placement; empty where nothing reads it.
+        kept: names of flip-flops that take it: placement on iCE40 puts the table in front of
+            a single one into the same cell, whose net between them then has no name.
     """
 
     constant: str
     names: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,16 @@ def find_border(
                 names.setdefault(bit, []).append(title)
 
     constants = _constants(document["modules"][top])
+    kept: dict[int | str, list[str]] = {}
+    for cell in document["modules"][top]["cells"].values():
+        if cell["type"].startswith("SB_DFF"):
+            (given,), (held,) = cell["connections"]["D"], cell["connections"]["Q"]
+            kept.setdefault(given, []).extend(names.get(held, ()))
 
     def pin(bit: int | str) -> Pin:
         level = constants.get(bit, bit)
         if isinstance(level, int):
-            return Pin("", tuple(names[level]))
+            return Pin("", tuple(names[level]), tuple(kept.get(level, ())))
         return Pin(level if level in "01" else "", ())
 
     def pins(port: str) -> tuple[Pin, ...]:
@@ -168,6 +176,7 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
     module = document["modules"][top]
     known = _known(module)
     fresh = _Fresh(module)
+    module = _unpacked(module, border, known, fresh)
     clock = fresh.net()
     clocks = _clocks(module, top)
     replaced: dict[int | str, int] = dict.fromkeys(clocks, clock)
@@ -189,6 +198,36 @@ def cut_core(document: Mapping[str, Any], top: str, border: Border) -> dict[str,
     if len(inside.intersection(clocks) - _still(module)) > 1:
         raise ToolFailed(_gated(top))
     return {"modules": {CORE: {"ports": ports, "cells": cells, "netnames": {}}}}
+
+
+def _unpacked(
+    module: Mapping[str, Any], border: Border, known: dict[str, int | str], fresh: _Fresh
+) -> Mapping[str, Any]:
+    """The module with the tables alone of cells whose flip-flop hides a net of the border.
+
+    Args:
+        known: learns the nets of these tables.
+    """
+    drivers = {bit: cell for cell in module["cells"].values() for bit in _bits(cell, "output")}
+    cells = dict(module["cells"])
+    for pin in (pin for pins in border.outputs.values() for pin in pins):
+        if not pin.names or any(name in known for name in pin.names):
+            continue
+        for name in pin.kept:
+            cell = drivers.get(known.get(name, ""))
+            if cell is None or cell["type"] != "ICESTORM_LC":
+                continue
+            known[pin.names[0]] = fresh.net()
+            connections = {**cell["connections"], "O": [known[pin.names[0]]]}
+            for port in ("LO", "COUT", "CLK", "CEN", "SR"):
+                connections.pop(port, None)
+            off = "0" * len(str(cell["parameters"]["DFF_ENABLE"]))
+            parameters = {**cell["parameters"], "DFF_ENABLE": off}
+            cells[f"{pin.names[0]}$table"] = {
+                **cell, "parameters": parameters, "connections": connections,
+            }  # fmt: skip
+            break
+    return {**module, "cells": cells}
 
 
 def _still(module: Mapping[str, Any]) -> set[int | str]:
