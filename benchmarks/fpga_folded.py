@@ -7,7 +7,8 @@
 The goals are points of the Pareto front that `actc explore` prints: the smallest design, the
 fastest that takes at most --fill of the logic cells, and the one midway between them, by the
 logarithm of throughput. What is built is compared with golden at every step, as always, and a
-design whose Verilog, netlist or bitstream differs from golden ends the run with an error.
+design whose Verilog, netlist or bitstream differs from golden ends the run with an error. One that
+misses the clock or does not fit is said to, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 import actc
+from actc.errors import BudgetMissed, ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDED = ROOT / "examples" / "folded"
@@ -112,7 +114,10 @@ def measure(
             "estimated": {kind: point[kind] for kind in KINDS},
         }
         if build:
-            row |= built(network, point, train, seeds)
+            try:
+                row |= built(network, point, train, seeds)
+            except (BudgetMissed, ModelError) as problem:  # the clock, or the place
+                row["failed"] = problem.diagnostics[0].message
         rows.append(row)
         print_row(row)
     return rows
@@ -180,6 +185,8 @@ def print_row(row: Mapping[str, Any]) -> None:
         f"{row['interval']:8,} {row['latency_us']:6.0f} us {cells[0]:>15} {cells[1]:>15} "
         f"{cells[2]:>9} {cells[3]:>9} {fmax:>6} {accuracy:>8}"
     )
+    if "failed" in row:
+        say(f"  {row['failed']}")
 
 
 def print_errors(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -229,7 +236,7 @@ def main() -> int:
     print_errors(rows)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    return 0
+    return int(any("failed" in row for row in rows))
 
 
 if __name__ == "__main__":
