@@ -27,7 +27,8 @@ from actc.targets.bnn_hls.simulation import (
     compile_testbench,
     run_testbench,
 )
-from actc.targets.bnn_hls.verify import Samples, climb, samples_of
+from actc.targets.bnn_hls.verify import MOST, RANDOM, climb
+from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.fpga.hardware import HARDWARE, read_hardware
 
 GOLDEN = "golden.onnx"
@@ -147,7 +148,8 @@ class BnnHlsTarget(Target):
     ) -> list[Rung]:
         """Compare the program, the C++, its testbench and its queues with golden."""
         assembly = self.assembly_of(directory)
-        samples: Samples = samples_of(assembly, ir.load(directory / GOLDEN), feeds, golden)
+        model = ir.load(directory / GOLDEN)
+        samples = samples_of(assembly.network, model, feeds, golden, most=MOST, random=RANDOM)
         program = _program(directory, assembly.name)
         return climb(assembly, directory, program, samples, say)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx_ir as ir
 
 from actc import toolchain
 from actc.errors import ToolFailed
@@ -23,7 +20,7 @@ from actc.targets.bnn_hls.simulation import (
     run_threaded,
     threaded,
 )
-from actc.targets.fpga.ladder.vectors import random_inputs, specified
+from actc.targets.fpga.folded.samples import Samples, program_rung
 
 Array = npt.NDArray[Any]
 
@@ -34,42 +31,6 @@ MOST = 10_000
 _SIDE_BY_SIDE = 6
 """Samples that go through the processes as threads."""
 _SECONDS = 600.0
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What each rung gets, and must give.
-
-    Attributes:
-        golden: golden's outputs.
-        words: codes that come, int64 [samples, rows, columns, channels].
-        expected: codes that must go.
-        kind: what there is, in words.
-    """
-
-    golden: dict[str, Array]
-    words: Integers
-    expected: Integers
-    kind: str
-
-
-def samples_of(
-    assembly: HlsAssembly,
-    golden: ir.Model,
-    feeds: Mapping[str, Array],
-    outputs: Mapping[str, Array],
-) -> Samples:
-    """The first samples of the data, and random ones over all codes."""
-    network = assembly.network
-    random = random_inputs(network.entries, RANDOM)
-    found = specified(golden, random)
-    kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
-    joined = {name: np.concatenate([kept[name], random[name]]) for name in kept}
-    right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
-    words = network.prologue(joined)
-    count = len(next(iter(kept.values())))
-    kind = f"{count} samples of the data and {RANDOM} random ones"
-    return Samples(right, words[0], network.program.evaluate(words)[0], kind)
 
 
 def climb(
@@ -84,21 +45,12 @@ def climb(
         ToolFailed: a program cannot be compiled.
     """
     say("verify: program and C++")
-    rungs = [_program_rung(assembly, samples), _cpp_rung(assembly, program, samples)]
+    rungs = [program_rung(assembly.network, samples), _cpp_rung(assembly, program, samples)]
     rungs.append(_testbench_rung(directory, program))
     if any(len(layer.sources) > 1 for layer in assembly.design.network.layers):
         say("verify: the processes side by side")
         rungs.append(_queues_rung(assembly, directory, samples))
     return rungs
-
-
-def _program_rung(assembly: HlsAssembly, samples: Samples) -> Rung:
-    outputs = assembly.network.epilogue([samples.expected])
-    wrong = np.flatnonzero(~assembly.network.agrees(outputs, samples.golden))
-    if wrong.size:
-        return Rung("program", "differs", f"sample {wrong[0]}", len(samples.words))
-    detail = f"evaluated in exact integers; {samples.kind}"
-    return Rung("program", "equal", detail, len(samples.words))
 
 
 def _cpp_rung(assembly: HlsAssembly, program: Path, samples: Samples) -> Rung:

@@ -10,7 +10,6 @@ while the next one comes in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from actc.targets.fpga.boards import device as boards
 from actc.targets.fpga.flow import BITSTREAMS
 from actc.targets.fpga.folded.assembly import FoldedAssembly
 from actc.targets.fpga.folded.program import Integers
+from actc.targets.fpga.folded.samples import Samples, program_rung, samples_of
 from actc.targets.fpga.folded.simulation import (
     element_bits,
     elements_of_bits,
@@ -36,7 +36,6 @@ from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border
 from actc.targets.fpga.gates.lanes import LaneSimulation
 from actc.targets.fpga.gates.netlist import MODELS
 from actc.targets.fpga.ladder.netlists import configuration_rung, read_netlist
-from actc.targets.fpga.ladder.vectors import random_inputs, specified
 
 Array = npt.NDArray[Any]
 
@@ -50,29 +49,6 @@ FOLLOWING = 2
 """Samples that follow each other through each copy of a netlist."""
 _PATIENCE = 4
 """Times the estimated clocks after which a netlist is given up."""
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What every rung gets, and must give.
-
-    Attributes:
-        feeds: the model's inputs; golden: its outputs for them.
-        words: int64 [samples, rows, columns, channels] that the core takes.
-        expected: the same that it must give.
-        kind: what there is, in words.
-    """
-
-    feeds: dict[str, Array]
-    golden: dict[str, Array]
-    words: Integers
-    expected: Integers
-    kind: str
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return len(self.words)
 
 
 def climb_folded(
@@ -97,8 +73,8 @@ def climb_folded(
         ToolFailed: a tool failed, or a netlist cannot be evaluated.
     """
     say("verify: program and Verilog")
-    samples = samples_of(assembly, golden, feeds, outputs)
-    rungs = [program_rung(assembly, samples), verilog_rung(assembly, directory, samples)]
+    samples = samples_of(assembly.network, golden, feeds, outputs, most=MOST, random=RANDOM)
+    rungs = [program_rung(assembly.network, samples), verilog_rung(assembly, directory, samples)]
     say("verify: the board over its wire")
     rungs.append(board_rung(assembly, directory, samples))
     names = ("synthesized netlist", "routed netlist")
@@ -119,34 +95,6 @@ def climb_folded(
     reason = "networks with memories that are written are not decompiled"
     rungs.append(configuration_rung("bitstream", device, path, work / "routed.config", reason))
     return rungs
-
-
-def samples_of(
-    assembly: FoldedAssembly,
-    golden: ir.Model,
-    feeds: Mapping[str, Array],
-    outputs: Mapping[str, Array],
-) -> Samples:
-    """The first samples of the data, and random ones over all codes."""
-    network = assembly.network
-    random = random_inputs(network.entries, RANDOM)
-    found = specified(golden, random)
-    kept = {name: np.asarray(array)[:MOST] for name, array in feeds.items()}
-    joined = {name: np.concatenate([kept[name], random[name]]) for name in kept}
-    right = {name: np.concatenate([outputs[name][:MOST], found[name]]) for name in outputs}
-    words = network.prologue(joined)
-    count = len(next(iter(kept.values())))
-    kind = f"{count} samples of the data and {RANDOM} random ones"
-    return Samples(joined, right, words[0], network.program.evaluate(words)[0], kind)
-
-
-def program_rung(assembly: FoldedAssembly, samples: Samples) -> Rung:
-    """What the hardware is specified to compute, against golden itself."""
-    outputs = assembly.network.epilogue([samples.expected])
-    wrong = np.flatnonzero(~assembly.network.agrees(outputs, samples.golden))
-    if wrong.size:
-        return Rung("program", "differs", f"sample {wrong[0]}", samples.count)
-    return Rung("program", "equal", f"evaluated in exact integers; {samples.kind}", samples.count)
 
 
 def verilog_rung(assembly: FoldedAssembly, directory: Path, samples: Samples) -> Rung:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from actc.targets.tvm.kernels.spec import padded
+from actc.targets.tvm.kernels.spec import OutputMap, padded
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +26,7 @@ def words(channels: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryConv:
+class BinaryConv(OutputMap):
     """A 2-D convolution (or matrix product) of signs, by XOR and population count.
 
     ``count`` is the number of weights that are not zero and whose sign differs from the
@@ -71,26 +71,9 @@ class BinaryConv:
     classes: int
 
     @property
-    def out_h(self) -> int:
-        """Height of the output map."""
-        extent = self.dilations[0] * (self.kernel[0] - 1) + 1
-        return (self.in_h + self.pads[0] + self.pads[2] - extent) // self.strides[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        """Width of the output map."""
-        extent = self.dilations[1] * (self.kernel[1] - 1) + 1
-        return (self.in_w + self.pads[1] + self.pads[3] - extent) // self.strides[1] + 1
-
-    @property
     def out_lanes(self) -> int:
         """Elements of an output pixel."""
         return words(self.out_c) if self.result == "bits" else padded(self.out_c)
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether every output pixel depends on the one input pixel at its place."""
-        return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
 
 
 @dataclass(frozen=True, slots=True)

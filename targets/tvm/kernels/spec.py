@@ -57,8 +57,38 @@ class Epilogue:
         )
 
 
+class OutputMap:
+    """The output of a 2-D convolution, by its input and window."""
+
+    in_h: int
+    in_w: int
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    dilations: tuple[int, int]
+
+    __slots__ = ()
+
+    @property
+    def out_h(self) -> int:
+        """Height of the output map."""
+        extent = self.dilations[0] * (self.kernel[0] - 1) + 1
+        return (self.in_h + self.pads[0] + self.pads[2] - extent) // self.strides[0] + 1
+
+    @property
+    def out_w(self) -> int:
+        """Width of the output map."""
+        extent = self.dilations[1] * (self.kernel[1] - 1) + 1
+        return (self.in_w + self.pads[1] + self.pads[3] - extent) // self.strides[1] + 1
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether every output pixel depends on the one input pixel at its place."""
+        return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
+
+
 @dataclass(frozen=True, slots=True)
-class ConvSpec:
+class ConvSpec(OutputMap):
     """A 2-D convolution (or matrix product) over uint8 with its epilogue.
 
     The kernel computes ``sum(x * w) + bias`` (the bias already holds
@@ -104,23 +134,6 @@ class ConvSpec:
     group: int
     x_zero: int
     epilogue: Epilogue
-
-    @property
-    def out_h(self) -> int:
-        """Height of the output map."""
-        extent = self.dilations[0] * (self.kernel[0] - 1) + 1
-        return (self.in_h + self.pads[0] + self.pads[2] - extent) // self.strides[0] + 1
-
-    @property
-    def out_w(self) -> int:
-        """Width of the output map."""
-        extent = self.dilations[1] * (self.kernel[1] - 1) + 1
-        return (self.in_w + self.pads[1] + self.pads[3] - extent) // self.strides[1] + 1
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether every output pixel depends on the one input pixel at its place."""
-        return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
 
     @property
     def depthwise(self) -> bool:
