@@ -310,7 +310,8 @@ def _count_recurrent(
         counts.add("ring", cells, width if block else ram_flip_flops(width, depth, family))
         counts.add("fifo", *_twice(6 * depth.bit_length()))
     logic, hard = element_cells(stage, family, folding.multiplier == "dsp")
-    counts.add("function", logic, logic)
+    # its datapath is one long pipeline with few registers in each of its stages
+    counts.add("function", logic, logic / 2)
     counts.dsps += hard
     counts.brams += element_memories(stage, family)
     if folding.multiplier == "dsp":
