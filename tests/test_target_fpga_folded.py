@@ -126,9 +126,10 @@ def test_a_latency_is_kept(golden: bytes) -> None:
 
 def test_no_throughput_is_promised_that_nothing_reaches(golden: bytes) -> None:
     with pytest.raises(ModelError) as caught:
-        assembled(golden, "ice40-up5k:throughput=2000000")
+        assembled(golden, "ice40-up5k:throughput=2000001")
     (problem,) = caught.value.diagnostics
     assert problem.code == "ACT0606"
+    assert "2,000,001 samples per second (11 clocks each)" in problem.message
     assert "samples per second" in "\n".join(problem.notes)
 
 

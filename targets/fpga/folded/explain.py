@@ -36,6 +36,7 @@ def does_not_fit(
     interval: int | None,
     clock_mhz: float,
     latency: int | None = None,
+    throughput: float | None = None,
 ) -> ModelError:
     """The error of a request that nothing meets: ACT0606.
 
@@ -44,8 +45,10 @@ def does_not_fit(
         problems: its variants.
         interval: clocks per sample that were asked for; None: any number.
         latency: clocks that were asked for; None: any number.
+        throughput: samples per second that were asked for, whose clocks `interval` is.
     """
-    asked = "" if interval is None else f" at {_speed(interval, clock_mhz)}"
+    asked = "" if throughput is None else f" at {_amount(throughput)} samples per second"
+    asked += "" if interval is None else f" ({interval:,} clocks each)"
     asked += "" if latency is None else f" within {latency:,} clocks"
     quickest = None if latency is None else least_latency(problem, interval)
     if quickest is not None:  # only the latency cannot be met
@@ -160,3 +163,7 @@ def _listed(ways: list[str]) -> str:
         if "no device" not in ways[-1]
         else (f"{' or '.join(ways[:-1])}; {ways[-1]}")
     )
+
+
+def _amount(rate: float) -> str:
+    return f"{rate:,.0f}" if rate == round(rate) else f"{rate:,}"

@@ -109,5 +109,6 @@ def choose(request: Request) -> Choice:
             interval,
             request.clock_mhz,
             goal.latency,
+            goal.throughput,
         )
     return found
