@@ -200,7 +200,7 @@ def _coefficients(
     )
     known = table.any(axis=1)
     counts, measured = table[known], measured_of(pairs, component, place)[known]
-    if not len(counts):
+    if not measured.any():  # of no measurement, or not told apart
         return dict.fromkeys(names, 1.0)
     least = np.maximum(measured, SMALL)
     weights = 1 / least

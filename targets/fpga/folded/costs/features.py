@@ -62,9 +62,11 @@ COMPONENTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
         "gate", "sum", "plane", "agree", "pad", "hard", "weight", "total", "compare", "hold"),
     ("function_unit", "parameters_memory"): ("function", "lane", "parameter"),
     ("join_unit",): ("join",),
-    (): ("stage", "fifo", "convert"),
+    (): ("stage", "fifo"),
+    ("converters",): ("convert",),
 }  # fmt: skip
-"""Instances of a stage -> what is counted in them; (): in all others."""
+"""Instances of a stage -> what is counted in them; (): in all others. Synthesis names the cells of
+converters after what is beside them; in whole networks they take one for each bit."""
 FEATURES = tuple(name for names in COMPONENTS.values() for name in names)
 """Counts of logic cells; those of flip-flops have the same names."""
 LEVELS = 2
