@@ -11,10 +11,7 @@ from actc.targets.bnn_hls.functions import Function
 from actc.targets.bnn_hls.layers import POPCOUNTS, Layer, MatrixLayer, MaximumLayer
 from actc.targets.fpga.hardware import use
 
-_NOTE = (
-    "Look-up tables and block memories are estimates, and clocks are those of the loops: no tool "
-    "of the vendor was run. The C++ was compiled with g++ and run; its outputs equal golden's."
-)
+_NOTE = "areas and clocks are estimates: no vendor's tool was run"
 
 
 def describe(assembly: HlsAssembly) -> dict[str, Any]:
