@@ -76,7 +76,7 @@ def _refused(program: FoldedProgram) -> list[Diagnostic]:
             "ACT0421",
             f"the layer '{stage.name}' is recurrent; this target has no such layers",
             place=Place(node=", ".join(stage.nodes) or stage.name),
-            help="compile for an FPGA (`actc targets`), which folds them, or --target cpu",
+            help="compile for an FPGA (`actc targets`), which folds them, or --target onnx",
         )
         for stage in program.stages
         if not isinstance(stage, known)
