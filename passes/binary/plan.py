@@ -117,7 +117,7 @@ def fit(model: ir.Model, chosen: Mapping[str, str], how: Fitting) -> Plan:
         how.say(f"binarize: fitting {', '.join(names[:2])}{' ...' if len(names) > 2 else ''}")
         level = [layers[name] for name in names]
         for layer in level:
-            value = str(layer.node.inputs[0].name)  # type: ignore[union-attr]
+            value = _read(layer)
             if layer.name in chosen and value in tensors and value not in plan.inputs:
                 plan.inputs[value] = tensors[value], _levels(cascade, tensors[value])
         for binary in (True, False):
@@ -185,9 +185,16 @@ def _coded(found: QuantizedWeights) -> FittedLayer:
     return FittedLayer(found.real(), found.correction, plain)
 
 
+def _read(layer: LinearLayer) -> str:
+    """The name of the tensor that a layer reads."""
+    value = layer.node.inputs[0]
+    assert value is not None, "a layer reads something"
+    return str(value.name)
+
+
 def _scale(layer: LinearLayer, plan: Plan) -> float:
     """Scale of the codes that a layer will read; a small one where these have many bits."""
-    found = plan.inputs.get(str(layer.node.inputs[0].name))  # type: ignore[union-attr]
+    found = plan.inputs.get(_read(layer))
     return 2.0**-12 if found is None else found[1].high
 
 
@@ -197,7 +204,7 @@ def _levels(cascade: Cascade, tensor: BinaryInput) -> TwoLevels:
 
 
 def _step(plan: Plan, layer: LinearLayer) -> Callable[[Array], Array] | None:
-    found = plan.inputs.get(str(layer.node.inputs[0].name))  # type: ignore[union-attr]
+    found = plan.inputs.get(_read(layer))
     if found is None:
         return None
     tensor, levels = found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from actc.targets.fpga.folded.costs.area import Area
 from actc.targets.fpga.folded.costs.latency import program_latency
@@ -36,7 +36,7 @@ class Choice:
     works: tuple[int, ...]
     interval: int
     latency: float
-    engine: Area = Area()  # noqa: RUF009 (frozen)
+    engine: Area = field(default_factory=Area)
     turns: int = 0
 
     @property

@@ -22,6 +22,7 @@ from actc.targets.fpga.folded.costs.engine import engine_area
 from actc.targets.fpga.folded.folding import (
     STORAGES,
     Folding,
+    Multiplier,
     can_share,
     divisors,
     group_clocks,
@@ -183,10 +184,10 @@ def _options(
     stages: Sequence[MatrixStage], shape: tuple[int, int, int], family: Family, bits: StageBits
 ) -> Iterator[EngineOption]:
     """The engines of a shape, of which none is worse than another in every way."""
-    kinds = ("logic", "dsp") if bits.is_hard(family) else ("logic",)
+    kinds: tuple[Multiplier, ...] = ("logic", "dsp") if bits.is_hard(family) else ("logic",)
     found = []
     for multiplier, weights in product(kinds, STORAGES):
-        folding = Folding(*shape, multiplier, weights, engine=NUMBER)  # type: ignore[arg-type]
+        folding = Folding(*shape, multiplier, weights, engine=NUMBER)
         turns = sum(turn_clocks(stage, folding, len(stages)) for stage in stages)
         found.append(EngineOption(folding, engine_area(stages, folding, family, bits), turns))
     table = np.array([list(option.area) for option in found], np.int64)
