@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from command_line import ROOT, CommandLine
 from fake_tools import Fake, fake_tools
@@ -16,6 +23,48 @@ from small_models import make_data, make_model
 # change that happens to be tested.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("untimed")
+
+
+def seed_generators() -> None:
+    """Seed what libraries draw from when they are given no generator."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+class SeededTorch(MetaPathFinder):
+    """Seeds torch where it is imported: it begins with a random seed, also within a test."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name == "torch" else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def executed(module: ModuleType) -> None:
+            execute(module)
+            seed_generators()
+
+        spec.loader.exec_module = executed  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, SeededTorch())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Every fixture, of whatever scope, finds the global generators as if it were the first."""
+    seed_generators()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """And so does every test: what ran before in this process changes no result."""
+    seed_generators()
 
 
 @pytest.fixture
