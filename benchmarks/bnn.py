@@ -1,7 +1,7 @@
 """Time of layers of signs: actc's XNOR kernels against onnxruntime int8 and float, one thread.
 
     python benchmarks/bnn.py [NAME ...] [--rounds 25]
-    python benchmarks/bnn.py --network GOLDEN_DIRECTORY --float MODEL.onnx
+    python benchmarks/bnn.py --network DIRECTORY --float MODEL.onnx [--batch 1]
 
 A layer is what lies between packed bits and packed bits: weights of -1 and +1, and a threshold
 per channel. Contestants compute the same layer from their own form of the input to their own form
@@ -17,18 +17,19 @@ Before any timing, the bits of actc are compared with sums computed by numpy. A 
 costs more than a small layer, so onnxruntime's time is that of a session with the layer less
 that of a session with one output channel of it: in its favour by that channel. Weights of all
 contestants are as near to the core as they fit, since each layer is called again and again. All
-contestants take turns within a round, a turn is the best of three slices of a millisecond, and
-the medians over the rounds are printed.
+contestants take turns within a round, and a turn is the best of three slices of a millisecond.
+Printed are the medians over the rounds, and medians and quartiles of the rounds' ratios, which
+other work on the machine hits least.
 
-With `--network` the directory of a compilation for `cpu` (its model.so) is timed against
-golden.onnx and the float model in onnxruntime, whole calls from Python, batch as compiled.
+With `--network` the directory of a compilation of MODEL.onnx for `cpu` (its model.so) is timed
+against golden.onnx and forms of the model in onnxruntime, whole calls from Python; see
+bnn_network.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,9 +39,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import tvm
+from bnn_network import network
+from bnn_times import microseconds, ratio_text, session_of, turns
 from onnx import TensorProto, helper, numpy_helper
 
-from actc.targets.tvm import CpuTarget
 from actc.targets.tvm.host import host_cpu
 from actc.targets.tvm.kernels.binary_conv import binary_conv_prim_func
 from actc.targets.tvm.kernels.binary_pack import pack_prim_func, unpack_prim_func
@@ -262,14 +264,6 @@ def ort_call(kind: str, spec: BinaryConv, data: Operands) -> Callable[[], None]:
     return lambda: session.run_with_iobinding(binding)
 
 
-def session_of(model: bytes | Path) -> ort.InferenceSession:
-    """A session on one thread."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def ort_timer(kind: str, spec: BinaryConv, data: Operands) -> Timer:
     """Microseconds of the layer beyond those of a call with one of its channels."""
     layer, channel = (ort_call(kind, s, data) for s in (spec, replace(spec, out_c=1)))
@@ -281,16 +275,8 @@ def ort_timer(kind: str, spec: BinaryConv, data: Operands) -> Timer:
     return lambda: best(layer) - best(channel)
 
 
-def microseconds(call: Callable[[], object], number: int) -> float:
-    """Mean time of `number` calls."""
-    start = time.perf_counter()
-    for _ in range(number):
-        call()
-    return (time.perf_counter() - start) / number * 1e6
-
-
-def measure(spec: BinaryConv, rounds: int) -> dict[str, float]:
-    """Contestant -> median microseconds."""
+def measure(spec: BinaryConv, rounds: int) -> dict[str, list[float]]:
+    """Contestant -> microseconds in each round."""
     data = Operands.random(spec)
     timers: dict[str, Timer] = {}
     timers["xnor"], timers["+pack"] = actc_timers(spec, data)
@@ -298,54 +284,24 @@ def measure(spec: BinaryConv, rounds: int) -> dict[str, float]:
     if spec.kernel == (1, 1):
         timers["integer"] = ort_timer("integer", spec, data)
     timers["float"] = ort_timer("float", spec, data)
-    samples: dict[str, list[float]] = {name: [] for name in timers}
-    for _ in range(rounds):
-        for name, timer in timers.items():
-            samples[name].append(timer())
-    found = {name: statistics.median(values) for name, values in samples.items()}
-    found["int8"] = min(found[name] for name in ("qlinear", "integer") if name in found)
-    return found
+    samples = turns(timers, rounds)
+    forms = [samples[name] for name in ("qlinear", "integer") if name in samples]
+    samples["int8"] = min(forms, key=statistics.median)
+    return samples
 
 
 def layers(wanted: Sequence[str], rounds: int) -> None:
     """Print the table of all layers whose name contains one of `wanted`."""
     columns = ("xnor", "+pack", "int8", "float")
-    print(f"{'layer':<28}" + "".join(f"{c + ' us':>11}" for c in columns), end="")
-    print(f"{'int8/xnor':>11}{'int8/+pack':>12}{'float/xnor':>12}")
+    ratios = (("int8", "xnor"), ("int8", "+pack"), ("float", "xnor"))
+    print(f"{'layer':<26}" + "".join(f"{c + ' us':>10}" for c in columns), end="")
+    print("".join(f"{of + '/' + to:>21}" for of, to in ratios))
     for name, spec in LAYERS.items():
         if wanted and not any(part in name for part in wanted):
             continue
         t = measure(spec, rounds)
-        print(f"{name:<28}" + "".join(f"{t[c]:>11.2f}" for c in columns), end="")
-        ratios = (t["int8"] / t["xnor"], t["int8"] / t["+pack"], t["float"] / t["xnor"])
-        print(f"{ratios[0]:>11.1f}{ratios[1]:>12.1f}{ratios[2]:>12.1f}", flush=True)
-
-
-def network(directory: Path, model: Path, rounds: int) -> None:
-    """Print the time of a whole network, call by call from Python.
-
-    Raises:
-        AssertionError: the compiled network does not give golden's outputs.
-    """
-    compiled = CpuTarget().load(directory)
-    golden, floats = session_of(directory / "golden.onnx"), session_of(model)
-    entry = golden.get_inputs()[0]
-    shape = [d if isinstance(d, int) else 1 for d in entry.shape]
-    feeds = {entry.name: np.random.default_rng(0).random(shape).astype(np.float32)}
-    names = [output.name for output in golden.get_outputs()]
-    for name, wanted in zip(names, golden.run(None, feeds), strict=True):
-        assert np.array_equal(compiled(feeds)[name], wanted), "the compiled network is wrong"
-    calls: dict[str, Callable[[], object]] = {
-        "actc cpu": lambda: compiled(feeds),
-        "golden in onnxruntime": lambda: golden.run(None, feeds),
-        "float in onnxruntime": lambda: floats.run(None, feeds),
-    }
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            samples[name].append(microseconds(call, 20))
-    for name, values in samples.items():
-        print(f"{name:<28}{statistics.median(values):>11.2f} us")
+        print(f"{name:<26}" + "".join(f"{statistics.median(t[c]):>10.2f}" for c in columns), end="")
+        print("".join(f"{ratio_text(t[of], t[to]):>21}" for of, to in ratios), flush=True)
 
 
 def main() -> None:
@@ -354,13 +310,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="parts of the layers' names; none: all")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--network", type=Path, help="directory of a compilation for cpu")
-    parser.add_argument("--float", type=Path, dest="floats", help="the float model of --network")
+    parser.add_argument("--float", type=Path, dest="floats", help="the model of --network")
+    parser.add_argument("--batch", type=int, default=1, help="samples per call of --network")
     given = parser.parse_args()
     print(
         f"cpu {host_cpu().mcpu}, onnxruntime {ort.__version__}, tvm {tvm.__version__}, one thread"
     )
     if given.network:
-        network(given.network, given.floats or given.network / "float.onnx", given.rounds)
+        if given.floats is None:
+            parser.error("--network needs --float, the model that was compiled")
+        network(given.network, given.floats, given.batch, given.rounds)
     else:
         layers(given.names, given.rounds)
 
