@@ -38,6 +38,7 @@ TARGETS = Registry(
         "onnx": "actc.targets.onnx:OnnxTarget",
         "cpu": "actc.targets.tvm:CpuTarget",
         "bnn-hls": "actc.targets.bnn_hls:BnnHlsTarget",
+        "hls4ml": "actc.targets.hls4ml:Hls4mlTarget",
         "verilog": "actc.targets.fpga.verilog:VerilogTarget",
         **{name: f"actc.targets.fpga.names:{name.replace('-', '_')}" for name in _FPGAS},
     },

@@ -101,6 +101,21 @@ CODES: dict[str, CodeInfo] = {
         "integers were given that it has no room for. The C++ in the directory was changed; "
         "compile again.",
     ),
+    "ACT0430": CodeInfo(
+        "hls4ml has no layer for a part of the network",
+        "The target `hls4ml` takes convolutions, matrix products, pooling, sums and products of two "
+        "tensors, and functions of one value. Recurrent layers are built by FPGA targets.",
+    ),
+    "ACT0431": CodeInfo(
+        "an option of the target hls4ml is wrong",
+        "Behind `hls4ml:` stand options such as `vitis,io=stream,reuse=4,strategy=resource`; "
+        "`actc targets hls4ml` lists them.",
+    ),
+    "ACT0432": CodeInfo(
+        "the C simulation of hls4ml gives too few or too many results",
+        "The compiled network read or wrote another number of values than its interface says. The "
+        "C++ in the directory was changed; compile again.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

@@ -1,0 +1,90 @@
+"""A network as `network.onnx` and hls4ml's configuration, for its ONNX converter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from actc.ir.dialect import DOMAIN
+from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers, integer_type
+from actc.targets.hls4ml.options import Options
+
+_LEAST = {"weight": 3, "bias": 2}
+"""Bits of a role, at least: of weights with two hls4ml takes -2 for +1."""
+_LEAST_RESULT = 2
+"""Data of one bit mean -1 and +1 to some of hls4ml's layers."""
+
+
+def network_model(network: HlsNetwork) -> onnx.ModelProto:
+    """The network in the dialect that :func:`~actc.targets.hls4ml.register` teaches hls4ml.
+
+    Constants are attributes; all shapes are given, with a batch of one.
+    """
+    nodes = [_node(layer) for layer in network.layers]
+    kind = TensorProto.FLOAT  # hls4ml does not look at it: types are in the configuration
+    values = [
+        helper.make_tensor_value_info(layer.name, kind, [1, *layer.shape])
+        for layer in network.layers
+    ]
+    given = helper.make_tensor_value_info(network.input, kind, [1, *network.shape])
+    graph = helper.make_graph(
+        nodes, network.name, [given], [values[-1]], value_info=values[:-1]
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="actc")
+
+
+def _node(layer: HlsLayer) -> onnx.NodeProto:
+    attributes = {
+        name: numpy_helper.from_array(_small(value), name)
+        if isinstance(value, np.ndarray)
+        else list(value)
+        if isinstance(value, tuple)
+        else int(value)
+        for name, value in layer.attributes.items()
+    }
+    return helper.make_node(
+        layer.op, list(layer.inputs), [layer.name], name=layer.name, domain=DOMAIN, **attributes
+    )
+
+
+def _small(array: Integers) -> np.ndarray[Any, Any]:
+    """The same integers in the smallest type that holds them."""
+    for kind in (np.int8, np.int16, np.int32):
+        if array.size == 0 or np.array_equal(array, array.astype(kind)):
+            return array.astype(kind)
+    return array
+
+
+def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
+    """The `hls_config` of hls4ml: the type of every tensor, sum and constant."""
+    layers = {network.input: _precision(result=integer_type(network.range, _LEAST_RESULT))}
+    for layer in network.layers:
+        types = {role: integer_type(r, _LEAST.get(role, 1)) for role, r in layer.types.items()}
+        layers[layer.name] = {
+            **_precision(result=integer_type(layer.result, _LEAST_RESULT), **types),
+            **_folding(layer, options),
+        }
+    model = {
+        "Precision": integer_type(network.range, _LEAST_RESULT),
+        "ReuseFactor": options.reuse,
+        "Strategy": options.strategy,
+    }
+    return {"Model": model, "LayerName": layers}
+
+
+def _precision(**types: str) -> dict[str, Any]:
+    return {"Precision": types}
+
+
+def _folding(layer: HlsLayer, options: Options) -> Mapping[str, Any]:
+    weight = layer.attributes.get("weight")
+    if not isinstance(weight, np.ndarray):
+        return {}
+    taken = prod(weight.shape[:-1])
+    return {"ReuseFactor": min(options.reuse, taken * weight.shape[-1]), "Strategy": options.strategy}

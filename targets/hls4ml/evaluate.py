@@ -1,0 +1,140 @@
+"""What the layers of a network compute: the executable specification of the C++."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers
+
+
+def evaluate(network: HlsNetwork, samples: npt.ArrayLike) -> Integers:
+    """The output of a network.
+
+    Args:
+        samples: integers [samples, ...] of the input's shape.
+
+    Returns:
+        int64 [samples, ...] of the output's shape.
+    """
+    return evaluate_all(network, samples)[network.output.name]
+
+
+def evaluate_all(network: HlsNetwork, samples: npt.ArrayLike) -> dict[str, Integers]:
+    """What each layer gives; int64 [samples, ...]."""
+    given = np.asarray(samples, np.int64)
+    values = {network.input: given.reshape(len(given), *network.shape)}
+    for layer in network.layers:
+        inputs = [values[name] for name in layer.inputs]
+        values[layer.name] = _LAYERS[layer.op](layer, *inputs)
+    return values
+
+
+def _dense(layer: HlsLayer, x: Integers) -> Integers:
+    found: Integers = x @ _array(layer, "weight") + _array(layer, "bias")
+    return found
+
+
+def _conv(layer: HlsLayer, x: Integers) -> Integers:
+    found: Integers = np.tensordot(_windows(layer, x, 0), _array(layer, "weight"), 3)
+    return np.asarray(found + _array(layer, "bias"))
+
+
+def _depthwise(layer: HlsLayer, x: Integers) -> Integers:
+    weight = _array(layer, "weight")[..., 0]
+    found: Integers = np.einsum("nijhwc,hwc->nijc", _windows(layer, x, 0), weight)
+    return np.asarray(found + _array(layer, "bias"))
+
+
+def _pool(layer: HlsLayer, x: Integers) -> Integers:
+    found: Integers = _windows(layer, x, np.iinfo(np.int64).min).max(axis=(3, 4))
+    return found
+
+
+def _windows(layer: HlsLayer, x: Integers, outside: int) -> Integers:
+    """Elements [samples, rows, columns, kernel rows, kernel columns, channels]."""
+    x = x.reshape(len(x), *_tuple(layer, "input_shape"))
+    top, left, bottom, right = _tuple(layer, "pads")
+    widths = [(0, 0), (top, bottom), (left, right), (0, 0)]
+    padded = np.pad(x, widths, constant_values=outside)
+    kernel, strides = _tuple(layer, "kernel_shape"), _tuple(layer, "strides")
+    found = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))
+    return np.moveaxis(found[:, :: strides[0], :: strides[1]], 3, 5)
+
+
+def _reshape(layer: HlsLayer, x: Integers) -> Integers:
+    return x.reshape(len(x), *layer.shape)
+
+
+def _rows(layer: HlsLayer, x: Integers) -> Integers:
+    """The row of each element's channel, of the shape of x."""
+    row = np.arange(x.shape[-1]) if _int(layer, "rows") > 1 else np.zeros(x.shape[-1], np.int64)
+    return np.broadcast_to(row, x.shape)
+
+
+def _thresholds(layer: HlsLayer, x: Integers) -> Integers:
+    rows, limits = _rows(layer, x), _array(layer, "limits")
+    reached = (x[..., None] >= limits[rows]).sum(axis=-1)
+    found: Integers = _array(layer, "levels")[rows, reached]
+    return found
+
+
+def _table(layer: HlsLayer, x: Integers) -> Integers:
+    found: Integers = _array(layer, "levels")[_rows(layer, x), x - _int(layer, "first")]
+    return found
+
+
+def _requantize(layer: HlsLayer, x: Integers) -> Integers:
+    rows = _rows(layer, x)
+    scaled = _array(layer, "multiplier")[rows] * x + _array(layer, "offset")[rows]
+    rounded = (scaled >> _int(layer, "shift")) + _int(layer, "zero")
+    return np.asarray(np.clip(rounded, _int(layer, "low"), _int(layer, "high")))
+
+
+def _affine(layer: HlsLayer, x: Integers) -> Integers:
+    return x * _int(layer, "factor") + _int(layer, "offset")
+
+
+def _sum(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
+    return a * _int(layer, "first") + b * _int(layer, "second")
+
+
+def _product(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
+    return (a - _int(layer, "first")) * (b - _int(layer, "second"))
+
+
+_LAYERS: Mapping[str, Callable[..., Integers]] = {
+    "ActcDense": _dense,
+    "ActcConv2D": _conv,
+    "ActcDepthwiseConv2D": _depthwise,
+    "ActcMaxPool": _pool,
+    "ActcReshape": _reshape,
+    "ActcThresholds": _thresholds,
+    "ActcSearch": _thresholds,
+    "ActcTable": _table,
+    "ActcRequantize": _requantize,
+    "ActcAffine": _affine,
+    "ActcSum": _sum,
+    "ActcProduct": _product,
+}
+
+
+def _array(layer: HlsLayer, name: str) -> np.ndarray[Any, Any]:
+    value = layer.attributes[name]
+    assert isinstance(value, np.ndarray)
+    return value
+
+
+def _tuple(layer: HlsLayer, name: str) -> tuple[int, ...]:
+    value = layer.attributes[name]
+    assert isinstance(value, tuple)
+    return value
+
+
+def _int(layer: HlsLayer, name: str) -> int:
+    value = layer.attributes[name]
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,257 @@
+"""The dialect's operators for hls4ml: handlers, layers and templates, by its extension API.
+
+:func:`register` makes hls4ml's ONNX converter read `network.onnx`. Operators of hls4ml's own
+layers (ActcDense, ActcConv2D, ...) become those; the others are layers of ours, whose C++ is in
+`library`. Nothing of hls4ml is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import GraphProto, NodeProto, numpy_helper
+
+LIBRARY = Path(__file__).parent / "library"
+Handler = Callable[[NodeProto, list[str], list[list[int]], GraphProto], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A layer of ours.
+
+    Attributes:
+        op: operator, and hls4ml's class of the layer.
+        function: of the library, in the header of that name.
+        constants: attributes that are arrays, in the order of the function's parameters.
+        numbers: attributes that the function's configuration has.
+        inputs: how many tensors it reads.
+    """
+
+    op: str
+    function: str
+    constants: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    inputs: int = 1
+
+    @property
+    def header(self) -> str:
+        """Name of the file in the library."""
+        return f"{self.function}.h"
+
+
+EXTENSIONS = (
+    Extension("ActcThresholds", "actc_thresholds", ("limits", "levels"), ("rows", "count")),
+    Extension("ActcTable", "actc_table", ("levels",), ("rows", "size", "first")),
+    Extension("ActcSearch", "actc_search", ("limits", "levels"), ("rows", "depth")),
+    Extension(
+        "ActcRequantize", "actc_requantize", ("multiplier", "offset"),
+        ("rows", "shift", "zero", "low", "high", "width"),
+    ),
+    Extension("ActcAffine", "actc_affine", (), ("factor", "offset")),
+    Extension("ActcSum", "actc_sum", (), ("first", "second"), 2),
+    Extension("ActcProduct", "actc_product", (), ("first", "second"), 2),
+)  # fmt: skip
+COMMON = "actc_each.h"
+"""What the other headers include."""
+
+
+def attributes_of(node: NodeProto) -> dict[str, Any]:
+    """Attributes as Python integers, tuples and float64 arrays."""
+    found: dict[str, Any] = {}
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            found[attribute.name] = numpy_helper.to_array(attribute.t).astype(np.float64)
+        elif attribute.ints:
+            found[attribute.name] = tuple(attribute.ints)
+        else:
+            found[attribute.name] = int(attribute.i)
+    return found
+
+
+# --- hls4ml's own layers
+
+
+def _base(node: NodeProto, inputs: Sequence[str], kind: str) -> dict[str, Any]:
+    return {
+        "name": node.name, "class_name": kind, "inputs": list(inputs), "outputs": list(node.output)
+    }  # fmt: skip
+
+
+def _dense(
+    node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
+) -> dict[str, Any]:
+    given = attributes_of(node)
+    taken, made = given["weight"].shape
+    constants = {"weight_data": given["weight"], "bias_data": given["bias"], "use_bias": True}
+    return {**_base(node, inputs, "Dense"), "n_in": taken, "n_out": made, **constants}
+
+
+def _window(given: dict[str, Any]) -> dict[str, Any]:
+    rows, columns, channels = given["input_shape"]
+    top, left, bottom, right = given["pads"]
+    height, width = given["kernel_shape"]
+    return {
+        "data_format": "channels_last", "in_height": rows, "in_width": columns,
+        "out_height": (rows + top + bottom - height) // given["strides"][0] + 1,
+        "out_width": (columns + left + right - width) // given["strides"][1] + 1,
+        "stride_height": given["strides"][0], "stride_width": given["strides"][1],
+        "pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right,
+        "padding": "same" if any(given["pads"]) else "valid",
+    }  # fmt: skip
+
+
+def _conv(
+    node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
+) -> dict[str, Any]:
+    given = attributes_of(node)
+    height, width, channels, filters = given["weight"].shape
+    depthwise = node.op_type == "ActcDepthwiseConv2D"
+    kind = "DepthwiseConv2D" if depthwise else "Conv2D"
+    return {
+        **_base(node, inputs, kind), **_window(given), "filt_height": height, "filt_width": width,
+        "n_chan": given["input_shape"][2], "n_filt": channels if depthwise else filters,
+        "depth_multiplier": 1, "dilation_height": 1, "dilation_width": 1,
+        "depthwise_data" if depthwise else "weight_data": given["weight"],
+        "bias_data": given["bias"], "use_bias": True,
+    }  # fmt: skip
+
+
+def _pool(
+    node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
+) -> dict[str, Any]:
+    given = attributes_of(node)
+    height, width = given["kernel_shape"]
+    return {
+        **_base(node, inputs, "MaxPooling2D"), **_window(given), "n_filt": given["input_shape"][2],
+        "pool_height": height, "pool_width": width, "filt_height": height, "filt_width": width,
+        "pads": list(given["pads"]), "count_pad": True,
+    }  # fmt: skip
+
+
+def _reshape(
+    node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
+) -> dict[str, Any]:
+    target = attributes_of(node)["target_shape"]
+    return {**_base(node, inputs, "Reshape"), "target_shape": list(target)}
+
+
+OWN: dict[str, Handler] = {
+    "ActcDense": _dense,
+    "ActcConv2D": _conv,
+    "ActcDepthwiseConv2D": _conv,
+    "ActcMaxPool": _pool,
+    "ActcReshape": _reshape,
+}
+"""Operators that are layers of hls4ml."""
+
+
+# --- layers of ours
+
+
+def _handler(extension: Extension) -> Handler:
+    def handle(
+        node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
+    ) -> dict[str, Any]:
+        given = attributes_of(node)
+        constants = {f"{name}_data": given.pop(name) for name in extension.constants}
+        return {**_base(node, inputs, extension.op), **given, **constants}
+
+    return handle
+
+
+def _layer_class(extension: Extension) -> type:
+    from hls4ml.model.attributes import Attribute, TypeAttribute, WeightAttribute
+    from hls4ml.model.layers import Layer
+
+    def initialize(self: Any) -> None:
+        shape = self.get_input_variable().shape
+        self.add_output_variable(list(shape))
+        self.set_attr("n_in", int(np.prod(shape)))
+        self.set_attr("n_chan", int(shape[-1]))
+        for name in extension.constants:
+            self.add_weights_variable(name, var_name=f"{name}{{index}}", data=name)
+
+    expected = [Attribute("n_in"), Attribute("n_chan")]
+    expected += [Attribute(name) for name in extension.numbers]
+    for name in extension.constants:
+        expected += [WeightAttribute(name), TypeAttribute(name)]
+    members = {"_expected_attributes": expected, "initialize": initialize}
+    return type(extension.op, (Layer,), members)
+
+
+def _config_class(extension: Extension, layer: type) -> type:
+    from hls4ml.backends.template import LayerConfigTemplate
+
+    def format(self: Any, node: Any) -> str:
+        lines = [f"struct config{node.index} {{"]
+        for name in ("n_in", "n_chan"):
+            lines.append(f"    static const unsigned {name} = {int(node.get_attr(name))};")
+        for name in extension.numbers:
+            lines.append(f"    static const int {name} = {int(node.get_attr(name))};")
+        for name in extension.constants:
+            lines.append(f"    typedef {node.get_weights(name).type.name} {name}_t;")
+        return "\n".join([*lines, "};"]) + "\n"
+
+    def initialize(self: Any) -> None:
+        LayerConfigTemplate.__init__(self, layer)
+
+    members = {"__init__": initialize, "format": format}
+    return type(f"{extension.op}Config", (LayerConfigTemplate,), members)
+
+
+def _call_class(extension: Extension, layer: type) -> type:
+    from hls4ml.backends.template import FunctionCallTemplate
+
+    def format(self: Any, node: Any) -> str:
+        read = [node.get_input_variable(name) for name in node.inputs[: extension.inputs]]
+        made = node.get_output_variable()
+        types = [variable.type.name for variable in (*read, made)]
+        arguments = [variable.name for variable in (*read, made)]
+        arguments += [node.get_weights(name).name for name in extension.constants]
+        parameters = ", ".join([*types, f"config{node.index}"])
+        return f"nnet::{extension.function}<{parameters}>({', '.join(arguments)});"
+
+    def initialize(self: Any) -> None:
+        FunctionCallTemplate.__init__(self, layer, [f"nnet_utils/{extension.header}"])
+
+    members = {"__init__": initialize, "format": format}
+    return type(f"{extension.op}Call", (FunctionCallTemplate,), members)
+
+
+BACKENDS = ("Vivado", "Vitis")
+"""Backends of hls4ml that :func:`register` teaches."""
+
+
+def register(backends: Sequence[str] = BACKENDS) -> None:
+    """Teach hls4ml the dialect of `network.onnx`; a second time nothing happens.
+
+    Args:
+        backends: of hls4ml, by name.
+    """
+    from hls4ml.backends import get_backend
+    from hls4ml.converters.onnx_to_hls import (
+        get_supported_onnx_layers,
+        register_onnx_layer_handler,
+    )
+    from hls4ml.model.layers import register_layer
+
+    known = set(get_supported_onnx_layers())
+    if EXTENSIONS[0].op in known:
+        return
+    for op, handler in OWN.items():
+        register_onnx_layer_handler(op, handler)
+    layers = {extension: _layer_class(extension) for extension in EXTENSIONS}
+    for extension, layer in layers.items():
+        register_onnx_layer_handler(extension.op, _handler(extension))
+        register_layer(extension.op, layer)
+    for name in backends:
+        backend = get_backend(name)
+        for extension, layer in layers.items():
+            backend.register_template(_config_class(extension, layer))
+            backend.register_template(_call_class(extension, layer))
+            backend.register_source(LIBRARY / extension.header)
+        backend.register_source(LIBRARY / COMMON)

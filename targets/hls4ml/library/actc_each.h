@@ -1,0 +1,50 @@
+// Functions of each element of a tensor, of arrays (io_parallel) and of streams (io_stream).
+//
+// UNIT has a static `apply(x, channel, constants...)`. A word of a stream is one position: all its
+// channels, or a vector.
+#ifndef ACTC_EACH_H_
+#define ACTC_EACH_H_
+
+#include "hls_stream.h"
+#include "nnet_common.h"
+
+namespace nnet {
+
+// The row of a channel: all have the first one where there is one.
+template <class CONFIG_T> unsigned actc_row(unsigned channel) {
+    #pragma HLS INLINE
+    return CONFIG_T::rows == 1 ? 0 : channel;
+}
+
+template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
+void actc_each(data_T data[], res_T res[], CONSTANTS... constants) {
+    #pragma HLS INLINE
+elements:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = res_T(UNIT::apply(data[i], i % CONFIG_T::n_chan, constants...));
+    }
+}
+
+template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
+void actc_each(hls::stream<data_T> &data, hls::stream<res_T> &res, CONSTANTS... constants) {
+    #pragma HLS INLINE
+positions:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE II=1
+        data_T in = data.read();
+        res_T out;
+        PRAGMA_DATA_PACK(out)
+    channels:
+        for (unsigned k = 0; k < res_T::size; k++) {
+            #pragma HLS UNROLL
+            const unsigned channel = (i * res_T::size + k) % CONFIG_T::n_chan;
+            out[k] = typename res_T::value_type(UNIT::apply(in[k], channel, constants...));
+        }
+        res.write(out);
+    }
+}
+
+} // namespace nnet
+
+#endif

@@ -1,0 +1,43 @@
+// Many steps: a binary search, one comparison for each bit of the number of thresholds.
+#ifndef ACTC_SEARCH_H_
+#define ACTC_SEARCH_H_
+
+#include "actc_each.h"
+
+namespace nnet {
+
+template <class CONFIG_T> struct actc_search_unit {
+    template <class data_T>
+    static typename CONFIG_T::levels_t apply(const data_T &x, unsigned channel,
+                        const typename CONFIG_T::limits_t limits[],
+                        const typename CONFIG_T::levels_t levels[]) {
+        #pragma HLS INLINE
+        const unsigned row = actc_row<CONFIG_T>(channel);
+        unsigned rank = 0;
+        for (int d = CONFIG_T::depth - 1; d >= 0; d--) {
+            #pragma HLS UNROLL
+            const unsigned next = rank + (1u << d);
+            rank = x >= limits[row * ((1 << CONFIG_T::depth) - 1) + next - 1] ? next : rank;
+        }
+        return levels[row * (1 << CONFIG_T::depth) + rank];
+    }
+};
+
+template <class data_T, class res_T, class CONFIG_T>
+void actc_search(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in],
+                 typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
+                 typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
+    #pragma HLS PIPELINE II=1
+    actc_each<actc_search_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
+}
+
+template <class data_T, class res_T, class CONFIG_T>
+void actc_search(hls::stream<data_T> &data, hls::stream<res_T> &res,
+                 typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
+                 typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
+    actc_each<actc_search_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
+}
+
+} // namespace nnet
+
+#endif

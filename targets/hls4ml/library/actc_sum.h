@@ -1,0 +1,45 @@
+// first * a + second * b.
+#ifndef ACTC_SUM_H_
+#define ACTC_SUM_H_
+
+#include "actc_each.h"
+
+namespace nnet {
+
+template <class CONFIG_T, class first_T, class second_T>
+int actc_sum_of(const first_T &a, const second_T &b) {
+    #pragma HLS INLINE
+    return CONFIG_T::first * a.to_int() + CONFIG_T::second * b.to_int();
+}
+
+template <class first_T, class second_T, class res_T, class CONFIG_T>
+void actc_sum(first_T first[CONFIG_T::n_in], second_T second[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
+    #pragma HLS PIPELINE II=1
+elements:
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = res_T(actc_sum_of<CONFIG_T>(first[i], second[i]));
+    }
+}
+
+template <class first_T, class second_T, class res_T, class CONFIG_T>
+void actc_sum(hls::stream<first_T> &first, hls::stream<second_T> &second, hls::stream<res_T> &res) {
+positions:
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE II=1
+        first_T left = first.read();
+        second_T right = second.read();
+        res_T out;
+        PRAGMA_DATA_PACK(out)
+    channels:
+        for (unsigned k = 0; k < res_T::size; k++) {
+            #pragma HLS UNROLL
+            out[k] = typename res_T::value_type(actc_sum_of<CONFIG_T>(left[k], right[k]));
+        }
+        res.write(out);
+    }
+}
+
+} // namespace nnet
+
+#endif

@@ -1,0 +1,79 @@
+"""hls4ml's project of a network, as files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from actc import toolchain
+from actc.targets.hls4ml.document import configuration, network_model
+from actc.targets.hls4ml.layers import HlsNetwork
+from actc.targets.hls4ml.options import Options
+from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS
+
+HELP = "pip install 'actc[hls4ml]'"
+_SECONDS = 600.0
+_MEMORY = 8 << 30
+_WORKER = "actc.targets.hls4ml.worker"
+
+
+def settings(network: HlsNetwork, options: Options) -> dict[str, object]:
+    """Arguments of hls4ml's converter."""
+    return {
+        "backend": options.backend,
+        "io_type": f"io_{options.io}",
+        "project_name": network.name,
+        "part": options.part or None,
+        "clock_period": options.period,
+        "hls_config": configuration(network, options),
+    }
+
+
+def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
+    """Relative path -> content of the project that hls4ml writes, and of what it was made from.
+
+    Raises:
+        MissingTool: hls4ml is not installed. ToolFailed: it failed.
+    """
+    toolchain.require_package("hls4ml", HELP)
+    model = network_model(network).SerializeToString(deterministic=True)
+    given = json.dumps(settings(network, options), indent=1) + "\n"
+    with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
+        folder = Path(work)
+        (folder / MODEL).write_bytes(model)
+        (folder / SETTINGS).write_text(given, "utf-8")
+        argv = [sys.executable, "-m", _WORKER]
+        toolchain.run(argv, timeout=_SECONDS, memory=_MEMORY, cwd=folder)
+        found = _collected(folder / PROJECT)
+    return {MODEL: model, SETTINGS: given.encode(), **found}
+
+
+def _collected(project: Path) -> dict[str, bytes]:
+    files = {
+        f"{PROJECT}/{path.relative_to(project).as_posix()}": path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file()
+    }
+    return _unstamped(files)
+
+
+def _unstamped(files: dict[str, bytes]) -> dict[str, bytes]:
+    """hls4ml's random stamp replaced: equal networks give equal files."""
+    configured = files[f"{PROJECT}/hls4ml_config.yml"]
+    found = re.search(rb"^Stamp: '?([0-9a-fA-F]{8})'?$", configured, re.MULTILINE)
+    if found is None:
+        return files
+    stamp = found[1]
+    state = hashlib.sha256()
+    for name, content in files.items():
+        state.update(name.encode() + b"\0" + content.replace(stamp, b""))
+    # letters only, so that YAML does not take it for a number
+    own = state.hexdigest()[:8].translate(str.maketrans("0123456789", "ghijklmnop")).encode()
+    return {
+        name: content.replace(stamp, own) if stamp in content else content
+        for name, content in files.items()
+    }

@@ -1,0 +1,199 @@
+"""The target `hls4ml`: a project of hls4ml, compiled and run with g++."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from actc.device.document import require_files
+from actc.diagnostics import Diagnostic
+from actc.ir.context import context_of
+from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.fpga.folded.samples import samples_of
+from actc.targets.hls4ml.assembly import Assembly, assemble, check
+from actc.targets.hls4ml.options import DESCRIBED, Options, parse
+from actc.targets.hls4ml.project import HELP, PROJECT, project_files
+from actc.targets.hls4ml.simulation import (
+    BENCH,
+    COMPILER_HELP,
+    bench,
+    compile_bench,
+    compile_command,
+    run_bench,
+)
+from actc.targets.hls4ml.verify import MOST, RANDOM, climb
+
+GOLDEN = "golden.onnx"
+NAME_FILE = "name.txt"
+"""Of the model that the project was made from."""
+BUILD = "build"
+PROGRAM = "bench"
+_DIGEST = "sources.sha256"
+
+
+@dataclass(frozen=True)
+class Hls4mlTarget(Target):
+    """A network as a project of hls4ml, every type stated, with layers of actc where hls4ml has none.
+
+    Tools: hls4ml, and g++, which compiles and runs the C++; vendors' tools are not needed.
+    Options: see :class:`~actc.targets.hls4ml.options.Options`. Products: project/, network.onnx,
+    settings.json, build/.
+
+    Attributes:
+        settings: how hls4ml builds the network.
+    """
+
+    settings: Options = field(default_factory=Options)
+    name: ClassVar[str] = "hls4ml"
+    batch: ClassVar[int] = 1 << 12
+    any_batch: ClassVar[bool] = True
+    options: ClassVar[Mapping[str, str]] = DESCRIBED
+
+    @classmethod
+    def parse(cls, option: str) -> Hls4mlTarget:
+        """The target behind ``hls4ml`` or ``hls4ml:vitis,io=stream``.
+
+        Raises:
+            UsageError: ACT0431, options are wrong.
+        """
+        return cls(parse(option))
+
+    @property
+    def spec(self) -> str:
+        """The name and the options that are no defaults."""
+        text = str(self.settings)
+        return f"{self.name}:{text}" if text else self.name
+
+    def capabilities(self) -> Capabilities:
+        """What this target takes."""
+        return Capabilities(
+            precisions=("int8",),
+            forms=("table", "pwl"),
+            operators=None,
+            tools=(
+                Tool("hls4ml", "package", "hls4ml", HELP),
+                Tool("C++ compiler", "command", "g++", COMPILER_HELP),
+            ),
+            summary="projects of hls4ml for Vitis, Vivado and others, exact to the bit",
+            products={
+                f"{PROJECT}/": "hls4ml's project, with the C++ of actc's layers",
+                "network.onnx": "the network that hls4ml read",
+                "settings.json": "hls4ml's configuration",
+                f"{BUILD}/": "the compiled simulation",
+            },
+        )
+
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be built."""
+        return check(model)
+
+    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
+        """Plan the build: all files, as hls4ml writes them, and the compilation.
+
+        Raises:
+            ModelError: see :func:`~actc.targets.hls4ml.assembly.assemble`.
+            MissingTool, ToolFailed: of hls4ml.
+        """
+        golden = ir.to_proto(model).SerializeToString(deterministic=True)
+        name = Path(context_of(model).file or "network").stem
+        assembly = _assembled(golden, name, self.settings)
+        network = assembly.network
+        files = {
+            GOLDEN: golden,
+            NAME_FILE: name.encode(),
+            **project_files(network, self.settings),
+            f"{PROJECT}/{BENCH}": bench(network, self.settings).encode(),
+        }
+        return BuildPlan(self.spec, files, (compile_command(network, f"../{BUILD}/{PROGRAM}"),))
+
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
+        """Write the files, and compile the C++.
+
+        Raises:
+            MissingTool, ToolFailed: of g++.
+        """
+        for name, content in plan.files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        say("g++: the C simulation")
+        _program(directory, self.assembly_of(directory))
+
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the C simulation in `directory` on one batch.
+
+        Raises:
+            MissingTool, ToolFailed: of g++ or of the program.
+        """
+        return self.load(directory)(feeds)
+
+    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+        """The C simulation as a function; compiled again where the C++ was changed."""
+        assembly = self.assembly_of(directory)
+        program = _program(directory, assembly)
+
+        def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            words = assembly.folded.prologue(feeds)[0]
+            with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
+                found = run_bench(
+                    assembly.network, directory / PROJECT, program, words, Path(work)
+                )
+            stream = assembly.folded.program.stream(assembly.folded.program.exits[0])
+            return assembly.folded.epilogue([found.reshape(len(found), *stream.shape)])
+
+        return run
+
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Compare the program and the C simulation with golden."""
+        assembly = self.assembly_of(directory)
+        model = ir.load(directory / GOLDEN)
+        samples = samples_of(assembly.folded, model, feeds, golden, most=MOST, random=RANDOM)
+        program = _program(directory, assembly)
+        return climb(assembly, directory / PROJECT, program, samples, say)
+
+    def assembly_of(self, directory: Path) -> Assembly:
+        """What `directory` was written from.
+
+        Raises:
+            UsageError: ACT0590, files are missing.
+        """
+        require_files(directory, [GOLDEN, NAME_FILE])
+        name = (directory / NAME_FILE).read_text("utf-8")
+        return _assembled((directory / GOLDEN).read_bytes(), name, self.settings)
+
+
+@lru_cache(maxsize=2)
+def _assembled(golden: bytes, name: str, options: Options) -> Assembly:
+    """Assembling takes seconds, and planning, building and running all need it."""
+    return assemble(ir.from_proto(onnx.load_from_string(golden)), name, options)
+
+
+def _program(directory: Path, assembly: Assembly) -> Path:
+    """The compiled simulation of the C++ that lies in a directory."""
+    folder, build = directory / PROJECT, directory / BUILD
+    state = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".cpp", ".h"):
+            state.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    digest, program = state.hexdigest(), build / PROGRAM
+    mark = build / _DIGEST
+    if not (program.is_file() and mark.is_file() and mark.read_text("ascii") == digest):
+        build.mkdir(exist_ok=True)
+        compile_bench(assembly.network, folder, program)
+        mark.write_text(digest, "ascii")
+    return program

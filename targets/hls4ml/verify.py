@@ -1,0 +1,40 @@
+"""The ladder of verification: program, and C simulation."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from actc.targets.base import Progress, Rung
+from actc.targets.fpga.folded.samples import Samples, program_rung
+from actc.targets.hls4ml.assembly import Assembly
+from actc.targets.hls4ml.simulation import run_bench
+
+RANDOM = 256
+"""Random samples beside those of the data."""
+MOST = 10_000
+"""Samples of the data that go up the ladder."""
+
+
+def climb(
+    assembly: Assembly, project: Path, program: Path, samples: Samples, say: Progress
+) -> list[Rung]:
+    """Compare both forms with golden.
+
+    Args:
+        project: folder of hls4ml's project.
+        program: the compiled simulation.
+    """
+    say("verify: program and C simulation")
+    with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
+        found = run_bench(assembly.network, project, program, samples.words, Path(work))
+    right = samples.expected.reshape(found.shape)
+    wrong = np.flatnonzero((found != right).reshape(len(found), -1).any(axis=1))
+    detail = f"compiled with g++ and run; {samples.kind}"
+    rung = Rung("C simulation", "equal", detail, len(found))
+    if wrong.size:
+        detail = f"{wrong.size} samples, the first is {wrong[0]}"
+        rung = Rung("C simulation", "differs", detail, len(found))
+    return [program_rung(assembly.folded, samples), rung]
