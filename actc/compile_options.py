@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from actc import toolchain
 from actc.calibrate.histogram import METHODS
@@ -27,6 +27,17 @@ ARGMAX = "argmax"
 ENDS = ("outputs", ARGMAX)
 ONE_BIT = (BINARY, "1")
 """What --activations may be for tensors of one bit."""
+_CHOICES = {
+    "approx": FORMS,
+    "calibration": METHODS,
+    "weights": SPELLINGS,
+    "rounding": ROUNDINGS,
+    "scales": SCALES,
+    "islands": ISLANDS,
+    "end": ENDS,
+}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,25 @@ class Options:
     groups: int = 0
     end: str = "outputs"
     binarize: str | None = None
+
+
+class _Problems:
+    """What checks complain of, so that all of it is said at once.
+
+    Attributes:
+        found: the diagnostics so far.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def of(self, check: Callable[..., T], *given: Any) -> T | None:
+        """What `check` gives; None where it raises UsageError, whose diagnostics are kept."""
+        try:
+            return check(*given)
+        except UsageError as error:
+            self.found += error.diagnostics
+            return None
 
 
 def binarizer(options: Options) -> Binarize | None:
@@ -85,30 +115,26 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     """The target of a compilation whose options have been checked.
 
     Raises:
-        UsageError: an option has no such value, or has no meaning beside another.
+        UsageError: options have no such value, or no meaning beside others; all of them.
         MissingTool: the target needs a tool that is not there (not for a dry run).
     """
-    machine = make_target(options.target)
-    capabilities = machine.capabilities()
-    _one_of("precision", options.precision, capabilities.precisions)
-    _one_of("approx", options.approx, FORMS)
-    _one_of("calibration", options.calibration, METHODS)
-    if options.activations not in (AUTO, *ONE_BIT):
-        check_policy(options.activations)
-    _require_narrow(options, capabilities.widest)
-    _one_of("weights", options.weights, SPELLINGS)
-    _one_of("rounding", options.rounding, ROUNDINGS)
-    _one_of("scales", options.scales, SCALES)
-    check_groups(options.groups)
-    _require_few_bits(options)
-    _one_of("islands", options.islands, ISLANDS)
-    _one_of("end", options.end, ENDS)
-    _require_integers(options)
-    _require_binary(options)
+    problems = _Problems()
+    machine = problems.of(make_target, options.target)
+    capabilities = machine.capabilities() if machine is not None else None
+    precisions = (options.precision,) if capabilities is None else capabilities.precisions
+    for name, known in {"precision": precisions, **_CHOICES}.items():
+        problems.of(_one_of, name, getattr(options, name), known)
+    widest = WIDE_BITS if capabilities is None else capabilities.widest
+    problems.of(_require_narrow, options, widest)
+    problems.of(check_groups, options.groups)
+    problems.of(_require_few_bits, options)
+    problems.of(_require_integers, options)
+    problems.of(_require_binary, options)
     if not 0 <= options.max_drop <= 1:
-        raise UsageError(
-            Diagnostic("ACT0224", f"--max-drop {options.max_drop} is not a fraction in 0..1")
-        )
+        message = f"--max-drop {options.max_drop} is not a fraction in 0..1"
+        problems.found.append(Diagnostic("ACT0224", message))
+    if problems.found or machine is None or capabilities is None:
+        raise UsageError(problems.found)
     if not dry_run:
         for tool in capabilities.tools:
             require_tool(tool)
@@ -130,7 +156,9 @@ def require_tool(tool: Tool) -> None:
 
 
 def _require_narrow(options: Options, widest: int) -> None:
-    """No tensor may have more bits than the target takes."""
+    """Tensors have a number of bits, and none more than the target takes."""
+    if options.activations not in (AUTO, *ONE_BIT):
+        check_policy(options.activations)
     policy = {"--activations": options.activations}
     asked = {name: WIDE_BITS if text == MIXED else text for name, text in policy.items()}
     asked |= {f"tensor '{k}'": v for k, v in options.overrides.get("activations", {}).items()}
@@ -151,7 +179,7 @@ def _require_narrow(options: Options, widest: int) -> None:
 def _require_few_bits(options: Options) -> None:
     """Groups have factors below 8 bits only; those of single layers and of a budget count."""
     given = options.overrides.get("weights", {})
-    if options.groups and {options.weights, *given.values()} == {"8"} and options.budget is None:
+    if options.groups > 0 and {options.weights, *given.values()} == {"8"} and options.budget is None:
         raise UsageError(
             Diagnostic(
                 "ACT0244",
@@ -173,11 +201,16 @@ def _require_integers(options: Options) -> None:
         "islands": options.islands != "auto",
         "end": options.end != "outputs",
     }
-    if options.precision != "int8" and any(chosen.values()):
-        given = next(name for name, differs in chosen.items() if differs)
-        message = f"--{given} has no meaning with --precision {options.precision}"
-        help_text = f"leave --{given} out, or compile with --precision int8"
-        raise UsageError(Diagnostic("ACT0229", message, help=help_text))
+    given = [name for name, differs in chosen.items() if differs]
+    if options.precision != "int8" and given:
+        raise UsageError(
+            Diagnostic(
+                "ACT0229",
+                f"--{name} has no meaning with --precision {options.precision}",
+                help=f"leave --{name} out, or compile with --precision int8",
+            )
+            for name in given
+        )
 
 
 def _require_binary(options: Options) -> None:

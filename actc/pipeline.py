@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from actc.errors import InternalError, UsageError
 from actc.ir.context import attach, context_of
 from actc.ir.verify import problems
 from actc.passes import PASSES
+from actc.passes.options import read_options
 
 _PASS = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\{([^{}]*)\})?\s*(,|$)")
 
@@ -39,18 +39,26 @@ class Pipeline:
         """Read the command line's spelling, e.g. ``recognize,approximate{form=pwl,segments=16}``.
 
         Raises:
-            UsageError: bad syntax, unknown pass or option, or a value of the wrong type.
+            UsageError: bad syntax, unknown passes or options, and values of a wrong type; all
+                of them.
         """
         found: list[ir.passes.PassBase] = []
+        wrong: list[Diagnostic] = []
         position = 0
-        while position < len(text) or not found:
+        while position < len(text) or not position:
             match = _PASS.match(text, position)
             if match is None:
                 message = f"cannot read the pass list at '{text[position:]}'"
                 form = 'write it as "name,name{option=value}"'
-                raise UsageError(Diagnostic("ACT0223", message, help=form))
-            found.append(_make(match.group(1), match.group(2) or ""))
+                wrong.append(Diagnostic("ACT0223", message, help=form))
+                break
+            try:
+                found.append(_make(match.group(1), match.group(2) or ""))
+            except UsageError as error:
+                wrong += error.diagnostics
             position = match.end()
+        if wrong:
+            raise UsageError(wrong)
         return cls(tuple(found))
 
     def __str__(self) -> str:
@@ -101,40 +109,15 @@ def _options(factory: Any) -> dict[str, Any]:
 
 
 def _make(name: str, options: str) -> ir.passes.PassBase:
+    """The pass with its options; UsageError: all that is wrong with it."""
     factory = PASSES.get(name)
-    known = _options(factory)
-    given: dict[str, Any] = {}
-    for item in filter(None, (part.strip() for part in options.split(","))):
-        key, equals, value = item.partition("=")
-        key = key.strip()
-        if not equals or key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            options_text = ", ".join(known) or "none"
-            raise UsageError(
-                Diagnostic(
-                    "ACT0223",
-                    f"pass '{name}' has no option '{key}'",
-                    help=f"{hint}its options: {options_text}",
-                )
-            )
-        given[key] = _convert(name, key, value.strip(), known[key])
+    given, wrong = read_options(name, _options(factory), options.split(","))
+    if wrong:
+        raise UsageError(wrong)
     made = factory(**given)
     if not isinstance(made, ir.passes.PassBase):
         raise UsageError(Diagnostic("ACT0223", f"'{name}' is not a pass"))
     return made
-
-
-def _convert(name: str, key: str, text: str, default: Any) -> Any:
-    kind = type(default)
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        return kind(text)
-    except (ValueError, KeyError) as error:
-        message = f"option '{key}' of pass '{name}' cannot be '{text}'"
-        wanted = f"give a value like {default!r}"
-        raise UsageError(Diagnostic("ACT0223", message, help=wanted)) from error
 
 
 class Instrument:

@@ -28,6 +28,7 @@ from actc.passes.linear_layers import (
     float_layers,
     last_layers,
 )
+from actc.passes.options import read_options
 
 ALL, AUTO, NONE = "all", "auto", "none"
 BINARY, TERNARY = "binary", "ternary"
@@ -85,7 +86,8 @@ class Binarize(Pass):
                 ACT0247, no such layer or tensor; ACT0222, no data.
         """
         context = context_of(model)
-        self._check()
+        if wrong := self.problems():
+            raise UsageError(wrong)
         dataset = _dataset(context)
         how = Fitting(
             dataset.take(self.samples) if self.samples else dataset,
@@ -94,16 +96,19 @@ class Binarize(Pass):
             context.facts.get("progress", {}).get("say", lambda text: None),
             self.codebook,
         )
+        if wrong := self._misnamed(model, context):
+            raise UsageError(wrong)
         before = ir.to_proto(model)
         found, alone = self._choose(model, context, dataset, how)
-        tensors = self._tensors(model, context)
+        tensors = self._tensors(model)
         plan = fit(model, {**tensors, **found}, how)
         names = rewrite(model, plan)
         rows = {name: _row(name, plan, alone.get(name)) for name in {**found, **alone}}
         context.facts[FACTS] = {"layers": rows, "inputs": _cuts(plan, names), "model": before}
         return ir.passes.PassResult(model, modified=bool(plan.layers))
 
-    def _check(self) -> None:
+    def problems(self) -> list[Diagnostic]:
+        """All that is wrong with the options, whatever the model is: ACT0224."""
         kinds = {"weights": WEIGHTS, "activations": ACTIVATIONS}
         kinds |= {"first": SPELLINGS, "last": SPELLINGS}
         wrong = [
@@ -115,6 +120,15 @@ class Binarize(Pass):
             for option, known in kinds.items()
             if getattr(self, option) not in known
         ]
+        wrong += [
+            Diagnostic(
+                "ACT0224",
+                f"option '{option}' of pass 'binarize' cannot be {number}",
+                help=f"give a number of samples, at least {least}",
+            )
+            for option, number, least in (("samples", self.samples, 0), ("batch", self.batch, 1))
+            if number < least
+        ]
         if self.codebook < 0:
             message = f"option 'codebook' of pass 'binarize' cannot be {self.codebook}"
             wrong.append(Diagnostic("ACT0224", message, help="give entries, 32 say, or 0: none"))
@@ -124,19 +138,24 @@ class Binarize(Pass):
         if self.weights == self.activations == KEEP:
             message = "pass 'binarize' keeps weights and activations: nothing becomes binary"
             wrong.append(Diagnostic("ACT0224", message, help="leave one of them binary"))
-        if wrong:
-            raise UsageError(wrong)
+        words = [item for item in _items(self.layers) if item in (ALL, AUTO, NONE)]
+        if words and len(_items(self.layers)) > 1:
+            message = f"option 'layers' of pass 'binarize' cannot be '{self.layers}'"
+            how = f"give '{words[0]}' alone, or only names and patterns"
+            wrong.append(Diagnostic("ACT0224", message, help=how))
+        return wrong
 
     def _choose(
         self, model: ir.Model, context: Context, dataset: Dataset, how: Fitting
     ) -> tuple[dict[str, str], dict[str, Measured]]:
         """Formats of the layers that become binary; what candidates cause alone."""
-        given = context.facts.get("given", {})
-        known = [layer for layer in float_layers(model) if layer.name not in given]
+        known = _candidates(model, context)
         if self.layers == NONE:
             return {}, {}
         if self.layers not in (ALL, AUTO):
-            return dict.fromkeys(_named(self.layers, known, context), self.weights), {}
+            items = _items(self.layers)
+            named = [x.name for x in known if any(_means(item, x.name) for item in items)]
+            return dict.fromkeys(named, self.weights), {}
         left_out = self._edges(model, known, context)
         candidates = {x.name: self.weights for x in known if x.name not in left_out}
         if self.layers == ALL:
@@ -167,23 +186,26 @@ class Binarize(Pass):
             kept.add(name)
         return kept
 
-    def _tensors(self, model: ir.Model, context: Context) -> dict[str, str]:
+    def _tensors(self, model: ir.Model) -> dict[str, str]:
         """The layers whose inputs are named."""
-        wanted = _items(self.tensors)
-        layers = float_layers(model)
-        readers: dict[str, list[str]] = {}
-        for layer in layers:
-            value = layer.node.inputs[0]
-            if value is not None and value.producer() is not None:
-                readers.setdefault(str(value.name), []).append(layer.name)
-        problems = [
-            _unknown(name, list(readers), "tensor that a layer reads", context)
-            for name in wanted
+        readers = _readers(model)
+        return {layer: KEEP for name in _items(self.tensors) for layer in readers[name]}
+
+    def _misnamed(self, model: ir.Model, context: Context) -> list[Diagnostic]:
+        """Names and patterns of layers and tensors that mean nothing: ACT0247."""
+        names = [layer.name for layer in _candidates(model, context)]
+        readers = list(_readers(model))
+        items = _items(self.layers) or [self.layers]
+        wrong = [
+            _unknown(item, names, "layer to make binary", context)
+            for item in (items if self.layers not in (ALL, AUTO, NONE) else ())
+            if not any(_means(item, name) for name in names)
+        ]
+        return wrong + [
+            _unknown(name, readers, "tensor that a layer reads", context)
+            for name in _items(self.tensors)
             if name not in readers
         ]
-        if problems:
-            raise UsageError(problems)
-        return {layer: KEEP for name in wanted for layer in readers[name]}
 
 
 def parse_binarize(text: str, max_drop: float) -> Binarize:
@@ -192,23 +214,19 @@ def parse_binarize(text: str, max_drop: float) -> Binarize:
     "auto,weights=ternary" or "conv*,head.0,last=binary".
 
     Raises:
-        UsageError: ACT0223, an option has another type.
+        UsageError: all that is wrong: ACT0223, an option is not known, given twice or has
+            another type; ACT0224, it has no such value.
     """
-    known: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Binarize)}
-    layers, given = list[str](), dict[str, Any]()
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        found = _OPTION.fullmatch(item)
-        if found is None or found[1] not in known:
-            layers.append(item)
-            continue
-        try:
-            given[found[1]] = type(known[found[1]])(found[2])
-        except ValueError as error:
-            message = f"option '{found[1]}' of pass 'binarize' cannot be '{found[2]}'"
-            wanted = f"give a value like {known[found[1]]!r}"
-            raise UsageError(Diagnostic("ACT0223", message, help=wanted)) from error
+    parts = [part.strip() for part in text.split(",")]
+    options = [part for part in parts if _OPTION.fullmatch(part)]
+    layers = [part for part in parts if part and part not in options]
     if layers:
-        given["layers"] = ";".join(layers)
+        options.append(f"layers={';'.join(layers)}")
+    known = {f.name: f.default for f in dataclasses.fields(Binarize)}
+    given, problems = read_options(Binarize.name, known, options)
+    problems += Binarize(**given).problems()
+    if problems:
+        raise UsageError(problems)
     return Binarize(**{"max_drop": max_drop, **given})
 
 
@@ -224,18 +242,25 @@ def _items(text: str) -> list[str]:
     return [part.strip() for part in text.split(";") if part.strip()]
 
 
-def _named(text: str, layers: list[LinearLayer], context: Context) -> list[str]:
-    """The layers that names and patterns mean, in the order of the graph."""
-    names = [layer.name for layer in layers]
-    wanted, problems = set[str](), []
-    for item in _items(text):
-        found = [name for name in names if name == item or fnmatchcase(name, item)]
-        wanted.update(found)
-        if not found:
-            problems.append(_unknown(item, names, "layer to make binary", context))
-    if problems or not wanted:
-        raise UsageError(problems or _unknown(text, names, "layer to make binary", context))
-    return [name for name in names if name in wanted]
+def _candidates(model: ir.Model, context: Context) -> list[LinearLayer]:
+    """The layers that can become binary: those whose weights have no format yet."""
+    given = context.facts.get("given", {})
+    return [layer for layer in float_layers(model) if layer.name not in given]
+
+
+def _readers(model: ir.Model) -> dict[str, list[str]]:
+    """Tensors that are no inputs of the network -> the layers that read them."""
+    readers: dict[str, list[str]] = {}
+    for layer in float_layers(model):
+        value = layer.node.inputs[0]
+        if value is not None and value.producer() is not None:
+            readers.setdefault(str(value.name), []).append(layer.name)
+    return readers
+
+
+def _means(item: str, name: str) -> bool:
+    """Whether a layer is meant by a name or a pattern."""
+    return name == item or fnmatchcase(name, item)
 
 
 def _unknown(name: str, known: Collection[str], what: str, context: Context) -> Diagnostic:

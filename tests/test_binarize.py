@@ -322,12 +322,21 @@ def test_refused(options: dict[str, Any], code: str, words: str) -> None:
     assert words in f"{found.message} {found.help}"
 
 
+def test_all_names_that_mean_nothing_are_named() -> None:
+    ready = prepared(mlp(FUNCTIONS["relu"]), {"x": normal(32, 6)})
+    step = Binarize(layers="h9;h1;dense*", tensors="x")
+    with pytest.raises(UsageError) as caught:
+        Pipeline((*Pipeline.parse("normalize").passes, step)).run(ready)
+    assert [d.place.node for d in caught.value.diagnostics if d.place] == ["h9", "dense*", "x"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("auto", Binarize("auto", max_drop=0.02)),
         ("all,last=binary,samples=64", Binarize("all", last="binary", samples=64, max_drop=0.02)),
-        ("conv*, head=3", Binarize("conv*;head=3", max_drop=0.02)),
+        ("conv*, head", Binarize("conv*;head", max_drop=0.02)),
+        ("layers=conv*;head=3", Binarize("conv*;head=3", max_drop=0.02)),
         ("weights=ternary,max_drop=0.1", Binarize(weights="ternary", max_drop=0.1)),
     ],
 )
@@ -337,7 +346,24 @@ def test_spelling_on_the_command_line(text: str, expected: Binarize) -> None:
     assert Pipeline.parse(spelling(found)).passes == (found,)
 
 
-def test_a_number_that_is_none() -> None:
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("all,samples=many", ["ACT0223 'samples'"]),
+        ("all,first=9,foo=1", ["ACT0223 'foo'", "ACT0224 'first'"]),
+        ("all,frist=4,batch=0,last=8,last=4,samples=-1", ["ACT0223 'frist'", "ACT0223 'last'",
+         "ACT0224 'samples'", "ACT0224 'batch'"]),
+        ("all,h1,max_drop=2", ["ACT0224 'max_drop'", "ACT0224 'layers'"]),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_named(text: str, problems: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_binarize("all,samples=many", 0.01)
-    assert caught.value.diagnostics[0].code == "ACT0223"
+        parse_binarize(text, 0.01)
+    found = [f"{d.code} {d.message}" for d in caught.value.diagnostics]
+    assert len(found) == len(problems)
+    for message, problem in zip(found, problems, strict=True):
+        code, option = problem.split()
+        assert message.startswith(code)
+        assert option in message
+    hints = [d.help or "" for d in caught.value.diagnostics if "frist" in d.message]
+    assert all("did you mean 'first'?" in hint for hint in hints)

@@ -201,6 +201,32 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], code: str) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_wrong_options_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        actc.compile(
+            MODEL,
+            "onnx:fulll",
+            approx="magic",
+            activations="many",
+            groups=-1,
+            max_drop=2.0,
+            binarize="all,first=9,foo=1",
+            output=tmp_path / "out",
+        )
+    found = "\n".join(d.message for d in caught.value.diagnostics)
+    wrong = ["fulll", "magic", "many", "-1 inputs", "max-drop", "'first'", "'foo'"]
+    assert all(word in found for word in wrong)
+    assert len(caught.value.diagnostics) == len(wrong)
+
+
+def test_options_without_meaning_are_all_named(tmp_path: Path) -> None:
+    options = {"weights": "4", "end": "argmax"}
+    with pytest.raises(UsageError) as caught:
+        actc.compile(MODEL, "onnx", precision="float32", output=tmp_path / "out", **options)
+    found = [d.message.partition(" ")[0] for d in caught.value.diagnostics]
+    assert found == ["--weights", "--end"]
+
+
 def test_without_data(tmp_path: Path) -> None:
     artifact = actc.compile(MODEL, "onnx", output=tmp_path / "out")
     assert codes(artifact.report) == ["ACT0230"]

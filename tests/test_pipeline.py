@@ -102,6 +102,16 @@ def test_wrong_spelling(text: str, code: str, words: list[str]) -> None:
     assert all(word in str(found) for word in words)
 
 
+def test_all_wrong_spellings_are_named() -> None:
+    text = "recognise,approximate{from=pwl,segments=many,form=pwl,form=pwl},normalize{a=1}quantize"
+    with pytest.raises(UsageError) as caught:
+        Pipeline.parse(text)
+    found = [f"{d.code} {d.message}" for d in caught.value.diagnostics]
+    words = ["recognise", "'from'", "'many'", "twice", "at 'normalize{a=1}quantize'"]
+    assert len(found) == len(words)
+    assert all(word in message for word, message in zip(words, found, strict=True))
+
+
 @pytest.mark.parametrize("text", ["approximate{form=round}", "quantize{method=best}"])
 def test_values_that_do_not_exist(text: str) -> None:
     steps = Pipeline.parse(f"normalize,recognize,calibrate,{text}")
