@@ -178,8 +178,9 @@ def _require_narrow(options: Options, widest: int) -> None:
 
 def _require_few_bits(options: Options) -> None:
     """Groups have factors below 8 bits only; those of single layers and of a budget count."""
-    given = options.overrides.get("weights", {})
-    if options.groups > 0 and {options.weights, *given.values()} == {"8"} and options.budget is None:
+    if options.groups <= 0 or options.budget is not None:
+        return
+    if {options.weights, *options.overrides.get("weights", {}).values()} == {"8"}:
         raise UsageError(
             Diagnostic(
                 "ACT0244",
