@@ -68,6 +68,7 @@ from actc.targets.fpga.folded.program import (
 )
 from actc.targets.fpga.folded.simulation import simulate_folded
 from actc.targets.fpga.folded.solve import fastest, least_area, least_excess, least_latency
+from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.pipeline.timing import TIMINGS
 
@@ -505,6 +506,29 @@ def test_the_later_branch_is_waited_for() -> None:
 def test_undominated_rows() -> None:
     table = np.array([[1, 2], [2, 1], [2, 2], [1, 2], [0, 9]])
     assert undominated(table) == [0, 1, 4]
+
+
+def test_wide_words_of_registered_entries_cost() -> None:
+    """Codes that become bits come one by one if a word of them takes registers."""
+    codes = Stream(1, 1, 256, Range.unsigned(8))
+    layers = mlp(2, 1, (256, 64, 10))
+    bits = layers.entries[0]
+    sign = StepFunction.from_runs(codes.range, np.array([0, 128]), np.array([0, 1]))
+    first = MapStage("sign", (), (-1,), codes, bits, functions=(sign,) * 256)
+    rest = tuple(replace(s, sources=(n,)) for n, s in enumerate(layers.stages))
+    program = FoldedProgram((codes,), (first, *rest), (len(rest),))
+    words = []
+    for registered in (False, True):
+        problem = Problem.of(program, ECP5, registered=registered)
+        options = problem.items[0].options
+        assert [o.area.ffs for o in options] == [8 * o.gives * registered for o in options]
+        choice = least_area(problem, 2000)
+        assert choice is not None
+        own = sum(choice.areas, Area())
+        assert choice.between.ffs == choice.area.ffs - own.ffs
+        assert choice.between.ffs >= 8 * choice.entry_words[0] * registered
+        words.append(choice.entry_words[0])
+    assert words[1] == 1 < words[0]
 
 
 # -- goals, and what is said where nothing meets them -----------------------------------------

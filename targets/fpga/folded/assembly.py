@@ -155,7 +155,10 @@ def request_of(
         core = StreamCore("core", given.range.width, given.size, found.range.width, found.size)
         sizes = [size for size in memory_bytes(core) if size >= _LEAST_MEMORY]
         memories = sum(-(-8 * size // _BLOCK_BITS[family]) for size in sizes)
-    return Request(program, board.device, clock_mhz, goal, functions, Area(luts, ffs, memories, 0))
+    around = Area(luts, ffs, memories, 0)
+    return Request(
+        program, board.device, clock_mhz, goal, functions, around, registered=kind != "stream"
+    )
 
 
 def function_costs(program: FoldedProgram, family: str) -> dict[str, FunctionCost]:

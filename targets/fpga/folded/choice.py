@@ -21,7 +21,7 @@ class Choice:
         entry_words: elements per word of each entry.
         foldings: of each stage, in the program's order.
         areas: of each stage, but for what it shares.
-        between: area of all converters and of FIFOs between stages.
+        between: area of all converters, of FIFOs between stages and of the words of entries.
         works: clocks per sample of each stage.
         engine: area of what stages share.
         turns: clocks per sample of the engine; 0: there is none.
@@ -50,7 +50,8 @@ def choice_of(
 ) -> Choice:
     """What options, one for each item, and an engine come to."""
     program, entries = problem.program, len(problem.program.entries)
-    transfers, between = {}, Area()
+    transfers = {}
+    between = sum((option.area for option in chosen[:entries]), Area())
     for edge in problem.edges:
         words = chosen[edge.source].gives, chosen[edge.reader].reads
         between += edge.area(*words)

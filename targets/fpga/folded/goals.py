@@ -58,6 +58,7 @@ class Request:
         functions: what function units take.
         reserved: what others take of the device, as the interface.
         fill: share of look-up tables and flip-flops that can be used.
+        registered: words of entries come out of registers of the interface.
     """
 
     program: FoldedProgram
@@ -67,6 +68,7 @@ class Request:
     functions: Functions = no_functions
     reserved: Area = field(default_factory=Area)
     fill: float = FILL
+    registered: bool = False
 
     def problem(self, device: Device | None = None, weight_bits: int | None = None) -> Problem:
         """What has to be chosen.
@@ -83,6 +85,7 @@ class Request:
             reserved=self.reserved,
             fill=self.fill,
             weight_bits=weight_bits,
+            registered=self.registered,
         )
 
 

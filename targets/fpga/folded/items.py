@@ -77,11 +77,22 @@ class Item:
         return np.array([_seen(option) for option in self.options], np.int64)
 
 
-def entry_item(stream: Stream) -> Item:
-    """An entry: its words; one that waits for none, so the fastest."""
-    words = entry_words(stream)
+def entry_item(stream: Stream, *, registered: bool = False) -> Item:
+    """An entry: its words; one that waits for none, so the fastest.
+
+    Args:
+        registered: its words come out of a register with a multiplexer in front.
+    """
+    width = stream.range.width if registered else 0
     options = [
-        Option(None, 0, word, Clocks(stream.size // word, 0, 0, 0), Area()) for word in words
+        Option(
+            None,
+            0,
+            word,
+            Clocks(stream.size // word, 0, 0, 0),
+            Area(luts=word * width, ffs=word * width),
+        )
+        for word in entry_words(stream)
     ]
     return Item("", tuple(options))
 

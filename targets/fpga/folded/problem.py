@@ -91,6 +91,7 @@ class Problem:
         reserved: Area = Area(),  # noqa: B008 (frozen)
         fill: float = FILL,
         weight_bits: int | None = None,
+        registered: bool = False,
     ) -> Problem:
         """The foldings of a program on a device.
 
@@ -99,6 +100,7 @@ class Problem:
             reserved: what is taken by others, as the interface.
             fill: share of the look-up tables and flip-flops that can be used.
             weight_bits: as if no weight had more bits.
+            registered: words of entries come out of registers of the interface.
         """
         family = find_family(device.family)
         whole = Area(device.luts, device.ffs, device.brams, device.dsps)
@@ -106,7 +108,7 @@ class Problem:
         budget = Area(*(max(a - b, 0) for a, b in zip(usable, reserved, strict=True)))
         costs = functions or {}
         items = [
-            *(entry_item(stream) for stream in program.entries),
+            *(entry_item(stream, registered=registered) for stream in program.entries),
             *(
                 stage_item(stage, family, costs.get(stage.name, FunctionCost()), weight_bits)
                 for stage in program.stages

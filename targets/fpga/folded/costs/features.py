@@ -47,6 +47,8 @@ from actc.targets.fpga.folded.program import (
 
 QUEUE_LOGIC_WORDS = 32
 """Words up to which a queue between stages lies in logic."""
+ELEMENT_WORDS = 5
+"""Words of the queue of results of a function of elements: those in its pipeline and three more."""
 SHARED = 0.55
 """Of the additions of constant weights, those that are left when adders are shared."""
 AGREE = {"ecp5": (2.35, 1.6), "ice40": (1.95, 1.5)}
@@ -136,6 +138,7 @@ def stage_counts(
         width = folding.pe * bits.element
         counts.add("compare", 2 * width, width)
     elif not isinstance(stage, RecurrentStage):
+        _count_queue(counts, ELEMENT_WORDS, folding.pe * bits.result, family)
         _count_elements(counts, stage, folding, family, bits)
     return counts
 
