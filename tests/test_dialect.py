@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from instance_cases import random as instances
 from onnx import parser
 from test_recurrent_dialect import GATES as RECURRENT
 
@@ -155,6 +156,31 @@ CASES = {
             _u8(256),
             np.array([[0]], np.int32),
         ],
+    ),
+    "InstanceSteps": (
+        "uint8[a,b,c,d]",
+        "<shared=0>",
+        instances((3, 5, 4, 6), (3,), False, 90, 1, 900),
+    ),
+    "InstanceSteps-all": (
+        "uint8[a,b,c]",
+        "<shared=0>",
+        instances((5, 4, 7), (1, 2, 3), False, 300, 2, 4000),
+    ),
+    "InstanceSteps-features": (
+        "uint8[a,b]",
+        "<shared=1>",
+        instances((9, 7), (1, 3), True, 120, 3, 99),
+    ),
+    "InstanceSteps-long": (
+        "uint8[a,b]",
+        "<shared=1>",
+        instances((9, 7), (2, 3), True, 250, 4, 60000),
+    ),
+    "InstanceSteps-large": (
+        "uint8[a,b,c]",
+        "<shared=0>",
+        instances((2, 3, 2), (1,), False, 30, 5, 2**31 - 2),
     ),
     "IntAdd": ("int32[a,b,c]", "", [_u8(2, 3, 4), _u8(3, 1), _i(1 << 21), _i(-77), _i(-12345)]),
     "IntMul": ("int32[a,b,c,d]", "", [_u8(2, 3, 4, 4), _u8(2, 3, 1, 1), _u(255), _u(9)]),

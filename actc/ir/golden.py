@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from actc.ir.dialect import DOMAIN
 from actc.ir.graph import constant
+from actc.numerics.limbs import LIMB_BITS, MOST_LIMBS
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +51,8 @@ _SIGNATURES = {
     "WideMul": f"a:code b:code {_MOVED.format('code')}",
     "WideMaxPool": "x:u16",
     "WideReduceMax": "x:u16 axes:i64!",
+    "InstanceSteps": "acc:sum powers:i64! weights:i64! factor:i64! slope:i64! offset:i64! "
+    "values:code!",
     "IntHypot": f"a:code b:code {_MOVED.format('code')} eps:f64.",
     "IntDivide": "a:any b:any a_zero:any. b_zero:any. least:i32. unit:i64.",
     "IntReduceMean": "x:code x_zero:code. axes:i64!",
@@ -197,10 +200,46 @@ def _recurrent(values: Values) -> Iterator[str]:
             yield f"'{name}' does not have 2^k + 1 entries"
 
 
+_LIMB = 2**20
+"""Base of the limbs of many-bit numbers; limbs are below it."""
+_MOST_LIMBS = 48
+
+
+def _instances(values: Values) -> Iterator[str]:
+    """Weights [1, C, 1..., P, 3, J], factor [J, L or C * L], slope and offset [1, C, 1..., L]."""
+    arrays = {name: constant(values[name]) for name in _INSTANCES}
+    powers, weights, factor, slope, offset, codes = (np.asarray(a) for a in arrays.values())
+    shape = values["acc"].shape
+    rank = offset.ndim - 1 if shape is None else len(shape)
+    channels, limbs = offset.shape[1] if offset.ndim > 1 else 0, offset.shape[-1]
+    middle = (1,) * (rank - 2)
+    wanted = (
+        ("powers", powers, (powers.size,)),
+        ("weights", weights, (1, channels, *middle, powers.size, 3, len(factor))),
+        ("slope", slope, (1, channels, *middle, limbs)),
+        ("offset", offset, (1, channels, *middle, limbs)),
+        ("values", codes, (3,)),
+    )
+    for name, array, sizes in wanted:
+        if array.shape != sizes:
+            yield f"input '{name}' has the shape {list(array.shape)}, not {list(sizes)}"
+    if factor.ndim != 2 or factor.shape[1] not in (limbs, channels * limbs):
+        yield "'factor' does not have the limbs of one number, or of one per channel"
+    if max(limbs, len(factor)) > MOST_LIMBS:
+        yield f"its numbers have more than {MOST_LIMBS} limbs"
+    if powers.min() < 1 or powers.max() > 3:
+        yield "'powers' are not within 1 and 3"
+    if any(np.any(np.abs(a) > 2 ** (LIMB_BITS - 1)) for a in (weights, factor, slope, offset)):
+        yield f"a limb is beyond 2^{LIMB_BITS - 1}"
+
+
+_INSTANCES = ("powers", "weights", "factor", "slope", "offset", "values")
+
 _SIZES: dict[str, Callable[[Values], Iterator[str]]] = {
     "Table": _table,
     "ChannelTable": _channel_table,
     "Steps": _steps,
+    "InstanceSteps": _instances,
     "IntSoftmax": _exponentials,
     "IntMaskedSoftmax": _exponentials,
     **dict.fromkeys(("IntRnn", "IntLstm", "IntGru", "IntGruResetBefore"), _recurrent),

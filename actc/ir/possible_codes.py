@@ -110,6 +110,11 @@ def _embed(node: ir.Node, _known: Codes) -> frozenset[int] | None:
     return None if table is None else _unique(table)
 
 
+def _instances(node: ir.Node, _known: Codes) -> frozenset[int] | None:
+    values = constant(node.inputs[6])
+    return None if values is None else _unique(values)
+
+
 def _requantize(node: ir.Node, known: Codes) -> frozenset[int] | None:
     low, high = _number(node, 4), _number(node, 5)
     if low is None or high is None or high - low >= MOST_CODES:
@@ -189,6 +194,7 @@ _RULES: dict[tuple[str, str], Callable[[ir.Node, Codes], frozenset[int] | None]]
     ("", "Pad"): _pad,
     ("", "Where"): _where,
     (DOMAIN, "ChannelTable"): _table,
+    (DOMAIN, "InstanceSteps"): _instances,
     (DOMAIN, "IntEmbed"): _embed,
     (DOMAIN, "Requantize"): _requantize,
     (DOMAIN, "Steps"): _steps,

@@ -8,6 +8,7 @@ from actc.ir.bodies import (
     codes,
     extremes,
     floating,
+    instances,
     linear,
     logarithm,
     magnitude,
@@ -25,6 +26,7 @@ BODIES: dict[str, str] = {
     **logarithm.BODIES,
     **attention.BODIES,
     **recurrent.BODIES,
+    **instances.BODIES,
     **floating.BODIES,
 }
 """Operator -> inputs, outputs and nodes in ONNX's text format."""

@@ -20,6 +20,7 @@ from actc.ir.spec import (
     attention,
     codes,
     extremes,
+    instances,
     islands,
     linear,
     logarithm,
@@ -40,6 +41,7 @@ SPECIFICATION: list[type[OpRun]] = [
     *logarithm.SPECIFICATION,
     *attention.SPECIFICATION,
     *recurrent.SPECIFICATION,
+    *instances.SPECIFICATION,
     *standard.SPECIFICATION,
 ]
 

@@ -16,6 +16,7 @@ from actc.torch.operators import (
     arithmetic,
     codes,
     edges,
+    instances,
     linear,
     movement,
     normalization,
@@ -31,6 +32,7 @@ _DIALECT: dict[str, Maker] = {
     **arithmetic.OPERATORS,
     **normalization.OPERATORS,
     **recurrent.OPERATORS,
+    **instances.OPERATORS,
 }
 _STANDARD: dict[str, Maker] = {**edges.STANDARD, **arithmetic.STANDARD, **movement.STANDARD}
 
