@@ -173,9 +173,9 @@ def test_sixteen_bits(kind: str) -> None:
     fitter, options = FITTERS[kind]
     fit = fitter(unit("GELU", 16, "faithful"))
     certificate = plain(certify_fixed(fit, **options))
-    start = time.perf_counter()
+    start = time.process_time()
     assert check_certificate(certificate, of_function("GELU")) == []
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.slow
@@ -824,19 +824,19 @@ HOSTILE: dict[str, Callable[[Certificate], object]] = {
 def test_hostile_certificates_cost_nothing(change: str, genuine: dict[str, Certificate]) -> None:
     certificate = copy.deepcopy(genuine["lines"])
     HOSTILE[change](certificate)
-    start = time.perf_counter()
+    start = time.process_time()
     problems = check_certificate(certificate, of_function("GELU"))
     assert len(problems) == 1
     assert len(problems[0]) < 300
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 4
 
 
 def test_the_worst_honest_shape_is_quick() -> None:
     """As many witnesses as inputs, each with a search among sums of four digits."""
     chosen = random.Random(0)
     slopes = Slopes(0, 4, 62)  # as many digits and bits as are allowed
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(500):
         low = chosen.randrange(2**40, 2**60)
         slopes.meet(low, low + chosen.randrange(2**20))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

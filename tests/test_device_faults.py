@@ -12,6 +12,7 @@ from board_cores import build, odd, sums
 from board_ports import Chatter, OtherSizes, Refusing, Silent, board, compare
 
 from actc.device import Device, write_interface
+from actc.device import client as client_module
 from actc.device import simulated as simulation_module
 from actc.device.ports import SerialPort
 from actc.errors import ActcError, ToolFailed, UsageError
@@ -165,12 +166,14 @@ def test_without_pyserial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "actc[device]" in caught.value.diagnostics[0].help
 
 
-def test_a_pseudo_terminal_as_serial_port(tmp_path: Path) -> None:
+def test_a_pseudo_terminal_as_serial_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated board behind a real serial port of the operating system."""
     import os
     import threading
     import tty
 
+    # A busy machine simulates the board slower than a real one answers.
+    monkeypatch.setattr(client_module, "_QUIET_SECONDS", 60.0)
     core = odd()
     interface = build(tmp_path, core)
     controller, worker = os.openpty()

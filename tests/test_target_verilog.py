@@ -362,17 +362,22 @@ def test_a_netlist_with_cells_of_no_model_is_not_run(built: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "seconds", "words"),
     [
-        ("time.sleep(60)", "yosys was ended after 2 seconds"),
-        ("print('terminate called: std::bad_alloc'); os.abort()", "yosys ran out of memory"),
+        ("time.sleep(60)", 2, "yosys was ended after 2 seconds"),
+        ("print('terminate called: std::bad_alloc'); os.abort()", 60, "yosys ran out of memory"),
     ],
 )
 @pytest.mark.usefixtures("unproved")
 def test_without_counts_the_verilog_and_its_comparisons_stay(
-    body: str, words: str, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    body: str,
+    seconds: int,
+    words: str,
+    fake: Fake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limited = partial(synthesize_design, limits=Limits(2, 8 << 30))
+    limited = partial(synthesize_design, limits=Limits(seconds, 8 << 30))
     monkeypatch.setattr(verilog_target, "synthesize_design", limited)
     fake("yosys", body)
     case, out = cnn(), tmp_path / "out"

@@ -128,7 +128,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_running(pid) and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     return not is_running(pid)
@@ -138,8 +138,8 @@ def test_hanging_tool_and_its_children_are_ended(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     tool = script(tmp_path, f"sleep 600 & echo $! > {note}; echo started; wait")
     start = time.monotonic()
-    with pytest.raises(ToolFailed, match="ended after 1 seconds") as caught:
-        toolchain.run([str(tool)], timeout=1)
+    with pytest.raises(ToolFailed, match="ended after 3 seconds") as caught:
+        toolchain.run([str(tool)], timeout=3)
     assert only(caught.value) == "ACT0511"
     assert caught.value.diagnostics[0].notes == ("started",)
     assert time.monotonic() - start < 20
