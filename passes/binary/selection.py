@@ -123,7 +123,8 @@ def select(
         if not keeps(alone[name]):
             continue
         tried = {n: candidates[n] for n in candidates if n in chosen or n == name}
-        say(f"binarize: {len(tried)} layers together")
-        if keeps(alone[name] if not chosen else judge.measure(fit(tried))):
+        if chosen:
+            say(f"binarize: {len(tried)} layers together")
+        if keeps(judge.measure(fit(tried)) if chosen else alone[name]):
             chosen = tried
     return chosen, alone
