@@ -138,7 +138,7 @@ _STRUCTURES = {
     "IntLayerNorm": ("LayerNorm", "integer sums, one square root and one division"),
     "IntLogSoftmax": ("LogSoftmax", "exponentials and a logarithm from tables"),
     "IntRmsNorm": ("RMSNorm", "an integer sum, one square root and one division"),
-    "InstanceSteps": ("sign above a threshold of the sample", "integer sums of powers, exact"),
+    "InstanceSteps": ("threshold of the sample", "integer sums of powers, exact"),
     "IntHypot": ("magnitude", "an exact sum of squares, one square root"),
     "IntLstm": ("LSTM", "integer gates from tables, a fixed-point cell"),
     "IntGru": ("GRU", "integer gates from tables"),

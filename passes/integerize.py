@@ -11,7 +11,7 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context, context_of
-from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, VERSION, add_bodies
+from actc.ir.dialect import DOMAIN, GOLDEN_OPSET, OWN_BODIES, VERSION, add_bodies
 from actc.ir.graph import remove_dead
 from actc.passes.base import Pass
 from actc.passes.control_flow import REASON
@@ -40,6 +40,8 @@ from actc.passes.integer.plain import copy_plain
 from actc.passes.integer.reals import output_value
 from actc.passes.integer.sharing import share_weights
 from actc.passes.quantized import lowering as quantized
+from actc.passes.quantized.instance_steps import instance_sign
+from actc.passes.quantized.instances import SIGN
 from actc.passes.recurrent import GATES
 from actc.passes.widths import MOVEMENT
 
@@ -74,6 +76,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **{("", op): recurrent.recurrent for op in GATES},
     (DOMAIN, "Activation"): quantized.activation,
     (DOMAIN, "FakeQuantize"): quantized.fake_quantize,
+    (DOMAIN, SIGN): instance_sign,
     (DOMAIN, "Hypot"): magnitude.hypot,
     (DOMAIN, "LayerNorm"): normalization.layer_norm,
     (DOMAIN, "RmsNorm"): normalization.rms_norm,
@@ -160,7 +163,8 @@ def _replace(model: ir.Model, graph: ir.Graph, opset: int) -> None:
     """Make `graph` the graph of `model`; of its functions, those of kept activations stay."""
     graph.opset_imports.update({"": opset, DOMAIN: VERSION})
     model.graph = graph
-    for key in [key for key in model.functions if key[:2] != (DOMAIN, "Activation")]:
+    own = [(DOMAIN, name) for name in OWN_BODIES]
+    for key in [key for key in model.functions if key[:2] not in own]:
         del model.functions[key]
     model.opset_imports.clear()
     model.opset_imports.update({"": opset, DOMAIN: VERSION})

@@ -8,6 +8,8 @@ from typing import ClassVar
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from actc.ir.context import context_of
+from actc.ir.dialect import DOMAIN
 from actc.ir.graph import name_nodes, remove_dead
 from actc.passes.base import Pass
 from actc.passes.control_flow import ControlFlow
@@ -17,6 +19,7 @@ from actc.passes.fold import fold_constants
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
 from actc.passes.moves import merge_moves
 from actc.passes.padding import resolve_auto_pad
+from actc.passes.quantized.instances import FACTS as INSTANCES
 from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
 from actc.passes.tidy import drop_no_ops
 from actc.passes.transposed import conv_transpose_to_conv
@@ -26,7 +29,7 @@ from actc.passes.transposed import conv_transpose_to_conv
 class Normalize(Pass):
     """Rules, in this order:
 
-    1. Model-local functions are inlined.
+    1. Model-local functions are inlined, but for those that `read_quantized` made.
     2. Constants become initializers; nodes with constant inputs are evaluated.
     3. Shapes are inferred; arithmetic on shapes becomes constants.
     4. Control flow whose course is known is written out: an If on a constant, a Loop
@@ -50,7 +53,8 @@ class Normalize(Pass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the rules."""
-        common.InlinePass()(model)
+        kept = context_of(model).facts.get(INSTANCES, {})
+        common.InlinePass(lambda f: f.domain != DOMAIN or f.overload not in kept)(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         common.RemoveInitializersFromInputsPass()(model)
         name_nodes(model.graph)

@@ -23,6 +23,7 @@ from actc.numerics.weights import QuantizedWeights
 from actc.passes.base import Pass
 from actc.passes.input_grids import keep_grids
 from actc.passes.quantized.batch_norms import spell_batch_norms
+from actc.passes.quantized.instances import keep_instances
 from actc.passes.quantized.integers import (
     Integers,
     NotRead,
@@ -72,7 +73,9 @@ class ReadQuantized(Pass):
     4. A Transpose between a layer and its quantizer goes behind the quantizer.
     5. So does a MaxPool, in channels that fall with a change of sign on either side.
     6. A BatchNormalization in front of a quantizer of few codes is spelled out.
-    7. In a binary network an input whose data lie on a grid has the format of the grid.
+    7. In a binary network a sign with a threshold of the sample's own becomes one
+       actc::InstanceSign, and an input whose data lie on a grid has the format of the
+       grid.
     8. Whatever else is quantized is refused, all nodes at once: operators that compute
        on integers (ACT0110), and pairs of a kind that is not read (ACT0111).
 
@@ -110,6 +113,7 @@ class ReadQuantized(Pass):
                 _spell_out(model.graph, node)
         sink_transposes(model.graph)
         if binary:
+            keep_instances(model, context)
             turn_weights(model.graph, given)
         infer_shapes(model)
         sink_pools(model.graph)

@@ -10,6 +10,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.ir.context import Context
 from actc.ir.elementwise import is_elementwise
 from actc.ir.graph import constant, is_op
+from actc.passes.quantized.instances import is_instance
 from actc.passes.quantized.spelled_pair import pair_of
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
@@ -64,7 +65,7 @@ def _reasons(value: ir.Value | None, context: Context, off_grid: Collection[str]
         elif is_elementwise(node):
             rest += list(node.inputs)
             continue
-        elif is_op(node, *_MOVES):
+        elif is_op(node, *_MOVES) or is_instance(node):
             rest.append(node.inputs[0])
             continue
         elif not is_op(node, "DequantizeLinear"):

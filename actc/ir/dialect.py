@@ -20,6 +20,9 @@ GOLDEN_OPSET = 21
 OPERATORS = frozenset(BODIES)
 """Names of the dialect's operators that have one body for all nodes."""
 
+OWN_BODIES = frozenset({"Activation", "InstanceSign"})
+"""Names of the dialect's operators whose every node has a body of its own, by overload."""
+
 
 def function_text(name: str, opset: int = GOLDEN_OPSET) -> str:
     """The body of operator `name` in ONNX's text format."""
@@ -39,7 +42,7 @@ def add_bodies(model: ir.Model) -> None:
     """Add the function bodies that the nodes of `model` use, and drop unused ones.
 
     Bodies of :data:`OPERATORS` are written with the model's own opset; those of
-    recognized activations (overloads of ``actc::Activation``) are kept.
+    :data:`OWN_BODIES` (overloads, as of recognized activations) are kept.
     """
     opset = model.opset_imports.get("", GOLDEN_OPSET)
     used = {node.op_identifier() for node in model.graph.all_nodes()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from actc.ir.dialect import DOMAIN, OPERATORS
+from actc.ir.dialect import DOMAIN, OPERATORS, OWN_BODIES
 
 
 def problems(model: ir.Model) -> list[str]:
@@ -54,7 +54,7 @@ def _name(value: ir.Value, names: dict[str, ir.Value], found: list[str]) -> None
 
 
 def _dialect(node: ir.Node, model: ir.Model) -> list[str]:
-    if node.op_type == "Activation":
+    if node.op_type in OWN_BODIES:
         known = node.op_identifier() in model.functions
-        return [] if known else [f"activation '{node.name}' has lost its function"]
+        return [] if known else [f"{node.op_type} '{node.name}' has lost its function"]
     return [] if node.op_type in OPERATORS else [f"unknown operator actc::{node.op_type}"]

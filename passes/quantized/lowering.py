@@ -21,6 +21,7 @@ from actc.passes.integer import attention, elementwise, movement
 from actc.passes.integer.builder import Accumulator, Builder, Codes
 from actc.passes.quantized.exact import Exact, decide, exact_codes
 from actc.passes.quantized.functions import composed, split_clamp
+from actc.passes.quantized.instance_steps import instance_steps
 from actc.passes.quantized.monotone import is_monotone
 from actc.passes.quantized.quantizer import (
     Quantizer,
@@ -98,7 +99,7 @@ def fake_quantize(builder: Builder, node: ir.Node) -> None:
     """actc::FakeQuantize -> Requantize, Steps, Table or QuantizeLinear, exactly."""
     quantizer = _quantizer(builder, node)
     site, producer = quantizer.site, quantizer.source.producer()
-    result = None
+    result = instance_steps(builder, quantizer)
     if producer is not None and sums_for_quantizer(producer):
         result = quantized_sum(builder, quantizer, producer)
     result = result or _lowered(builder, quantizer)
