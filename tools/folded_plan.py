@@ -28,6 +28,10 @@ PER_STAGE = 3
 """Foldings of each stage."""
 MOST_PRODUCT_BITS, MOST_ROM_BITS, MOST_RAM_BITS = 4000, 12000, 2500
 """Limits that keep synthesis short: bits of products, of weights and of a window in logic."""
+MOST_PAIRS = 600
+"""The same of binary stages: pairs of bits that are compared in a clock."""
+MEASURED = 6
+"""Properties of foldings that differ, the first ones; others are as usual."""
 _SAME = Window((3, 3), before=(1, 1), after=(1, 1))
 _HALF = Window((2, 2), strides=(2, 2))
 _STRIDED = Window((3, 3), strides=(2, 2), before=(1, 1), after=(1, 1))
@@ -52,10 +56,14 @@ class Unit:
 
 
 def plan() -> list[Unit]:
-    """All units, mixed, so that each part of the list has all kinds."""
-    rng = np.random.default_rng(20)
+    """All units, mixed, so that each part of the list has all kinds; binary ones follow."""
+    return [*_units(_stages(), 20), *_units(_binary_stages(), 21)]
+
+
+def _units(stages: Iterator[Stage], seed: int) -> list[Unit]:
+    rng = np.random.default_rng(seed)
     units: list[Unit] = []
-    for stage in _stages():
+    for stage in stages:
         allowed = sorted(
             (folding for folding in foldings(stage) if _measurable(stage, folding)), key=astuple
         )
@@ -74,6 +82,8 @@ def plan() -> list[Unit]:
 
 def _measurable(stage: Stage, folding: Folding) -> bool:
     """Whether yosys is done with it soon."""
+    if folding != Folding(*astuple(folding)[:MEASURED]):
+        return False
     word = input_word(stage, folding)
     ring = kept_rows(stage) * stage.input.columns * stage.input.channels
     ram = ring * stage.input.range.width
@@ -83,6 +93,10 @@ def _measurable(stage: Stage, folding: Folding) -> bool:
         return False
     if not isinstance(stage, MatrixStage):
         return True
+    if stage.counted and folding.multiplier == "dsp":
+        return False
+    if stage.counted and products_per_clock(stage, folding) > MOST_PAIRS:
+        return False
     weight = Range(int(stage.weights.min()), int(stage.weights.max())).width
     product = products_per_clock(stage, folding) * stage.input.range.width * weight
     rom = prod(stage.weights.shape) * weight
@@ -117,6 +131,63 @@ def _stages() -> Iterator[Stage]:
     yield _sum("scaled", image(6, 8, u4), (3, 5))
     yield _product("product", image(6, 8, u8), (0, 3))
     yield _map("map", image(6, 8, u8))
+
+
+def _binary_stages() -> Iterator[Stage]:
+    bit, u8 = Range(0, 1), Range.unsigned(8)
+    vector, image = (lambda c: Stream(1, 1, c, bit)), (lambda s, c: Stream(s, s, c, bit))
+    yield _signs("signs784", vector(784), 64)
+    yield _signs("signs256", vector(256), 256)
+    yield _signs("signs96", vector(96), 96)
+    yield _signs("signs64", vector(64), 10, scores=True)
+    yield _signs("signs256s", vector(256), 10, scores=True)
+    yield _signs("signs_conv32", image(12, 32), 48, Window((3, 3)))
+    yield _signs("signs_conv16", image(8, 16), 32, _SAME)
+    yield _signs("signs_point", image(7, 64), 32, Window())
+    yield _pool("pool1", image(12, 32), _HALF)
+    yield _threshold("threshold", Stream(1, 1, 128, u8))
+
+
+def _signs(
+    name: str, given: Stream, outputs: int, window: Window | None = None, *, scores: bool = False
+) -> MatrixStage:
+    """A binary stage: thresholds of both directions behind it, or its counts as they are."""
+    own = Window() if window is None else window
+    weights = _weights((outputs, *own.kernel, given.channels), 2, signs=True)
+    counted = 2 if any(own.before) else 1
+    bare = Stream(*own.positions(given), outputs, Range(0, 0))
+    stage = MatrixStage(
+        name, (), (-1,), given, bare, window=own, weights=weights, outside=int(counted > 1),
+        counted=counted,
+    )  # fmt: skip
+    total = stage.totals[0]
+    if scores:
+        offsets = np.arange(outputs, dtype=np.int64) * 7 - 20
+        result = total + Range(int(offsets.min()), int(offsets.max()))
+        return replace(stage, output=replace(bare, range=result), plain=offsets)
+    rng = np.random.default_rng(outputs)
+    middles = rng.normal(total.high / 2, total.high**0.5, outputs).round().astype(np.int64)
+    functions = tuple(
+        StepFunction.from_runs(
+            total, np.array([0, middle]), np.array([0, 1]) ^ int(rng.integers(2))
+        )
+        for middle in np.clip(middles, 1, total.high).tolist()
+    )
+    return replace(
+        stage,
+        output=replace(bare, range=given.range),
+        functions=functions,
+        stages=tuple((function.cut,) for function in functions),
+    )
+
+
+def _threshold(name: str, given: Stream) -> MapStage:
+    """The sign of each element."""
+    half = given.range.high // 2 + 1
+    levels = np.arange(given.range.low, given.range.high + 1) >= half
+    function = StepFunction.of(given.range, levels.astype(np.int64))
+    output = replace(given, range=Range(0, 1))
+    return MapStage(name, (), (-1,), given, output, functions=(function,) * given.channels)
 
 
 def _weights(shape: Sequence[int], bits: int, signs: bool) -> np.ndarray:

@@ -59,15 +59,16 @@ PARAMETER_LOGIC_BITS = 4096
 """Bits up to which the parameters of a function lie in logic."""
 
 COMPONENTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("window", "window.ring"): ("window", "address", "circle", "counter", "ring"),
-    ("products", "weights_memory", "totals_of_group", "serializer"): (
+    ("window", "window.ring", "products", "weights_memory", "totals_of_group", "serializer"): (
+        "window", "address", "circle", "counter", "ring",
         "gate", "sum", "plane", "agree", "pad", "hard", "weight", "total", "compare", "hold"),
     ("function_unit", "parameters_memory"): ("function", "lane", "parameter"),
     ("join_unit",): ("join",),
     (): ("stage", "fifo"),
     ("converters",): ("convert",),
 }  # fmt: skip
-"""Instances of a stage -> what is counted in them; (): in all others. Synthesis names the cells of
+"""Instances of a stage -> what is counted in them; (): in all others. Synthesis names what a
+window's RAM chooses after the products that read it, so both are one. It names the cells of
 converters after what is beside them; in whole networks they take one for each bit."""
 FEATURES = tuple(name for names in COMPONENTS.values() for name in names)
 """Counts of logic cells; those of flip-flops have the same names."""
