@@ -41,7 +41,8 @@ def read_signs(model: ir.Model) -> bool:
     1. x + (s - x), which a straight-through estimator leaves, is s.
     2. Constants are folded, unless the model has quantizers of its own.
     3. A value that can only be one of a few multiples of one number gets a pair of QuantizeLinear
-       and DequantizeLinear, where something else than its own elementwise graph reads it.
+       and DequantizeLinear, where something else than its own elementwise graph reads it, or
+       meets another tensor.
     4. In a model with such a value, or with a quantizer of two or three codes, weights that are
        integers times one scale per output channel go to ``facts["given"]``.
 
@@ -133,7 +134,7 @@ def _reads(
     if not is_elementwise(node):
         return _arrives(node)
     if any(output in few for output in node.outputs):
-        return False
+        return sources.get(node.outputs[0]) is None  # it joins values of several tensors
     variable = {v for v in node.inputs if v is not None and constant(v) is None}
     if variable == {value}:
         return True  # with numbers per channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import onnx_ir as ir
 
@@ -52,7 +52,7 @@ def report_rounded(graph: ir.Graph, context: Context, off_grid: Collection[str])
 def _reasons(value: ir.Value | None, context: Context, off_grid: Collection[str]) -> Iterator[str]:
     """What the numbers in front of a quantizer come from that golden does not hold exactly."""
     seen: set[ir.Value] = set()
-    rest, starts = [value], 0
+    rest, starts, inner = [value], list[ir.Value](), list[ir.Node]()
     while rest:
         current = rest.pop()
         if current is None or current in seen or constant(current) is not None:
@@ -64,15 +64,49 @@ def _reasons(value: ir.Value | None, context: Context, off_grid: Collection[str]
                 yield f"input '{current.name}': its data are no multiples of one number"
         elif is_elementwise(node):
             rest += list(node.inputs)
+            inner.append(node)
             continue
         elif is_op(node, *_MOVES) or is_instance(node):
             rest.append(node.inputs[0])
+            inner.append(node)
             continue
         elif not is_op(node, "DequantizeLinear"):
             yield from _of_operator(node, context, off_grid)
-        starts += 1
-    if starts > 1 and value is not None:
+        starts.append(current)
+    if len(starts) > 1 and value is not None and not _sum_of_codes(starts, inner):
         yield f"'{value.name}': it is computed of several tensors"
+
+
+def _sum_of_codes(starts: Sequence[ir.Value], inner: Collection[ir.Node]) -> bool:
+    """Whether it is a function of the sum of two tensors of codes: all their pairs are tried then.
+
+    Args:
+        starts: what it is computed of.
+        inner: the nodes that compute it.
+    """
+    if len(starts) != 2 or not all(is_op(v.producer(), "DequantizeLinear") for v in starts):
+        return False
+    sources = {start: frozenset((start,)) for start in starts}
+    joins = [node for node in inner if len(_sources(node, sources)) > 1]
+    return len(joins) == 1 and is_op(joins[0], "Add", "Sub")
+
+
+def _sources(node: ir.Node, known: dict[ir.Value, frozenset[ir.Value]]) -> set[frozenset[ir.Value]]:
+    """What the operands of a node are computed of, each; constants left out.
+
+    Args:
+        known: the same of values; is added to.
+    """
+    found = set()
+    for value in node.inputs:
+        if value is None or constant(value) is not None:
+            continue
+        if value not in known:
+            producer = value.producer()
+            parts = _sources(producer, known) if producer is not None else set()
+            known[value] = frozenset().union(*parts)
+        found.add(known[value])
+    return found
 
 
 def _of_operator(node: ir.Node, context: Context, off_grid: Collection[str]) -> Iterator[str]:

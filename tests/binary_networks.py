@@ -22,12 +22,15 @@ from onnx import helper, numpy_helper
 
 from actc.compiler import default_pipeline
 
-__all__ = ["FORMS", "KINDS", "golden_of", "lowered", "random_network", "reference"]
+__all__ = ["BRANCHED", "FORMS", "KINDS", "golden_of", "lowered", "random_network", "reference"]
 
 Array = np.ndarray[Any, Any]
 
 KINDS = ("dense", "conv", "depthwise")
 """Layers of a network: matrix products; convolutions; convolutions with depthwise ones between."""
+BRANCHED = ("residual dense", "residual conv")
+"""Layers beside a branch: to their signs are added those that they read, or the sum that these are
+the signs of. Sums of two signs are often zero."""
 SIGN_OF_ZERO = {
     "bipolar": 1, "sign": 0, "where_ge": 1, "where_gt": -1, "where_lt": 1, "where_le": -1,
     "cast": 1, "cast_gt": -1, "larq": 1, "larq_down": -1, "clipped": 0, "estimator": 1,
@@ -246,6 +249,28 @@ def _conv(
     return writer.node("Flatten", value), channels * size * size
 
 
+def _residual(
+    writer: _Writer, value: str, channels: int, layers: int, *, images: bool
+) -> str:
+    """Layers that keep the shape, each with a branch beside it."""
+    rng, total, current = writer.rng, value, value
+    for _ in range(layers):
+        if images:
+            kernel = int(rng.choice([1, 3]))
+            weights = writer.weights(channels, channels, kernel, kernel)
+            made = writer.node(
+                "Conv", current, weights, pads=[kernel // 2] * 4, kernel_shape=[kernel] * 2
+            )
+        else:
+            made = writer.node("MatMul", current, writer.weights(channels, channels, columns=True))
+        made = writer.sign(_between(writer, made, channels, images=images))
+        # a sum of sums has codes where sums have: not of quantizers that the model brings along
+        carried = rng.integers(2) and writer.form != "bipolar"
+        total = writer.node("Add", made, total if carried else current)
+        current = writer.sign(total)
+    return current
+
+
 def random_network(
     rng: np.random.Generator, kind: str = "dense", form: str = "bipolar", samples: int = 24
 ) -> tuple[onnx.ModelProto, dict[str, Array]]:
@@ -253,7 +278,7 @@ def random_network(
 
     Args:
         rng: decides everything; the same state gives the same network.
-        kind: one of `KINDS`.
+        kind: one of `KINDS` or of `BRANCHED`.
         form: one of `FORMS`.
         samples: rows of the samples.
 
@@ -265,6 +290,15 @@ def random_network(
     if kind == "dense":
         shape = [int(rng.integers(2, 13))]
         value, width = _dense(writer, writer.sign("x"), shape[0], layers)
+    elif kind == "residual dense":
+        shape = [int(rng.integers(2, 9))]
+        value = _residual(writer, writer.sign("x"), shape[0], layers, images=False)
+        width = shape[0]
+    elif kind == "residual conv":
+        channels, size = int(rng.integers(1, 4)), int(rng.integers(3, 6))
+        shape = [channels, size, size]
+        value = _residual(writer, writer.sign("x"), channels, layers, images=True)
+        value, width = writer.node("Flatten", value), channels * size * size
     else:
         channels, size = int(rng.integers(1, 4)), int(rng.integers(3, 7))
         shape = [channels, size, size]

@@ -1,0 +1,64 @@
+"""Sums of signs of two tensors in binary networks: exact, zero among them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from binary_networks import BRANCHED, FORMS, lowered, random_network, reference
+from models import network, proto_of, run
+from quantized_models import codes_raised
+
+from actc.targets.fpga.folded.network import build_folded
+
+NOT_EXACT = {"ACT0113", "ACT0117", "ACT0118"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", BRANCHED)
+def test_random_networks_with_branches_are_exact(kind: str, form: str) -> None:
+    model, feeds = random_network(np.random.default_rng(1), kind, form)
+    result = lowered(model, feeds)
+    golden = proto_of(result)
+    got = run(golden, feeds)
+    np.testing.assert_array_equal(got["y"], reference(model, feeds)["y"])
+    assert not NOT_EXACT & {*codes_raised(result)}
+    folded = build_folded(ir.from_proto(golden), "net")
+    assert folded.agrees(folded.run(feeds), got).all()
+
+
+WEIGHTS = {
+    name: np.random.default_rng(seed).choice([-1.0, 1.0], (16, 16)).astype(np.float32)
+    for seed, name in enumerate("abc")
+}
+FEEDS = {"x": np.random.default_rng(5).integers(-3, 4, (200, 16)).astype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("branch", "exact"),
+    [
+        ("t = Add (s1, s0)", True),
+        ("t = Sub (s0, s1)", True),
+        ("d = Mul (s1, four)\nt = Add (d, s0)", True),
+        ("t = Add (h, s0)", False),  # sums stay codes of 8 bits
+        ("d = Mul (s1, s0)\nt = Add (d, s0)", False),
+    ],
+)
+def test_what_is_not_exact_is_said(branch: str, exact: bool) -> None:
+    body = f"""
+        s0 = Sign (x)
+        h = MatMul (s0, a)
+        s1 = Sign (h)
+        {branch}
+        s2 = Sign (t)
+        y = MatMul (s2, c)"""
+    weights = {**WEIGHTS, "four": np.float32(4)}
+    model = network("float[N,16] x => float[N,16] y", body, weights)
+    result = lowered(model, FEEDS)
+    found = {*codes_raised(result)} & NOT_EXACT
+    assert found == (set() if exact else {"ACT0118"})
+    if exact:
+        sums = reference(model, FEEDS, "t")["t"]
+        got = run(proto_of(result), FEEDS)["y"]
+        np.testing.assert_array_equal(got, reference(model, FEEDS)["y"])
+        assert (sums == 0).any() or "four" in branch
