@@ -15,13 +15,18 @@ import numpy as np
 import pytest
 from command_line import ROOT, CommandLine
 from fake_tools import Fake, fake_tools
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from small_models import make_data, make_model
 
 # A busy machine makes any example slow once; what is tested is the result, not the time.
 # CI draws the same examples each time: a chance find belongs to whoever searches, not to the
 # change that happens to be tested.
-settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("untimed")
 
 
