@@ -40,7 +40,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 import tvm
 from bnn_network import network
-from bnn_times import microseconds, ratio_text, session_of, turns
+from bnn_times import SLICE, SLICES, best, calls_of_slice, ratio_text, session_of, turns
 from onnx import TensorProto, helper, numpy_helper
 
 from actc.targets.tvm.host import host_cpu
@@ -57,11 +57,6 @@ from actc.targets.tvm.kernels.binary_spec import (
 
 Array = npt.NDArray[Any]
 Timer = Callable[[], float]
-
-SLICE = 1e-3
-"""Seconds of one timing; short, so that few are interrupted."""
-SLICES = 3
-"""Timings of a turn; the best of them counts."""
 
 
 def dense(depth: int, width: int, batch: int) -> BinaryConv:
@@ -267,12 +262,8 @@ def ort_call(kind: str, spec: BinaryConv, data: Operands) -> Callable[[], None]:
 def ort_timer(kind: str, spec: BinaryConv, data: Operands) -> Timer:
     """Microseconds of the layer beyond those of a call with one of its channels."""
     layer, channel = (ort_call(kind, s, data) for s in (spec, replace(spec, out_c=1)))
-    number = max(1, min(200, int(SLICE * 1e6 / microseconds(layer, 3))))
-
-    def best(call: Callable[[], None]) -> float:
-        return min(microseconds(call, number) for _ in range(SLICES))
-
-    return lambda: best(layer) - best(channel)
+    number = calls_of_slice(layer)
+    return lambda: best(layer, number) - best(channel, number)
 
 
 def measure(spec: BinaryConv, rounds: int) -> dict[str, list[float]]:

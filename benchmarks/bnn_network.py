@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from bnn_times import microseconds, ratio_text, session_of, turns
+from bnn_times import best, calls_of_slice, ratio_text, session_of, turns
 from onnx import helper, numpy_helper
 from ort_int8 import quantize
 
@@ -32,8 +32,6 @@ from actc.targets.tvm import CpuTarget
 SIGN = "BipolarQuant"
 CALIBRATION = 64
 """Random samples that onnxruntime quantizes with: the time does not depend on them."""
-CALLS = 20
-"""Calls of a turn."""
 
 
 def network(directory: Path, model: Path, batch: int, rounds: int) -> None:
@@ -77,7 +75,8 @@ def network(directory: Path, model: Path, batch: int, rounds: int) -> None:
 
 def _timer(call: Callable[[], object]) -> Callable[[], float]:
     call()  # the first one allocates
-    return lambda: microseconds(call, CALLS)
+    number = calls_of_slice(call)
+    return lambda: best(call, number)
 
 
 def in_operators_of_onnx(source: onnx.ModelProto, *, relu: bool = False) -> onnx.ModelProto:

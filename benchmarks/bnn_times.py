@@ -26,6 +26,22 @@ def microseconds(call: Callable[[], object], number: int) -> float:
     return (time.perf_counter() - start) / number * 1e6
 
 
+SLICE = 1e-3
+"""Seconds of one timing; short, so that few are interrupted."""
+SLICES = 3
+"""Timings of a turn; the best of them counts."""
+
+
+def best(call: Callable[[], object], number: int) -> float:
+    """The least mean time of `number` calls, in microseconds."""
+    return min(microseconds(call, number) for _ in range(SLICES))
+
+
+def calls_of_slice(call: Callable[[], object], most: int = 200) -> int:
+    """Calls in a slice; it is called a few times for that."""
+    return max(1, min(most, int(SLICE * 1e6 / microseconds(call, 3))))
+
+
 def turns(timers: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Contestant -> its time in each round; within a round all take turns."""
     samples: dict[str, list[float]] = {name: [] for name in timers}
