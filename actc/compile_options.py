@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from actc import toolchain
 from actc.calibrate.histogram import METHODS
 from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.errors import Problems, UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
 from actc.passes.binarize import ALL, BINARY, NONE, TERNARY, Binarize, parse_binarize
@@ -37,8 +37,6 @@ _CHOICES = {
     "end": ENDS,
 }
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -59,25 +57,6 @@ class Options:
     groups: int = 0
     end: str = "outputs"
     binarize: str | None = None
-
-
-class _Problems:
-    """What checks complain of, so that all of it is said at once.
-
-    Attributes:
-        found: the diagnostics so far.
-    """
-
-    def __init__(self) -> None:
-        self.found: list[Diagnostic] = []
-
-    def of(self, check: Callable[..., T], *given: Any) -> T | None:
-        """What `check` gives; None where it raises UsageError, whose diagnostics are kept."""
-        try:
-            return check(*given)
-        except UsageError as error:
-            self.found += error.diagnostics
-            return None
 
 
 def binarizer(options: Options) -> Binarize | None:
@@ -118,21 +97,21 @@ def checked_target(options: Options, dry_run: bool) -> Target:
         UsageError: options have no such value, or no meaning beside others; all of them.
         MissingTool: the target needs a tool that is not there (not for a dry run).
     """
-    problems = _Problems()
-    machine = problems.of(make_target, options.target)
+    problems = Problems()
+    machine = problems.attempt(make_target, options.target)
     capabilities = machine.capabilities() if machine is not None else None
     precisions = (options.precision,) if capabilities is None else capabilities.precisions
     for name, known in {"precision": precisions, **_CHOICES}.items():
-        problems.of(_one_of, name, getattr(options, name), known)
+        problems.attempt(_one_of, name, getattr(options, name), known)
     widest = WIDE_BITS if capabilities is None else capabilities.widest
-    problems.of(_require_narrow, options, widest)
-    problems.of(check_groups, options.groups)
-    problems.of(_require_few_bits, options)
-    problems.of(_require_integers, options)
-    problems.of(_require_binary, options)
+    problems.attempt(_require_narrow, options, widest)
+    problems.attempt(check_groups, options.groups)
+    problems.attempt(_require_few_bits, options)
+    problems.attempt(_require_integers, options)
+    problems.attempt(_require_binary, options)
     if not 0 <= options.max_drop <= 1:
         message = f"--max-drop {options.max_drop} is not a fraction in 0..1"
-        problems.found.append(Diagnostic("ACT0224", message))
+        problems.add(Diagnostic("ACT0224", message))
     if problems.found or machine is None or capabilities is None:
         raise UsageError(problems.found)
     if not dry_run:

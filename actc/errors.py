@@ -14,10 +14,14 @@ run and not only the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import ParamSpec, TypeVar
 
 from actc.diagnostics import Diagnostic
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ExitStatus(IntEnum):
@@ -57,6 +61,34 @@ class UsageError(ActcError):
     """A wrong option or wrong data."""
 
     status = ExitStatus.USAGE
+
+
+class Problems:
+    """Gathers what is wrong with the options, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def add(self, *diagnostics: Diagnostic) -> None:
+        """Note problems."""
+        self.found += diagnostics
+
+    def attempt(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The result of `read`, or None after noting the UsageError that it raised."""
+        try:
+            return read(*args, **kwargs)
+        except UsageError as error:
+            self.add(*error.diagnostics)
+            return None
+
+    def require_none(self) -> None:
+        """Stop if there are problems.
+
+        Raises:
+            UsageError: all of them.
+        """
+        if self.found:
+            raise UsageError(self.found)
 
 
 class ModelError(ActcError):

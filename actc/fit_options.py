@@ -5,10 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from actc.approx.expression import parse_number
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.pwl import MAX_SEGMENTS
 from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.errors import Problems, UsageError
 
 FLOAT_FORMS = ("pwl", "pwl-continuous", "tree", "table")
 """In this order, the earlier one is taken when two are equally good."""
@@ -29,37 +27,6 @@ LARGEST = 1e37
 _FARTHEST = 2.0**20
 """Where an infinite end begins at the latest: the other end lies nearer to zero."""
 _INFINITE = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Problems:
-    """Gathers what is wrong with the options, so that all of it is said at once."""
-
-    def __init__(self) -> None:
-        self.found: list[Diagnostic] = []
-
-    def add(self, *diagnostics: Diagnostic) -> None:
-        """Note problems."""
-        self.found += diagnostics
-
-    def attempt(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """The result of `read`, or None after noting the UsageError that it raised."""
-        try:
-            return read(*args, **kwargs)
-        except UsageError as error:
-            self.add(*error.diagnostics)
-            return None
-
-    def require_none(self) -> None:
-        """Stop if there are problems.
-
-        Raises:
-            UsageError: all of them.
-        """
-        if self.found:
-            raise UsageError(self.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +101,12 @@ def _ends(text: str) -> list[float]:
     ends = text.split(",")
     if len(ends) != 2:
         raise _wrong_domain(f"the domain '{text}' is not two numbers")
-    try:
-        return [_end(end.strip()) for end in ends]
-    except UsageError as error:
-        reason = error.diagnostics[0].message
-        raise _wrong_domain(f"the domain '{text}' cannot be read: {reason}") from error
+    problems = Problems()
+    found = [problems.attempt(_end, end.strip()) for end in ends]
+    if problems.found:
+        reasons = ", and ".join(problem.message for problem in problems.found)
+        raise _wrong_domain(f"the domain '{text}' cannot be read: {reasons}")
+    return [end for end in found if end is not None]
 
 
 def _end(text: str) -> float:

@@ -10,12 +10,12 @@ from actc.approx.candidates import FIXED_FORMS
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.function import ScalarFunction
 from actc.emission import EMITTED
+from actc.errors import Problems
 from actc.fit_options import (
     DEFAULT_DOMAIN,
     FLOAT_FORMS,
     FloatRequest,
     Options,
-    Problems,
     file_problems,
     read_budget,
     read_domain,

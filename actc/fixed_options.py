@@ -13,11 +13,10 @@ from actc.approx.gates import MAX_INPUT_BITS, Objective
 from actc.cost import FAMILIES
 from actc.diagnostics import Diagnostic
 from actc.emission import EMITTED
-from actc.errors import ActcError, UsageError
+from actc.errors import ActcError, Problems, UsageError
 from actc.fit_options import (
     FLOAT_FORMS,
     Options,
-    Problems,
     nearest,
     require_choice,
     require_error,

@@ -13,7 +13,7 @@ from typing import Any
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
-from actc.errors import InternalError, UsageError
+from actc.errors import InternalError, Problems, UsageError
 from actc.ir.context import attach, context_of
 from actc.ir.verify import problems
 from actc.passes import PASSES
@@ -43,22 +43,19 @@ class Pipeline:
                 of them.
         """
         found: list[ir.passes.PassBase] = []
-        wrong: list[Diagnostic] = []
+        wrong = Problems()
         position = 0
         while position < len(text) or not position:
             match = _PASS.match(text, position)
             if match is None:
                 message = f"cannot read the pass list at '{text[position:]}'"
                 form = 'write it as "name,name{option=value}"'
-                wrong.append(Diagnostic("ACT0223", message, help=form))
+                wrong.add(Diagnostic("ACT0223", message, help=form))
                 break
-            try:
-                found.append(_make(match.group(1), match.group(2) or ""))
-            except UsageError as error:
-                wrong += error.diagnostics
+            step = wrong.attempt(_make, match.group(1), match.group(2) or "")
+            found += [] if step is None else [step]
             position = match.end()
-        if wrong:
-            raise UsageError(wrong)
+        wrong.require_none()
         return cls(tuple(found))
 
     def __str__(self) -> str:

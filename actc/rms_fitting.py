@@ -15,13 +15,12 @@ from actc.approx.function import Float64Array, ScalarFunction
 from actc.approx.least_squares import MAX_SAMPLES, fit_least_squares
 from actc.approx.pwl import PiecewiseLinear, fit_piecewise_linear, sample_points
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import ModelError, UsageError
+from actc.errors import ModelError, Problems, UsageError
 from actc.fit_options import (
     DEFAULT_DOMAIN,
     DEFAULT_SEGMENTS,
     LARGEST,
     Options,
-    Problems,
     read_domain,
     require_choice,
     require_segments,

@@ -16,8 +16,8 @@ from actc.approx.function import Float64Array
 from actc.approx.gates import FixedFit, Gates
 from actc.approx.structured import Decomposition, parse_structured, structured
 from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
-from actc.fit_options import Options, Problems
+from actc.errors import Problems, UsageError
+from actc.fit_options import Options
 from actc.fit_result import FitResult
 from actc.fixed_options import read_device, read_formats
 from actc.fixed_result import Option, cheapest

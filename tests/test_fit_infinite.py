@@ -16,6 +16,7 @@ from command_line import CommandLine
 from scipy import special
 
 import actc
+from actc.errors import UsageError
 from actc.fit_options import read_domain
 
 DOMAINS = ["-inf,inf", "-inf,8", "-1.5,inf"]
@@ -62,6 +63,11 @@ def test_the_document_is_json_and_holds(domain: str, actc_cli: CommandLine) -> N
 )
 def test_domains(written: Any, ends: tuple[float, float]) -> None:
     assert read_domain(written) == ends
+
+
+def test_both_ends_that_are_none_are_named() -> None:
+    with pytest.raises(UsageError, match=r"unknown name 'a'.*unknown name 'b'"):
+        read_domain("a,b")
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
