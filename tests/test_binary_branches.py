@@ -6,10 +6,20 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from binary_networks import BRANCHED, FORMS, lowered, random_network, reference
+from folded_programs import samples
+from installed import needs_iverilog
 from models import network, proto_of, run
 from quantized_models import codes_raised
 
+from actc.targets.fpga.folded.folding import foldings
+from actc.targets.fpga.folded.hardware.core import folded_design
+from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.network import build_folded
+from actc.targets.fpga.folded.program import FoldedProgram, MapStage, Stream, SumStage
+from actc.targets.fpga.folded.simulation import simulate_folded
+from actc.targets.fpga.functions import StepFunction
+from actc.targets.fpga.hdl import Range
+from actc.targets.fpga.pipeline import find_timing
 
 NOT_EXACT = {"ACT0113", "ACT0117", "ACT0118"}
 
@@ -62,3 +72,25 @@ def test_what_is_not_exact_is_said(branch: str, exact: bool) -> None:
         got = run(proto_of(result), FEEDS)["y"]
         np.testing.assert_array_equal(got, reference(model, FEEDS)["y"])
         assert (sums == 0).any() or "four" in branch
+
+
+@needs_iverilog
+@pytest.mark.parametrize("changing", [False, True])
+def test_elements_that_are_constant_are_added(changing: bool) -> None:
+    """Behind a gamma of zero all signs are the same, and such are their sums."""
+    input, always = Stream(2, 2, 3, Range(0, 3)), Range(1, 1)
+    constant = StepFunction(input.range, np.array([0]), np.array([1]))
+    held = Stream(2, 2, 3, always)
+    given = MapStage("given", (), (-1,), input, held, (constant,) * 3)
+    ranges = (always, input.range if changing else always)
+    sums = Range(sum(r.low for r in ranges), sum(r.high for r in ranges))
+    result = Stream(2, 2, 3, sums)
+    function = StepFunction.of(sums, np.arange(sums.low, sums.high + 1))
+    total = SumStage("sum", (), (0, -1 if changing else 0), held, result, (1, 1), (function,) * 3)
+    program = FoldedProgram((input,), (given, total), (1,))
+    options = HardwareOptions("ecp5", find_timing("ecp5-6"), 80.0)
+    codes = samples(program, 4)
+    for first, second in zip(foldings(given), foldings(total), strict=True):
+        design = folded_design(program, [first, second], "core", options, 1)
+        found = simulate_folded(design, codes, simulator="icarus", pauses=True)
+        assert np.array_equal(found.outputs, program.evaluate([codes])[0])

@@ -110,11 +110,13 @@ def _join_text(joined: datapath.Pipeline | None, names: tuple[str, ...], lanes: 
     pins = {"clk": "clk"} if joined.clocked else {}
     pins |= {joined.ports[name]: f"{name}_data" for name in names}
     pins[joined.ports["total"]] = "total"
+    unit = [f"{wires};", *instance(joined.module, "join_unit", pins)]
+    if joined.latency == 0:  # elements that are always the same
+        return [*unit, "wire total_valid = take;"]
     delay = clock_pins() | {"now": "take", "later": "total_valid"}
     parameters = {"WIDTH": 1, "CLOCKS": joined.latency}
     return [
-        f"{wires};",
-        *instance(joined.module, "join_unit", pins),
+        *unit,
         "wire total_valid;",
         *instance("actc_delay", "join_delay", delay, parameters),
     ]
