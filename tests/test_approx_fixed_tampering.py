@@ -21,9 +21,7 @@ from actc.approx.fixed_check_bounds import Slopes
 from actc.approx.fixed_check_form import read_form, read_format
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.gates import Gates, make_gates
-from actc.approx.signed_digits import (
-    fit_segments,
-)
+from actc.approx.signed_digits import fit_segments
 from actc.approx.thresholds import fit_thresholds
 
 

@@ -32,6 +32,8 @@ from actc.approx.signed_digits import (
 )
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
+TINY = Format(False, 3, 0)
+
 
 def best_provable(
     form: Form, low: list[int], high: list[int], slopes: Slopes | None, shift: int
