@@ -32,15 +32,13 @@ def network_model(network: HlsNetwork) -> onnx.ModelProto:
         for layer in network.layers
     ]
     given = helper.make_tensor_value_info(network.input, kind, [1, *network.shape])
-    graph = helper.make_graph(
-        nodes, network.name, [given], [values[-1]], value_info=values[:-1]
-    )
+    graph = helper.make_graph(nodes, network.name, [given], [values[-1]], value_info=values[:-1])
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="actc")
 
 
 def _node(layer: HlsLayer) -> onnx.NodeProto:
-    attributes = {
+    attributes: dict[str, Any] = {
         name: numpy_helper.from_array(_small(value), name)
         if isinstance(value, np.ndarray)
         else list(value)
@@ -87,4 +85,7 @@ def _folding(layer: HlsLayer, options: Options) -> Mapping[str, Any]:
     if not isinstance(weight, np.ndarray):
         return {}
     taken = prod(weight.shape[:-1])
-    return {"ReuseFactor": min(options.reuse, taken * weight.shape[-1]), "Strategy": options.strategy}
+    return {
+        "ReuseFactor": min(options.reuse, taken * weight.shape[-1]),
+        "Strategy": options.strategy,
+    }

@@ -50,7 +50,7 @@ def _depthwise(layer: HlsLayer, x: Integers) -> Integers:
 
 
 def _pool(layer: HlsLayer, x: Integers) -> Integers:
-    found: Integers = _windows(layer, x, np.iinfo(np.int64).min).max(axis=(3, 4))
+    found: Integers = _windows(layer, x, _int(layer, "lowest")).max(axis=(3, 4))
     return found
 
 
@@ -61,8 +61,11 @@ def _windows(layer: HlsLayer, x: Integers, outside: int) -> Integers:
     widths = [(0, 0), (top, bottom), (left, right), (0, 0)]
     padded = np.pad(x, widths, constant_values=outside)
     kernel, strides = _tuple(layer, "kernel_shape"), _tuple(layer, "strides")
-    found = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))
-    return np.moveaxis(found[:, :: strides[0], :: strides[1]], 3, 5)
+    steps = _tuple(layer, "dilations") if "dilations" in layer.attributes else (1, 1)
+    spans = tuple((k - 1) * step + 1 for k, step in zip(kernel, steps, strict=True))
+    found = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=(1, 2))
+    found = found[:, :: strides[0], :: strides[1], :, :: steps[0], :: steps[1]]
+    return np.moveaxis(found, 3, 5)
 
 
 def _reshape(layer: HlsLayer, x: Integers) -> Integers:

@@ -43,6 +43,8 @@ class Extension:
         return f"{self.function}.h"
 
 
+_WINDOW = ("in", "kernel", "stride", "step", "before", "after")
+"""Numbers of a window along each axis."""
 EXTENSIONS = (
     Extension("ActcThresholds", "actc_thresholds", ("limits", "levels"), ("rows", "count")),
     Extension("ActcTable", "actc_table", ("levels",), ("rows", "size", "first")),
@@ -54,6 +56,13 @@ EXTENSIONS = (
     Extension("ActcAffine", "actc_affine", (), ("factor", "offset")),
     Extension("ActcSum", "actc_sum", (), ("first", "second"), 2),
     Extension("ActcProduct", "actc_product", (), ("first", "second"), 2),
+    Extension(
+        "ActcMaxPool", "actc_max_pool", (),
+        (
+            "lowest", *(f"{name}_{axis}" for axis in ("rows", "columns") for name in _WINDOW),
+            "out_rows", "out_columns",
+        ),
+    ),
 )  # fmt: skip
 COMMON = "actc_each.h"
 """What the other headers include."""
@@ -91,7 +100,7 @@ def _dense(
 
 
 def _window(given: dict[str, Any]) -> dict[str, Any]:
-    rows, columns, channels = given["input_shape"]
+    rows, columns, _ = given["input_shape"]
     top, left, bottom, right = given["pads"]
     height, width = given["kernel_shape"]
     return {
@@ -120,18 +129,6 @@ def _conv(
     }  # fmt: skip
 
 
-def _pool(
-    node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
-) -> dict[str, Any]:
-    given = attributes_of(node)
-    height, width = given["kernel_shape"]
-    return {
-        **_base(node, inputs, "MaxPooling2D"), **_window(given), "n_filt": given["input_shape"][2],
-        "pool_height": height, "pool_width": width, "filt_height": height, "filt_width": width,
-        "pads": list(given["pads"]), "count_pad": True,
-    }  # fmt: skip
-
-
 def _reshape(
     node: NodeProto, inputs: list[str], shapes: list[list[int]], graph: GraphProto
 ) -> dict[str, Any]:
@@ -143,7 +140,6 @@ OWN: dict[str, Handler] = {
     "ActcDense": _dense,
     "ActcConv2D": _conv,
     "ActcDepthwiseConv2D": _conv,
-    "ActcMaxPool": _pool,
     "ActcReshape": _reshape,
 }
 """Operators that are layers of hls4ml."""
@@ -158,9 +154,23 @@ def _handler(extension: Extension) -> Handler:
     ) -> dict[str, Any]:
         given = attributes_of(node)
         constants = {f"{name}_data": given.pop(name) for name in extension.constants}
-        return {**_base(node, inputs, extension.op), **given, **constants}
+        numbers = _spread(given) if "kernel_shape" in given else given
+        return {**_base(node, inputs, extension.op), **numbers, **constants}
 
     return handle
+
+
+def _spread(given: dict[str, Any]) -> dict[str, int]:
+    """The numbers of a window one by one."""
+    found = {name: value for name, value in given.items() if isinstance(value, int)}
+    for axis, name in enumerate(("rows", "columns")):
+        extent, kernel = given["input_shape"][axis], given["kernel_shape"][axis]
+        stride, step = given["strides"][axis], given["dilations"][axis]
+        before, after = given["pads"][axis], given["pads"][axis + 2]
+        numbers = (extent, kernel, stride, step, before, after)
+        found |= {f"{key}_{name}": n for key, n in zip(_WINDOW, numbers, strict=True)}
+        found[f"out_{name}"] = (extent + before + after - (kernel - 1) * step - 1) // stride + 1
+    return found
 
 
 def _layer_class(extension: Extension) -> type:
@@ -168,8 +178,11 @@ def _layer_class(extension: Extension) -> type:
     from hls4ml.model.layers import Layer
 
     def initialize(self: Any) -> None:
-        shape = self.get_input_variable().shape
-        self.add_output_variable(list(shape))
+        shape = list(self.get_input_variable().shape)
+        made = list(shape)
+        if "out_rows" in extension.numbers:
+            made[:2] = self.get_attr("out_rows"), self.get_attr("out_columns")
+        self.add_output_variable(made)
         self.set_attr("n_in", int(np.prod(shape)))
         self.set_attr("n_chan", int(shape[-1]))
         for name in extension.constants:

@@ -131,8 +131,8 @@ def _scaled(
     if len(kinds) != 1 or len(rests) + (plain > 0) != 1:
         return None, None
     ((shift, zero, low, high),) = kinds
-    arrays = (np.array(values, np.int64) for values in (multipliers, offsets))
-    return Scaling(*arrays, shift, zero, low, high), next(iter(rests.values()), None)
+    constants = np.array(multipliers, np.int64), np.array(offsets, np.int64)
+    return Scaling(*constants, shift, zero, low, high), next(iter(rests.values()), None)
 
 
 def _rest(range: Range, stages: Sequence[object]) -> StepFunction | None:
@@ -246,9 +246,7 @@ def _search(
     )  # fmt: skip
 
 
-def _padded(
-    rows: Sequence[StepFunction], range: Range, count: int
-) -> tuple[Integers, Integers]:
+def _padded(rows: Sequence[StepFunction], range: Range, count: int) -> tuple[Integers, Integers]:
     """Levels [rows, count + 1] and limits [rows, count]; what is above `range` is not reached."""
     levels = np.zeros((len(rows), count + 1), np.int64)
     limits = np.full((len(rows), count), range.high + 1, np.int64)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 
@@ -22,12 +21,12 @@ from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
     ProductStage,
+    RecurrentStage,
     Stage,
     Stream,
     SumStage,
     Window,
 )
-from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
 from actc.targets.hls4ml.functions import Chain, function_layers
@@ -53,17 +52,21 @@ PLAIN = Carried()
 
 def problems_of(program: FoldedProgram) -> list[Diagnostic]:
     """All stages that have no layer."""
-    taken = (MatrixStage, MaximumStage, SumStage, ProductStage, MapStage)
     return [
         Diagnostic(
             "ACT0430",
-            f"'{stage.name}' has no layer in hls4ml: a {type(stage).__name__.removesuffix('Stage')}",
+            f"'{stage.name}' has no layer in hls4ml: {reason}",
             place=Place(node=stage.nodes[0] if stage.nodes else stage.name),
             help="compile for an FPGA of `actc targets`, whose hardware has it, or for cpu",
         )
         for stage in program.stages
-        if not isinstance(stage, taken)
+        if (reason := _reason(stage))
     ]
+
+
+def _reason(stage: Stage) -> str:
+    """Why a stage has no layer; "" where it has."""
+    return "it is recurrent" if isinstance(stage, RecurrentStage) else ""
 
 
 def lower(program: FoldedProgram, name: str) -> HlsNetwork:
@@ -98,13 +101,14 @@ class _Lowering:
         self._names = Names()
         self._names.reserve(INPUT)
         self._moved: dict[tuple[int, Carried], str] = {}
-        self._shapes: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._shaped: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._shapes = {INPUT: _shape(program.entries[0])}
 
     def network(self) -> HlsNetwork:
         (entry,), (exit,) = self.program.entries, self.program.exits
         for number, stage in enumerate(self.program.stages):
             self._write(number, stage)
-        last = self._read(exit, self.program.stream(exit), PLAIN)
+        last = self._read(exit, self._shapes[self.sources[exit]], PLAIN)
         if self.layers[-1].name != last:  # what leaves comes last
             self.layers.sort(key=lambda layer: layer.name == last)
         return HlsNetwork(self.name, INPUT, _shape(entry), entry.range, tuple(self.layers))
@@ -121,50 +125,56 @@ class _Lowering:
             name = self._pair(stage, carried, "ActcProduct", stage.zeros)
         else:
             assert isinstance(stage, MapStage)
-            given = self._read(stage.sources[0], stage.input, PLAIN)
+            given = self._read(stage.sources[0], _shape(stage.input), PLAIN)
             chain = Chain.of(stage.functions)
             name = self._behind(stage, given, stage.input.range, chain, carried)
         self.sources[number] = name
 
     # --- what is read
 
-    def _read(self, source: int, input: Stream, wanted: Carried) -> str:
-        """The layer that gives a source in some way, with the shape of `input`."""
+    def _read(self, source: int, shape: tuple[int, ...], wanted: Carried) -> str:
+        """The layer that gives a source in some way, with some shape."""
         name, carried = self.sources[source], self.carried[source]
         if carried != wanted:
             name = self._recarried(source, carried, wanted)
-        stream, shape = self.program.stream(source), _shape(input)
-        if _shape(stream) == shape:
+        range = wanted.of(self.program.stream(source).range)
+        if self._shapes[name] == shape:
             return name
-        if (name, shape) not in self._shapes:
+        if (name, shape) not in self._shaped:
             attributes: dict[str, Attribute] = {"target_shape": shape}
-            flat = HlsLayer(
-                self._unique(f"{name}_shaped"), "ActcReshape", (name,), shape,
-                wanted.of(stream.range), attributes,
-            )  # fmt: skip
-            self._shapes[name, shape] = self._add(flat)
-        return self._shapes[name, shape]
+            new = self._unique(f"{name}_shaped")
+            layer = HlsLayer(new, "ActcReshape", (name,), shape, range, attributes)
+            self._shaped[name, shape] = self._add(layer)
+        return self._shaped[name, shape]
 
     def _recarried(self, source: int, carried: Carried, wanted: Carried) -> str:
         """``wanted.factor * (x + carried.center) / carried.factor - wanted.center``."""
         if (source, wanted) in self._moved:
             return self._moved[source, wanted]
-        name, stream = self.sources[source], self.program.stream(source)
-        if carried.factor != 1:  # back to x first: what is carried is a multiple of the factor
+        name, range = self.sources[source], self.program.stream(source).range
+        if carried.factor != 1:
             raise AssertionError("a stream that some read as it is is carried as it is")
-        offset = carried.center * wanted.factor - wanted.center
+        moved = self._affine(name, carried.of(range), wanted.factor, carried.center, wanted)
+        self._moved[source, wanted] = moved
+        return moved
+
+    def _affine(self, name: str, held: Range, factor: int, center: int, wanted: Carried) -> str:
+        """What a layer gives as ``x - center``, as `wanted`."""
+        offset = factor * center - wanted.center
+        range = (held * Range(factor, factor)).plus(offset)
+        attributes: dict[str, Attribute] = {"factor": factor, "offset": offset}
         layer = HlsLayer(
-            self._unique(f"{name}_moved"), "ActcAffine", (name,), _shape(stream),
-            wanted.of(stream.range), {"factor": wanted.factor, "offset": offset},
+            self._unique(f"{name}_moved"), "ActcAffine", (name,), self._shapes[name], range,
+            attributes,
         )  # fmt: skip
-        self._moved[source, wanted] = self._add(layer)
-        return layer.name
+        return self._add(layer)
 
     # --- stages
 
     def _matrix(self, stage: MatrixStage, carried: Carried) -> str:
         reading = _reading(stage)
-        given = self._read(stage.sources[0], stage.input, reading)
+        shape = _shape(stage.input) if _is_dense(stage) else stage.input.shape
+        given = self._read(stage.sources[0], shape, reading)
         weights = _whole(stage)
         counted = stage.counted or 1
         factor = 1 if reading != PLAIN else counted
@@ -191,25 +201,27 @@ class _Lowering:
         return self._behind(stage, layer.name, layer.result, chain, carried)
 
     def _maximum(self, stage: MaximumStage, carried: Carried) -> str:
-        given = self._read(
-            stage.sources[0], stage.input, PLAIN if stage.functions else carried
-        )
-        held = (PLAIN if stage.functions else carried).of(stage.input.range)
-        rows, columns = stage.window.positions(stage.input)
+        reading = _pooled(stage, carried)
+        given = self._read(stage.sources[0], stage.input.shape, reading)
+        held = reading.of(stage.input.range)
+        attributes = {
+            **_window(stage.window, stage.input), "dilations": stage.window.dilations,
+            "lowest": held.low,
+        }  # fmt: skip
         layer = HlsLayer(
             self._unique(identifier(stage.name)), "ActcMaxPool", (given,),
-            (rows, columns, stage.input.channels), held, _window(stage.window, stage.input),
+            (*stage.window.positions(stage.input), stage.input.channels), held, attributes,
             scope=stage.name,
         )  # fmt: skip
-        self._add(layer)
+        name = self._add(layer)
         if not stage.functions:
-            return layer.name
-        return self._behind(stage, layer.name, held, Chain.of(stage.functions), carried)
+            return name
+        return self._behind(stage, name, held, Chain.of(stage.functions), carried)
 
     def _pair(
         self, stage: SumStage | ProductStage, carried: Carried, op: str, pair: tuple[int, int]
     ) -> str:
-        left, right = (self._read(source, stage.input, PLAIN) for source in stage.sources)
+        left, right = (self._read(source, _shape(stage.input), PLAIN) for source in stage.sources)
         found = hull_of(np.array([[f.range.low, f.range.high] for f in stage.functions]))
         layer = HlsLayer(
             self._unique(identifier(stage.name)), op, (left, right), _shape(stage.output), found,
@@ -225,7 +237,7 @@ class _Lowering:
         moved = chain.carried(carried.factor, carried.center)
         name = given
         made = function_layers(
-            moved, range, identifier(stage.name), given, _shape(stage.output), self._unique
+            moved, range, identifier(stage.name), given, self._shapes[given], self._unique
         )
         for layer in made:
             name = self._add(replace(layer, scope=stage.name))
@@ -233,6 +245,7 @@ class _Lowering:
 
     def _add(self, layer: HlsLayer) -> str:
         self.layers.append(layer)
+        self._shapes[layer.name] = layer.shape
         return layer.name
 
     def _unique(self, name: str) -> str:
@@ -269,9 +282,12 @@ def _carried(program: FoldedProgram) -> dict[int, Carried]:
 def _want(stage: Stage, found: Mapping[int, Carried], number: int) -> Carried:
     if isinstance(stage, MatrixStage):
         return _reading(stage)
-    if isinstance(stage, MaximumStage) and not stage.functions:
-        return found[number]
-    return PLAIN
+    return _pooled(stage, found[number]) if isinstance(stage, MaximumStage) else PLAIN
+
+
+def _pooled(stage: MaximumStage, carried: Carried) -> Carried:
+    """How pooling wants what it reads: as what reads it does."""
+    return PLAIN if stage.functions else carried
 
 
 # --- parts of layers
@@ -302,6 +318,11 @@ def _whole(stage: MatrixStage) -> Integers:
         rows_of, columns_of = slice(group * share, (group + 1) * share), group * own
         whole[rows_of, :, :, columns_of : columns_of + own] = spread[rows_of]
     return whole
+
+
+def _is_dense(stage: MatrixStage) -> bool:
+    window = stage.window
+    return stage.input.positions == 1 and window.kernel == (1, 1) and not _is_padded(window)
 
 
 def _is_depthwise(stage: MatrixStage) -> bool:
@@ -342,20 +363,20 @@ def _linear_layer(
         "bias": hull_of(bias).hull(Range(-1, 1)),
     }
     attributes: dict[str, Attribute]
-    rows, columns = stage.window.positions(stage.input)
-    if stage.input.positions == 1 and prod(weights.shape[1:3]) == 1:
+    if _is_dense(stage):
         matrix = weights.reshape(len(weights), -1).T
         if _is_depthwise(stage):
             matrix = np.diag(weights.reshape(-1))
-        op, shape, attributes = "ActcDense", (len(weights),), {"weight": matrix, "bias": bias}
-    else:
-        op = "ActcDepthwiseConv2D" if _is_depthwise(stage) else "ActcConv2D"
-        kernel = np.ascontiguousarray(
-            weights.transpose(1, 2, 0, 3) if _is_depthwise(stage) else weights.transpose(1, 2, 3, 0)
+        attributes = {"weight": matrix, "bias": bias}
+        return HlsLayer(
+            name, "ActcDense", (given,), (len(weights),), total, attributes, types, stage.name
         )
-        shape = (rows, columns, len(weights))
-        window = replace(stage.window, kernel=weights.shape[1:3], dilations=(1, 1))
-        attributes = {"weight": kernel, "bias": bias, **_window(window, stage.input)}
+    op = "ActcDepthwiseConv2D" if _is_depthwise(stage) else "ActcConv2D"
+    order = (1, 2, 0, 3) if _is_depthwise(stage) else (1, 2, 3, 0)
+    kernel = np.ascontiguousarray(weights.transpose(order))
+    window = replace(stage.window, kernel=weights.shape[1:3], dilations=(1, 1))
+    attributes = {"weight": kernel, "bias": bias, **_window(window, stage.input)}
+    shape = (*stage.window.positions(stage.input), len(weights))
     return HlsLayer(name, op, (given,), shape, total, attributes, types, stage.name)
 
 
@@ -366,8 +387,3 @@ def _window(window: Window, input: Stream) -> dict[str, Attribute]:
         "strides": window.strides,
         "pads": (*window.before, *window.after),
     }
-
-
-def identity(range: Range) -> StepFunction:
-    """Each integer of a range itself."""
-    return StepFunction.of(range, np.arange(range.low, range.high + 1))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -21,7 +21,7 @@ from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, T
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.hls4ml.assembly import Assembly, assemble, check
 from actc.targets.hls4ml.options import DESCRIBED, Options, parse
-from actc.targets.hls4ml.project import HELP, PROJECT, project_files
+from actc.targets.hls4ml.project import HELP, project_files
 from actc.targets.hls4ml.simulation import (
     BENCH,
     COMPILER_HELP,
@@ -31,6 +31,7 @@ from actc.targets.hls4ml.simulation import (
     run_bench,
 )
 from actc.targets.hls4ml.verify import MOST, RANDOM, climb
+from actc.targets.hls4ml.worker import PROJECT
 
 GOLDEN = "golden.onnx"
 NAME_FILE = "name.txt"
@@ -42,7 +43,7 @@ _DIGEST = "sources.sha256"
 
 @dataclass(frozen=True)
 class Hls4mlTarget(Target):
-    """A network as a project of hls4ml, every type stated, with layers of actc where hls4ml has none.
+    """A network as a project of hls4ml, all types stated, with layers of actc where it has none.
 
     Tools: hls4ml, and g++, which compiles and runs the C++; vendors' tools are not needed.
     Options: see :class:`~actc.targets.hls4ml.options.Options`. Products: project/, network.onnx,
@@ -144,9 +145,7 @@ class Hls4mlTarget(Target):
         def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             words = assembly.folded.prologue(feeds)[0]
             with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
-                found = run_bench(
-                    assembly.network, directory / PROJECT, program, words, Path(work)
-                )
+                found = run_bench(assembly.network, directory / PROJECT, program, words, Path(work))
             stream = assembly.folded.program.stream(assembly.folded.program.exits[0])
             return assembly.folded.epilogue([found.reshape(len(found), *stream.shape)])
 
