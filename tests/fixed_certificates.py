@@ -18,9 +18,7 @@ from actc.approx.compressed_table import fit_compressed_table
 from actc.approx.dyadic import fit_segment_tree
 from actc.approx.fixed_table import fit_fixed_table
 from actc.approx.gates import FixedForm
-from actc.approx.signed_digits import (
-    fit_integer_lines,
-)
+from actc.approx.signed_digits import fit_integer_lines
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
 Certificate = dict[str, Any]

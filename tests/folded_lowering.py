@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from test_fpga_network_operators import (
-    random_feeds,
-)
+from test_fpga_network_operators import random_feeds
 
 from actc.errors import ModelError
 from actc.ir import spec
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
-from actc.targets.fpga.folded.program import (
-    FoldedProgram,
-    MatrixStage,
-    Stage,
-)
+from actc.targets.fpga.folded.program import FoldedProgram, MatrixStage, Stage
 from actc.targets.fpga.functions.stages import in_stages
 
 Array = np.ndarray[Any, Any]

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 from board_cores import BUILD
 
-from actc.device import (
-    Device,
-    Interface,
-    Simulation,
-    bits,
-    interface_of,
-    write_interface,
-)
+from actc.device import Device, Interface, Simulation, bits, interface_of, write_interface
 from actc.device.frames import OUTPUTS, Decoder, Frame, encode
 from actc.device.simulated import SimulatedPort, usual_patience
 from actc.device.waveform import Levels, SpiLine

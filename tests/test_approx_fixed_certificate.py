@@ -25,10 +25,7 @@ from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_polynomial import IntegerPolynomial
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.gates import FixedFit, make_gates, verified
-from actc.approx.signed_digits import (
-    IntegerPiecewiseLinear,
-    fit_integer_lines,
-)
+from actc.approx.signed_digits import IntegerPiecewiseLinear, fit_integer_lines
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
 QUICK_AT_16_BITS = sorted(FITTERS.keys() - {"compressed", "bipartite", "lines of a grid"})

@@ -6,27 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 from folded_choices import CODES, ECP5, ICE40
-from fpga_folded_examples import (
-    dense,
-    mlp,
-)
+from fpga_folded_examples import dense, mlp
 
 from actc.targets.fpga.families import FAMILIES
-from actc.targets.fpga.folded.costs import (
-    Area,
-    FunctionCost,
-    stage_area,
-)
+from actc.targets.fpga.folded.costs import Area, FunctionCost, stage_area
 from actc.targets.fpga.folded.costs.memory import memory_blocks, rom_cells
-from actc.targets.fpga.folded.folding import (
-    Folding,
-)
+from actc.targets.fpga.folded.folding import Folding
 from actc.targets.fpga.folded.problem import Problem
-from actc.targets.fpga.folded.program import (
-    FoldedProgram,
-    MapStage,
-    Stream,
-)
+from actc.targets.fpga.folded.program import FoldedProgram, MapStage, Stream
 from actc.targets.fpga.folded.solve import least_area
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range

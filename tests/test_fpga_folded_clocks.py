@@ -9,23 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folded_choices import CODES, ECP5
-from fpga_folded_examples import (
-    average,
-    conv,
-    conv_net,
-    dense,
-    mlp,
-    pool,
-)
+from fpga_folded_examples import average, conv, conv_net, dense, mlp, pool
 from installed import needs_iverilog
 
 from actc.targets.fpga.families import FAMILIES
-from actc.targets.fpga.folded.costs import (
-    Area,
-    converter_area,
-    stage_clocks,
-    transfer_clocks,
-)
+from actc.targets.fpga.folded.costs import Area, converter_area, stage_clocks, transfer_clocks
 from actc.targets.fpga.folded.costs.clocks import kept_rows
 from actc.targets.fpga.folded.folding import (
     Folding,
@@ -39,13 +27,7 @@ from actc.targets.fpga.folded.folding import (
 from actc.targets.fpga.folded.hardware.core import folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.problem import Problem
-from actc.targets.fpga.folded.program import (
-    MapStage,
-    MatrixStage,
-    Stage,
-    Stream,
-    Window,
-)
+from actc.targets.fpga.folded.program import MapStage, MatrixStage, Stage, Stream, Window
 from actc.targets.fpga.folded.simulation import simulate_folded
 from actc.targets.fpga.folded.solve import fastest, least_area, least_latency
 from actc.targets.fpga.pipeline.timing import TIMINGS

@@ -11,12 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folded_choices import CODES, ECP5, FUNCTIONS, ICE40
-from fpga_folded_examples import (
-    conv_net,
-    dense,
-    mlp,
-    residual,
-)
+from fpga_folded_examples import conv_net, dense, mlp, residual
 
 import actc
 from actc import cli
@@ -49,10 +44,7 @@ from actc.targets.fpga.folded.goals import Goal, Request, choose
 from actc.targets.fpga.folded.items import undominated
 from actc.targets.fpga.folded.pareto import front
 from actc.targets.fpga.folded.problem import Problem
-from actc.targets.fpga.folded.program import (
-    FoldedProgram,
-    Stream,
-)
+from actc.targets.fpga.folded.program import FoldedProgram, Stream
 from actc.targets.fpga.folded.solve import fastest, least_area, least_excess, least_latency
 
 # -- choices -------------------------------------------------------------------------------

@@ -22,14 +22,8 @@ from folded_wire import (
 )
 from installed import needs_iverilog, needs_verilator
 
-from actc.device import (
-    Device,
-    Simulation,
-    measure_throughput,
-)
-from actc.targets.fpga.interfaces import (
-    Kind,
-)
+from actc.device import Device, Simulation, measure_throughput
+from actc.targets.fpga.interfaces import Kind
 
 
 @needs_iverilog

@@ -15,11 +15,7 @@ from board_cores import build as unrolled
 from folded_wire import CORES, GroupSums, board, build, files, write
 from installed import needs_iverilog, needs_verilator, needs_yosys
 
-from actc.device import (
-    Device,
-    interface_text,
-    read_interface,
-)
+from actc.device import Device, interface_text, read_interface
 from actc.errors import UsageError
 from actc.targets.fpga.interfaces import (
     KINDS,

@@ -25,13 +25,9 @@ from folded_wire import (
 )
 from installed import needs_iverilog
 
-from actc.device import (
-    Device,
-)
+from actc.device import Device
 from actc.device.frames import FLAG, IDENTITY, OUTPUTS, REFUSED, Decoder, Frame, encode
-from actc.targets.fpga.interfaces import (
-    Kind,
-)
+from actc.targets.fpga.interfaces import Kind
 
 
 @needs_iverilog
