@@ -8,6 +8,7 @@ from typing import Any
 
 from actc.targets.fpga.bitstream import ecp5, gowin, ice40
 from actc.targets.fpga.bitstream.document import TOP, pads, register_nets
+from actc.targets.fpga.bitstream.icestorm import compare_tiles
 from actc.targets.fpga.bitstream.trellis_bits import Compared, compare_configurations
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.gates import GateNetlist
@@ -17,9 +18,11 @@ __all__ = [
     "TOP",
     "Compared",
     "compare_configurations",
+    "compare_tiles",
     "decompile",
     "decompiled_document",
     "ecp5",
+    "ice40",
     "pads",
     "register_nets",
 ]

@@ -61,8 +61,7 @@ def decompile(bitstream: Path) -> str:
         ToolFailed: ACT0510..0513, a tool refused the file or exceeded a limit.
     """
     program = toolchain.find("icebox_vlog", INSTALL)
-    arguments = ["design.bin", "design.asc"]
-    configuration = unpacked("iceunpack", bitstream, "design.bin", arguments, "design.asc")
+    configuration = unpack(bitstream)
     with tempfile.TemporaryDirectory(prefix="actc-bitstream-") as name:
         folder = Path(name).resolve()
         (folder / "design.asc").write_text(configuration, "utf-8")
@@ -70,6 +69,17 @@ def decompile(bitstream: Path) -> str:
         argv = [sys.executable, "-c", _RUN, str(program.resolve()), "design.asc"]
         toolchain.run(argv, timeout=LIMITS.seconds, cwd=folder, memory=MEMORY, log=text)
         return text.read_text("utf-8")
+
+
+def unpack(bitstream: Path) -> str:
+    """The configuration that a bitstream holds.
+
+    Raises:
+        MissingTool: ACT0501, ACT0502, iceunpack is not installed.
+        ToolFailed: ACT0510..0513, ACT0584, it refused the file or exceeded a limit.
+    """
+    arguments = ["design.bin", "design.asc"]
+    return unpacked("iceunpack", bitstream, "design.bin", arguments, "design.asc")
 
 
 def netlist_of(verilog: str, pads: Mapping[str, tuple[str, list[str]]]) -> dict[str, Any]:

@@ -7,11 +7,18 @@ from actc.targets.fpga.flow.pack import BITSTREAMS, Bitstream, pack
 from actc.targets.fpga.flow.parallel import runs_at_a_time
 from actc.targets.fpga.flow.programs import PROGRAMS, Program, find_program
 from actc.targets.fpga.flow.report import Clock, CriticalPath, Step, Use
-from actc.targets.fpga.flow.route import PLACERS, Attempt, Routed, place_and_route
+from actc.targets.fpga.flow.route import (
+    CONFIGURATIONS,
+    PLACERS,
+    Attempt,
+    Routed,
+    place_and_route,
+)
 from actc.targets.fpga.flow.synthesize import Synthesis, find_yosys, synthesize_design
 
 __all__ = [
     "BITSTREAMS",
+    "CONFIGURATIONS",
     "DEEPER",
     "LOGS",
     "PLACERS",

@@ -22,7 +22,7 @@ from actc.targets.base import Progress, Rung
 from actc.targets.fpga.assembly import RTL
 from actc.targets.fpga.bitstream import TOP
 from actc.targets.fpga.boards import device as boards
-from actc.targets.fpga.flow import BITSTREAMS
+from actc.targets.fpga.flow import BITSTREAMS, CONFIGURATIONS
 from actc.targets.fpga.folded.assembly import FoldedAssembly
 from actc.targets.fpga.folded.program import Integers
 from actc.targets.fpga.folded.samples import Samples, program_rung, samples_of
@@ -93,7 +93,8 @@ def climb_folded(
     say("verify: bitstream")
     path = directory / f"{assembly.top}{BITSTREAMS[device.family]}"
     reason = "networks with memories that are written are not decompiled"
-    rungs.append(configuration_rung("bitstream", device, path, work / "routed.config", reason))
+    asked = work / CONFIGURATIONS.get(device.family, "")
+    rungs.append(configuration_rung("bitstream", device, path, asked, reason))
     return rungs
 
 

@@ -20,6 +20,7 @@ from actc.targets.base import Progress, Rung
 from actc.targets.fpga.assembly import Assembly
 from actc.targets.fpga.bitstream import TOP
 from actc.targets.fpga.boards.device import Device
+from actc.targets.fpga.flow import CONFIGURATIONS
 from actc.targets.fpga.gates.netlist import MODELS
 from actc.targets.fpga.ladder.netlists import (
     bitstream_rung,
@@ -76,7 +77,7 @@ def climb(
     name = "routed netlist"
     rungs.append(netlist_rung(name, assembly, routed, TOP, border, family, vectors))
     say("verify: bitstream")
-    asked = work / "routed.config"
+    asked = work / CONFIGURATIONS.get(family, "")
     rungs.append(bitstream_rung(assembly, directory, routed, border, device, vectors, asked))
     say("verify: synthesized netlist, for every input")
     rungs.append(netlist_proof_rung(assembly, directory, synthesized, border, family))

@@ -14,13 +14,15 @@ from actc.targets.fpga.bitstream import FAMILIES as DECOMPILED
 from actc.targets.fpga.bitstream import (
     TOP,
     compare_configurations,
+    compare_tiles,
     decompiled_document,
     ecp5,
+    ice40,
     pads,
     register_nets,
 )
 from actc.targets.fpga.boards.device import Device
-from actc.targets.fpga.flow import BITSTREAMS
+from actc.targets.fpga.flow import BITSTREAMS, CONFIGURATIONS
 from actc.targets.fpga.gates import GateNetlist, compare
 from actc.targets.fpga.gates.core import CORE, Border, cut_core, find_border, placed_border
 from actc.targets.fpga.ladder.vectors import Vectors, counted
@@ -88,11 +90,15 @@ def bitstream_rung(
 def configuration_rung(
     name: str, device: Device, path: Path, configuration: Path, reason: str
 ) -> Rung:
-    """Bits that cannot be evaluated: of ECP5, beside what placement asked for."""
-    if device.family != "ecp5":
+    """Bits that cannot be evaluated: of ECP5 and iCE40, beside what placement asked for."""
+    if device.family not in CONFIGURATIONS:
         return Rung(name, "not run", reason)
     try:
-        compared = compare_configurations(configuration.read_text("utf-8"), ecp5.unpack(path))
+        asked = configuration.read_text("utf-8")
+        if device.family == "ecp5":
+            compared = compare_configurations(asked, ecp5.unpack(path))
+        else:
+            compared = compare_tiles(asked, ice40.unpack(path))
     except ToolFailed as problem:
         if problem.diagnostics[0].code != UNREADABLE:
             raise
