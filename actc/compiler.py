@@ -28,7 +28,7 @@ from actc.compile_options import (
 )
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
-from actc.errors import ModelError, UsageError
+from actc.errors import ModelError, Problems, UsageError
 from actc.ir.context import context_of
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
@@ -155,6 +155,9 @@ def compile(
         InternalError: a pass broke the model, or golden disagrees with its
             specification; nothing is written.
     """
+    problems = Problems()
+    amount = None if budget is None else problems.attempt(parse_budget, budget)
+    given = problems.attempt(checked, overrides)
     options = Options(
         target,
         precision,
@@ -165,16 +168,19 @@ def compile(
         weights,
         rounding,
         scales,
-        None if budget is None else str(parse_budget(budget)),
-        checked(overrides),
+        None if amount is None else str(amount),
+        checked({}) if given is None else given,
         islands,
         groups,
         end,
         binarize,
     )
     say = progress or (lambda name: None)
-    machine = checked_target(options, dry_run)
-    require_free(options, passes)
+    toolless = dry_run or bool(problems.found)  # what is written wrongly comes first
+    machine = problems.attempt(checked_target, options, toolless)
+    problems.attempt(require_free, options, passes)
+    if problems.found or machine is None:
+        raise UsageError(problems.found)
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data)

@@ -9,7 +9,7 @@ from typing import Any
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import UsageError
+from actc.errors import Problems, UsageError
 from actc.ir.context import context_of
 from actc.numerics.quantization import MAX_BITS
 from actc.numerics.weights import WeightFormat
@@ -26,23 +26,23 @@ def checked(overrides: Overrides | None) -> dict[str, dict[str, Any]]:
     """`overrides` with all its tables, the bits of weights as text.
 
     Raises:
-        UsageError: ACT0234, a table or a number of bits that does not exist;
-            ACT0226, such a format of weights.
+        UsageError: ACT0234, tables or numbers of bits that do not exist; ACT0226, such
+            formats of weights; all of them.
     """
-    given = overrides or {}
+    given, problems = overrides or {}, Problems()
     for name in given:
         if name not in _TABLES:
             message = f"overrides have the tables {' and '.join(_TABLES)}, not '{name}'"
-            raise UsageError(Diagnostic("ACT0234", message))
+            problems.add(Diagnostic("ACT0234", message))
     widths = dict(given.get("activations", {}))
     for name, bits in widths.items():
         if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
             message = f"'{name}' cannot have {bits!r} bits"
-            help_text = f"give 1 to {MAX_BITS}"
-            raise UsageError(Diagnostic("ACT0234", message, help=help_text))
+            problems.add(Diagnostic("ACT0234", message, help=f"give 1 to {MAX_BITS}"))
     formats = {name: str(bits) for name, bits in given.get("weights", {}).items()}
     for bits in formats.values():
-        WeightFormat.parse(bits)
+        problems.attempt(WeightFormat.parse, bits)
+    problems.require_none()
     return {"activations": widths, "weights": formats}
 
 

@@ -219,6 +219,25 @@ def test_all_wrong_options_are_named(tmp_path: Path) -> None:
     assert len(caught.value.diagnostics) == len(wrong)
 
 
+def test_budgets_and_overrides_are_among_them(tmp_path: Path) -> None:
+    overrides: dict[str, dict[str, Any]] = {
+        "activations": {"a": 99, "b": True},
+        "weights": {"c": "many"},
+        "bits": {},
+    }
+    with pytest.raises(UsageError) as caught:
+        actc.compile(
+            MODEL,
+            "onnx",
+            budget="much",
+            overrides=overrides,
+            approx="magic",
+            output=tmp_path / "out",
+        )
+    found = [d.code for d in caught.value.diagnostics]
+    assert found == ["ACT0231", *["ACT0234"] * 3, "ACT0226", "ACT0224"]
+
+
 def test_options_without_meaning_are_all_named(tmp_path: Path) -> None:
     options = {"weights": "4", "end": "argmax"}
     with pytest.raises(UsageError) as caught:
