@@ -17,6 +17,7 @@ from actc.ir.context import Context, context_of
 from actc.ir.elementwise import is_elementwise
 from actc.ir.graph import add_constant, constant, dims, is_op, name_nodes, remove_dead
 from actc.passes.fold import fold_constants
+from actc.passes.quantized.instances import spell_comparisons
 from actc.passes.quantized.spelled_pair import pair_of, spelled_pair
 from actc.passes.shapes import infer_shapes
 from actc.passes.sign_estimators import drop_estimators
@@ -39,7 +40,8 @@ def read_signs(model: ir.Model) -> bool:
     Rules:
 
     1. x + (s - x), which a straight-through estimator leaves, is s.
-    2. Constants are folded, unless the model has quantizers of its own.
+    2. Constants are folded, unless the model has quantizers of its own; a comparison with a
+       threshold of the sample's own becomes one with 0.
     3. A value that can only be one of a few multiples of one number gets a pair of QuantizeLinear
        and DequantizeLinear, where something else than its own elementwise graph reads it, or
        meets another tensor.
@@ -55,6 +57,7 @@ def read_signs(model: ir.Model) -> bool:
     if not present & (_BEGIN | _BEGIN_ALSO):
         return False
     _prepare(model)
+    spell_comparisons(model.graph)
     context = context_of(model)
     found = [*_steps(model, context)]
     if not found and not any(map(_is_binary, model.graph)):

@@ -113,6 +113,14 @@ CODES: dict[str, CodeInfo] = {
         "very near the threshold, golden may give the other sign. The rest of the network "
         "computes what the model computes.",
     ),
+    "ACT0119": CodeInfo(
+        "a statistic of all features that is rounded",
+        "A sign has a threshold that depends on the mean over all features of the sample, and the "
+        "factors of these have no common denominator of 512 bits, as deviations of batch norms "
+        "divide. Golden rounds them to 192 bits. It decides as exact arithmetic does unless the "
+        "number compared is below 2^-160 of the largest that its terms can be. Statistics of "
+        "one channel's positions are never rounded.",
+    ),
     "ACT0120": CodeInfo(
         "a broken golden model",
         "The model holds integer operators of actc, which only golden.onnx does, but their "

@@ -18,7 +18,7 @@ from actc.passes.quantized.forms import Form, NotLinear, constants, fractions
 Array = np.ndarray[Any, Any]
 
 LAYERS = ("Conv", "Gemm", "MatMul")
-_COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 _SIGNS = np.array([-1.0, 0.0, 1.0])
 
 
@@ -68,7 +68,7 @@ class FormReader:
         if node is None or not is_elementwise(node):
             raise NotLinear("a sign is computed of something else")
         self.nodes[node] = None
-        if is_op(node, *_COMPARISONS, "Sign"):
+        if is_op(node, *COMPARISONS, "Sign"):
             with contextlib.suppress(NotLinear):  # it may be a sign of a sign
                 return self._compared(node)
         inputs = [None if v is None else self.sign(v) for v in node.inputs]

@@ -26,17 +26,20 @@ class NotLinear(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """A statistic that all channels share: sum over channels and powers of weight * S_power.
+    """A statistic that all channels share: constant + sum of weight * S_power, over channels too.
 
     Attributes:
         weights: power -> Fractions [C].
+        constant: beside the sums; it has their denominators.
     """
 
     weights: dict[int, Array]
+    constant: Fraction
 
     def same(self, other: Joint) -> bool:
         """Whether both are one number."""
-        return self.weights.keys() == other.weights.keys() and all(
+        alike = (self.constant, self.weights.keys()) == (other.constant, other.weights.keys())
+        return alike and all(
             bool(np.all(row == other.weights[power])) for power, row in self.weights.items()
         )
 
@@ -124,7 +127,9 @@ class Form:
         channels = len(next(iter([*self.own.values(), *self.sums.values()])))
         ones = constants(1, channels)
         total = self.own[0].sum() if 0 in self.own else Fraction(0)
-        return Form({0: ones * total}, {}, Joint(dict(self.sums)), ones)
+        if not self.sums:
+            return Form({0: ones * total})
+        return Form({0: ones * 0}, {}, Joint(dict(self.sums), total), ones)
 
     def equals(self, other: Form) -> bool:
         """Whether both are the same, coefficient by coefficient."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from actc.diagnostics import Diagnostic, Place
 from actc.numerics.limbs import LIMB_BITS, MOST_LIMBS, PLACES, limb_count, limbs, moved
 from actc.passes.integer.builder import Accumulator, Builder, NoIntegerForm, code_type
 from actc.passes.quantized.forms import Form
@@ -21,6 +22,10 @@ from actc.passes.quantized.rounding import quantize
 Array = np.ndarray[Any, Any]
 
 _ACCUMULATOR_BITS = 31
+_LONGEST = 512
+"""Bits of weights of all channels beside each other that are kept as they are."""
+ROUNDED_BITS = 192
+"""Bits that the largest has where they are rounded."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Margins:
         factor: one for all channels, or one each where they share T.
         slope, offset: of each channel.
         shared: whether T is summed over the channels.
+        rounded: whether weights are; they have no common denominator then that is short.
     """
 
     powers: tuple[int, ...]
@@ -41,6 +47,7 @@ class Margins:
     slope: list[int]
     offset: list[int]
     shared: bool
+    rounded: bool = False
 
 
 def instance_sign(builder: Builder, node: ir.Node) -> None:
@@ -60,6 +67,8 @@ def instance_steps(builder: Builder, quantizer: Quantizer) -> ir.Value | None:
     if accumulator is None or accumulator.scale.ndim > 1 or accumulator.axis != 1:
         raise NoIntegerForm("its layer has no integer sums with a factor per channel")
     found = margins(instance.margin, accumulator, instance.positions)
+    if found.rounded:
+        _note_rounded(builder, node)
     codes = quantize(instance.results, quantizer.parameters)
     rank, name = len(quantizer.output.shape or ()), str(quantizer.output.name)
     arrays = constants(found, rank, accumulator.bound, instance.positions)
@@ -72,6 +81,18 @@ def instance_steps(builder: Builder, quantizer: Quantizer) -> ir.Value | None:
         code_type(quantizer.parameters),
         name=name,
         attributes={"shared": int(found.shared)},
+    )
+
+
+def _note_rounded(builder: Builder, node: ir.Node) -> None:
+    builder.context.sink.add(
+        Diagnostic(
+            "ACT0119",
+            f"the statistic of all features of '{node.name}' is rounded to {ROUNDED_BITS} bits",
+            severity="note",
+            place=Place(builder.context.file, str(node.name), node.op_type),
+            help="only a margin below 2^-160 of its terms can be decided otherwise",
+        )
     )
 
 
@@ -100,14 +121,34 @@ def margins(form: Form, accumulator: Accumulator, positions: int) -> Margins:
         return _of_channels(slope, [o + w[0] for o, w in zip(offset, weights, strict=True)],
                             weights, used)  # fmt: skip
     assert form.factor is not None
-    constant = sum((row[0] for row in weights), Fraction(0))
-    offset = [o + f * constant for o, f in zip(offset, form.factor, strict=True)]
-    flat = [row[p] for row in weights for p in used]
-    unit = _unit(flat)
-    whole = [[int(row[p] * unit) for p in used] for row in weights]
-    parts = [_whole(row) for row in zip(slope, offset, form.factor / unit, strict=True)]
+    constant = form.joint.constant + sum((row[0] for row in weights), Fraction(0))
+    return _of_features(slope, offset, list(form.factor), (weights, used), constant)
+
+
+def _of_features(
+    slope: list[Fraction],
+    offset: list[Fraction],
+    factor: list[Fraction],
+    statistic: tuple[list[list[Fraction]], list[int]],
+    constant: Fraction,
+) -> Margins:
+    """Channels that share T, whose weights take one unit for all."""
+    weights, used = statistic
+    numbers = [constant, *(row[p] for row in weights for p in used)]
+    unit = _unit(numbers)
+    largest = max(map(abs, numbers))
+    rounded = (largest * unit).numerator.bit_length() > _LONGEST
+    if rounded:
+        size = largest.numerator.bit_length() - largest.denominator.bit_length()
+        unit = Fraction(2) ** (ROUNDED_BITS - size)
+    whole = [[round(row[p] * unit) for p in used] for row in weights]
+    level = round(constant * unit)
+    parts = [
+        _whole([a, b + f / unit * level, f / unit])
+        for a, b, f in zip(slope, offset, factor, strict=True)
+    ]
     slopes, offsets, factors = (list(column) for column in zip(*parts, strict=True))
-    return Margins(tuple(used), whole, factors, slopes, offsets, shared=True)
+    return Margins(tuple(used), whole, factors, slopes, offsets, shared=True, rounded=rounded)
 
 
 def _of_channels(

@@ -13,10 +13,10 @@ import onnx_ir as ir
 
 from actc.ir.context import Context
 from actc.ir.dialect import DOMAIN, VERSION
-from actc.ir.graph import constant, is_op, replace_node
+from actc.ir.graph import add_constant, constant, is_op, replace_node, unique_name
 from actc.numerics.quantization import largest_code
 from actc.numerics.weights import QuantizedWeights
-from actc.passes.quantized.form_reader import FormReader
+from actc.passes.quantized.form_reader import COMPARISONS, FormReader
 from actc.passes.quantized.forms import Form, NotLinear
 from actc.passes.quantized.integers import NotRead
 from actc.passes.quantized.pairs import given_format
@@ -74,6 +74,29 @@ def keep_instances(model: ir.Model, context: Context) -> None:
         name = f"instance{len(known) + 1}"
         known[name] = Instance(margin, results, reader.positions)
         _put(model, reader, value, name)
+
+
+def spell_comparisons(graph: ir.Graph) -> None:
+    """x > t -> x - t > 0, for a threshold t of the sample's own, so that it counts as a sign."""
+    for node in list(graph):
+        if not is_op(node, *COMPARISONS) or any(constant(v) is not None for v in node.inputs):
+            continue
+        reader = FormReader()
+        try:
+            reader.sign(node.outputs[0])
+        except NotLinear:
+            continue
+        if reader.margin is None or not _has_statistic(reader.margin):
+            continue
+        difference = ir.node("Sub", list(node.inputs), name=f"{node.name}_difference")
+        result, like = difference.outputs[0], node.inputs[0]
+        result.name = unique_name(graph, f"{node.outputs[0].name}_difference")
+        result.type = None if like is None else like.type
+        result.shape = node.outputs[0].shape
+        graph.insert_before(node, difference)
+        node.replace_input_with(0, result)
+        zero = np.zeros((), np.float32 if result.dtype is None else result.dtype.numpy())
+        node.replace_input_with(1, add_constant(graph, f"{node.name}_zero", zero))
 
 
 def is_instance(node: ir.Node | None) -> bool:
