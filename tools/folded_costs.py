@@ -73,7 +73,9 @@ RESOURCES = ("cells", "ffs")
 def digest(unit: Unit, family: str) -> str:
     """Of what is measured."""
     stage = unit.program.stages[0]
-    folding = str(unit.folding).replace(", engine=0", "")  # of stages alone
+    folding = str(unit.folding)
+    for usual in (", engine=0", ", codebook=False"):  # of stages alone; these say nothing
+        folding = folding.replace(usual, "")
     text = f"{family} {unit.name} {folding} {unit.entry} {stage.input} {stage.output}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

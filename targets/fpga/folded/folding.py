@@ -8,6 +8,7 @@ from itertools import product
 from math import prod
 from typing import Literal, TypeAlias
 
+from actc.targets.fpga.folded.kernels import kernels_of, reads_of
 from actc.targets.fpga.folded.program import (
     MatrixStage,
     MaximumStage,
@@ -41,6 +42,8 @@ class Folding:
         buffer: where the window's RAM lies.
         engine: number of the engine, from 1 on, that computes the stage's totals by turns with
             those of other stages; 0: the stage has multipliers of its own.
+        codebook: whether the ROM of weights holds indices of the layer's kernels
+            (:mod:`~actc.targets.fpga.folded.kernels`), and a decoder gives their weights.
     """
 
     pe: int = 1
@@ -50,6 +53,7 @@ class Folding:
     weights: Storage = "logic"
     buffer: Storage = "logic"
     engine: int = 0
+    codebook: bool = False
 
 
 def divisors(number: int) -> tuple[int, ...]:
@@ -103,6 +107,13 @@ def group_clocks(stage: Stage, folding: Folding) -> int:
     return prod(stage.window.kernel) if isinstance(stage, MaximumStage) else 1
 
 
+def decoder_clocks(stage: Stage, folding: Folding) -> int:
+    """Clocks that the words of a window wait for weights that are decoded."""
+    if not folding.codebook or not isinstance(stage, MatrixStage):
+        return 0
+    return reads_of(stage, folding.pe, folding.simd).clocks
+
+
 def foldings(stage: Stage) -> Iterator[Folding]:
     """All that a stage can have."""
     if is_elementwise(stage):
@@ -115,10 +126,10 @@ def foldings(stage: Stage) -> Iterator[Folding]:
         all_lanes = [lanes for lanes in divisors(pe) if pe // lanes <= clocks]
         if isinstance(stage, RecurrentStage):
             all_lanes = [1]
-        for lanes, multiplier, weights, buffer in product(
-            all_lanes, multipliers(stage), _storages(stage), STORAGES
+        for lanes, multiplier, weights, buffer, codebook in product(
+            all_lanes, multipliers(stage), _storages(stage), STORAGES, _codebooks(stage)
         ):
-            yield Folding(pe, simd, lanes, multiplier, weights, buffer)
+            yield Folding(pe, simd, lanes, multiplier, weights, buffer, codebook=codebook)
 
 
 def multipliers(stage: Stage) -> tuple[Multiplier, ...]:
@@ -142,6 +153,8 @@ def problem_of(stage: Stage, folding: Folding) -> str:
         return "a recurrent layer has one lane"
     if folding.lanes < 1 or folding.pe % folding.lanes:
         return f"lanes {folding.lanes} do not divide pe {folding.pe}"
+    if folding.codebook not in _codebooks(stage):
+        return "its kernels are not so few that indices are fewer bits"
     clocks = group_clocks(stage, folding)
     if folding.pe // folding.lanes > clocks:
         return f"{folding.pe} totals through {folding.lanes} lanes take more than {clocks} clocks"
@@ -202,3 +215,10 @@ def _simds(stage: Stage) -> tuple[int, ...]:
 
 def _storages(stage: Stage) -> tuple[Storage, ...]:
     return STORAGES if isinstance(stage, (MatrixStage, RecurrentStage)) else ("logic",)
+
+
+def _codebooks(stage: Stage) -> tuple[bool, ...]:
+    """Whether weights can be indices of kernels; a channelwise stage has only a few weights."""
+    if not isinstance(stage, MatrixStage) or is_channelwise(stage):
+        return (False,)
+    return (False,) if kernels_of(stage) is None else (False, True)

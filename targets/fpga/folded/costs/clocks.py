@@ -22,6 +22,7 @@ from actc.targets.fpga.folded.costs.pace import Rows, least_intervals
 from actc.targets.fpga.folded.costs.recurrent import sample_clocks, step_clocks
 from actc.targets.fpga.folded.folding import (
     Folding,
+    decoder_clocks,
     group_clocks,
     input_word,
     is_elementwise,
@@ -90,7 +91,7 @@ def all_clocks(stage: Stage, foldings: Sequence[Folding]) -> list[Clocks]:
     found = []
     for folding, row, interval in zip(foldings, computed, intervals, strict=True):
         group = group_clocks(stage, folding)
-        drain = folding.pe // folding.lanes + DEPTH_CLOCKS
+        drain = folding.pe // folding.lanes + DEPTH_CLOCKS + decoder_clocks(stage, folding)
         alone = stage.output.rows * (row + ROW_CLOCKS) + stage.input.rows
         interval = max(interval, stage.output.size // output_word(stage, folding))
         last = waiting * (row + ROW_CLOCKS) + drain

@@ -19,6 +19,7 @@ from actc.targets.fpga.folded.costs.clocks import (
     weight_words,
     window_of,
 )
+from actc.targets.fpga.folded.costs.codebook import decoder_logic, index_memory
 from actc.targets.fpga.folded.costs.memory import (
     block_cells,
     memory_blocks,
@@ -30,6 +31,7 @@ from actc.targets.fpga.folded.costs.recurrent import element_cells, element_memo
 from actc.targets.fpga.folded.folding import (
     Folding,
     Storage,
+    decoder_clocks,
     group_clocks,
     input_word,
     is_channelwise,
@@ -171,7 +173,8 @@ def fifo_counts(elements: int, word: int, width: int, family: Family) -> Counts:
 def queue_words(stage: Stage, folding: Folding) -> int:
     """Words of the queue of results: all groups that are on their way, and one that waits."""
     clocks, group = group_clocks(stage, folding), folding.pe // folding.lanes
-    return max(group * (-(-(clocks + DEPTH_CLOCKS + group + 3) // clocks) + 1), 2)
+    depth = DEPTH_CLOCKS + decoder_clocks(stage, folding)
+    return max(group * (-(-(clocks + depth + group + 3) // clocks) + 1), 2)
 
 
 def _count_products(
@@ -201,7 +204,10 @@ def _count_agreements(
     counts.add("agree", number + (cells - 1) * (number - folding.pe), folding.pe + ffs * number)
     if stage.counted == 2:  # a constant instead
         counts.add("agree", folding.pe * bits.total, 0)
-    if bits.weight:
+    if folding.codebook:
+        counts.add("agree", *decoder_logic(stage, folding, family))
+        _count_rom(counts, "weight", *index_memory(stage, folding), folding.weights, family)
+    elif bits.weight:
         words = weight_words(stage, folding)
         _count_rom(counts, "weight", number, words, folding.weights, family)
 

@@ -137,6 +137,7 @@ def window_text(
         "INNER": inner,
         "REPEAT": repeat,
         "PARTS": parts,
+        "PLACES_FIRST": int(folding.codebook),
         "SLOTS": kept_rows(stage),
         "BLOCK": int(folding.buffer == "block"),
         "LUTRAM": options.lutram,

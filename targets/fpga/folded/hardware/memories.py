@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,11 @@ from actc.targets.fpga.folded.program import Integers
 
 Storage = Literal["block", "logic"]
 
-_STYLES = {"block": '(* rom_style = "block" *) ', "logic": '(* rom_style = "logic" *) '}
+STYLES: Mapping[Storage, str] = {
+    "block": '(* rom_style = "block" *) ',
+    "logic": '(* rom_style = "logic" *) ',
+}
+"""What stands in front of a read-only memory."""
 
 
 def rom(name: str, words: Sequence[int], width: int, storage: Storage, comment: str) -> str:
@@ -25,7 +29,7 @@ def rom(name: str, words: Sequence[int], width: int, storage: Storage, comment: 
     address = max((count - 1).bit_length(), 1)
     digits = -(-width // 4)
     body = [
-        f"{_STYLES[storage]}reg {vector(width)}words [0:{count - 1}];",
+        f"{STYLES[storage]}reg {vector(width)}words [0:{count - 1}];",
         f"reg [{address - 1}:0] address = {address}'d0;",
         "initial begin",
         *(f"  words[{place}] = {width}'h{word:0{digits}x};" for place, word in enumerate(words)),
@@ -57,7 +61,7 @@ def shared_rom(
         f"({{{address}{{step[{place}]}}}} & address_{place})" for place in range(len(blocks))
     )
     body = [
-        f"{_STYLES[storage]}reg {vector(width)}words [0:{len(words) - 1}];",
+        f"{STYLES[storage]}reg {vector(width)}words [0:{len(words) - 1}];",
         *(
             f"reg [{address - 1}:0] address_{place} = {address}'d{begin};"
             for place, begin in enumerate(begins)

@@ -7,12 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actc.targets.fpga.adders import AdderOptions, linear
-from actc.targets.fpga.folded.folding import Folding, input_word, is_channelwise
+from actc.targets.fpga.folded.folding import (
+    Folding,
+    decoder_clocks,
+    input_word,
+    is_channelwise,
+)
 from actc.targets.fpga.folded.hardware import datapath
+from actc.targets.fpga.folded.hardware.codebook import kernel_memory
 from actc.targets.fpga.folded.hardware.datapath import Code, Pipeline, code_of
 from actc.targets.fpga.folded.hardware.memories import matrix_words, rom
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.hardware.parts import clock_pins, instance, vector
+from actc.targets.fpga.folded.kernels import kernels_of
 from actc.targets.fpga.folded.program import MatrixStage, MaximumStage
 from actc.targets.fpga.hdl import Bus, Design, Graph, Range, Wire
 
@@ -30,6 +37,8 @@ class Terms:
         files: of the datapath and the weights.
         memory: module of the weights; "": they are constants, or there are none.
         weight_bits: of a word of that memory.
+        word_bits: of a word of the window.
+        wait: clocks that the window's words wait for their weights.
     """
 
     pipeline: Pipeline | None
@@ -38,11 +47,13 @@ class Terms:
     files: dict[str, str]
     memory: str = ""
     weight_bits: int = 0
+    word_bits: int = 0
+    wait: int = 0
 
     @property
     def latency(self) -> int:
         """Clocks from a word to its terms."""
-        return 0 if self.pipeline is None else self.pipeline.latency
+        return self.wait + (0 if self.pipeline is None else self.pipeline.latency)
 
     def text(self) -> list[str]:
         """Lines that make `terms`, `terms_valid`, `terms_first` and `terms_last` of the words."""
@@ -53,9 +64,11 @@ class Terms:
         else:
             ports = self.pipeline.ports
             pins = {"clk": "clk"} if self.pipeline.clocked else {}
-            pins |= {ports["x"]: "word", ports["terms"]: "terms"}
+            lines += self._waiting(padded="outside" in ports)
+            behind = "_later" if self.wait else ""
+            pins |= {ports["x"]: f"word{behind}", ports["terms"]: "terms"}
             if "outside" in ports:
-                pins[ports["outside"]] = "outside"
+                pins[ports["outside"]] = f"outside{behind}"
                 unused.remove("outside")
             if self.memory:
                 pins[ports["weights"]] = "weights"
@@ -69,6 +82,19 @@ class Terms:
             [f"wire unused = &{{1'b0, {', '.join(sorted(unused))}}};"] if unused else []
         )
 
+    def _waiting(self, *, padded: bool) -> list[str]:
+        if not self.wait:
+            return []
+        flag = ["outside"] if padded else []
+        now, later = ([*(name + end for name in flag), "word" + end] for end in ("", "_later"))
+        pins = clock_pins() | {"now": _joined(now), "later": _joined(later)}
+        parameters = {"WIDTH": self.word_bits + len(flag), "CLOCKS": self.wait}
+        return [
+            f"wire {vector(self.word_bits)}word_later;",
+            *(f"wire {name}_later;" for name in flag),
+            *instance("actc_delay", "words_delay", pins, parameters),
+        ]
+
     def _flags(self) -> list[str]:
         names = "terms_valid, terms_first, terms_last"
         if self.latency == 0:
@@ -76,6 +102,10 @@ class Terms:
         pins = clock_pins() | {"now": "{word_valid, first, last}", "later": f"{{{names}}}"}
         parameters = {"WIDTH": 3, "CLOCKS": self.latency}
         return [f"wire {names};", *instance("actc_delay", "terms_delay", pins, parameters)]
+
+
+def _joined(names: list[str]) -> str:
+    return f"{{{', '.join(names)}}}"
 
 
 def terms_of(stage: WindowStage, folding: Folding, module: str, options: HardwareOptions) -> Terms:
@@ -179,10 +209,26 @@ def _counted(
     found = made_terms(own, terms_bus(sums), module, options)
     if not memory:
         return found
+    files = {**found.files, f"{memory}.v": _signs(stage, folding, memory, len(weights))}
+    return replace(
+        found,
+        files=files,
+        memory=memory,
+        weight_bits=len(weights),
+        word_bits=len(inputs),
+        wait=decoder_clocks(stage, folding),
+    )
+
+
+def _signs(stage: MatrixStage, folding: Folding, memory: str, bits: int) -> str:
+    """The memory of a binary stage's weights."""
+    if folding.codebook:
+        kernels = kernels_of(stage)
+        assert kernels is not None, "foldings have a codebook where there is one"
+        return kernel_memory(memory, stage, folding, kernels)
     code = code_of((-1, 1))
-    words, comment = stored_words(stage, folding, code), code_comment(code)
-    files = {f"{memory}.v": rom(memory, words, len(weights), folding.weights, comment)}
-    return replace(found, files={**found.files, **files}, memory=memory, weight_bits=len(weights))
+    words = stored_words(stage, folding, code)
+    return rom(memory, words, bits, folding.weights, code_comment(code))
 
 
 def is_unrolled(stage: MatrixStage, folding: Folding) -> bool:

@@ -5,6 +5,7 @@
 // part are read at all places of the kernel, REPEAT times over: a group of KERNEL_ROWS x
 // KERNEL_COLUMNS x INNER clocks. A row of results begins when its rows are stored, a group
 // when `credit` says that its results have room; a group that has begun does not stop.
+// Of each place all words come, or, with PLACES_FIRST, of each word all places.
 //
 // Rows and columns are counted from the padding on: row TOP is the first of the sample. The
 // ring goes on from sample to sample, so its rows need not begin with a sample.
@@ -26,6 +27,7 @@ module actc_window #(
   parameter [31:0] INNER = 1,         // words of a part
   parameter [31:0] REPEAT = 1,
   parameter [31:0] PARTS = 1,         // of a position
+  parameter PLACES_FIRST = 0,         // order of a group
   parameter [31:0] SLOTS = 2,         // rows in the ring: those of a window at least
   parameter BLOCK = 1,                // where the ring is: see actc_ring
   parameter LUTRAM = 0
@@ -78,6 +80,7 @@ module actc_window #(
   // Steps within a row; what lies left of it is negative, and outside.
   localparam [31:0] C_ORIGIN = 32'd0 - LEFT * WORDS,
     C_NEXT_PLACE = COLUMN_DILATION * WORDS - INNER + 1,
+    C_PLACE = COLUMN_DILATION * WORDS,
     C_NEXT_COLUMN = COLUMN_STRIDE * WORDS - (PARTS - 1) * INNER;
 
   function [AW-1:0] along(input [AW-1:0] from, input [AW-1:0] step);
@@ -121,8 +124,11 @@ module actc_window #(
   reg [LW-1:0] out_row = {LW{1'b0}};
 
   wire end_word = word == C_INNER_1[IW-1:0];
-  wire end_x = end_word & (x == C_X_1[XW-1:0]);
-  wire end_group = end_x & (y == C_Y_1[YW-1:0]);
+  wire next_x = PLACES_FIRST != 0 ? 1'b1 : end_word;
+  wire end_x = next_x & (x == C_X_1[XW-1:0]);
+  wire end_y = end_x & (y == C_Y_1[YW-1:0]);
+  wire next_word = PLACES_FIRST != 0 ? end_y : 1'b1;
+  wire end_group = end_y & end_word;
   wire end_turn = end_group & (turn == C_REPEAT_1[NW-1:0]);
   wire end_part = end_turn & (part == C_PARTS_1[PW-1:0]);
   wire end_row = end_part & (out_column == C_COLUMNS_1[CW-1:0]);
@@ -146,6 +152,8 @@ module actc_window #(
   wire [AW-1:0] next_top_line = along(top_line, C_TOP_STEP[AW-1:0]);
   wire [AW-1:0] next_sample_line = along(sample_line, C_SAMPLE_STEP[AW-1:0]);
   wire [AW-1:0] new_line = end_sample ? next_sample_line : next_top_line;
+  wire [AW+IW-1:0] words_before = {{AW{1'b0}}, word};
+  wire [AW-1:0] base = PLACES_FIRST != 0 ? origin + words_before[AW-1:0] : origin;
   wire [AW-1:0] next_part = origin + INNER[AW-1:0];
   wire [AW-1:0] next_column = origin + C_NEXT_COLUMN[AW-1:0];
 
@@ -182,24 +190,26 @@ module actc_window #(
     else if (running & end_group & ~goes_on) running <= 1'b0;
 
     if (running) begin
-      word <= end_word ? {IW{1'b0}} : word + 1'b1;
-      if (end_word) begin
+      if (next_word) word <= end_word ? {IW{1'b0}} : word + 1'b1;
+      if (next_x) begin
         x <= end_x ? {XW{1'b0}} : x + 1'b1;
         column <= column + COLUMN_DILATION[UW-1:0];
       end
       if (end_x) begin
-        y <= end_group ? {YW{1'b0}} : y + 1'b1;
+        y <= end_y ? {YW{1'b0}} : y + 1'b1;
         row <= row + ROW_DILATION[VW-1:0];
         line <= along(line, C_LINE_STEP[AW-1:0]);
         column <= left;
       end
-      offset <= offset + (end_word ? C_NEXT_PLACE[AW-1:0] : {{AW-1{1'b0}}, 1'b1});
-      if (end_x) offset <= origin;
-      if (end_group) begin
-        turn <= end_turn ? {NW{1'b0}} : turn + 1'b1;
+      if (PLACES_FIRST != 0) offset <= offset + C_PLACE[AW-1:0];
+      else offset <= offset + (end_word ? C_NEXT_PLACE[AW-1:0] : {{AW-1{1'b0}}, 1'b1});
+      if (end_x) offset <= base;
+      if (end_y) begin
         row <= top;
         line <= top_line;
+        offset <= end_group ? origin : base + 1'b1;
       end
+      if (end_group) turn <= end_turn ? {NW{1'b0}} : turn + 1'b1;
       if (end_turn) begin
         part <= end_part ? {PW{1'b0}} : part + 1'b1;
         origin <= next_part;
