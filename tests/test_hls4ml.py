@@ -51,7 +51,8 @@ def samples(program: FoldedProgram, count: int = 12) -> Array:
 @pytest.mark.parametrize("seed", range(150))
 def test_layers_of_random_programs(seed: int) -> None:
     program = program_of(seed)
-    network, given = lower(program, "net"), samples(program)
+    network = lower(program, "net", "stream" if seed % 2 else "parallel")
+    given = samples(program)
     values = evaluate_all(network, given)
     for layer in network.layers:
         found = values[layer.name]
@@ -68,7 +69,7 @@ def test_layers_of_binary_networks(kind: str, seed: int) -> None:
     model, feeds = random_network(np.random.default_rng(seed), kind)
     folded = build_folded(ir.from_proto(golden_of(model, feeds)), "net")
     words = folded.prologue(feeds)[0]
-    found = evaluate(lower(folded.program, "net"), words)
+    found = evaluate(lower(folded.program, "net", "stream"), words)
     np.testing.assert_array_equal(found.ravel(), folded.program.evaluate([words])[0].ravel())
 
 
@@ -87,7 +88,7 @@ def simulated(network: HlsNetwork, options: Options, given: Array, folder: Path)
 
 def compare(seed: int, options: Options, folder: Path) -> None:
     program = program_of(seed)
-    network, given = lower(program, "net"), samples(program)
+    network, given = lower(program, "net", options.io), samples(program)
     found = simulated(network, options, given, folder)
     np.testing.assert_array_equal(found, evaluate(network, given))
 

@@ -50,4 +50,4 @@ def assemble(golden: ir.Model, name: str, options: Options) -> Assembly:
     """
     top = f"actc_{identifier(name)}"
     folded = build_folded(golden, top)
-    return Assembly(folded, lower(folded.program, top), options)
+    return Assembly(folded, lower(folded.program, top, options.io), options)

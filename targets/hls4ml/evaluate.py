@@ -39,26 +39,31 @@ def _dense(layer: HlsLayer, x: Integers) -> Integers:
 
 
 def _conv(layer: HlsLayer, x: Integers) -> Integers:
-    found: Integers = np.tensordot(_windows(layer, x, 0), _array(layer, "weight"), 3)
+    found: Integers = np.tensordot(_windows(layer, x), _array(layer, "weight"), 3)
     return np.asarray(found + _array(layer, "bias"))
 
 
 def _depthwise(layer: HlsLayer, x: Integers) -> Integers:
-    weight = _array(layer, "weight")[..., 0]
-    found: Integers = np.einsum("nijhwc,hwc->nijc", _windows(layer, x, 0), weight)
+    windows, weight = _windows(layer, x), _array(layer, "weight")
+    found: Integers = np.einsum("nijhwc,hwc->nijc", windows, weight)
     return np.asarray(found + _array(layer, "bias"))
 
 
+def _words(layer: HlsLayer, x: Integers) -> Integers:
+    return _windows(layer, x).reshape(len(x), *layer.shape)
+
+
 def _pool(layer: HlsLayer, x: Integers) -> Integers:
-    found: Integers = _windows(layer, x, _int(layer, "lowest")).max(axis=(3, 4))
+    found: Integers = _windows(layer, x).max(axis=(3, 4))
     return found
 
 
-def _windows(layer: HlsLayer, x: Integers, outside: int) -> Integers:
+def _windows(layer: HlsLayer, x: Integers) -> Integers:
     """Elements [samples, rows, columns, kernel rows, kernel columns, channels]."""
     x = x.reshape(len(x), *_tuple(layer, "input_shape"))
     top, left, bottom, right = _tuple(layer, "pads")
     widths = [(0, 0), (top, bottom), (left, right), (0, 0)]
+    outside = _int(layer, "outside") if "outside" in layer.attributes else 0
     padded = np.pad(x, widths, constant_values=outside)
     kernel, strides = _tuple(layer, "kernel_shape"), _tuple(layer, "strides")
     steps = _tuple(layer, "dilations") if "dilations" in layer.attributes else (1, 1)
@@ -115,6 +120,7 @@ _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcDepthwiseConv2D": _depthwise,
     "ActcMaxPool": _pool,
     "ActcReshape": _reshape,
+    "ActcWindows": _words,
     "ActcThresholds": _thresholds,
     "ActcSearch": _thresholds,
     "ActcTable": _table,

@@ -45,6 +45,10 @@ class Extension:
 
 _WINDOW = ("in", "kernel", "stride", "step", "before", "after")
 """Numbers of a window along each axis."""
+_WINDOWED = (
+    "outside", *(f"{name}_{axis}" for axis in ("rows", "columns") for name in _WINDOW),
+    "out_rows", "out_columns",
+)  # fmt: skip
 EXTENSIONS = (
     Extension("ActcThresholds", "actc_thresholds", ("limits", "levels"), ("rows", "count")),
     Extension("ActcTable", "actc_table", ("levels",), ("rows", "size", "first")),
@@ -56,15 +60,11 @@ EXTENSIONS = (
     Extension("ActcAffine", "actc_affine", (), ("factor", "offset")),
     Extension("ActcSum", "actc_sum", (), ("first", "second"), 2),
     Extension("ActcProduct", "actc_product", (), ("first", "second"), 2),
-    Extension(
-        "ActcMaxPool", "actc_max_pool", (),
-        (
-            "lowest", *(f"{name}_{axis}" for axis in ("rows", "columns") for name in _WINDOW),
-            "out_rows", "out_columns",
-        ),
-    ),
+    Extension("ActcMaxPool", "actc_max_pool", (), _WINDOWED),
+    Extension("ActcWindows", "actc_window_words", (), _WINDOWED),
+    Extension("ActcDepthwiseConv2D", "actc_depthwise", ("weight", "bias"), _WINDOWED),
 )  # fmt: skip
-COMMON = "actc_each.h"
+COMMON = ("actc_each.h", "actc_windows.h")
 """What the other headers include."""
 
 
@@ -118,13 +118,10 @@ def _conv(
 ) -> dict[str, Any]:
     given = attributes_of(node)
     height, width, channels, filters = given["weight"].shape
-    depthwise = node.op_type == "ActcDepthwiseConv2D"
-    kind = "DepthwiseConv2D" if depthwise else "Conv2D"
     return {
-        **_base(node, inputs, kind), **_window(given), "filt_height": height, "filt_width": width,
-        "n_chan": given["input_shape"][2], "n_filt": channels if depthwise else filters,
-        "depth_multiplier": 1, "dilation_height": 1, "dilation_width": 1,
-        "depthwise_data" if depthwise else "weight_data": given["weight"],
+        **_base(node, inputs, "Conv2D"), **_window(given), "filt_height": height,
+        "filt_width": width, "n_chan": channels, "n_filt": filters,
+        "dilation_height": 1, "dilation_width": 1, "weight_data": given["weight"],
         "bias_data": given["bias"], "use_bias": True,
     }  # fmt: skip
 
@@ -139,7 +136,6 @@ def _reshape(
 OWN: dict[str, Handler] = {
     "ActcDense": _dense,
     "ActcConv2D": _conv,
-    "ActcDepthwiseConv2D": _conv,
     "ActcReshape": _reshape,
 }
 """Operators that are layers of hls4ml."""
@@ -180,8 +176,10 @@ def _layer_class(extension: Extension) -> type:
     def initialize(self: Any) -> None:
         shape = list(self.get_input_variable().shape)
         made = list(shape)
-        if "out_rows" in extension.numbers:
-            made[:2] = self.get_attr("out_rows"), self.get_attr("out_columns")
+        if extension.numbers == _WINDOWED:
+            made = [self.get_attr("out_rows"), self.get_attr("out_columns"), shape[-1]]
+        if extension.op == "ActcWindows":
+            made[-1] *= self.get_attr("kernel_rows") * self.get_attr("kernel_columns")
         self.add_output_variable(made)
         self.set_attr("n_in", int(np.prod(shape)))
         self.set_attr("n_chan", int(shape[-1]))
@@ -267,4 +265,5 @@ def register(backends: Sequence[str] = BACKENDS) -> None:
             backend.register_template(_config_class(extension, layer))
             backend.register_template(_call_class(extension, layer))
             backend.register_source(LIBRARY / extension.header)
-        backend.register_source(LIBRARY / COMMON)
+        for header in COMMON:
+            backend.register_source(LIBRARY / header)

@@ -7,7 +7,7 @@ constants are in the functions behind the sums.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +25,20 @@ from actc.targets.fpga.folded.program import (
     Stage,
     Stream,
     SumStage,
-    Window,
 )
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
 from actc.targets.hls4ml.functions import Chain, function_layers
-from actc.targets.hls4ml.layers import Attribute, HlsLayer, HlsNetwork, Integers, hull_of
+from actc.targets.hls4ml.layers import Attribute, HlsLayer, HlsNetwork, hull_of
+from actc.targets.hls4ml.linear import (
+    Linear,
+    is_dense,
+    is_padded,
+    linear_layers,
+    sums_of,
+    whole,
+    window_attributes,
+)
 
 INPUT = "net_in"
 
@@ -69,12 +77,13 @@ def _reason(stage: Stage) -> str:
     return "it is recurrent" if isinstance(stage, RecurrentStage) else ""
 
 
-def lower(program: FoldedProgram, name: str) -> HlsNetwork:
+def lower(program: FoldedProgram, name: str, io: str) -> HlsNetwork:
     """The layers of a folded program.
 
     Args:
         program: with one entry and one exit.
         name: of the network.
+        io: "parallel" or "stream".
 
     Raises:
         ModelError: ACT0430, all stages that have no layer.
@@ -82,7 +91,7 @@ def lower(program: FoldedProgram, name: str) -> HlsNetwork:
     problems = problems_of(program)
     if problems:
         raise ModelError(problems)
-    return _Lowering(program, name).network()
+    return _Lowering(program, name, io).network()
 
 
 class _Lowering:
@@ -93,8 +102,8 @@ class _Lowering:
         names: source -> the layer that gives it.
     """
 
-    def __init__(self, program: FoldedProgram, name: str) -> None:
-        self.program, self.name = program, name
+    def __init__(self, program: FoldedProgram, name: str, io: str) -> None:
+        self.program, self.name, self.io = program, name, io
         self.layers: list[HlsLayer] = []
         self.carried = _carried(program)
         self.sources: dict[int, str] = {-1: INPUT}
@@ -173,9 +182,9 @@ class _Lowering:
 
     def _matrix(self, stage: MatrixStage, carried: Carried) -> str:
         reading = _reading(stage)
-        shape = _shape(stage.input) if _is_dense(stage) else stage.input.shape
+        shape = _shape(stage.input) if is_dense(stage) else stage.input.shape
         given = self._read(stage.sources[0], shape, reading)
-        weights = _whole(stage)
+        weights = whole(stage)
         counted = stage.counted or 1
         factor = 1 if reading != PLAIN else counted
         totals = stage.weights.reshape(len(stage.weights), -1).sum(axis=1)
@@ -187,9 +196,11 @@ class _Lowering:
             assert carried == PLAIN
             bias = np.asarray(stage.factor * offsets + stage.plain, np.int64)
             weights = weights * (stage.factor * factor)
-        sums = _sums(weights, bias, codes, padded=_is_padded(stage.window))
-        layer = _linear_layer(self._unique(identifier(stage.name)), stage, given, weights, bias,
-                              codes, sums)  # fmt: skip
+        sums = sums_of(weights, bias, codes, padded=is_padded(stage.window))
+        linear = Linear(stage, weights, bias, codes, sums)
+        *before, layer = linear_layers(linear, given, self.io, self._unique)
+        for windows in before:
+            self._add(windows)
         if stage.plain is not None:
             return self._add(replace(layer, result=stage.output.range))
         self._add(layer)
@@ -205,8 +216,8 @@ class _Lowering:
         given = self._read(stage.sources[0], stage.input.shape, reading)
         held = reading.of(stage.input.range)
         attributes = {
-            **_window(stage.window, stage.input), "dilations": stage.window.dilations,
-            "lowest": held.low,
+            **window_attributes(stage.window, stage.input), "dilations": stage.window.dilations,
+            "outside": held.low,
         }  # fmt: skip
         layer = HlsLayer(
             self._unique(identifier(stage.name)), "ActcMaxPool", (given,),
@@ -257,13 +268,9 @@ class _Lowering:
 
 def _reading(stage: MatrixStage) -> Carried:
     """How a stage wants what it reads, so that padding is zero."""
-    if not _is_padded(stage.window) or stage.outside == 0:
+    if not is_padded(stage.window) or stage.outside == 0:
         return PLAIN
     return Carried(stage.counted or 1, stage.outside)
-
-
-def _is_padded(window: Window) -> bool:
-    return any(window.before) or any(window.after)
 
 
 def _carried(program: FoldedProgram) -> dict[int, Carried]:
@@ -296,94 +303,3 @@ def _pooled(stage: MaximumStage, carried: Carried) -> Carried:
 def _shape(stream: Stream) -> tuple[int, ...]:
     """Of one sample: [channels], or [rows, columns, channels]."""
     return (stream.channels,) if stream.positions == 1 else stream.shape
-
-
-def _whole(stage: MatrixStage) -> Integers:
-    """Weights [outputs, rows, columns, inputs], dilated kernels filled up with zeros.
-
-    Depthwise ones stay [outputs, rows, columns, 1]; of other groups they are zero outside.
-    """
-    weights = stage.weights
-    outputs, rows, columns, own = weights.shape
-    steps = stage.window.dilations
-    spread = np.zeros(
-        (outputs, (rows - 1) * steps[0] + 1, (columns - 1) * steps[1] + 1, own), np.int64
-    )
-    spread[:, :: steps[0], :: steps[1]] = weights
-    if stage.groups == 1 or _is_depthwise(stage):
-        return spread
-    whole = np.zeros((*spread.shape[:3], stage.input.channels), np.int64)
-    share = outputs // stage.groups
-    for group in range(stage.groups):
-        rows_of, columns_of = slice(group * share, (group + 1) * share), group * own
-        whole[rows_of, :, :, columns_of : columns_of + own] = spread[rows_of]
-    return whole
-
-
-def _is_dense(stage: MatrixStage) -> bool:
-    window = stage.window
-    return stage.input.positions == 1 and window.kernel == (1, 1) and not _is_padded(window)
-
-
-def _is_depthwise(stage: MatrixStage) -> bool:
-    return stage.groups == stage.input.channels == len(stage.weights) and stage.groups > 1
-
-
-def _sums(weights: Integers, bias: Integers, codes: Range, *, padded: bool) -> list[Range]:
-    """The range of each channel's sum."""
-    held = codes.hull(Range(0, 0)) if padded else codes
-    flat = weights.reshape(len(weights), -1)
-    low = np.minimum(flat * held.low, flat * held.high).sum(axis=1) + bias
-    high = np.maximum(flat * held.low, flat * held.high).sum(axis=1) + bias
-    return [Range(int(a), int(b)) for a, b in zip(low, high, strict=True)]
-
-
-def _partial(weights: Integers, bias: Integers, codes: Range) -> Range:
-    """What the accumulator holds at any time, whatever is added first."""
-    flat = np.abs(weights.reshape(len(weights), -1)).sum(axis=1)
-    most = int((flat * max(abs(codes.low), abs(codes.high)) + np.abs(bias)).max())
-    return Range(-most, most)
-
-
-def _linear_layer(
-    name: str,
-    stage: MatrixStage,
-    given: str,
-    weights: Integers,
-    bias: Integers,
-    codes: Range,
-    sums: Sequence[Range],
-) -> HlsLayer:
-    total = sums[0]
-    for other in sums[1:]:
-        total = total.hull(other)
-    types = {
-        "accum": _partial(weights, bias, codes),
-        "weight": hull_of(weights).hull(Range(-1, 1)),
-        "bias": hull_of(bias).hull(Range(-1, 1)),
-    }
-    attributes: dict[str, Attribute]
-    if _is_dense(stage):
-        matrix = weights.reshape(len(weights), -1).T
-        if _is_depthwise(stage):
-            matrix = np.diag(weights.reshape(-1))
-        attributes = {"weight": matrix, "bias": bias}
-        return HlsLayer(
-            name, "ActcDense", (given,), (len(weights),), total, attributes, types, stage.name
-        )
-    op = "ActcDepthwiseConv2D" if _is_depthwise(stage) else "ActcConv2D"
-    order = (1, 2, 0, 3) if _is_depthwise(stage) else (1, 2, 3, 0)
-    kernel = np.ascontiguousarray(weights.transpose(order))
-    window = replace(stage.window, kernel=weights.shape[1:3], dilations=(1, 1))
-    attributes = {"weight": kernel, "bias": bias, **_window(window, stage.input)}
-    shape = (*stage.window.positions(stage.input), len(weights))
-    return HlsLayer(name, op, (given,), shape, total, attributes, types, stage.name)
-
-
-def _window(window: Window, input: Stream) -> dict[str, Attribute]:
-    return {
-        "input_shape": input.shape,
-        "kernel_shape": window.kernel,
-        "strides": window.strides,
-        "pads": (*window.before, *window.after),
-    }

@@ -1,0 +1,43 @@
+// All elements of a window, for a product with them.
+#ifndef ACTC_WINDOW_WORDS_H_
+#define ACTC_WINDOW_WORDS_H_
+
+#include "actc_windows.h"
+
+namespace nnet {
+
+template <class CONFIG_T> struct actc_window_words_unit {
+    enum { made = CONFIG_T::kernel_rows * CONFIG_T::kernel_columns * CONFIG_T::n_chan };
+
+    template <class window_T, class res_T>
+    static void apply(const window_T &window, res_T res[]) {
+        #pragma HLS INLINE
+        for (int r = 0; r < CONFIG_T::kernel_rows; r++) {
+            #pragma HLS UNROLL
+            for (int c = 0; c < CONFIG_T::kernel_columns; c++) {
+                #pragma HLS UNROLL
+                for (unsigned k = 0; k < CONFIG_T::n_chan; k++) {
+                    #pragma HLS UNROLL
+                    res[(r * CONFIG_T::kernel_columns + c) * CONFIG_T::n_chan + k] = window.at(r, c, k);
+                }
+            }
+        }
+    }
+};
+
+template <class data_T, class res_T, class CONFIG_T>
+void actc_window_words(data_T data[CONFIG_T::n_in],
+                       res_T res[CONFIG_T::out_rows * CONFIG_T::out_columns * actc_window_words_unit<CONFIG_T>::made]) {
+    #pragma HLS PIPELINE II=1
+    actc_each_window<actc_window_words_unit<CONFIG_T>, CONFIG_T>(data, res);
+}
+
+template <class data_T, class res_T, class CONFIG_T>
+void actc_window_words(hls::stream<data_T> &data,
+                       hls::stream<res_T> &res) {
+    actc_each_window<actc_window_words_unit<CONFIG_T>, CONFIG_T>(data, res);
+}
+
+} // namespace nnet
+
+#endif
