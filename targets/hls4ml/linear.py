@@ -64,19 +64,16 @@ def linear_layers(linear: Linear, given: str, io: str, unique: Unique) -> list[H
         matrix = weights.reshape(len(weights), -1).T
         if is_depthwise(stage):
             matrix = np.diag(weights.reshape(-1))
-        return [
-            _made(linear, name, "ActcDense", given, (len(weights),), weight=matrix, **constants)
-        ]
+        constants |= {"weight": matrix}
+        return [_made(linear, name, "ActcDense", given, (len(weights),), constants)]
     shape = (*stage.window.positions(stage.input), len(weights))
     window = replace(stage.window, kernel=weights.shape[1:3], dilations=(1, 1))
     geometry = window_attributes(window, stage.input)
     if is_depthwise(stage):
         geometry |= {"dilations": (1, 1), "outside": 0}
         kernel = np.ascontiguousarray(weights.transpose(1, 2, 0, 3)[..., 0])
-        constants |= geometry
-        return [
-            _made(linear, name, "ActcDepthwiseConv2D", given, shape, weight=kernel, **constants)
-        ]
+        constants |= {"weight": kernel, **geometry}
+        return [_made(linear, name, "ActcDepthwiseConv2D", given, shape, constants)]
     kernel = np.ascontiguousarray(weights.transpose(1, 2, 3, 0))
     if io == "parallel" or window == Window():
         constants |= {"weight": kernel, **geometry}
