@@ -38,14 +38,15 @@ Rng = np.random.Generator
 
 
 def designed(
-    program: FoldedProgram, rng: Rng | None = None, flow: Flow = "vitis", clocks: int | None = None
-) -> Design:
+    program: FoldedProgram, rng: Rng | None = None, flow: Flow = "vitis", clocks: int | None = None,
+    name: str = "bnn_test",
+) -> Design:  # fmt: skip
     """A program as C++.
 
     Args:
         rng: chooses the foldings; None: those of least cost at `clocks` per sample.
     """
-    network = encode(program, "bnn_test")
+    network = encode(program, name)
     functions = tuple(map(function_of, network.layers))
     border = slots_of(network.entry.code.bits), slots_of(network.output.code.bits)
     chosen: list[Folding] | None = None
