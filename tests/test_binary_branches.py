@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from binary_networks import BRANCHED, FORMS, lowered, random_network, reference
-from folded_programs import samples
+from folded_programs import chain, samples
 from installed import needs_iverilog
 from models import network, proto_of, run
 from quantized_models import codes_raised
@@ -15,12 +15,20 @@ from actc.targets.fpga.folded.folding import foldings
 from actc.targets.fpga.folded.hardware.core import folded_design
 from actc.targets.fpga.folded.hardware.options import HardwareOptions
 from actc.targets.fpga.folded.network import build_folded
-from actc.targets.fpga.folded.program import FoldedProgram, MapStage, Stream, SumStage
+from actc.targets.fpga.folded.program import (
+    FoldedProgram,
+    MapStage,
+    MatrixStage,
+    Stream,
+    SumStage,
+    Window,
+)
 from actc.targets.fpga.folded.simulation import simulate_folded
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.pipeline import find_timing
 
+OPTIONS = HardwareOptions("ecp5", find_timing("ecp5-6"), 80.0)
 NOT_EXACT = {"ACT0113", "ACT0117", "ACT0118"}
 
 
@@ -88,9 +96,27 @@ def test_elements_that_are_constant_are_added(changing: bool) -> None:
     function = StepFunction.of(sums, np.arange(sums.low, sums.high + 1))
     total = SumStage("sum", (), (0, -1 if changing else 0), held, result, (1, 1), (function,) * 3)
     program = FoldedProgram((input,), (given, total), (1,))
-    options = HardwareOptions("ecp5", find_timing("ecp5-6"), 80.0)
     codes = samples(program, 4)
     for first, second in zip(foldings(given), foldings(total), strict=True):
-        design = folded_design(program, [first, second], "core", options, 1)
+        design = folded_design(program, [first, second], "core", OPTIONS, 1)
         found = simulate_folded(design, codes, simulator="icarus", pauses=True)
         assert np.array_equal(found.outputs, program.evaluate([codes])[0])
+
+
+@needs_iverilog
+def test_channels_that_are_zero_beside_negative_ones() -> None:
+    """Totals of -1 and 0 are one bit, and so is a total that is always 0."""
+    input = Stream(1, 2, 2, Range(0, 1))
+    weights = np.array([[-1, 0], [0, 0]])
+    output = Stream(1, 2, 2, Range(-1, 0))
+    stage = MatrixStage(
+        "last", (), (-1,), input, output, Window(), weights.reshape(2, 1, 1, 2),
+        plain=np.zeros(2, np.int64),
+    )  # fmt: skip
+    program = chain(stage)
+    codes = samples(program, 4)
+    for folding in foldings(stage):
+        if folding.pe == 2 and folding.buffer == folding.weights == "logic":
+            design = folded_design(program, [folding], "core", OPTIONS, 1)
+            found = simulate_folded(design, codes, simulator="icarus")
+            assert np.array_equal(found.outputs, program.evaluate([codes])[0]), folding

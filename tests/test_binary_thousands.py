@@ -34,6 +34,16 @@ def test_some_networks_are_the_same_on_all_levels() -> None:
     assert names == {"onnxruntime", "golden", "C++", "RTL", "unrolled RTL"}
 
 
+def test_networks_that_once_were_not() -> None:
+    """Layers and branches that are constant, beside others that are not."""
+    once = [
+        Case(29, "residual conv", "where_le"),  # a sum of constants in Verilog
+        Case(1510, "dense", "step"),  # an output that is 0, beside one that is -1 or 0
+        Case(1727, "depthwise", "larq_down"),  # the same in a folded layer
+    ]
+    check(once)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_thousands_of_networks_are_the_same_on_all_levels(batch: int) -> None:

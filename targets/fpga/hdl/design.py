@@ -44,8 +44,9 @@ class Bus:
         if prod(self.shape) != len(self.wires) or not self.wires:
             raise ValueError(f"{self.name} has {len(self.wires)} wires, not {self.shape}")
         for wire in self.wires:
-            # an unsigned wire needs one bit more in a signed bus
-            needed = wire.width + int(self.signed and not wire.signed)
+            # an unsigned wire needs one bit more in a signed bus, unless it is zero
+            positive = not wire.signed and wire.range.high > 0
+            needed = wire.width + int(self.signed and positive)
             if needed > self.width or (wire.signed and not self.signed):
                 raise ValueError(f"{self.name} has {self.width} bits, not {wire.range}")
 
