@@ -249,9 +249,7 @@ def _conv(
     return writer.node("Flatten", value), channels * size * size
 
 
-def _residual(
-    writer: _Writer, value: str, channels: int, layers: int, *, images: bool
-) -> str:
+def _residual(writer: _Writer, value: str, channels: int, layers: int, *, images: bool) -> str:
     """Layers that keep the shape, each with a branch beside it."""
     rng, total, current = writer.rng, value, value
     for _ in range(layers):
