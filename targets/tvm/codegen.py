@@ -46,6 +46,8 @@ from actc.targets.tvm.kernels.float_strided import (
     float_reduce_prim_func,
     float_softmax_prim_func,
 )
+from actc.targets.tvm.kernels.instance_spec import InstanceSteps
+from actc.targets.tvm.kernels.instances import instance_steps_prim_func
 from actc.targets.tvm.kernels.reduce import (
     embed_prim_func,
     layer_norm_prim_func,
@@ -93,6 +95,7 @@ _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     Softmax: softmax_prim_func,
     BatchMatMul: batch_matmul_prim_func,
     MaskedSoftmax: masked_softmax_prim_func,
+    InstanceSteps: instance_steps_prim_func,
     Embed: embed_prim_func,
     FloatConv: _float_conv,
     FloatReduce: float_reduce_prim_func,

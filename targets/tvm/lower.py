@@ -11,6 +11,7 @@ from actc.targets.tvm import rules_binary as binary
 from actc.targets.tvm import rules_elementwise as pointwise
 from actc.targets.tvm import rules_float as floats
 from actc.targets.tvm import rules_function as functions
+from actc.targets.tvm import rules_instances as instances
 from actc.targets.tvm import rules_reduce as reductions
 from actc.targets.tvm import rules_shape as shapes
 from actc.targets.tvm.kernels.float_spec import SCALAR_OPERATORS
@@ -44,6 +45,7 @@ INT8_RULES: dict[str, Rule] = {
     "::QuantizeLinear": pointwise.quantize_linear,
     "::ReduceMax": reductions.reduce_max,
     "::Reshape": binary.reshape,
+    "actc::InstanceSteps": instances.instance_steps,
     "actc::ChannelTable": pointwise.channel_table,
     "actc::IntAdd": pointwise.int_add,
     "actc::IntBatchMatMul": attention.int_batch_matmul,

@@ -18,6 +18,7 @@ from actc.targets.tvm.kernels.float_spec import (
     FloatReduce,
     FloatSoftmax,
 )
+from actc.targets.tvm.kernels.instance_spec import InstanceSteps
 from actc.targets.tvm.kernels.spec import ConvSpec
 from actc.targets.tvm.kernels.strided import (
     Concat,
@@ -33,7 +34,15 @@ Array = np.ndarray[Any, Any]
 Normalizations = LayerNorm | Softmax | MaskedSoftmax
 BinaryKernel = BinaryConv | Pack | Unpack
 IntKernel = (
-    ConvSpec | BatchMatMul | Elementwise | Concat | Reduce | MaxPool | Normalizations | Embed
+    ConvSpec
+    | BatchMatMul
+    | Elementwise
+    | Concat
+    | Reduce
+    | MaxPool
+    | Normalizations
+    | Embed
+    | InstanceSteps
 )
 FloatKernel = FloatConv | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
 Kernel = IntKernel | BinaryKernel | FloatKernel
