@@ -107,5 +107,5 @@ def test_cpp_of_random_programs(seed: int, io: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("io", ["parallel", "stream"])
 @pytest.mark.parametrize("seed", range(4, 24))
 def test_more_cpp_of_random_programs(seed: int, io: str, tmp_path: Path) -> None:
-    strategy = "Resource" if seed % 2 else "Latency"
-    compare(seed, Options(io=io, strategy=strategy, reuse=1 + seed % 4), tmp_path)
+    backend = "Vivado" if seed % 2 else "Vitis"
+    compare(seed, Options(backend, io, reuse=1 + seed % 4), tmp_path)

@@ -103,12 +103,12 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0430": CodeInfo(
         "hls4ml has no layer for a part of the network",
-        "The target `hls4ml` takes convolutions, matrix products, pooling, sums and products of two "
-        "tensors, and functions of one value. Recurrent layers are built by FPGA targets.",
+        "The target `hls4ml` takes convolutions, matrix products, pooling, sums and products of "
+        "two tensors, and functions of one value. Recurrent layers are built by FPGA targets.",
     ),
     "ACT0431": CodeInfo(
         "an option of the target hls4ml is wrong",
-        "Behind `hls4ml:` stand options such as `vitis,io=stream,reuse=4,strategy=resource`; "
+        "Behind `hls4ml:` stand options such as `vitis,io=stream,reuse=4`; "
         "`actc targets hls4ml` lists them.",
     ),
     "ACT0432": CodeInfo(

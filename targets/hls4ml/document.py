@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from actc.ir.dialect import DOMAIN
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers, integer_type
-from actc.targets.hls4ml.options import Options
+from actc.targets.hls4ml.options import STRATEGY, Options
 
 _LEAST = {"weight": 3, "bias": 2}
 """Bits of a role, at least: of weights with two hls4ml takes -2 for +1."""
@@ -71,7 +71,7 @@ def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
     model = {
         "Precision": integer_type(network.range, _LEAST_RESULT),
         "ReuseFactor": options.reuse,
-        "Strategy": options.strategy,
+        "Strategy": STRATEGY,
     }
     return {"Model": model, "LayerName": layers}
 
@@ -87,5 +87,5 @@ def _folding(layer: HlsLayer, options: Options) -> Mapping[str, Any]:
     taken = prod(weight.shape[:-1])
     return {
         "ReuseFactor": min(options.reuse, taken * weight.shape[-1]),
-        "Strategy": options.strategy,
+        "Strategy": STRATEGY,
     }

@@ -112,6 +112,7 @@ class _Lowering:
         self._moved: dict[tuple[int, Carried], str] = {}
         self._shaped: dict[tuple[str, tuple[int, ...]], str] = {}
         self._shapes = {INPUT: _shape(program.entries[0])}
+        self._ranges = {INPUT: program.entries[0].range}
 
     def network(self) -> HlsNetwork:
         (entry,), (exit,) = self.program.entries, self.program.exits
@@ -146,13 +147,12 @@ class _Lowering:
         name, carried = self.sources[source], self.carried[source]
         if carried != wanted:
             name = self._recarried(source, carried, wanted)
-        range = wanted.of(self.program.stream(source).range)
         if self._shapes[name] == shape:
             return name
         if (name, shape) not in self._shaped:
             attributes: dict[str, Attribute] = {"target_shape": shape}
             new = self._unique(f"{name}_shaped")
-            layer = HlsLayer(new, "ActcReshape", (name,), shape, range, attributes)
+            layer = HlsLayer(new, "ActcReshape", (name,), shape, self._ranges[name], attributes)
             self._shaped[name, shape] = self._add(layer)
         return self._shaped[name, shape]
 
@@ -256,7 +256,7 @@ class _Lowering:
 
     def _add(self, layer: HlsLayer) -> str:
         self.layers.append(layer)
-        self._shapes[layer.name] = layer.shape
+        self._shapes[layer.name], self._ranges[layer.name] = layer.shape, layer.result
         return layer.name
 
     def _unique(self, name: str) -> str:

@@ -13,8 +13,8 @@ from actc.errors import UsageError
 
 BACKENDS = {"vitis": "Vitis", "vivado": "Vivado"}
 """Name on the command line -> hls4ml's."""
-STRATEGIES = {"latency": "Latency", "resource": "Resource"}
-"""The same of strategies."""
+STRATEGY = "latency"
+"""Of hls4ml's products: its others restrict how often a multiplier is used."""
 INTERFACES = ("parallel", "stream")
 _MOST_REUSED = 1 << 20
 
@@ -27,7 +27,6 @@ class Options:
         backend: hls4ml's name of it.
         io: "parallel" or "stream".
         reuse: products that share one multiplier, at most.
-        strategy: hls4ml's name of it.
         part: of the FPGA; "": the backend's own.
         clock: MHz.
     """
@@ -35,7 +34,6 @@ class Options:
     backend: str = "Vitis"
     io: str = "parallel"
     reuse: int = 1
-    strategy: str = "Latency"
     part: str = ""
     clock: float = 200.0
 
@@ -95,7 +93,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "backend": _named(BACKENDS),
     "io": _named({name: name for name in INTERFACES}),
     "reuse": _reuse,
-    "strategy": _named(STRATEGIES),
     "part": _part,
     "clock": _clock,
 }
@@ -103,7 +100,6 @@ DESCRIBED: Mapping[str, str] = {
     "backend": f"{', '.join(BACKENDS)}: of hls4ml; also without `backend=`; default: vitis",
     "io": f"{' or '.join(INTERFACES)}: whole tensors, or position by position; default: parallel",
     "reuse": "products that share one multiplier; default: 1",
-    "strategy": f"{' or '.join(STRATEGIES)}: of products; default: latency",
     "part": "of the FPGA; default: hls4ml's",
     "clock": "MHz; default: 200",
 }

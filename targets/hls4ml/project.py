@@ -13,7 +13,7 @@ from actc import toolchain
 from actc.targets.hls4ml.document import configuration, network_model
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
-from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS
+from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS, UNITS
 
 HELP = "pip install 'actc[hls4ml]'"
 _SECONDS = 600.0
@@ -49,7 +49,8 @@ def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
         argv = [sys.executable, "-m", _WORKER]
         toolchain.run(argv, timeout=_SECONDS, memory=_MEMORY, cwd=folder)
         found = _collected(folder / PROJECT)
-    return {MODEL: model, SETTINGS: given.encode(), **found}
+        units = (folder / UNITS).read_bytes()
+    return {MODEL: model, SETTINGS: given.encode(), UNITS: units, **found}
 
 
 def _collected(project: Path) -> dict[str, bytes]:

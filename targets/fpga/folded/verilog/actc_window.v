@@ -152,8 +152,10 @@ module actc_window #(
   wire [AW-1:0] next_top_line = along(top_line, C_TOP_STEP[AW-1:0]);
   wire [AW-1:0] next_sample_line = along(sample_line, C_SAMPLE_STEP[AW-1:0]);
   wire [AW-1:0] new_line = end_sample ? next_sample_line : next_top_line;
-  wire [AW+IW-1:0] words_before = {{AW{1'b0}}, word};
-  wire [AW-1:0] base = PLACES_FIRST != 0 ? origin + words_before[AW-1:0] : origin;
+  wire [IW-1:0] unused;  // zeros
+  wire [AW-1:0] words_before;
+  assign {unused, words_before} = {{AW{1'b0}}, word};
+  wire [AW-1:0] base = PLACES_FIRST != 0 ? origin + words_before : origin;
   wire [AW-1:0] next_part = origin + INNER[AW-1:0];
   wire [AW-1:0] next_column = origin + C_NEXT_COLUMN[AW-1:0];
 
