@@ -88,7 +88,7 @@ $(VENV)/.fpga: constraints.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev]'
+	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,hls4ml,dev]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev

@@ -64,8 +64,8 @@ def test_random_networks(seed: int, kind: str, form: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_thousands_of_random_networks(form: str) -> None:
-    """All spellings, 225 networks each."""
+def test_many_random_networks(form: str) -> None:
+    """All spellings, 60 networks each; test_binary_thousands.py has more, on all levels."""
 
     @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(KINDS))
