@@ -84,11 +84,12 @@ class Hls4mlTarget(Target):
                 Tool("hls4ml", "package", "hls4ml", HELP),
                 Tool("C++ compiler", "command", "g++", COMPILER_HELP),
             ),
-            summary="projects of hls4ml for Vitis, Vivado and others, exact to the bit",
+            summary="projects of hls4ml for Vitis and Vivado, exact to the bit",
             products={
                 f"{PROJECT}/": "hls4ml's project, with the C++ of actc's layers",
                 "network.onnx": "the network that hls4ml read",
                 "settings.json": "hls4ml's configuration",
+                "units.json": "how the C++ calls actc's layers",
                 f"{BUILD}/": "the compiled simulation",
             },
         )
