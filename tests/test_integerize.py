@@ -230,6 +230,7 @@ def test_every_handler_has_a_case() -> None:
     elsewhere |= {"RmsNorm"}  # tests/test_rms_norm.py
     elsewhere |= {"LogSoftmax"}  # tests/test_log_softmax.py
     elsewhere |= {"FakeQuantize"}  # tests/test_read_quantized.py
+    elsewhere |= {"InstanceSign"}  # tests/test_instance_thresholds.py
     elsewhere |= {"GRU", "LSTM", "RNN"}  # tests/test_recurrent_layers.py
     assert {op for _, op in HANDLERS} - elsewhere == covered
 
