@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actc.artifact import Artifact
     from actc.artifact import open_artifact as load
     from actc.bisection import bisect
+    from actc.building import build
     from actc.compiler import compile
     from actc.config import Config, find_config, read_config
     from actc.errors import ActcError
@@ -38,6 +39,7 @@ __all__ = [
     "Pipeline",
     "Target",
     "bisect",
+    "build",
     "check",
     "compile",
     "explore",
@@ -59,6 +61,7 @@ _HOMES = {
     "Pipeline": ("actc.pipeline", "Pipeline"),
     "Target": ("actc.targets.base", "Target"),
     "bisect": ("actc.bisection", "bisect"),
+    "build": ("actc.building", "build"),
     "check": ("actc.recheck", "check"),
     "compile": ("actc.compiler", "compile"),
     "explore": ("actc.exploring", "explore"),

@@ -19,6 +19,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
+from actc.targets.vendor.flow import Flow
 
 Progress = Callable[[str], None]
 """Takes a line about what begins now."""
@@ -209,6 +210,10 @@ class Target(ABC):
             say: told of each step that takes long.
         """
         return []
+
+    def vendor_flow(self, directory: Path) -> Flow | None:
+        """What vendors' tools can make of `directory`; None: nothing."""
+        return None
 
     def hardware(self, directory: Path) -> dict[str, Any] | None:
         """What the artefact takes of a device, for the report; None where it is software."""

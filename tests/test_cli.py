@@ -26,6 +26,7 @@ COMMANDS = (
         "fit",
         "verify",
         "functions",
+        "build",
         "run",
         "targets",
         "report",

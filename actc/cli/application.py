@@ -15,6 +15,7 @@ import typer
 
 from actc.cli import (
     bisect,
+    build,
     check,
     compile,
     doctor,
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "fit": fit.run,
     "verify": verify.run,
     "functions": functions.run,
+    "build": build.run,
     "run": run.run,
     "targets": targets.run,
     "report": report.run,

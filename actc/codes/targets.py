@@ -116,6 +116,39 @@ CODES: dict[str, CodeInfo] = {
         "The compiled network read or wrote another number of values than its interface says. The "
         "C++ in the directory was changed; compile again.",
     ),
+    "ACT0433": CodeInfo(
+        "there is nothing for a vendor's tools to build",
+        "`actc build` runs scripts that the targets hls4ml and bnn-hls write: to an IP and, where a "
+        "board is among the target's options, to a bitstream. The directory was compiled for "
+        "another target, or without a board.",
+    ),
+    "ACT0434": CodeInfo(
+        "timing is missed",
+        "A signal takes longer than a clock (negative slack behind routing; without it, the clock "
+        "that C synthesis estimates), or comes too early. The message says by how much. A slower "
+        "clock, more clocks per sample or a faster part help. report.json is left as it was.",
+    ),
+    "ACT0435": CodeInfo(
+        "a vendor's tool of another version",
+        "The scripts are written for the versions that the message names. An older one is not "
+        "started; a newer one is, with this warning. A program that does not say its version is "
+        "not the tool that its name promises.",
+    ),
+    "ACT0436": CodeInfo(
+        "a vendor's tool has no licence",
+        "The log has a line of the licence manager; the note shows it. Licences are found by "
+        "XILINXD_LICENSE_FILE or LM_LICENSE_FILE, and depend on the part.",
+    ),
+    "ACT0437": CodeInfo(
+        "a vendor's tool ended without results",
+        "The tool ended with status 0, but a product or report is missing, is not in its format, "
+        "or belongs to another design. Nothing was put into report.json.",
+    ),
+    "ACT0438": CodeInfo(
+        "the design does not fit, by estimate",
+        "C synthesis estimates more of a resource than the part has. It counts roughly; Vivado "
+        "says whether it can be placed.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

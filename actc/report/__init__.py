@@ -3,7 +3,7 @@
 from actc.report.curve import SiteCurve
 from actc.report.document import render_json
 from actc.report.page import render_html
-from actc.report.text import render_text
+from actc.report.text import render_build, render_text
 from actc.report.timing import read_timings, render_timings
 from actc.report.verdict import Verdict, verdict
 
@@ -11,6 +11,7 @@ __all__ = [
     "SiteCurve",
     "Verdict",
     "read_timings",
+    "render_build",
     "render_html",
     "render_json",
     "render_text",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actc.report import view
+from actc.report.build import built
 from actc.report.format import figure, plain, size, visible
 from actc.report.hardware import FOLDINGS, hardware
 from actc.report.verdict import STAGES, percent, verdict
@@ -27,6 +28,7 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _facts(filled),
         _stages(filled),
         *_hardware(filled),
+        *_built(filled),
         _rungs(filled),
         _sites(filled),
         _structures(filled),
@@ -36,6 +38,12 @@ def render_text(report: Mapping[str, Any], timings: Mapping[str, float] | None =
         _times(timings or {}),
         _diagnostics(filled),
     ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def render_build(found: Mapping[str, Any]) -> str:
+    """What `actc.build` gives, as plain text, ending in a newline."""
+    blocks = _built(view.complete(found))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -196,6 +204,17 @@ def _hardware(report: view.Report) -> list[list[str]]:
         _table(heads, layers, sides),
         _table([name.lower() for _, name in FOLDINGS], found.foldings, "<>><<<>"),
     ]
+
+
+def _built(report: view.Report) -> list[list[str]]:
+    found = built(report)
+    if found is None:
+        return []
+    facts = [
+        visible(f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else ""))
+        for name, value, remark in found.facts
+    ]
+    return [facts, _table(found.heads, found.rows, "<" + ">" * (len(found.heads) - 1))]
 
 
 def _rungs(report: view.Report) -> list[str]:

@@ -27,6 +27,7 @@ _DEFAULTS: Report = {
     "samples": 0,
     "rungs": [],
     "hardware": None,
+    "build": None,
     "activations": [],
     "structures": [],
     "left_float": [],

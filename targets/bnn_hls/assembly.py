@@ -191,6 +191,8 @@ def _readme(assembly: HlsAssembly) -> str:
         "    ./testbench data/inputs.txt data/expected.txt",
         f"    {tool} -f build_ip.tcl               # C simulation, synthesis, IP",
     ]
+    if options.flow == "vitis":
+        lines.append("    vitis-run --mode hls --tcl build_ip.tcl    # the same, in newer versions")
     if board is not None:
         lines += [
             "    vivado -mode batch -source build_board.tcl    # bitstream and hardware handoff",
@@ -198,6 +200,11 @@ def _readme(assembly: HlsAssembly) -> str:
             f"Copy `hls/board/{assembly.name}.bit`, `.hwh` and `host/` to the {board.title};",
             f"`python3 driver.py {assembly.name}.bit SAMPLES.npy` prints the outputs.",
         ]
+    lines += [
+        "",
+        "`actc build` runs these scripts in a copy, `build/vendor`, and adds resources and timing",
+        "to `report.json`.",
+    ]
     return "\n".join([*lines, ""])
 
 

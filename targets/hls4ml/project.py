@@ -13,6 +13,7 @@ from actc import toolchain
 from actc.targets.hls4ml.document import configuration, network_model
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
+from actc.targets.hls4ml.vendor import set_to_ip
 from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS, UNITS
 
 HELP = "pip install 'actc[hls4ml]'"
@@ -48,18 +49,17 @@ def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
         (folder / SETTINGS).write_text(given, "utf-8")
         argv = [sys.executable, "-m", _WORKER]
         toolchain.run(argv, timeout=_SECONDS, memory=_MEMORY, cwd=folder)
-        found = _collected(folder / PROJECT)
+        found = _unstamped(set_to_ip(_collected(folder / PROJECT), options))
         units = (folder / UNITS).read_bytes()
     return {MODEL: model, SETTINGS: given.encode(), UNITS: units, **found}
 
 
 def _collected(project: Path) -> dict[str, bytes]:
-    files = {
+    return {
         f"{PROJECT}/{path.relative_to(project).as_posix()}": path.read_bytes()
         for path in sorted(project.rglob("*"))
         if path.is_file()
     }
-    return _unstamped(files)
 
 
 def _unstamped(files: dict[str, bytes]) -> dict[str, bytes]:

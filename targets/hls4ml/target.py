@@ -30,8 +30,10 @@ from actc.targets.hls4ml.simulation import (
     compile_command,
     run_bench,
 )
+from actc.targets.hls4ml.vendor import README, flow_of, readme
 from actc.targets.hls4ml.verify import MOST, RANDOM, climb
 from actc.targets.hls4ml.worker import PROJECT
+from actc.targets.vendor.flow import Flow
 
 GOLDEN = "golden.onnx"
 NAME_FILE = "name.txt"
@@ -47,7 +49,7 @@ class Hls4mlTarget(Target):
 
     Tools: hls4ml, and g++, which compiles and runs the C++; vendors' tools are not needed.
     Options: see :class:`~actc.targets.hls4ml.options.Options`. Products: project/, network.onnx,
-    settings.json, build/.
+    settings.json, README.md, build/.
 
     Attributes:
         settings: how hls4ml builds the network.
@@ -90,6 +92,7 @@ class Hls4mlTarget(Target):
                 "network.onnx": "the network that hls4ml read",
                 "settings.json": "hls4ml's configuration",
                 "units.json": "how the C++ calls actc's layers",
+                README: "what lies there, and what to run",
                 f"{BUILD}/": "the compiled simulation",
             },
         )
@@ -114,6 +117,7 @@ class Hls4mlTarget(Target):
             NAME_FILE: name.encode(),
             **project_files(network, self.settings),
             f"{PROJECT}/{BENCH}": bench(network, self.settings).encode(),
+            README: readme(network, self.settings).encode(),
         }
         return BuildPlan(self.spec, files, (compile_command(network, f"../{BUILD}/{PROGRAM}"),))
 
@@ -165,6 +169,10 @@ class Hls4mlTarget(Target):
         samples = samples_of(assembly.folded, model, feeds, golden, most=MOST, random=RANDOM)
         program = _program(directory, assembly)
         return climb(assembly, directory / PROJECT, program, samples, say)
+
+    def vendor_flow(self, directory: Path) -> Flow | None:
+        """To the IP, with the backend's tool."""
+        return flow_of(self.assembly_of(directory).network, self.settings)
 
     def assembly_of(self, directory: Path) -> Assembly:
         """What `directory` was written from.

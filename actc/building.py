@@ -1,0 +1,99 @@
+"""build(): run vendors' tools on a compiled directory, and add what they say to its report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from actc.artifact import open_artifact
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.output import MANIFEST, write_json
+from actc.targets.vendor.build import build as run_flow
+
+REPORT = "report.json"
+MINUTES = 240.0
+"""For all steps together, unless asked otherwise."""
+
+
+def build(
+    directory: str | Path,
+    *,
+    to: str | None = None,
+    timeout: float = MINUTES,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Build an IP or a bitstream with the vendor's tools.
+
+    Args:
+        directory: what `actc compile` wrote, for hls4ml or bnn-hls.
+        to: "ip" or "bitstream"; None: as far as the scripts lead.
+        timeout: minutes, for all steps together.
+        progress: called with a line per step.
+
+    Returns:
+        JSON-ready: target; build: see `actc.targets.vendor.build.build`, also in report.json
+        when `recorded` is true; seconds; diagnostics (ACT0434 timing is missed: not recorded;
+        ACT0435, ACT0438 warnings).
+
+    Raises:
+        UsageError: ACT0203, ACT0204, ACT0433, ACT0590.
+        MissingTool: tools are not installed.
+        ToolFailed: a tool failed, took too long, has no licence, or left no results.
+    """
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise UsageError(Diagnostic("ACT0203", f"{timeout:g} minutes are no time limit"))
+    artifact = open_artifact(directory)
+    path = Path(directory)
+    flow = artifact.target.vendor_flow(path)
+    if flow is None:
+        raise UsageError(
+            Diagnostic(
+                "ACT0433",
+                f"no vendor's tool builds what was compiled for {artifact.target.spec}",
+                place=Place(str(path)),
+                help="compile with --target hls4ml or --target bnn-hls",
+            )
+        )
+    start = time.monotonic()
+    section, found = run_flow(flow, path, to, 60 * timeout, progress or (lambda line: None))
+    recorded = all(item.severity != "error" for item in found)
+    if recorded:
+        _record(path, artifact.report, section)
+    return {
+        "target": artifact.target.spec,
+        "build": section,
+        "recorded": recorded,
+        "seconds": time.monotonic() - start,
+        "diagnostics": [item.to_json() for item in found],
+    }
+
+
+def _record(directory: Path, report: dict[str, Any], section: dict[str, Any]) -> None:
+    """Put the section into report.json, and its new digest into the manifest."""
+    _replace(directory / REPORT, {**report, "build": section})
+    manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+    files = manifest.get("files")
+    if isinstance(files, dict) and REPORT in files:
+        files[REPORT] = hashlib.sha256((directory / REPORT).read_bytes()).hexdigest()
+        _replace(directory / MANIFEST, manifest)
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON beside a file, and put it in its place at once."""
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(number)
+    fresh = Path(name)
+    try:
+        write_json(fresh, content)
+        fresh.chmod(path.stat().st_mode & 0o777)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

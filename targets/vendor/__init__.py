@@ -1,0 +1,1 @@
+"""Vendors' tools: what they run of a compiled directory, and what their reports say."""

@@ -1,0 +1,138 @@
+"""Running a flow: tools found, scripts run under limits, reports read."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ToolFailed, UsageError
+from actc.targets.vendor.csynth import Unreadable, read_csynth
+from actc.targets.vendor.findings import judge
+from actc.targets.vendor.flow import Flow, Step
+from actc.targets.vendor.logs import explained
+from actc.targets.vendor.tools import Found, find_tools, spelled
+from actc.targets.vendor.vivado import read_timing, read_utilization
+
+T = TypeVar("T")
+WORK = "build/vendor"
+"""Where the tools work, in a copy of the flow's folder."""
+LOGS = "build"
+_MEMORY = 64 << 30
+"""Bytes of address space of each process, of which Java reserves much."""
+
+
+def build(
+    flow: Flow, directory: Path, goal: str | None, seconds: float, say: Callable[[str], None]
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Run a flow.
+
+    Args:
+        directory: that was compiled.
+        goal: "ip" or "bitstream"; None: as far as the flow leads.
+        seconds: for all steps together.
+        say: told of each step.
+
+    Returns:
+        JSON-ready: goal; steps: rows of goal, tool, title, version, log, products; synthesis
+        (see :func:`~actc.targets.vendor.csynth.read_csynth`) and implementation: slack (see
+        :func:`~actc.targets.vendor.vivado.read_timing`), whole and network (see
+        :func:`~actc.targets.vendor.vivado.read_utilization`), or None. And what they say against
+        the design: ACT0434, ACT0438; ACT0435, an untried version.
+
+    Raises:
+        UsageError: ACT0433, the flow does not lead there.
+        MissingTool: tools are not installed.
+        ToolFailed: ACT0435 to ACT0437, ACT0510 to ACT0513.
+    """
+    steps = _until(flow, goal)
+    end = time.monotonic() + seconds
+    found, remarks = find_tools(steps)
+    work = directory / WORK
+    _fresh(directory / flow.folder, work)
+    section: dict[str, Any] = {"goal": steps[-1].goal, "steps": []}
+    section |= {"synthesis": None, "implementation": None}
+    for step, tool in zip(steps, found, strict=True):
+        say(f"{tool.tool.title} {spelled(tool.version)}: {step.goal}")
+        log = directory / LOGS / f"{step.goal}.log"
+        _run(step, tool, work, log, max(end - time.monotonic(), 1e-3))
+        section["steps"].append(_row(step, tool))
+        section |= _figures(flow, step, work, log)
+    return section, remarks + judge(flow, section)
+
+
+def _until(flow: Flow, goal: str | None) -> Sequence[Step]:
+    goals = [step.goal for step in flow.steps]
+    if goal is None:
+        return flow.steps
+    if goal not in goals:
+        raise UsageError(
+            Diagnostic(
+                "ACT0433",
+                f"there are no scripts to a {goal} in this directory",
+                help=f"give --to {goals[-1]}; a bitstream needs a board in the target's options, "
+                "where it has them (`actc targets`)",
+            )
+        )
+    return flow.steps[: goals.index(goal) + 1]
+
+
+def _fresh(source: Path, work: Path) -> None:
+    """A copy of the sources, in which no report of an earlier run lies."""
+    if work.is_symlink():
+        work.unlink()
+    elif work.exists():
+        shutil.rmtree(work)
+    work.parent.mkdir(exist_ok=True)
+    shutil.copytree(source, work)
+
+
+def _run(step: Step, found: Found, work: Path, log: Path, seconds: float) -> None:
+    argv = [str(found.path), *found.tool.before, step.script]
+    try:
+        toolchain.run(argv, timeout=seconds, memory=_MEMORY, cwd=work, log=log)
+    except ToolFailed as problem:
+        raise explained(problem, log, found.tool.title) from problem
+    for product in step.products:
+        path = work / product
+        if not (any(path.iterdir()) if path.is_dir() else path.is_file()):
+            raise _unfinished(log, f"{found.tool.title} ended well, but made no {product}")
+
+
+def _row(step: Step, found: Found) -> dict[str, Any]:
+    return {
+        "goal": step.goal,
+        "tool": found.tool.command,
+        "title": found.tool.title,
+        "version": spelled(found.version),
+        "log": f"{LOGS}/{step.goal}.log",
+        "products": [f"{WORK}/{product}" for product in step.products],
+    }
+
+
+def _figures(flow: Flow, step: Step, work: Path, log: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if step.csynth:
+        figures["synthesis"] = _read(
+            work / step.csynth, log, lambda path: read_csynth(path, flow.top)
+        )
+    if step.utilization and step.timing:
+        counts = _read(work / step.utilization, log, read_utilization)
+        figures["implementation"] = {"slack": _read(work / step.timing, log, read_timing), **counts}
+    return figures
+
+
+def _read(path: Path, log: Path, reader: Callable[[Path], T]) -> T:
+    try:
+        return reader(path)
+    except Unreadable as problem:
+        raise _unfinished(log, f"the report {path.name} cannot be read: {problem}") from problem
+
+
+def _unfinished(log: Path, message: str) -> ToolFailed:
+    help = f"look at the log, {log}; report.json is as it was"
+    return ToolFailed(Diagnostic("ACT0437", message, place=Place(str(log)), help=help))

@@ -1,0 +1,75 @@
+"""What a vendor's tools do with a directory, as values: tools, steps, and where results lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Goal: TypeAlias = Literal["ip", "bitstream"]
+Version: TypeAlias = tuple[int, int]
+"""Year and number in it: (2024, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTool:
+    """A program of a vendor that runs scripts.
+
+    Attributes:
+        command: its name on PATH.
+        title: for people.
+        before: arguments in front of the script.
+        asking: arguments that make it say its version.
+        first, last: the versions that the scripts are written for, both included.
+    """
+
+    command: str
+    title: str
+    before: tuple[str, ...]
+    asking: tuple[str, ...]
+    first: Version
+    last: Version
+
+    def line(self, script: str) -> str:
+        """The command as one types it."""
+        return " ".join((self.command, *self.before, script))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a tool. Paths are relative to the folder of the flow.
+
+    Attributes:
+        goal: what exists behind it.
+        tools: any of which does; the first that is found runs.
+        script: that it runs.
+        products: files, or folders with something in them, that must exist behind it.
+        csynth: report of C synthesis, XML; "": none.
+        utilization, timing: reports of Vivado behind routing; "": none.
+    """
+
+    goal: Goal
+    tools: tuple[VendorTool, ...]
+    script: str
+    products: tuple[str, ...]
+    csynth: str = ""
+    utilization: str = ""
+    timing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """All that a vendor's tools can do with a directory.
+
+    Attributes:
+        folder: of the scripts and sources, relative to the directory.
+        top: name of the top function.
+        period: of the clock that was asked for, ns.
+        steps: in order; the last leads furthest.
+        slower: what else than a slower clock helps timing, for people; "": nothing.
+    """
+
+    folder: str
+    top: str
+    period: float
+    steps: tuple[Step, ...]
+    slower: str = ""
