@@ -118,8 +118,8 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0433": CodeInfo(
         "there is nothing for a vendor's tools to build",
-        "`actc build` runs scripts that the targets hls4ml and bnn-hls write: to an IP and, where a "
-        "board is among the target's options, to a bitstream. The directory was compiled for "
+        "`actc build` runs scripts that the targets hls4ml and bnn-hls write: to an IP and, where "
+        "a board is among the target's options, to a bitstream. The directory was compiled for "
         "another target, or without a board.",
     ),
     "ACT0434": CodeInfo(
