@@ -82,7 +82,7 @@ def simulated(network: HlsNetwork, options: Options, given: Array, folder: Path)
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    compile_bench(network, folder / PROJECT, folder / "bench")
+    compile_bench(network, options, folder / PROJECT, folder / "bench")
     return run_bench(network, folder / PROJECT, folder / "bench", given, folder)
 
 

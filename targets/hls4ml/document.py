@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from actc.ir.dialect import DOMAIN
+from actc.targets.hls4ml.backends import BACKENDS, reuse_factor
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers, integer_type
 from actc.targets.hls4ml.options import STRATEGY, Options
 
@@ -84,8 +85,10 @@ def _folding(layer: HlsLayer, options: Options) -> Mapping[str, Any]:
     weight = layer.attributes.get("weight")
     if not isinstance(weight, np.ndarray):
         return {}
-    taken = prod(weight.shape[:-1])
+    backend = BACKENDS[options.backend]
     return {
-        "ReuseFactor": min(options.reuse, taken * weight.shape[-1]),
+        "ReuseFactor": reuse_factor(
+            backend, options.reuse, prod(weight.shape[:-1]), weight.shape[-1]
+        ),
         "Strategy": STRATEGY,
     }

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
+from actc.targets.hls4ml.backends import BACKENDS
+
 LIBRARY = Path(__file__).parent / "library"
 Handler = Callable[[NodeProto, list[str], list[list[int]], GraphProto], dict[str, Any]]
 
@@ -66,6 +68,8 @@ EXTENSIONS = (
 )  # fmt: skip
 COMMON = ("actc_each.h", "actc_windows.h")
 """What the other headers include."""
+NAMES = "actc_types.h"
+"""What gives tools' names for streams, integers and pragmas; each family has its own."""
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:
@@ -233,11 +237,7 @@ def _call_class(extension: Extension, layer: type) -> type:
     return type(f"{extension.op}Call", (FunctionCallTemplate,), members)
 
 
-BACKENDS = ("Vivado", "Vitis")
-"""Backends of hls4ml that :func:`register` teaches."""
-
-
-def register(backends: Sequence[str] = BACKENDS) -> None:
+def register(backends: Sequence[str] = tuple(BACKENDS)) -> None:
     """Teach hls4ml the dialect of `network.onnx`; a second time nothing happens.
 
     Args:
@@ -265,5 +265,5 @@ def register(backends: Sequence[str] = BACKENDS) -> None:
             backend.register_template(_config_class(extension, layer))
             backend.register_template(_call_class(extension, layer))
             backend.register_source(LIBRARY / extension.header)
-        for header in COMMON:
+        for header in (*COMMON, f"{BACKENDS[name].names}/{NAMES}"):
             backend.register_source(LIBRARY / header)

@@ -10,8 +10,9 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.targets.hls4ml import backends
 
-BACKENDS = {"vitis": "Vitis", "vivado": "Vivado"}
+BACKENDS = {name.lower(): name for name in backends.BACKENDS}
 """Name on the command line -> hls4ml's."""
 STRATEGY = "latency"
 """Of hls4ml's products: its others restrict how often a multiplier is used."""

@@ -19,6 +19,8 @@ from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS, UNITS
 HELP = "pip install 'actc[hls4ml]'"
 _SECONDS = 600.0
 _MEMORY = 8 << 30
+_LEFT_OUT = frozenset({"pdfdocs", "tests", "lutgen", "gdb"})
+"""Folders of the libraries that hls4ml copies for Catapult which no compiler reads."""
 _WORKER = "actc.targets.hls4ml.worker"
 
 
@@ -55,10 +57,15 @@ def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
 
 
 def _collected(project: Path) -> dict[str, bytes]:
+    """Its files, but for documents and tests of libraries.
+
+    Some have the folder that hls4ml wrote to, which is no more: they are run in the project's.
+    """
+    own = str(project.resolve()).encode()
     return {
-        f"{PROJECT}/{path.relative_to(project).as_posix()}": path.read_bytes()
+        f"{PROJECT}/{path.relative_to(project).as_posix()}": path.read_bytes().replace(own, b".")
         for path in sorted(project.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not _LEFT_OUT.intersection(path.relative_to(project).parts)
     }
 
 

@@ -11,6 +11,7 @@ from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 from actc.targets.hls4ml import files
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.layers import HlsNetwork, Integers
 from actc.targets.hls4ml.options import Options
 
@@ -23,25 +24,36 @@ _MEMORY = 12 << 30
 
 def bench(network: HlsNetwork, options: Options) -> str:
     """A program that runs the network on samples of a file."""
+    backend = BACKENDS[options.backend]
+    call = files.filled(
+        f"call_{backend.calls[options.io]}.cpp.in", NAME=network.name, CHANNEL=backend.channel
+    )
     sizes = {"TAKEN": str(prod(network.shape)), "MADE": str(prod(network.output.shape))}
-    return files.filled(f"bench_{options.io}.cpp.in", NAME=network.name, **sizes)
+    return files.filled("bench.cpp.in", NAME=network.name, CALL=call, **sizes)
 
 
-def compile_command(network: HlsNetwork, program: str) -> tuple[str, ...]:
+def compile_command(network: HlsNetwork, options: Options, program: str) -> tuple[str, ...]:
     """What makes the bench, run in the folder of the project."""
-    weights = '-DWEIGHTS_DIR="firmware/weights"'
-    sources = (BENCH, f"firmware/{network.name}.cpp")
-    return ("g++", "-O1", "-std=c++17", "-Ifirmware/ap_types", weights, *sources, "-o", program)
+    backend = BACKENDS[options.backend]
+    # streams that are read empty, and arrays of the library beyond their ends, end the program
+    flags = ("-O1", "-std=c++17", "-D_GLIBCXX_ASSERTIONS", '-DWEIGHTS_DIR="firmware/weights"')
+    folders = [f"-I{folder}" for folder in backend.includes]
+    sources = [source.replace("@NAME@", network.name) for source in backend.sources]
+    return ("g++", *flags, *folders, BENCH, *sources, "-o", program)
 
 
-def compile_bench(network: HlsNetwork, project: Path, program: Path) -> None:
+def compile_bench(network: HlsNetwork, options: Options, project: Path, program: Path) -> None:
     """Make the bench.
+
+    Args:
+        project: folder of the project.
+        program: what is made.
 
     Raises:
         MissingTool: there is no g++. ToolFailed: it failed, or took too long.
     """
     compiler = toolchain.find("g++", COMPILER_HELP)
-    command = compile_command(network, str(program.resolve()))
+    command = compile_command(network, options, str(program.resolve()))
     argv = [str(compiler), *command[1:]]
     toolchain.run(argv, timeout=_COMPILE_SECONDS, memory=_MEMORY, cwd=project)
 

@@ -119,7 +119,8 @@ class Hls4mlTarget(Target):
             f"{PROJECT}/{BENCH}": bench(network, self.settings).encode(),
             README: readme(network, self.settings).encode(),
         }
-        return BuildPlan(self.spec, files, (compile_command(network, f"../{BUILD}/{PROGRAM}"),))
+        command = compile_command(network, self.settings, f"../{BUILD}/{PROGRAM}")
+        return BuildPlan(self.spec, files, (command,))
 
     def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the files, and compile the C++.
@@ -202,6 +203,6 @@ def _program(directory: Path, assembly: Assembly) -> Path:
     mark = build / _DIGEST
     if not (program.is_file() and mark.is_file() and mark.read_text("ascii") == digest):
         build.mkdir(exist_ok=True)
-        compile_bench(assembly.network, folder, program)
+        compile_bench(assembly.network, assembly.options, folder, program)
         mark.write_text(digest, "ascii")
     return program

@@ -21,7 +21,7 @@ void actc_affine(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_affine(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void actc_affine(actc_stream<data_T> &data, actc_stream<res_T> &res) {
     actc_each<actc_affine_unit<CONFIG_T>, CONFIG_T>(data, res);
 }
 

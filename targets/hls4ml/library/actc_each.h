@@ -5,8 +5,7 @@
 #ifndef ACTC_EACH_H_
 #define ACTC_EACH_H_
 
-#include "hls_stream.h"
-#include "nnet_common.h"
+#include "actc_types.h"
 
 namespace nnet {
 
@@ -19,7 +18,7 @@ template <class CONFIG_T> unsigned actc_row(unsigned channel) {
 template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
 void actc_each(data_T data[], res_T res[], CONSTANTS... constants) {
     #pragma HLS INLINE
-elements:
+    ACTC_UNROLL
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
         #pragma HLS UNROLL
         res[i] = res_T(UNIT::apply(data[i], i % CONFIG_T::n_chan, constants...));
@@ -27,15 +26,15 @@ elements:
 }
 
 template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
-void actc_each(hls::stream<data_T> &data, hls::stream<res_T> &res, CONSTANTS... constants) {
+void actc_each(actc_stream<data_T> &data, actc_stream<res_T> &res, CONSTANTS... constants) {
     #pragma HLS INLINE
-positions:
+    ACTC_PIPELINE
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE II=1
         data_T in = data.read();
         res_T out;
-        PRAGMA_DATA_PACK(out)
-    channels:
+        ACTC_PACK(out)
+        ACTC_UNROLL
         for (unsigned k = 0; k < res_T::size; k++) {
             #pragma HLS UNROLL
             const unsigned channel = (i * res_T::size + k) % CONFIG_T::n_chan;

@@ -12,11 +12,14 @@ template <class CONFIG_T> struct actc_max_pool_unit {
     template <class window_T, class res_T>
     static void apply(const window_T &window, res_T res[]) {
         #pragma HLS INLINE
+        ACTC_UNROLL
         for (unsigned k = 0; k < CONFIG_T::n_chan; k++) {
             #pragma HLS UNROLL
             res_T most = CONFIG_T::outside;
+            ACTC_UNROLL
             for (int r = 0; r < CONFIG_T::kernel_rows; r++) {
                 #pragma HLS UNROLL
+                ACTC_UNROLL
                 for (int c = 0; c < CONFIG_T::kernel_columns; c++) {
                     #pragma HLS UNROLL
                     const res_T value = window.at(r, c, k);
@@ -36,8 +39,8 @@ void actc_max_pool(data_T data[CONFIG_T::n_in],
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_max_pool(hls::stream<data_T> &data,
-                   hls::stream<res_T> &res) {
+void actc_max_pool(actc_stream<data_T> &data,
+                   actc_stream<res_T> &res) {
     actc_each_window<actc_max_pool_unit<CONFIG_T>, CONFIG_T>(data, res);
 }
 

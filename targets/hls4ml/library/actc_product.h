@@ -15,7 +15,7 @@ int actc_product_of(const first_T &a, const second_T &b) {
 template <class first_T, class second_T, class res_T, class CONFIG_T>
 void actc_product(first_T first[CONFIG_T::n_in], second_T second[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
     #pragma HLS PIPELINE II=1
-elements:
+    ACTC_UNROLL
     for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
         #pragma HLS UNROLL
         res[i] = res_T(actc_product_of<CONFIG_T>(first[i], second[i]));
@@ -23,15 +23,15 @@ elements:
 }
 
 template <class first_T, class second_T, class res_T, class CONFIG_T>
-void actc_product(hls::stream<first_T> &first, hls::stream<second_T> &second, hls::stream<res_T> &res) {
-positions:
+void actc_product(actc_stream<first_T> &first, actc_stream<second_T> &second, actc_stream<res_T> &res) {
+    ACTC_PIPELINE
     for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
         #pragma HLS PIPELINE II=1
         first_T left = first.read();
         second_T right = second.read();
         res_T out;
-        PRAGMA_DATA_PACK(out)
-    channels:
+        ACTC_PACK(out)
+        ACTC_UNROLL
         for (unsigned k = 0; k < res_T::size; k++) {
             #pragma HLS UNROLL
             out[k] = typename res_T::value_type(actc_product_of<CONFIG_T>(left[k], right[k]));

@@ -13,24 +13,24 @@ template <class CONFIG_T> struct actc_requantize_unit {
                         const typename CONFIG_T::offset_t offset[]) {
         #pragma HLS INLINE
         const unsigned row = actc_row<CONFIG_T>(channel);
-        const ap_int<CONFIG_T::width> scaled = multiplier[row] * x + offset[row];
-        const ap_int<CONFIG_T::width> rounded = (scaled >> CONFIG_T::shift) + CONFIG_T::zero;
+        const actc_int<CONFIG_T::width> scaled = multiplier[row] * x + offset[row];
+        const actc_int<CONFIG_T::width> rounded = (scaled >> CONFIG_T::shift) + CONFIG_T::zero;
         return rounded < CONFIG_T::low ? CONFIG_T::low : rounded > CONFIG_T::high ? CONFIG_T::high : rounded.to_int();
     }
 };
 
 template <class data_T, class res_T, class CONFIG_T>
 void actc_requantize(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in],
-                     typename CONFIG_T::multiplier_t multiplier[CONFIG_T::rows],
-                     typename CONFIG_T::offset_t offset[CONFIG_T::rows]) {
+                     const typename CONFIG_T::multiplier_t multiplier[CONFIG_T::rows],
+                     const typename CONFIG_T::offset_t offset[CONFIG_T::rows]) {
     #pragma HLS PIPELINE II=1
     actc_each<actc_requantize_unit<CONFIG_T>, CONFIG_T>(data, res, multiplier, offset);
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_requantize(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                     typename CONFIG_T::multiplier_t multiplier[CONFIG_T::rows],
-                     typename CONFIG_T::offset_t offset[CONFIG_T::rows]) {
+void actc_requantize(actc_stream<data_T> &data, actc_stream<res_T> &res,
+                     const typename CONFIG_T::multiplier_t multiplier[CONFIG_T::rows],
+                     const typename CONFIG_T::offset_t offset[CONFIG_T::rows]) {
     actc_each<actc_requantize_unit<CONFIG_T>, CONFIG_T>(data, res, multiplier, offset);
 }
 

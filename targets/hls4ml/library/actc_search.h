@@ -14,6 +14,7 @@ template <class CONFIG_T> struct actc_search_unit {
         #pragma HLS INLINE
         const unsigned row = actc_row<CONFIG_T>(channel);
         unsigned rank = 0;
+        ACTC_UNROLL
         for (int d = CONFIG_T::depth - 1; d >= 0; d--) {
             #pragma HLS UNROLL
             const unsigned next = rank + (1u << d);
@@ -25,16 +26,16 @@ template <class CONFIG_T> struct actc_search_unit {
 
 template <class data_T, class res_T, class CONFIG_T>
 void actc_search(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in],
-                 typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
-                 typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
+                 const typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
+                 const typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
     #pragma HLS PIPELINE II=1
     actc_each<actc_search_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_search(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                 typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
-                 typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
+void actc_search(actc_stream<data_T> &data, actc_stream<res_T> &res,
+                 const typename CONFIG_T::limits_t limits[CONFIG_T::rows * ((1 << CONFIG_T::depth) - 1)],
+                 const typename CONFIG_T::levels_t levels[CONFIG_T::rows * (1 << CONFIG_T::depth)]) {
     actc_each<actc_search_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
 }
 

@@ -18,14 +18,14 @@ template <class CONFIG_T> struct actc_table_unit {
 
 template <class data_T, class res_T, class CONFIG_T>
 void actc_table(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in],
-                typename CONFIG_T::levels_t levels[CONFIG_T::rows * CONFIG_T::size]) {
+                const typename CONFIG_T::levels_t levels[CONFIG_T::rows * CONFIG_T::size]) {
     #pragma HLS PIPELINE II=1
     actc_each<actc_table_unit<CONFIG_T>, CONFIG_T>(data, res, levels);
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_table(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                typename CONFIG_T::levels_t levels[CONFIG_T::rows * CONFIG_T::size]) {
+void actc_table(actc_stream<data_T> &data, actc_stream<res_T> &res,
+                const typename CONFIG_T::levels_t levels[CONFIG_T::rows * CONFIG_T::size]) {
     actc_each<actc_table_unit<CONFIG_T>, CONFIG_T>(data, res, levels);
 }
 

@@ -14,6 +14,7 @@ template <class CONFIG_T> struct actc_thresholds_unit {
         #pragma HLS INLINE
         const unsigned row = actc_row<CONFIG_T>(channel);
         unsigned rank = 0;
+        ACTC_UNROLL
         for (int k = 0; k < CONFIG_T::count; k++) {
             #pragma HLS UNROLL
             rank += x >= limits[row * CONFIG_T::count + k] ? 1 : 0;
@@ -24,16 +25,16 @@ template <class CONFIG_T> struct actc_thresholds_unit {
 
 template <class data_T, class res_T, class CONFIG_T>
 void actc_thresholds(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_in],
-                     typename CONFIG_T::limits_t limits[CONFIG_T::rows * CONFIG_T::count],
-                     typename CONFIG_T::levels_t levels[CONFIG_T::rows * (CONFIG_T::count + 1)]) {
+                     const typename CONFIG_T::limits_t limits[CONFIG_T::rows * CONFIG_T::count],
+                     const typename CONFIG_T::levels_t levels[CONFIG_T::rows * (CONFIG_T::count + 1)]) {
     #pragma HLS PIPELINE II=1
     actc_each<actc_thresholds_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_thresholds(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                     typename CONFIG_T::limits_t limits[CONFIG_T::rows * CONFIG_T::count],
-                     typename CONFIG_T::levels_t levels[CONFIG_T::rows * (CONFIG_T::count + 1)]) {
+void actc_thresholds(actc_stream<data_T> &data, actc_stream<res_T> &res,
+                     const typename CONFIG_T::limits_t limits[CONFIG_T::rows * CONFIG_T::count],
+                     const typename CONFIG_T::levels_t levels[CONFIG_T::rows * (CONFIG_T::count + 1)]) {
     actc_each<actc_thresholds_unit<CONFIG_T>, CONFIG_T>(data, res, limits, levels);
 }
 

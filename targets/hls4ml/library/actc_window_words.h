@@ -12,10 +12,13 @@ template <class CONFIG_T> struct actc_window_words_unit {
     template <class window_T, class res_T>
     static void apply(const window_T &window, res_T res[]) {
         #pragma HLS INLINE
+        ACTC_UNROLL
         for (int r = 0; r < CONFIG_T::kernel_rows; r++) {
             #pragma HLS UNROLL
+            ACTC_UNROLL
             for (int c = 0; c < CONFIG_T::kernel_columns; c++) {
                 #pragma HLS UNROLL
+                ACTC_UNROLL
                 for (unsigned k = 0; k < CONFIG_T::n_chan; k++) {
                     #pragma HLS UNROLL
                     res[(r * CONFIG_T::kernel_columns + c) * CONFIG_T::n_chan + k] = window.at(r, c, k);
@@ -33,8 +36,8 @@ void actc_window_words(data_T data[CONFIG_T::n_in],
 }
 
 template <class data_T, class res_T, class CONFIG_T>
-void actc_window_words(hls::stream<data_T> &data,
-                       hls::stream<res_T> &res) {
+void actc_window_words(actc_stream<data_T> &data,
+                       actc_stream<res_T> &res) {
     actc_each_window<actc_window_words_unit<CONFIG_T>, CONFIG_T>(data, res);
 }
 

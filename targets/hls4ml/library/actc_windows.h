@@ -5,8 +5,7 @@
 #ifndef ACTC_WINDOWS_H_
 #define ACTC_WINDOWS_H_
 
-#include "hls_stream.h"
-#include "nnet_common.h"
+#include "actc_types.h"
 
 namespace nnet {
 
@@ -27,10 +26,10 @@ template <class data_T, class CONFIG_T> struct actc_array_window {
 template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
 void actc_each_window(data_T data[], res_T res[], CONSTANTS... constants) {
     #pragma HLS INLINE
-rows:
+    ACTC_UNROLL
     for (int r = 0; r < CONFIG_T::out_rows; r++) {
         #pragma HLS UNROLL
-    columns:
+        ACTC_UNROLL
         for (int c = 0; c < CONFIG_T::out_columns; c++) {
             #pragma HLS UNROLL
             const actc_array_window<data_T, CONFIG_T> window = {
@@ -58,7 +57,7 @@ template <class data_T, class CONFIG_T> struct actc_stream_window {
 // Rows of the image wait in `lines`, the last columns of each in `window`. One position of the padded
 // image comes in each clock.
 template <class UNIT, class CONFIG_T, class data_T, class res_T, class... CONSTANTS>
-void actc_each_window(hls::stream<data_T> &data, hls::stream<res_T> &res, CONSTANTS... constants) {
+void actc_each_window(actc_stream<data_T> &data, actc_stream<res_T> &res, CONSTANTS... constants) {
     #pragma HLS INLINE
     typedef actc_stream_window<data_T, CONFIG_T> window_T;
     const int rows = CONFIG_T::before_rows + CONFIG_T::in_rows + CONFIG_T::after_rows;
@@ -68,9 +67,8 @@ void actc_each_window(hls::stream<data_T> &data, hls::stream<res_T> &res, CONSTA
     window_T window;
     #pragma HLS ARRAY_PARTITION variable=window.words complete dim=0
 
-rows:
     for (int r = 0; r < rows; r++) {
-    columns:
+        ACTC_PIPELINE
         for (int c = 0; c < columns; c++) {
             #pragma HLS LOOP_FLATTEN
             #pragma HLS PIPELINE II=1
@@ -79,14 +77,17 @@ rows:
             if (y >= 0 && y < CONFIG_T::in_rows && x >= 0 && x < CONFIG_T::in_columns) {
                 in = data.read();
             } else {
+                ACTC_UNROLL
                 for (unsigned k = 0; k < data_T::size; k++) {
                     #pragma HLS UNROLL
                     in[k] = CONFIG_T::outside;
                 }
             }
+            ACTC_UNROLL
             for (int i = 0; i < window_T::height; i++) {
                 #pragma HLS UNROLL
                 const data_T next = i + 1 < window_T::height ? lines[(i + 1) % window_T::height][c] : in;
+                ACTC_UNROLL
                 for (int j = 0; j + 1 < window_T::width; j++) {
                     #pragma HLS UNROLL
                     window.words[i][j] = window.words[i][j + 1];
@@ -98,7 +99,7 @@ rows:
             if (top >= 0 && left >= 0 && top % CONFIG_T::stride_rows == 0 &&
                 left % CONFIG_T::stride_columns == 0) {
                 res_T out;
-                PRAGMA_DATA_PACK(out)
+                ACTC_PACK(out)
                 UNIT::apply(window, out.data, constants...);
                 res.write(out);
             }
