@@ -16,6 +16,7 @@ from installed import needs_gxx
 from actc.targets.fpga.folded.network import build_folded
 from actc.targets.fpga.folded.program import FoldedProgram, Stream
 from actc.targets.fpga.hdl import Range
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.evaluate import evaluate, evaluate_all
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.lower import lower
@@ -88,7 +89,8 @@ def simulated(network: HlsNetwork, options: Options, given: Array, folder: Path)
 
 def compare(seed: int, options: Options, folder: Path) -> None:
     program = program_of(seed)
-    network, given = lower(program, "net", options.io), samples(program)
+    own = BACKENDS[options.backend].own
+    network, given = lower(program, "net", options.io, own=own), samples(program)
     found = simulated(network, options, given, folder)
     np.testing.assert_array_equal(found, evaluate(network, given))
 

@@ -149,6 +149,12 @@ CODES: dict[str, CodeInfo] = {
         "C synthesis estimates more of a resource than the part has. It counts roughly; Vivado "
         "says whether it can be placed.",
     ),
+    "ACT0440": CodeInfo(
+        "a backend of hls4ml cannot build a layer as asked",
+        "Catapult: constants of more than 53 bits are rounded where its C simulation reads them, and "
+        "convolutions of whole tensors (io=parallel) are actc's, as hls4ml's do not compile with "
+        "integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

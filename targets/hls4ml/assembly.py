@@ -10,8 +10,10 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
 from actc.targets.fpga.hdl.names import identifier
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.layers import HlsNetwork
-from actc.targets.hls4ml.lower import lower, problems_of
+from actc.targets.hls4ml.limits import limits_of
+from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
 
 
@@ -30,13 +32,13 @@ class Assembly:
     options: Options
 
 
-def check(golden: ir.Model) -> list[Diagnostic]:
+def check(golden: ir.Model, options: Options) -> list[Diagnostic]:
     """All reasons why a golden model cannot be built."""
     try:
-        folded = build_folded(golden, "network")
+        assemble(golden, "network", options)
     except ModelError as problem:
         return list(problem.diagnostics)
-    return problems_of(folded.program)
+    return []
 
 
 def assemble(golden: ir.Model, name: str, options: Options) -> Assembly:
@@ -46,8 +48,13 @@ def assemble(golden: ir.Model, name: str, options: Options) -> Assembly:
         name: of the network.
 
     Raises:
-        ModelError: ACT0605, ACT0430, all reasons why it cannot be built.
+        ModelError: ACT0605, ACT0430, ACT0440, all reasons why it cannot be built.
     """
     top = f"actc_{identifier(name)}"
     folded = build_folded(golden, top)
-    return Assembly(folded, lower(folded.program, top, options.io), options)
+    own = BACKENDS[options.backend].own
+    network = lower(folded.program, top, options.io, own=own)
+    problems = limits_of(network, options)
+    if problems:
+        raise ModelError(problems)
+    return Assembly(folded, network, options)

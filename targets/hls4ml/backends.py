@@ -25,7 +25,8 @@ class Backend:
         calls: "parallel" or "stream" -> how the bench calls the network: `templates/call_...`.
         channel: class of its streams.
         sources: files of the project that g++ compiles, "@NAME@" for the network's name.
-        fixed: whether hls4ml takes divisors of the products only as reuse factors.
+        fixed: whether hls4ml takes only some divisors of the products as reuse factors.
+        own: whether convolutions of arrays are actc's: hls4ml's do not compile with integers.
         exact: bits of a constant that its C simulation reads without rounding, at most; 0: all.
     """
 
@@ -36,6 +37,7 @@ class Backend:
     channel: str
     sources: tuple[str, ...] = ("firmware/@NAME@.cpp",)
     fixed: bool = False
+    own: bool = False
     exact: int = 0
 
 
@@ -52,7 +54,7 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
             Backend(
                 "Catapult", "catapult", _CATAPULT_INCLUDES, _PARALLEL, "ac_channel",
                 # the arrays of constants are in the bridge, which reads them as doubles
-                ("firmware/@NAME@.cpp", "@NAME@_bridge.cpp"), exact=53,
+                ("firmware/@NAME@.cpp", "@NAME@_bridge.cpp"), own=True, exact=53,
             ),
         )
     }

@@ -117,6 +117,7 @@ def _product(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
 _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcDense": _dense,
     "ActcConv2D": _conv,
+    "ActcArrayConv2D": _conv,
     "ActcDepthwiseConv2D": _depthwise,
     "ActcMaxPool": _pool,
     "ActcReshape": _reshape,

@@ -64,6 +64,7 @@ EXTENSIONS = (
     Extension("ActcProduct", "actc_product", (), ("first", "second"), 2),
     Extension("ActcMaxPool", "actc_max_pool", (), _WINDOWED),
     Extension("ActcWindows", "actc_window_words", (), _WINDOWED),
+    Extension("ActcArrayConv2D", "actc_conv", ("weight", "bias"), (*_WINDOWED, "filters")),
     Extension("ActcDepthwiseConv2D", "actc_depthwise", ("weight", "bias"), _WINDOWED),
 )  # fmt: skip
 COMMON = ("actc_each.h", "actc_windows.h")
@@ -180,8 +181,9 @@ def _layer_class(extension: Extension) -> type:
     def initialize(self: Any) -> None:
         shape = list(self.get_input_variable().shape)
         made = list(shape)
-        if extension.numbers == _WINDOWED:
-            made = [self.get_attr("out_rows"), self.get_attr("out_columns"), shape[-1]]
+        if "out_rows" in extension.numbers:
+            channels = self.get_attr("filters", shape[-1])
+            made = [self.get_attr("out_rows"), self.get_attr("out_columns"), channels]
         if extension.op == "ActcWindows":
             made[-1] *= self.get_attr("kernel_rows") * self.get_attr("kernel_columns")
         self.add_output_variable(made)

@@ -46,7 +46,9 @@ class Linear:
         }
 
 
-def linear_layers(linear: Linear, given: str, io: str, unique: Unique) -> list[HlsLayer]:
+def linear_layers(
+    linear: Linear, given: str, io: str, unique: Unique, *, own: bool = False
+) -> list[HlsLayer]:
     """The layers of sums of products, in order.
 
     hls4ml's convolutions of streams lose count where the last window ends before the image does;
@@ -56,6 +58,7 @@ def linear_layers(linear: Linear, given: str, io: str, unique: Unique) -> list[H
         given: the layer that is read.
         io: "parallel" or "stream".
         unique: makes a name that no layer has.
+        own: whether convolutions of arrays are actc's, as hls4ml's do not take integers.
     """
     stage, weights = linear.stage, linear.weights
     name = unique(stage.name)
@@ -75,6 +78,10 @@ def linear_layers(linear: Linear, given: str, io: str, unique: Unique) -> list[H
         constants |= {"weight": kernel, **geometry}
         return [_made(linear, name, "ActcDepthwiseConv2D", given, shape, constants)]
     kernel = np.ascontiguousarray(weights.transpose(1, 2, 3, 0))
+    if io == "parallel" and own:
+        geometry |= {"dilations": (1, 1), "outside": 0, "filters": len(weights)}
+        constants |= {"weight": kernel, **geometry}
+        return [_made(linear, name, "ActcArrayConv2D", given, shape, constants)]
     if io == "parallel" or window == Window():
         constants |= {"weight": kernel, **geometry}
         return [_made(linear, name, "ActcConv2D", given, shape, constants)]

@@ -77,13 +77,15 @@ def _reason(stage: Stage) -> str:
     return "it is recurrent" if isinstance(stage, RecurrentStage) else ""
 
 
-def lower(program: FoldedProgram, name: str, io: str) -> HlsNetwork:
+def lower(program: FoldedProgram, name: str, io: str, *, own: bool = False) -> HlsNetwork:
     """The layers of a folded program.
 
     Args:
         program: with one entry and one exit.
         name: of the network.
         io: "parallel" or "stream".
+        own: whether convolutions of arrays are actc's, see
+            :attr:`~actc.targets.hls4ml.backends.Backend.own`.
 
     Raises:
         ModelError: ACT0430, all stages that have no layer.
@@ -91,7 +93,7 @@ def lower(program: FoldedProgram, name: str, io: str) -> HlsNetwork:
     problems = problems_of(program)
     if problems:
         raise ModelError(problems)
-    return _Lowering(program, name, io).network()
+    return _Lowering(program, name, io, own).network()
 
 
 class _Lowering:
@@ -102,8 +104,8 @@ class _Lowering:
         names: source -> the layer that gives it.
     """
 
-    def __init__(self, program: FoldedProgram, name: str, io: str) -> None:
-        self.program, self.name, self.io = program, name, io
+    def __init__(self, program: FoldedProgram, name: str, io: str, own: bool) -> None:
+        self.program, self.name, self.io, self.own = program, name, io, own
         self.layers: list[HlsLayer] = []
         self.carried = _carried(program)
         self.sources: dict[int, str] = {-1: INPUT}
@@ -198,7 +200,7 @@ class _Lowering:
             weights = weights * (stage.factor * factor)
         sums = sums_of(weights, bias, codes, padded=is_padded(stage.window))
         linear = Linear(stage, weights, bias, codes, sums)
-        *before, layer = linear_layers(linear, given, self.io, self._unique)
+        *before, layer = linear_layers(linear, given, self.io, self._unique, own=self.own)
         for windows in before:
             self._add(windows)
         if stage.plain is not None:

@@ -86,7 +86,7 @@ class Hls4mlTarget(Target):
                 Tool("hls4ml", "package", "hls4ml", HELP),
                 Tool("C++ compiler", "command", "g++", COMPILER_HELP),
             ),
-            summary="projects of hls4ml for Vitis and Vivado, exact to the bit",
+            summary="projects of hls4ml for Vitis, Vivado, Quartus and Catapult, exact to the bit",
             products={
                 f"{PROJECT}/": "hls4ml's project, with the C++ of actc's layers",
                 "network.onnx": "the network that hls4ml read",
@@ -99,7 +99,7 @@ class Hls4mlTarget(Target):
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """All reasons why `model` cannot be built."""
-        return check(model)
+        return check(model, self.settings)
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build: all files, as hls4ml writes them, and the compilation.

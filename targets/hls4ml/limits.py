@@ -1,0 +1,48 @@
+"""What a backend of hls4ml cannot build of a network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic, Place
+from actc.targets.hls4ml.backends import BACKENDS, Backend
+from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork
+from actc.targets.hls4ml.options import Options
+
+
+def limits_of(network: HlsNetwork, options: Options) -> list[Diagnostic]:
+    """All layers that the backend cannot build as asked."""
+    backend = BACKENDS[options.backend]
+    return [
+        Diagnostic(
+            "ACT0440",
+            f"the backend {backend.name} cannot build '{layer.scope or layer.name}': {reason}",
+            place=Place(node=layer.scope or layer.name),
+            help=help,
+        )
+        for layer in network.layers
+        for reason, help in (*_constants(layer, backend), *_reuse(layer, options))
+    ]
+
+
+def _constants(layer: HlsLayer, backend: Backend) -> list[tuple[str, str]]:
+    """Constants that its C simulation would round."""
+    if not backend.exact:
+        return []
+    arrays = {n: v for n, v in layer.attributes.items() if isinstance(v, np.ndarray)}
+    most = 1 << backend.exact
+    return [
+        (
+            f"its {name} have more than {backend.exact} bits, which the C simulation rounds",
+            "take another backend, such as vitis",
+        )
+        for name, array in arrays.items()
+        if array.size and max(int(array.max()), -int(array.min())) > most
+    ]
+
+
+def _reuse(layer: HlsLayer, options: Options) -> list[tuple[str, str]]:
+    """Products that cannot share multipliers."""
+    if layer.op != "ActcArrayConv2D" or options.reuse == 1:
+        return []
+    return [("convolutions of whole tensors share no multipliers there", "use reuse=1 or io=stream")]
