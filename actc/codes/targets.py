@@ -151,9 +151,9 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0440": CodeInfo(
         "a backend of hls4ml cannot build a layer as asked",
-        "Catapult: constants of more than 53 bits are rounded where its C simulation reads them, and "
-        "convolutions of whole tensors (io=parallel) are actc's, as hls4ml's do not compile with "
-        "integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
+        "Catapult: constants of more than 53 bits are rounded where its C simulation reads them. "
+        "Convolutions of whole tensors (io=parallel) are actc's there, as hls4ml's do not compile "
+        "with integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
     ),
     "ACT0450": CodeInfo(
         "the target has no such option",

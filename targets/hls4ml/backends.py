@@ -61,6 +61,11 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 )  # fmt: skip
 """hls4ml's name -> backend."""
 
+NOT_OFFERED: Mapping[str, str] = MappingProxyType(
+    {"oneapi": "its C++ is SYCL, which only Intel's icpx compiles, and actc has no layers for it"}
+)
+"""Backends of hls4ml that actc does not write for, in small letters -> why."""
+
 
 def reuse_factor(backend: Backend, asked: int, taken: int, made: int) -> int:
     """The reuse factor of a layer of products: what was asked for, or the next below it.

@@ -45,4 +45,6 @@ def _reuse(layer: HlsLayer, options: Options) -> list[tuple[str, str]]:
     """Products that cannot share multipliers."""
     if layer.op != "ActcArrayConv2D" or options.reuse == 1:
         return []
-    return [("convolutions of whole tensors share no multipliers there", "use reuse=1 or io=stream")]
+    return [
+        ("convolutions of whole tensors share no multipliers there", "use reuse=1 or io=stream")
+    ]

@@ -117,10 +117,13 @@ def parse(text: str) -> Options:
     problems: list[Diagnostic] = []
     for item in filter(None, text.split(",")):
         name, separator, value = item.partition("=")
-        if not separator and name in BACKENDS:
+        if not separator and (name in BACKENDS or name in backends.NOT_OFFERED):
             name, value = "backend", name
         elif not separator or name not in _READERS:
             problems.append(_unknown(item, name))
+            continue
+        if name == "backend" and value in backends.NOT_OFFERED:
+            problems.append(_not_offered(value))
             continue
         if name in values:
             problems.append(_problem(f"the option {name} is given twice", "give it once"))
@@ -132,6 +135,11 @@ def parse(text: str) -> Options:
     if problems:
         raise UsageError(problems)
     return Options(**values)
+
+
+def _not_offered(name: str) -> Diagnostic:
+    message = f"hls4ml's backend {name} is not offered: {backends.NOT_OFFERED[name]}"
+    return _problem(message, f"use one of {', '.join(BACKENDS)}")
 
 
 def _unknown(item: str, name: str) -> Diagnostic:
