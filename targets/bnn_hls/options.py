@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.bnn_hls.boards import BOARDS, DEFAULT, Board
 from actc.targets.bnn_hls.design import Flow
+from actc.targets.written_options import (
+    Reader,
+    megahertz,
+    one_of,
+    part,
+    read_options,
+    real_number,
+)
 
 FLOWS: tuple[Flow, ...] = ("vitis", "vivado")
 USUAL_THROUGHPUT = 1000.0
 """Samples per second, where nothing is asked for."""
 FASTEST = "max"
 _PART_CLOCK = 100.0
+_CODE = "ACT0420"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,52 +75,13 @@ class Options:
         return ",".join(found)
 
 
-def _flow(text: str) -> str:
-    if text not in FLOWS:
-        raise ValueError(f"one of {', '.join(FLOWS)}")
-    return text
-
-
-def _board(text: str) -> str:
-    if text not in BOARDS:
-        near = difflib.get_close_matches(text, BOARDS, n=1, cutoff=0.4)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise ValueError(f"one of {', '.join(BOARDS)}{hint}")
-    return text
-
-
-def _part(text: str) -> str:
-    if not re.fullmatch("[a-zA-Z0-9-]{4,40}", text):
-        raise ValueError("the name of a part, such as xc7z020clg400-1")
-    return text
-
-
-def _throughput(text: str) -> float:
-    if text == FASTEST:
-        return 0.0
-    return _number(text, 0.001, 1e9, f"samples per second, 0.001 to 1e9, or {FASTEST}")
-
-
-def _clock(text: str) -> float:
-    return _number(text, 1, 1000, "MHz, 1 to 1000")
-
-
-def _number(text: str, low: float, high: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not low <= value <= high:
-        raise ValueError(what)
-    return value
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "flow": _flow,
-    "board": _board,
-    "part": _part,
-    "throughput": _throughput,
-    "clock": _clock,
+_per_second = real_number(0.001, 1e9, f"samples per second, 0.001 to 1e9, or {FASTEST}")
+_READERS: Mapping[str, Reader] = {
+    "flow": one_of(FLOWS),
+    "board": one_of(tuple(BOARDS)),
+    "part": part,
+    "throughput": lambda text: 0.0 if text == FASTEST else _per_second(text),
+    "clock": megahertz,
 }
 DESCRIBED: Mapping[str, str] = {
     "flow": f"{' or '.join(FLOWS)}: whose pragmas and Tcl are written; also without `flow=`",
@@ -133,35 +100,10 @@ def parse(text: str) -> Options:
     Raises:
         UsageError: ACT0420, all that is wrong with them.
     """
-    values: dict[str, Any] = {}
-    problems: list[Diagnostic] = []
-    for item in filter(None, text.split(",")):
-        name, separator, value = item.partition("=")
-        if not separator and name in FLOWS:
-            name, value = "flow", name
-        elif not separator or name not in _READERS:
-            problems.append(_unknown(item, name))
-            continue
-        if name in values:
-            problems.append(_problem(f"the option {name} is given twice", "give it once"))
-            continue
-        try:
-            values[name] = _READERS[name](value)
-        except ValueError as error:
-            problems.append(_problem(f"{name}={value} is not possible", f"give {error}"))
+    values, problems = read_options(text, _READERS, _CODE, dict.fromkeys(FLOWS, "flow"))
     if values.get("board") and values.get("part"):
-        problems.append(_problem("a board and a part are given both", "a board has its part"))
+        message = "a board and a part are given both"
+        problems.append(Diagnostic(_CODE, message, help="a board has its part"))
     if problems:
         raise UsageError(problems)
     return Options(**values)
-
-
-def _unknown(item: str, name: str) -> Diagnostic:
-    near = difflib.get_close_matches(name, [*_READERS, *FLOWS], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join([*FLOWS, *(f"{key}=..." for key in _READERS if key != "flow")])
-    return _problem(f"target bnn-hls has no option {item!r}", f"{hint}known: {known}")
-
-
-def _problem(message: str, help: str) -> Diagnostic:
-    return Diagnostic("ACT0420", message, help=help)

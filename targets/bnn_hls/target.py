@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from actc.targets.bnn_hls.simulation import (
     run_testbench,
 )
 from actc.targets.bnn_hls.verify import MOST, RANDOM, climb
+from actc.targets.compiled import compiled
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.fpga.hardware import HARDWARE, read_hardware
 from actc.targets.vendor.amd import bitstream_step, ip_step
@@ -37,7 +37,6 @@ from actc.targets.vendor.tools import VITIS, VIVADO_HLS
 GOLDEN = "golden.onnx"
 BUILD = "build"
 PROGRAM = "testbench"
-_DIGEST = "sources.sha256"
 
 
 @dataclass(frozen=True)
@@ -193,15 +192,5 @@ def _assembled(golden: bytes, name: str, options: Options) -> HlsAssembly:
 
 def _program(directory: Path, name: str) -> Path:
     """The compiled testbench of the C++ that lies in a directory."""
-    folder, build = directory / HLS, directory / BUILD
-    state = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".cpp", ".h"):
-            state.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    digest, program = state.hexdigest(), build / PROGRAM
-    mark = build / _DIGEST
-    if not (program.is_file() and mark.is_file() and mark.read_text("ascii") == digest):
-        build.mkdir(exist_ok=True)
-        compile_testbench(folder, name, program)
-        mark.write_text(digest, "ascii")
-    return program
+    folder, program = directory / HLS, directory / BUILD / PROGRAM
+    return compiled(folder, program, partial(compile_testbench, folder, name, program))

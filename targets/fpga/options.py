@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +11,14 @@ from actc.errors import UsageError
 from actc.targets.fpga.adders.options import EFFORT, EFFORTS
 from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.interfaces import Kind
+from actc.targets.written_options import (
+    Reader,
+    megahertz,
+    one_of,
+    per_second,
+    read_options,
+    whole_number,
+)
 
 Tables = Literal["auto", "logic", "memory"]
 Architecture = Literal["auto", "unrolled", "folded"]
@@ -27,55 +33,9 @@ MOST_STAGES = 1000
 """Clocks of an unrolled network, each of which is a stage."""
 MOST_CLOCKS = 10**9
 
+_CODE = "ACT0535"
+
 Given = TypeVar("Given", bound="DesignOptions")
-Reader = Callable[[str], Any]
-"""The value behind a text; ValueError: what is possible instead."""
-
-
-def number(low: int, high: int) -> Reader:
-    """Reads whole numbers."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,10}", text) or not low <= int(text) <= high:
-            raise ValueError(f"a whole number, {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def one_of(choices: tuple[str, ...]) -> Reader:
-    """Reads words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"one of {', '.join(choices)}{hint}")
-        return text
-
-    return read
-
-
-def per_second(text: str) -> float:
-    """Reads rates."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.001 <= value <= 1e9:
-        raise ValueError("samples per second, 0.001 to 1e9")
-    return value
-
-
-def megahertz(text: str) -> float:
-    """Reads frequencies."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= 1000:
-        raise ValueError("MHz, 0.1 to 1000")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +99,14 @@ class VerilogOptions(DesignOptions):
     device: str = "xc7"
 
 
-READERS: dict[str, Reader] = {
+READERS: Mapping[str, Reader] = {
     "clock": megahertz,
-    "latency": number(0, MOST_CLOCKS),
-    "effort": number(EFFORTS[0], EFFORTS[-1]),
+    "latency": whole_number(0, MOST_CLOCKS),
+    "effort": whole_number(EFFORTS[0], EFFORTS[-1]),
     "tables": one_of(TABLES),
     "interface": one_of(INTERFACES),
-    "seeds": number(1, MOST_SEEDS),
-    "seed": number(1, 2**31 - MOST_SEEDS),
+    "seeds": whole_number(1, MOST_SEEDS),
+    "seed": whole_number(1, 2**31 - MOST_SEEDS),
     "architecture": one_of(ARCHITECTURES),
     "throughput": per_second,
     "device": one_of(DEVICES),
@@ -183,20 +143,7 @@ def parse_options(text: str, kind: type[Given]) -> Given:
             of them at once.
     """
     readers = {name: READERS[name] for name in described(kind)}
-    values: dict[str, Any] = {}
-    problems: list[Diagnostic] = []
-    for item in filter(None, text.split(",")):
-        name, separator, value = item.partition("=")
-        read = readers.get(name)
-        if read is None or not separator:
-            problems.append(_unknown(item, name, readers))
-        elif name in values:
-            problems.append(_problem(f"the option {name} is given twice", "give it once"))
-        else:
-            try:
-                values[name] = read(value)
-            except ValueError as error:
-                problems.append(_problem(f"{name}={value} is not possible", f"give {error}"))
+    values, problems = read_options(text, readers, _CODE)
     problems += _contradictions(values)
     if problems:
         raise UsageError(problems)
@@ -241,11 +188,5 @@ def _contradictions(values: Mapping[str, Any]) -> list[Diagnostic]:
     return found
 
 
-def _unknown(item: str, name: str, known: Mapping[str, Reader]) -> Diagnostic:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}=...? " if near else ""
-    return _problem(f"there is no option {item!r}", f"{hint}known: {', '.join(known)}")
-
-
 def _problem(message: str, help: str) -> Diagnostic:
-    return Diagnostic("ACT0535", message, help=help)
+    return Diagnostic(_CODE, message, help=help)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
-from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.hls4ml import backends
+from actc.targets.written_options import (
+    Reader,
+    megahertz,
+    one_of,
+    part,
+    read_options,
+    whole_number,
+)
 
 BACKENDS = {name.lower(): name for name in backends.BACKENDS}
 """Name on the command line -> hls4ml's."""
@@ -56,46 +60,20 @@ class Options:
         return ",".join(found)
 
 
-def _named(names: Mapping[str, str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in names:
-            near = difflib.get_close_matches(text, names, n=1, cutoff=0.4)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"one of {', '.join(names)}{hint}")
-        return names[text]
-
-    return read
+def _backend(text: str) -> str:
+    offered = tuple(BACKENDS)
+    if text in backends.NOT_OFFERED:
+        why = f"{text} is not offered: {backends.NOT_OFFERED[text]}"
+        raise ValueError(f"one of {', '.join(offered)}; {why}")
+    return BACKENDS[one_of(offered)(text)]
 
 
-def _part(text: str) -> str:
-    if not re.fullmatch("[a-zA-Z0-9-]{4,40}", text):
-        raise ValueError("the name of a part, such as xcu250-figd2104-2L-e")
-    return text
-
-
-def _reuse(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= value <= _MOST_REUSED:
-        raise ValueError(f"an integer, 1 to {_MOST_REUSED}")
-    return value
-
-
-def _clock(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 1 <= value <= 1000:
-        raise ValueError("MHz, 1 to 1000")
-    return value
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "backend": _named(BACKENDS),
-    "io": _named({name: name for name in INTERFACES}),
-    "reuse": _reuse,
-    "part": _part,
-    "clock": _clock,
+_READERS: Mapping[str, Reader] = {
+    "backend": _backend,
+    "io": one_of(INTERFACES),
+    "reuse": whole_number(1, _MOST_REUSED),
+    "part": part,
+    "clock": megahertz,
 }
 DESCRIBED: Mapping[str, str] = {
     "backend": f"{', '.join(BACKENDS)}: of hls4ml; also without `backend=`; default: vitis",
@@ -113,41 +91,8 @@ def parse(text: str) -> Options:
     Raises:
         UsageError: ACT0431, all that is wrong with them.
     """
-    values: dict[str, Any] = {}
-    problems: list[Diagnostic] = []
-    for item in filter(None, text.split(",")):
-        name, separator, value = item.partition("=")
-        if not separator and (name in BACKENDS or name in backends.NOT_OFFERED):
-            name, value = "backend", name
-        elif not separator or name not in _READERS:
-            problems.append(_unknown(item, name))
-            continue
-        if name == "backend" and value in backends.NOT_OFFERED:
-            problems.append(_not_offered(value))
-            continue
-        if name in values:
-            problems.append(_problem(f"the option {name} is given twice", "give it once"))
-            continue
-        try:
-            values[name] = _READERS[name](value)
-        except ValueError as error:
-            problems.append(_problem(f"{name}={value} is not possible", f"give {error}"))
+    words = dict.fromkeys([*BACKENDS, *backends.NOT_OFFERED], "backend")
+    values, problems = read_options(text, _READERS, "ACT0431", words)
     if problems:
         raise UsageError(problems)
     return Options(**values)
-
-
-def _not_offered(name: str) -> Diagnostic:
-    message = f"hls4ml's backend {name} is not offered: {backends.NOT_OFFERED[name]}"
-    return _problem(message, f"use one of {', '.join(BACKENDS)}")
-
-
-def _unknown(item: str, name: str) -> Diagnostic:
-    near = difflib.get_close_matches(name, [*_READERS, *BACKENDS], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join([*BACKENDS, *(f"{key}=..." for key in _READERS if key != "backend")])
-    return _problem(f"target hls4ml has no option {item!r}", f"{hint}known: {known}")
-
-
-def _problem(message: str, help: str) -> Diagnostic:
-    return Diagnostic("ACT0431", message, help=help)

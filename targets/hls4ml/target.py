@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from actc.device.document import require_files
 from actc.diagnostics import Diagnostic
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.compiled import compiled
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.hls4ml.assembly import Assembly, assemble, check
 from actc.targets.hls4ml.options import DESCRIBED, Options, parse
@@ -40,7 +40,6 @@ NAME_FILE = "name.txt"
 """Of the model that the project was made from."""
 BUILD = "build"
 PROGRAM = "bench"
-_DIGEST = "sources.sha256"
 
 
 @dataclass(frozen=True)
@@ -194,15 +193,6 @@ def _assembled(golden: bytes, name: str, options: Options) -> Assembly:
 
 def _program(directory: Path, assembly: Assembly) -> Path:
     """The compiled simulation of the C++ that lies in a directory."""
-    folder, build = directory / PROJECT, directory / BUILD
-    state = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".cpp", ".h"):
-            state.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    digest, program = state.hexdigest(), build / PROGRAM
-    mark = build / _DIGEST
-    if not (program.is_file() and mark.is_file() and mark.read_text("ascii") == digest):
-        build.mkdir(exist_ok=True)
-        compile_bench(assembly.network, assembly.options, folder, program)
-        mark.write_text(digest, "ascii")
-    return program
+    folder, program = directory / PROJECT, directory / BUILD / PROGRAM
+    made = partial(compile_bench, assembly.network, assembly.options, folder, program)
+    return compiled(folder, program, made)

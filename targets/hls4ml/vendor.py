@@ -72,7 +72,7 @@ def readme(network: HlsNetwork, options: Options) -> str:
         "on how much (`rungs`).",
         "",
         f"    cd {PROJECT}",
-        f"    {' '.join(compile_command(network, 'bench'))}",
+        f"    {' '.join(compile_command(network, options, 'bench'))}",
         "",
     ]
     flow = flow_of(network, options)

@@ -44,6 +44,36 @@ void actc_each(actc_stream<data_T> &data, actc_stream<res_T> &res, CONSTANTS... 
     }
 }
 
+// The same of two tensors: UNIT has a static `apply(a, b)`.
+template <class UNIT, class CONFIG_T, class first_T, class second_T, class res_T>
+void actc_each_pair(first_T first[], second_T second[], res_T res[]) {
+    #pragma HLS INLINE
+    ACTC_UNROLL
+    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
+        #pragma HLS UNROLL
+        res[i] = res_T(UNIT::apply(first[i], second[i]));
+    }
+}
+
+template <class UNIT, class CONFIG_T, class first_T, class second_T, class res_T>
+void actc_each_pair(actc_stream<first_T> &first, actc_stream<second_T> &second, actc_stream<res_T> &res) {
+    #pragma HLS INLINE
+    ACTC_PIPELINE
+    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
+        #pragma HLS PIPELINE II=1
+        first_T left = first.read();
+        second_T right = second.read();
+        res_T out;
+        ACTC_PACK(out)
+        ACTC_UNROLL
+        for (unsigned k = 0; k < res_T::size; k++) {
+            #pragma HLS UNROLL
+            out[k] = typename res_T::value_type(UNIT::apply(left[k], right[k]));
+        }
+        res.write(out);
+    }
+}
+
 } // namespace nnet
 
 #endif

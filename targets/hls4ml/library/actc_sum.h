@@ -1,4 +1,4 @@
-// first * a + second * b.
+// first * a + second * b, of as many bits as it takes.
 #ifndef ACTC_SUM_H_
 #define ACTC_SUM_H_
 
@@ -6,38 +6,23 @@
 
 namespace nnet {
 
-template <class CONFIG_T, class first_T, class second_T>
-int actc_sum_of(const first_T &a, const second_T &b) {
-    #pragma HLS INLINE
-    return CONFIG_T::first * a.to_int() + CONFIG_T::second * b.to_int();
-}
+template <class CONFIG_T> struct actc_sum_unit {
+    template <class first_T, class second_T>
+    static auto apply(const first_T &a, const second_T &b) -> decltype(a * CONFIG_T::first + b * CONFIG_T::second) {
+        #pragma HLS INLINE
+        return a * CONFIG_T::first + b * CONFIG_T::second;
+    }
+};
 
 template <class first_T, class second_T, class res_T, class CONFIG_T>
 void actc_sum(first_T first[CONFIG_T::n_in], second_T second[CONFIG_T::n_in], res_T res[CONFIG_T::n_in]) {
     #pragma HLS PIPELINE II=1
-    ACTC_UNROLL
-    for (unsigned i = 0; i < CONFIG_T::n_in; i++) {
-        #pragma HLS UNROLL
-        res[i] = res_T(actc_sum_of<CONFIG_T>(first[i], second[i]));
-    }
+    actc_each_pair<actc_sum_unit<CONFIG_T>, CONFIG_T>(first, second, res);
 }
 
 template <class first_T, class second_T, class res_T, class CONFIG_T>
 void actc_sum(actc_stream<first_T> &first, actc_stream<second_T> &second, actc_stream<res_T> &res) {
-    ACTC_PIPELINE
-    for (unsigned i = 0; i < CONFIG_T::n_in / res_T::size; i++) {
-        #pragma HLS PIPELINE II=1
-        first_T left = first.read();
-        second_T right = second.read();
-        res_T out;
-        ACTC_PACK(out)
-        ACTC_UNROLL
-        for (unsigned k = 0; k < res_T::size; k++) {
-            #pragma HLS UNROLL
-            out[k] = typename res_T::value_type(actc_sum_of<CONFIG_T>(left[k], right[k]));
-        }
-        res.write(out);
-    }
+    actc_each_pair<actc_sum_unit<CONFIG_T>, CONFIG_T>(first, second, res);
 }
 
 } // namespace nnet
