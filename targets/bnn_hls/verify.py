@@ -6,21 +6,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from actc import toolchain
 from actc.errors import ToolFailed
 from actc.targets.base import Progress, Rung
 from actc.targets.bnn_hls.assembly import HLS, HlsAssembly
-from actc.targets.bnn_hls.layers import Integers
 from actc.targets.bnn_hls.simulation import (
     compile_threaded,
     run_testbench,
     run_threaded,
     threaded,
 )
-from actc.targets.fpga.folded.samples import Samples, program_rung
+from actc.targets.fpga.folded.samples import Samples, compared, program_rung
 
 Array = npt.NDArray[Any]
 
@@ -86,13 +84,3 @@ def _queues_rung(assembly: HlsAssembly, directory: Path, samples: Samples) -> Ru
             return Rung(name, "differs", problem.diagnostics[0].message, len(first))
     how = "the processes as threads, with queues as long as the pragmas say"
     return compared(name, found, samples, how)
-
-
-def compared(name: str, found: Integers, samples: Samples, how: str) -> Rung:
-    """The rung of what was found for the first samples."""
-    right = samples.expected[: len(found)]
-    wrong = np.flatnonzero((found != right).reshape(len(found), -1).any(axis=1))
-    if wrong.size:
-        detail = f"{wrong.size} samples, the first is {wrong[0]}"
-        return Rung(name, "differs", detail, len(found))
-    return Rung(name, "equal", how, len(found))

@@ -101,7 +101,7 @@ class _Lowering:
 
     Attributes:
         carried: of each source, how it is carried.
-        names: source -> the layer that gives it.
+        sources: of each source, the layer that gives it.
     """
 
     def __init__(self, program: FoldedProgram, name: str, io: str, own: bool) -> None:
@@ -120,9 +120,7 @@ class _Lowering:
         (entry,), (exit,) = self.program.entries, self.program.exits
         for number, stage in enumerate(self.program.stages):
             self._write(number, stage)
-        last = self._read(exit, self._shapes[self.sources[exit]], PLAIN)
-        if self.layers[-1].name != last:  # what leaves comes last
-            self.layers.sort(key=lambda layer: layer.name == last)
+        assert self.layers[-1].name == self.sources[exit], "all that is computed leads to the exit"
         return HlsNetwork(self.name, INPUT, _shape(entry), entry.range, tuple(self.layers))
 
     def _write(self, number: int, stage: Stage) -> None:
@@ -146,9 +144,9 @@ class _Lowering:
 
     def _read(self, source: int, shape: tuple[int, ...], wanted: Carried) -> str:
         """The layer that gives a source in some way, with some shape."""
-        name, carried = self.sources[source], self.carried[source]
-        if carried != wanted:
-            name = self._recarried(source, carried, wanted)
+        name = self.sources[source]
+        if self.carried[source] != wanted:
+            name = self._recarried(source, wanted)
         if self._shapes[name] == shape:
             return name
         if (name, shape) not in self._shaped:
@@ -158,27 +156,18 @@ class _Lowering:
             self._shaped[name, shape] = self._add(layer)
         return self._shaped[name, shape]
 
-    def _recarried(self, source: int, carried: Carried, wanted: Carried) -> str:
-        """``wanted.factor * (x + carried.center) / carried.factor - wanted.center``."""
-        if (source, wanted) in self._moved:
-            return self._moved[source, wanted]
-        name, range = self.sources[source], self.program.stream(source).range
-        if carried.factor != 1:
-            raise AssertionError("a stream that some read as it is is carried as it is")
-        moved = self._affine(name, carried.of(range), wanted.factor, carried.center, wanted)
-        self._moved[source, wanted] = moved
-        return moved
-
-    def _affine(self, name: str, held: Range, factor: int, center: int, wanted: Carried) -> str:
-        """What a layer gives as ``x - center``, as `wanted`."""
-        offset = factor * center - wanted.center
-        range = (held * Range(factor, factor)).plus(offset)
-        attributes: dict[str, Attribute] = {"factor": factor, "offset": offset}
-        layer = HlsLayer(
-            self._unique(f"{name}_moved"), "ActcAffine", (name,), self._shapes[name], range,
-            attributes,
-        )  # fmt: skip
-        return self._add(layer)
+    def _recarried(self, source: int, wanted: Carried) -> str:
+        """A source that is carried as it is, since its readers differ, as one of them wants it."""
+        if (source, wanted) not in self._moved:
+            assert self.carried[source] == PLAIN
+            name, range = self.sources[source], self.program.stream(source).range
+            attributes: dict[str, Attribute] = {"factor": wanted.factor, "offset": -wanted.center}
+            layer = HlsLayer(
+                self._unique(f"{name}_moved"), "ActcAffine", (name,), self._shapes[name],
+                wanted.of(range), attributes,
+            )  # fmt: skip
+            self._moved[source, wanted] = self._add(layer)
+        return self._moved[source, wanted]
 
     # --- stages
 

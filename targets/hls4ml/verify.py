@@ -5,10 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from actc.targets.base import Progress, Rung
-from actc.targets.fpga.folded.samples import Samples, program_rung
+from actc.targets.fpga.folded.samples import Samples, compared, program_rung
 from actc.targets.hls4ml.assembly import Assembly
 from actc.targets.hls4ml.simulation import run_bench
 
@@ -30,11 +28,5 @@ def climb(
     say("verify: program and C simulation")
     with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
         found = run_bench(assembly.network, project, program, samples.words, Path(work))
-    right = samples.expected.reshape(found.shape)
-    wrong = np.flatnonzero((found != right).reshape(len(found), -1).any(axis=1))
-    detail = f"compiled with g++ and run; {samples.kind}"
-    rung = Rung("C simulation", "equal", detail, len(found))
-    if wrong.size:
-        detail = f"{wrong.size} samples, the first is {wrong[0]}"
-        rung = Rung("C simulation", "differs", detail, len(found))
+    rung = compared("C simulation", found, samples, f"compiled with g++ and run; {samples.kind}")
     return [program_rung(assembly.folded, samples), rung]

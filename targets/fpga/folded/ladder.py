@@ -24,8 +24,7 @@ from actc.targets.fpga.bitstream import TOP
 from actc.targets.fpga.boards import device as boards
 from actc.targets.fpga.flow import BITSTREAMS, CONFIGURATIONS
 from actc.targets.fpga.folded.assembly import FoldedAssembly
-from actc.targets.fpga.folded.program import Integers
-from actc.targets.fpga.folded.samples import Samples, program_rung, samples_of
+from actc.targets.fpga.folded.samples import Samples, compared, program_rung, samples_of
 from actc.targets.fpga.folded.simulation import (
     element_bits,
     elements_of_bits,
@@ -103,7 +102,7 @@ def verilog_rung(assembly: FoldedAssembly, directory: Path, samples: Samples) ->
     files = {name: (directory / RTL / name).read_text("ascii") for name in assembly.core_files}
     found = simulate_folded(assembly.design, samples.words, files=files)
     how = f"simulated, {found.interval:,.0f} clocks a sample; {samples.kind}"
-    return _compared("Verilog", found.outputs, samples, how)
+    return compared("Verilog", found.outputs, samples, how)
 
 
 def board_rung(assembly: FoldedAssembly, directory: Path, samples: Samples) -> Rung:
@@ -150,15 +149,7 @@ def netlist_rung(
         bits = found.outputs.reshape(len(every), design.output_words, design.output.bits)
         values = elements_of_bits(bits[: samples.count], output, design.output)
         how = f"{sum(netlist.cells.values())} cells, {found.clocks:,} clocks; {samples.kind}"
-        rung = _compared(name, values, samples, how)
+        rung = compared(name, values, samples, how)
         if rung.result == "differs":
             return rung
     return rung
-
-
-def _compared(name: str, found: Integers, samples: Samples, how: str) -> Rung:
-    wrong = np.flatnonzero((found != samples.expected).reshape(len(found), -1).any(axis=1))
-    if wrong.size:
-        detail = f"{wrong.size} samples, the first is {wrong[0]}"
-        return Rung(name, "differs", detail, samples.count)
-    return Rung(name, "equal", how, samples.count)

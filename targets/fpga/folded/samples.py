@@ -75,3 +75,18 @@ def program_rung(network: FoldedNetwork, samples: Samples) -> Rung:
     if wrong.size:
         return Rung("program", "differs", f"sample {wrong[0]}", samples.count)
     return Rung("program", "equal", f"evaluated in exact integers; {samples.kind}", samples.count)
+
+
+def compared(name: str, found: Integers, samples: Samples, how: str) -> Rung:
+    """The rung of what was found for the first samples.
+
+    Args:
+        found: int64 [samples, ...], elements in the order of the stream.
+        how: it was found.
+    """
+    right = samples.expected[: len(found)].reshape(found.shape)
+    wrong = np.flatnonzero((found != right).reshape(len(found), -1).any(axis=1))
+    if wrong.size:
+        detail = f"{wrong.size} samples, the first is {wrong[0]}"
+        return Rung(name, "differs", detail, len(found))
+    return Rung(name, "equal", how, len(found))
