@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hls4ml_networks import compare, needs_hls4ml, program_of, samples, simulated
 from installed import needs_gxx
-from test_hls4ml import compare, needs_hls4ml, program_of, samples, simulated
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed, UsageError
