@@ -1,6 +1,7 @@
 """What QONNX models compute beside golden, and what they give when they are read back.
 
-    python benchmarks/qonnx_codes.py [--models digits-mlp mnist-cnn-silu] [--scales free power-of-two]
+    python benchmarks/qonnx_codes.py [--models digits-mlp mnist-cnn-silu]
+        [--scales free power-of-two]
 
 For each network of benchmarks/tasks, 64 calibration samples: the codes of model.qonnx.onnx
 (`actc compile --target onnx:qonnx`), run as QONNX defines its operators in float32, that differ
