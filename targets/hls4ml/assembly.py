@@ -51,7 +51,7 @@ def assemble(golden: ir.Model, name: str, options: Options) -> Assembly:
         ModelError: ACT0605, ACT0430, ACT0440, all reasons why it cannot be built.
     """
     top = f"actc_{identifier(name)}"
-    folded = build_folded(golden, top)
+    folded = build_folded(golden, top, more=True)
     own = BACKENDS[options.backend].own
     network = lower(folded.program, top, options.io, own=own)
     problems = limits_of(network, options)

@@ -22,6 +22,7 @@ from actc.targets.fpga.folded.program import (
     MaximumStage,
     ProductStage,
     RecurrentStage,
+    RowStage,
     Stage,
     Stream,
     SumStage,
@@ -74,6 +75,8 @@ def problems_of(program: FoldedProgram) -> list[Diagnostic]:
 
 def _reason(stage: Stage) -> str:
     """Why a stage has no layer; "" where it has."""
+    if isinstance(stage, RowStage):
+        return "it takes all channels together"
     return "it is recurrent" if isinstance(stage, RecurrentStage) else ""
 
 

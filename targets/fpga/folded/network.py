@@ -142,17 +142,19 @@ def _streamed(order: Order) -> dict[str, Any]:
     return {"stream": list(order.stream), "order": order.to_json()}
 
 
-def build_folded(golden: ir.Model, name: str) -> FoldedNetwork:
+def build_folded(golden: ir.Model, name: str, *, more: bool = False) -> FoldedNetwork:
     """Lower a golden model to a folded program; a softmax at its end is left to the host.
 
     Args:
         golden: see docs/internals.md; it stays as it is.
         name: of the core.
+        more: whether operators are taken that only some targets have stages for:
+            :data:`~actc.targets.fpga.folded.lower.walk.MORE`.
 
     Raises:
         ModelError: ACT0551, ACT0605, all reasons why it cannot be folded.
     """
-    found = lower_golden(golden)
+    found = lower_golden(golden, more=more)
     parts, model = found.parts, found.model
     results: Iterable[Result] = found.results
     exits = exits_of(parts, list(results), {entry.bus for entry in found.entries})

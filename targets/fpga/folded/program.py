@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actc.targets.fpga.folded.recurrent.cells import Cell
+from actc.targets.fpga.folded.rows import Row
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 
@@ -230,6 +231,19 @@ class RecurrentStage(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class RowStage(Stage):
+    """A function of all channels of a position.
+
+    Attributes:
+        row: the function.
+        functions: behind it, of each output; empty: the outputs themselves.
+    """
+
+    row: Row = field(kw_only=True)
+    functions: tuple[StepFunction, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class FoldedProgram:
     """A network as stages.
 
@@ -292,6 +306,9 @@ def _evaluate(stage: Stage, given: Sequence[Integers]) -> Integers:
         return _applied(stage.functions, product)
     if isinstance(stage, RecurrentStage):
         return _states(stage, given[0])
+    if isinstance(stage, RowStage):
+        found = stage.row.evaluate(given[0])
+        return _applied(stage.functions, found) if stage.functions else found
     assert isinstance(stage, MapStage)
     return _applied(stage.functions, given[0])
 

@@ -15,7 +15,7 @@ from actc.targets.fpga.folded.lower.finish import entry, finished
 from actc.targets.fpga.folded.lower.moves import entry_order
 from actc.targets.fpga.folded.lower.order import Order, inverse
 from actc.targets.fpga.folded.lower.tracked import CODE, REORDERED, Lowering, Tracked
-from actc.targets.fpga.folded.lower.walk import coded, lower
+from actc.targets.fpga.folded.lower.walk import MORE, RULES, coded, lower
 from actc.targets.fpga.folded.program import FoldedProgram, Stream
 from actc.targets.fpga.network.boundary import Cut, cut
 from actc.targets.fpga.network.builder import Unsupported
@@ -56,11 +56,13 @@ class Lowered:
     exit_shapes: tuple[tuple[int, ...], ...]
 
 
-def lower_golden(golden: ir.Model) -> Lowered:
+def lower_golden(golden: ir.Model, *, more: bool = False) -> Lowered:
     """Fold a golden model; a softmax at its end is left to the host.
 
     Args:
         golden: see docs/internals.md; it stays as it is.
+        more: whether operators are taken that only some targets have stages for:
+            :data:`~actc.targets.fpga.folded.lower.walk.MORE`.
 
     Raises:
         ModelError: ACT0551, ACT0605, all reasons why it cannot be folded.
@@ -84,7 +86,7 @@ def lower_golden(golden: ir.Model) -> Lowered:
         _enter(lowering, given, value, parts)
         for given, value in zip(entries, parts.entries, strict=False)
     ]
-    found += lower(lowering, parts)
+    found += lower(lowering, parts, MORE if more else RULES)
     if found:
         raise ModelError(found)
     results = _heard(found, lambda: results_of(model, parts)) or []

@@ -18,6 +18,7 @@ from actc.targets.fpga.folded.program import (
     MaximumStage,
     ProductStage,
     RecurrentStage,
+    RowStage,
     Stage,
     Stream,
     SumStage,
@@ -32,6 +33,9 @@ from actc.targets.fpga.network.lower import scope_of
 
 _WIDEST = 1 << 16
 """Integers of a sum or product that leaves without a function behind it."""
+_WITH_FUNCTIONS = (
+    MapStage, MaximumStage, ProductStage, RecurrentStage, RowStage, SumStage
+)  # fmt: skip
 
 
 def finished(
@@ -143,10 +147,10 @@ class _Writer:
             stage = replace(stage, name=self.lowering.name(stage.name))
         if isinstance(stage, MatrixStage):
             return self._matrix(draft, stage, elements)
-        if isinstance(stage, (MaximumStage, RecurrentStage)) and not path:
+        if isinstance(stage, (MaximumStage, RecurrentStage, RowStage)) and not path:
             return stage
         functions = self._functions(draft, elements)
-        assert isinstance(stage, (MapStage, MaximumStage, ProductStage, RecurrentStage, SumStage))
+        assert isinstance(stage, _WITH_FUNCTIONS)
         return replace(stage, functions=functions)
 
     def _functions(self, draft: Draft, elements: Sequence[Element]) -> tuple[StepFunction, ...]:

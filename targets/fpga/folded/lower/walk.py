@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
 from actc.ir.graph import constant, is_op
-from actc.targets.fpga.folded.lower import functions, linear, moves, pairs, windows
+from actc.targets.fpga.folded.lower import functions, linear, moves, pairs, rows, windows
 from actc.targets.fpga.folded.lower.tracked import CODE, Lowering
 from actc.targets.fpga.folded.recurrent import batches, layers
 from actc.targets.fpga.network.boundary import Cut
@@ -39,6 +39,13 @@ RULES: dict[str, Rule] = {
 }
 """Operators that have stages."""
 
+MORE: dict[str, Rule] = {
+    **RULES,
+    "::ArgMax": rows.arg_max,
+    "actc::IntLayerNorm": rows.int_layer_norm,
+}
+"""With those whose stages have no hardware in Verilog, nor in bnn-hls."""
+
 _PARTS = "streams carry whole tensors; parts of them are not joined or taken"
 _COMPARES = "there is no stage that compares"
 _REASONS = {
@@ -55,6 +62,7 @@ _REASONS = {
     "actc::IntBatchMatMul": "both operands of the product are computed",
     "actc::WideBatchMatMul": "both operands of the product are computed",
     "actc::IntEmbed": "there is no stage that looks up rows",
+    "actc::IntLayerNorm": "there is no stage that divides by what it computes from the sample",
     "actc::IntLogSoftmax": "a log-softmax can only end the network: it is the host's",
     "actc::IntSoftmax": "a softmax can only end the network: it is the host's",
 }
@@ -62,29 +70,33 @@ _NO_STAGE = "a folded network has no stage for it"
 _HELP = "unroll the model if it is small, compile it with --target cpu or onnx, or change the layer"
 
 
-def lower(lowering: Lowering, parts: Cut) -> list[Diagnostic]:
-    """Run the rules of all nodes whose inputs are there; why some could not be folded."""
-    found = list(_refused(parts))
+def lower(lowering: Lowering, parts: Cut, rules: Mapping[str, Rule] = RULES) -> list[Diagnostic]:
+    """Run the rules of all nodes whose inputs are there; why some could not be folded.
+
+    Args:
+        rules: :data:`RULES`, or :data:`MORE`.
+    """
+    found = list(_refused(parts, rules))
     for node in parts.nodes:
         if node in lowering.done:  # with one in front of it: only its samples' axis is open
             batches.carry(lowering, node)
             continue
-        known = key_of(node) in RULES
+        known = key_of(node) in rules
         if not known or any(value not in lowering.values for value in _variable(node)):
             continue
         try:
             batches.check(lowering, node)
-            RULES[key_of(node)](lowering, node)
+            rules[key_of(node)](lowering, node)
             batches.carry(lowering, node)
         except Unsupported as error:
             found.append(at(node, error))
     return found
 
 
-def _refused(parts: Cut) -> Iterator[Diagnostic]:
+def _refused(parts: Cut, rules: Mapping[str, Rule]) -> Iterator[Diagnostic]:
     refused: set[ir.Node | None] = set()
     for node in parts.nodes:
-        if key_of(node) in RULES:
+        if key_of(node) in rules:
             continue
         refused.add(node)
         back = is_op(node, "QuantizeLinear", "DequantizeLinear")
