@@ -29,8 +29,13 @@ def evaluate_all(network: HlsNetwork, samples: npt.ArrayLike) -> dict[str, Integ
     values = {network.input: given.reshape(len(given), *network.shape)}
     for layer in network.layers:
         inputs = [values[name] for name in layer.inputs]
-        values[layer.name] = _LAYERS[layer.op](layer, *inputs)
+        values[layer.name] = evaluate_layer(layer, *inputs)
     return values
+
+
+def evaluate_layer(layer: HlsLayer, *inputs: Integers) -> Integers:
+    """What one layer gives; int64 [samples, ...]."""
+    return _LAYERS[layer.op](layer, *inputs)
 
 
 def _dense(layer: HlsLayer, x: Integers) -> Integers:
@@ -84,9 +89,12 @@ def _rows(layer: HlsLayer, x: Integers) -> Integers:
 
 
 def _thresholds(layer: HlsLayer, x: Integers) -> Integers:
-    rows, limits = _rows(layer, x), _array(layer, "limits")
-    reached = (x[..., None] >= limits[rows]).sum(axis=-1)
-    found: Integers = _array(layer, "levels")[rows, reached]
+    limits, levels = _array(layer, "limits"), _array(layer, "levels")
+    if len(limits) == 1:
+        return np.asarray(levels[0, np.searchsorted(limits[0], x, side="right")])
+    found = np.empty(x.shape, np.int64)
+    for row, (own, values) in enumerate(zip(limits, levels, strict=True)):
+        found[..., row] = values[np.searchsorted(own, x[..., row], side="right")]
     return found
 
 
@@ -113,6 +121,9 @@ def _sum(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
 def _product(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
     return (a - _int(layer, "first")) * (b - _int(layer, "second"))
 
+
+UNITS = frozenset({"ActcThresholds", "ActcSearch", "ActcTable", "ActcRequantize", "ActcAffine"})
+"""Activation units: functions of each element, one for all channels or one for each (`rows`)."""
 
 _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcDense": _dense,

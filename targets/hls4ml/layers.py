@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
 
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -45,6 +46,21 @@ class HlsLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class HlsFunction:
+    """What layers one behind another have to compute together.
+
+    Attributes:
+        given: the layer that the first of them reads.
+        made: the last of them.
+        functions: of each channel, on all that can occur there; equal objects where equal.
+    """
+
+    given: str
+    made: str
+    functions: tuple[StepFunction, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class HlsNetwork:
     """Layers between one input and one output.
 
@@ -54,6 +70,7 @@ class HlsNetwork:
         shape: of one sample of the input.
         range: of the input's elements.
         layers: in an order in which they can be computed; the last one is the output.
+        functions: of the program's stages, which activation units were made of.
     """
 
     name: str
@@ -61,11 +78,18 @@ class HlsNetwork:
     shape: tuple[int, ...]
     range: Range
     layers: tuple[HlsLayer, ...]
+    functions: tuple[HlsFunction, ...] = ()
 
     @property
     def output(self) -> HlsLayer:
         """The layer whose result leaves."""
         return self.layers[-1]
+
+    def range_of(self, name: str) -> Range:
+        """The range of the elements that a layer, or the input, gives."""
+        if name == self.input:
+            return self.range
+        return next(layer.result for layer in self.layers if layer.name == name)
 
 
 def integer_type(range: Range, least: int = 1) -> str:

@@ -30,7 +30,7 @@ from actc.targets.fpga.folded.program import (
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
 from actc.targets.hls4ml.functions import Chain, function_layers
-from actc.targets.hls4ml.layers import Attribute, HlsLayer, HlsNetwork, hull_of
+from actc.targets.hls4ml.layers import Attribute, HlsFunction, HlsLayer, HlsNetwork, hull_of
 from actc.targets.hls4ml.linear import (
     Linear,
     is_dense,
@@ -110,6 +110,7 @@ class _Lowering:
     def __init__(self, program: FoldedProgram, name: str, io: str, own: bool) -> None:
         self.program, self.name, self.io, self.own = program, name, io, own
         self.layers: list[HlsLayer] = []
+        self.functions: list[HlsFunction] = []
         self.carried = _carried(program)
         self.sources: dict[int, str] = {-1: INPUT}
         self._names = Names()
@@ -124,7 +125,9 @@ class _Lowering:
         for number, stage in enumerate(self.program.stages):
             self._write(number, stage)
         assert self.layers[-1].name == self.sources[exit], "all that is computed leads to the exit"
-        return HlsNetwork(self.name, INPUT, _shape(entry), entry.range, tuple(self.layers))
+        return HlsNetwork(
+            self.name, INPUT, _shape(entry), entry.range, tuple(self.layers), tuple(self.functions)
+        )
 
     def _write(self, number: int, stage: Stage) -> None:
         carried = self.carried[number]
@@ -246,6 +249,7 @@ class _Lowering:
         )
         for layer in made:
             name = self._add(replace(layer, scope=stage.name))
+        self.functions.append(HlsFunction(given, name, moved.functions))
         return name
 
     def _add(self, layer: HlsLayer) -> str:

@@ -52,7 +52,7 @@ def unstated(model: Any, layers: dict[str, Any]) -> list[str]:
 
 
 def units(model: Any) -> list[dict[str, Any]]:
-    """The layers of actc that read one tensor: their calls in C++, and the names in these."""
+    """The layers of actc that read one tensor: what the C++ calls, and with what behind it."""
     from actc.targets.hls4ml.extension import EXTENSIONS
 
     own = {extension.op for extension in EXTENSIONS if extension.inputs == 1}
@@ -60,17 +60,14 @@ def units(model: Any) -> list[dict[str, Any]]:
     for layer in model.get_layers():
         if layer.class_name not in own:
             continue
-        ports = layer.get_input_variable(), layer.get_output_variable()
-        constants = [
-            {"name": w.name, "type": w.type.name, "size": int(w.data_length)}
-            for w in layer.get_weights()
-        ]
+        function, arguments = layer.get_attr("function_cpp").removesuffix(");").split("(")
         found.append(
             {
                 "name": layer.name,
-                "call": layer.get_attr("function_cpp"),
-                "ports": [{"name": port.name, "type": port.type.name} for port in ports],
-                "constants": constants,
+                "function": function,
+                "given": layer.get_input_variable().type.name,
+                "made": layer.get_output_variable().type.name,
+                "constants": arguments.split(", ")[2:],
             }
         )
     return found
