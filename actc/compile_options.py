@@ -24,7 +24,9 @@ POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
 ARGMAX = "argmax"
-ENDS = ("outputs", ARGMAX)
+PROBABILITIES = "probabilities"
+ENDS = {"outputs": "", ARGMAX: "choose", PROBABILITIES: "probabilities"}
+"""What a network may give, and the pass that makes it so."""
 ONE_BIT = (BINARY, "1")
 """What --activations may be for tensors of one bit."""
 _CHOICES = {
@@ -34,7 +36,7 @@ _CHOICES = {
     "rounding": ROUNDINGS,
     "scales": SCALES,
     "islands": ISLANDS,
-    "end": ENDS,
+    "end": tuple(ENDS),
 }
 
 

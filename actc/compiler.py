@@ -17,8 +17,10 @@ from actc.checks.equivalence import FunctionKept, check_specification
 from actc.checks.stages import run_artifact, run_model
 from actc.compile_options import (
     ARGMAX,
+    ENDS,
     ONE_BIT,
     POWER_OF_TWO,
+    PROBABILITIES,
     Options,
     binarizer,
     checked_target,
@@ -42,6 +44,7 @@ from actc.passes.calibrate import Calibrate
 from actc.passes.choose import Choose
 from actc.passes.integerize import Integerize
 from actc.passes.normalize import Normalize
+from actc.passes.probabilities import Probabilities
 from actc.passes.quantize import Quantize
 from actc.passes.read_quantized import Quantizers, ReadQuantized
 from actc.passes.recognize import Recognize
@@ -137,7 +140,8 @@ def compile(
             fewest bytes, or at the least error "size=200KB" (bytes of weights and tables)
             or "luts=20000@ecp5" (logic cells of the unrolled network on an FPGA family).
         end: what the network gives: its "outputs", or "argmax", the index of the largest
-            along axis 1 in place of each float output.
+            along axis 1 in place of each float output, or "probabilities", those of the
+            softmax that ends it as codes of 16 bits, dequantized behind them.
         binarize: layers that become binary: "auto" (as many as lose at most `max_drop`), "all",
             or names and patterns, by commas, with options of pass `binarize`:
             "auto,weights=ternary".
@@ -276,6 +280,7 @@ def default_pipeline(
         *((ReadQuantized(), Normalize(), Quantizers()) if int8 else (Normalize(),)),
         *((Choose(),) if end == ARGMAX else ()),
         Structure(),
+        *((Probabilities(),) if end == PROBABILITIES else ()),
         *(() if binary is None else (binary,)),
         Recognize(),
         Calibrate(),
@@ -329,12 +334,14 @@ def _pipeline(
                 help=f"the default is: {default}; or use --precision float32 (onnx, cpu)",
             )
         )
-    if (options.end == ARGMAX) != ("choose" in map(pass_name, pipeline.passes)):
+    made = {pass_name(step) for step in pipeline.passes} & set(ENDS.values())
+    if made != {ENDS[options.end]} - {""}:
         raise UsageError(
             Diagnostic(
                 "ACT0225",
                 f"the pass list and --end {options.end} do not agree on what the network gives",
-                help="'choose' in the list makes it the index of the largest: --end argmax",
+                help="'choose' in the list makes it the index of the largest: --end argmax; "
+                "'probabilities' makes them codes: --end probabilities",
             )
         )
     return pipeline

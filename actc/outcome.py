@@ -134,6 +134,7 @@ def _activation(site: Site) -> dict[str, Any]:
 
 _STRUCTURES = {
     "IntSoftmax": ("Softmax", "exponentials from a table, one exact division"),
+    "IntProbabilities": ("Softmax", "exponentials from a table, one integer division"),
     "IntMaskedSoftmax": ("Softmax with a mask", "exponentials from a table, one exact division"),
     "IntLayerNorm": ("LayerNorm", "integer sums, one square root and one division"),
     "IntLogSoftmax": ("LogSoftmax", "exponentials and a logarithm from tables"),

@@ -21,6 +21,7 @@ PASSES = Registry(
         "binarize": "actc.passes.binarize:Binarize",
         "recognize": "actc.passes.recognize:Recognize",
         "choose": "actc.passes.choose:Choose",
+        "probabilities": "actc.passes.probabilities:Probabilities",
         "calibrate": "actc.passes.calibrate:Calibrate",
         "approximate": "actc.passes.approximate:Approximate",
         "quantize": "actc.passes.quantize:Quantize",

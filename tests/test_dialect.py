@@ -215,6 +215,17 @@ CASES = {
         "<axis=1>",
         [_u8(64, 10), np.round(2.0**22 * np.exp(-0.05 * np.arange(256))).astype(np.int32)],
     ),
+    "IntProbabilities": ("uint16[a,b]", "<axis=1, bits=16>", [_u8(64, 10), EXPONENTIALS]),
+    "IntProbabilities-alone": (
+        "uint16[a,b]",
+        "<axis=1, bits=16>",
+        [np.array([[9], [0]], np.uint8), EXPONENTIALS],
+    ),
+    "IntProbabilities-wide": (
+        "uint16[a,b,c]",
+        "<axis=1, bits=9>",
+        [_u16(6, 300, 2), np.repeat(EXPONENTIALS, 256)],
+    ),
     "IntLogSoftmax": (
         "int32[a,b,c]",
         "<axis=1>",

@@ -244,6 +244,7 @@ REAL = {
         (a - y) * unit / torch.maximum(b - z, low)
     ).clamp(-(2**30), 2**30),
     "IntSoftmax": softmax,
+    "IntProbabilities": lambda x, table: 2.0**16 * softmax(x, table),
     "IntLogSoftmax": log_softmax,
     "IntLayerNorm": layer_norm,
     "IntRmsNorm": rms_norm,

@@ -106,8 +106,9 @@ def run(
     end: Annotated[
         str,
         typer.Option(
-            metavar="outputs|argmax",
-            help="what the network gives; argmax: the index of the largest output",
+            metavar="outputs|argmax|probabilities",
+            help="what the network gives; argmax: the index of the largest output; "
+            "probabilities: those of the last softmax as codes of 16 bits",
         ),
     ] = "outputs",
     binarize: Annotated[

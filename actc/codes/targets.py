@@ -155,6 +155,12 @@ CODES: dict[str, CodeInfo] = {
         "Convolutions of whole tensors (io=parallel) are actc's there, as hls4ml's do not compile "
         "with integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
     ),
+    "ACT0442": CodeInfo(
+        "no softmax ends the network",
+        "`--end probabilities` gives the probabilities of the softmax that ends the network as "
+        "codes of 16 bits, in integers only. This output comes from another operator, or is read "
+        "inside the network as well.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

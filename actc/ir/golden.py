@@ -58,6 +58,7 @@ _SIGNATURES = {
     "IntReduceMean": "x:code x_zero:code. axes:i64!",
     "IntReduceSum": "x:code x_zero:code. axes:i64!",
     "IntSoftmax": "x:code table:i32!",
+    "IntProbabilities": "x:code table:i32!",
     "IntMaskedSoftmax": "x:code hidden:u8 table:i32!",
     "IntBatchMatMul": f"a:u8 b:u8 {_MOVED.format('u8')}",
     "WideBatchMatMul": f"a:code b:code {_MOVED.format('code')}",
@@ -123,6 +124,8 @@ def _inputs(node: ir.Node) -> Iterator[str]:
     values = {name: value for (name, _), value in zip(wanted, given, strict=True)}
     found = [text for name, kind in wanted for text in _operand(name, kind, values[name])]
     yield from found
+    if node.op_type == "IntProbabilities" and not 9 <= node.attributes.get_int("bits", 0) <= 16:
+        yield "its attribute 'bits' is not within 9 and 16"
     if not found and node.op_type in _SIZES:
         yield from _SIZES[node.op_type](values)
 
@@ -242,5 +245,6 @@ _SIZES: dict[str, Callable[[Values], Iterator[str]]] = {
     "InstanceSteps": _instances,
     "IntSoftmax": _exponentials,
     "IntMaskedSoftmax": _exponentials,
+    "IntProbabilities": _exponentials,
     **dict.fromkeys(("IntRnn", "IntLstm", "IntGru", "IntGruResetBefore"), _recurrent),
 }

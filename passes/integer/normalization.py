@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from actc.ir.graph import constant, dims
 from actc.numerics.quantization import QuantizationParameters
-from actc.passes.integer.builder import Accumulator, Builder, NoIntegerForm
+from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm
 
 Array = np.ndarray[Any, Any]
 
@@ -20,23 +20,38 @@ _NORMAL_BITS = 12
 """Fraction bits of the normalized value inside actc::IntLayerNorm."""
 _LENGTH_BITS = 17
 """Fraction bits of the part of the length inside actc::IntRmsNorm."""
+SHARES = "actc.probabilities"
+"""Metadata of a Softmax that gives codes: shares in units of 2^-16."""
+_SHARE_BITS = 16
 
 
 def softmax(builder: Builder, node: ir.Node) -> None:
-    """Softmax -> actc::IntSoftmax: exponentials from a table, one exact division."""
+    """Softmax -> actc::IntSoftmax: exponentials from a table, one exact division.
+
+    One that is marked with :data:`SHARES` becomes actc::IntProbabilities.
+    """
     x, output, name = builder.codes(node.inputs[0]), node.outputs[0], str(node.outputs[0].name)
     shape = dims(output)
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
     if shape is None:
         raise NoIntegerForm("its shape is not known")
     table = exponentials(x.parameters, shape[axis])
+    inputs = [x.value, builder.constant(f"{name}.exp", table)]
+    along = {"axis": axis % len(shape)}
+    if SHARES in node.metadata_props:
+        shares = builder.emit(
+            "IntProbabilities",
+            inputs,
+            output,
+            ir.DataType.UINT16,
+            name=name,
+            attributes={**along, "bits": _SHARE_BITS},
+        )
+        parameters = QuantizationParameters(2.0**-_SHARE_BITS, 0, bits=_SHARE_BITS)
+        builder.set_codes(output, Codes(shares, parameters))
+        return
     result = builder.emit(
-        "IntSoftmax",
-        [x.value, builder.constant(f"{name}.exp", table)],
-        output,
-        ir.DataType.FLOAT,
-        name=name,
-        attributes={"axis": axis % len(shape)},
+        "IntSoftmax", inputs, output, ir.DataType.FLOAT, name=name, attributes=along
     )
     builder.set_plain(output, result)
 

@@ -17,6 +17,28 @@ BODIES = {
   ratio = Div (powers_d, total)
   y = Cast <to = 1> (ratio)
 }""",
+    "IntProbabilities": "<axis, bits> (x, table) => (y) {"
+    + AXES
+    + """
+  x32 = Cast <to = 6> (x)
+  largest32 = ReduceMax (x32, axes)
+  below = Sub (largest32, x32)
+  powers32 = Gather (table, below)
+  powers = Cast <to = 7> (powers32)
+  total = ReduceSum (powers, axes)
+  one = Constant <value = int64 {1}> ()
+  two = Constant <value = int64 {2}> ()
+  bits_value = Constant <value_int: int = @bits> ()
+  codes = Pow (two, bits_value)
+  twice = Mul (two, powers)
+  scaled = Mul (twice, codes)
+  rounded = Add (scaled, total)
+  divisor = Mul (two, total)
+  quotient = Div (rounded, divisor)
+  last = Sub (codes, one)
+  inside = Min (quotient, last)
+  y = Cast <to = 4> (inside)
+}""",
     "IntRmsNorm": "<axis> (x, x_zero, gamma, eps) => (y) {"
     + AXES
     + """

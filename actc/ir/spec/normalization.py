@@ -15,6 +15,15 @@ def int_softmax(x: Array, table: Array, *, axis: int) -> Array:
     return ratio
 
 
+def int_probabilities(x: Array, table: Array, *, axis: int, bits: int) -> Array:
+    """Softmax in units of 2^-bits, rounded half up, 1 as the largest code; uint16."""
+    below = x.max(axis=axis, keepdims=True).astype(np.int32) - x
+    powers = table[below].astype(np.int64)
+    total = powers.sum(axis=axis, keepdims=True)
+    codes = ((powers << (bits + 1)) + total) // (2 * total)
+    return np.minimum(codes, (1 << bits) - 1).astype(np.uint16)
+
+
 def int_layer_norm(
     x: Array, gamma: Array, beta: Array, eps: Array, *, axis: int, count: int
 ) -> Array:
@@ -39,6 +48,7 @@ def int_rms_norm(x: Array, x_zero: Array, gamma: Array, eps: Array, *, axis: int
 
 SPECIFICATION = [
     operator("IntSoftmax", int_softmax, ("axis",)),
+    operator("IntProbabilities", int_probabilities, ("axis", "bits")),
     operator("IntRmsNorm", int_rms_norm, ("axis",)),
     operator("IntLayerNorm", int_layer_norm, ("axis", "count")),
 ]

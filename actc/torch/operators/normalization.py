@@ -58,6 +58,22 @@ class Softmax(nn.Module):
         return ratio.to(torch.float32)
 
 
+class Probabilities(nn.Module):
+    """Softmax of codes in units of 2^-bits, rounded half up; 1 is the largest code."""
+
+    def __init__(self, node: ir.Node, gradients: Gradients) -> None:
+        super().__init__()
+        self.exponentials = Exponentials(known(node, 1))
+        self.axis, self.codes = integer(node, "axis"), 2.0 ** integer(node, "bits")
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        """Normalize along the axis; the quotient is far enough from the next integer."""
+        powers = self.exponentials(x.amax(self.axis, keepdim=True) - x)
+        total = powers.sum(self.axis, keepdim=True)
+        rounded = floor_through((2 * self.codes * powers + total) / (2 * total))
+        return rounded.clamp(max=self.codes - 1)
+
+
 class MaskedSoftmax(nn.Module):
     """Softmax over the entries that are not hidden."""
 
@@ -153,6 +169,7 @@ OPERATORS: dict[str, Maker] = {
     "IntLogSoftmax": LogSoftmax,
     "IntRmsNorm": rms_norm,
     "IntSoftmax": Softmax,
+    "IntProbabilities": Probabilities,
     "IntMaskedSoftmax": MaskedSoftmax,
     "IntLayerNorm": layer_norm,
 }

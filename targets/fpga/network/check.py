@@ -22,6 +22,7 @@ _SHOWN = 5
 """Layers that are named when a network is too large."""
 _NO_FORM = "compile the model with --target cpu or onnx, which run it, or change the layer"
 _SOFTMAX = "a softmax can only end the network: its division is the host's"
+_SHARES = "its division is the host's, without --end probabilities"
 _RECURRENT = "a recurrent layer takes its steps one after the other"
 _NORM = "it divides by what it computes from the sample"
 _REASONS = {
@@ -33,6 +34,7 @@ _REASONS = {
     "IntLogSoftmax": "a log-softmax can only end the network: its logarithm is the host's",
     "IntLstm": _RECURRENT,
     "IntMaskedSoftmax": _SOFTMAX,
+    "IntProbabilities": _SHARES,
     "IntRmsNorm": _NORM,
     "IntRnn": _RECURRENT,
     "IntSoftmax": _SOFTMAX,

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
 from actc.ir.graph import constant, is_op
-from actc.targets.fpga.folded.lower import functions, linear, moves, pairs, rows, windows
+from actc.targets.fpga.folded.lower import functions, joins, linear, moves, pairs, rows, windows
 from actc.targets.fpga.folded.lower.tracked import CODE, Lowering
 from actc.targets.fpga.folded.recurrent import batches, layers
 from actc.targets.fpga.network.boundary import Cut
@@ -42,6 +42,7 @@ RULES: dict[str, Rule] = {
 MORE: dict[str, Rule] = {
     **RULES,
     "::ArgMax": rows.arg_max,
+    "::Concat": joins.concat,
     "actc::IntLayerNorm": rows.int_layer_norm,
 }
 """With those whose stages have no hardware in Verilog, nor in bnn-hls."""
@@ -64,6 +65,7 @@ _REASONS = {
     "actc::IntEmbed": "there is no stage that looks up rows",
     "actc::IntLayerNorm": "there is no stage that divides by what it computes from the sample",
     "actc::IntLogSoftmax": "a log-softmax can only end the network: it is the host's",
+    "actc::IntProbabilities": "its division is the host's, without --end probabilities",
     "actc::IntSoftmax": "a softmax can only end the network: it is the host's",
 }
 _NO_STAGE = "a folded network has no stage for it"
