@@ -12,12 +12,14 @@ from actc.targets.fpga.folded.lower.narrow import narrowed
 from actc.targets.fpga.folded.lower.pairs import common
 from actc.targets.fpga.folded.lower.tracked import Draft, Integers, Lowering, Path, Tracked, hull
 from actc.targets.fpga.folded.program import (
+    ConcatStage,
     FoldedProgram,
     MapStage,
     MatrixStage,
     MaximumStage,
     ProductStage,
     RecurrentStage,
+    RepeatStage,
     RowStage,
     Stage,
     Stream,
@@ -33,9 +35,9 @@ from actc.targets.fpga.network.lower import scope_of
 
 _WIDEST = 1 << 16
 """Integers of a sum or product that leaves without a function behind it."""
-_WITH_FUNCTIONS = (
-    MapStage, MaximumStage, ProductStage, RecurrentStage, RowStage, SumStage
-)  # fmt: skip
+_BARE = (ConcatStage, MaximumStage, RecurrentStage, RepeatStage, RowStage)
+"""Stages that may leave without functions."""
+_WITH_FUNCTIONS = (*_BARE, MapStage, ProductStage, SumStage)
 
 
 def finished(
@@ -147,7 +149,7 @@ class _Writer:
             stage = replace(stage, name=self.lowering.name(stage.name))
         if isinstance(stage, MatrixStage):
             return self._matrix(draft, stage, elements)
-        if isinstance(stage, (MaximumStage, RecurrentStage, RowStage)) and not path:
+        if isinstance(stage, _BARE) and not path:
             return stage
         functions = self._functions(draft, elements)
         assert isinstance(stage, _WITH_FUNCTIONS)
