@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from actc.ir.spec.normalization import int_layer_norm
+from actc.ir.spec.normalization import int_layer_norm, int_probabilities
 from actc.targets.fpga.hdl import Range
 
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -44,6 +44,27 @@ class ArgmaxRow(Row):
     def ranges(self, channels: int) -> list[Range]:
         """Of the one output."""
         return [Range(0, channels - 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxRow(Row):
+    """IntProbabilities: shares of powers in units of 2^-bits, 1 as the largest code.
+
+    Attributes:
+        table: int64 [n], the power of each distance to the largest element.
+        bits: of a code.
+    """
+
+    table: Integers
+    bits: int
+
+    def evaluate(self, x: Integers) -> Integers:
+        """As many outputs as inputs."""
+        return np.asarray(int_probabilities(x, self.table, axis=-1, bits=self.bits), np.int64)
+
+    def ranges(self, channels: int) -> list[Range]:
+        """All codes."""
+        return [Range(0, (1 << self.bits) - 1)] * channels
 
 
 @dataclass(frozen=True, eq=False)

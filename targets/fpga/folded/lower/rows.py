@@ -17,7 +17,7 @@ from actc.targets.fpga.folded.lower.tracked import (
     in_rows,
 )
 from actc.targets.fpga.folded.program import RowStage, Stream
-from actc.targets.fpga.folded.rows import ArgmaxRow, LayerNormRow, Row
+from actc.targets.fpga.folded.rows import ArgmaxRow, LayerNormRow, Row, SoftmaxRow
 from actc.targets.fpga.network.builder import Unsupported
 from actc.targets.fpga.network.lower import scope_of
 
@@ -56,6 +56,15 @@ def arg_max(lowering: Lowering, node: ir.Node) -> None:
     if node.attributes.get_int("keepdims", 1):
         index = np.expand_dims(index, rows.axis)
     _row(lowering, node, x, rows.stream, ArgmaxRow(), index)
+
+
+def int_probabilities(lowering: Lowering, node: ir.Node) -> None:
+    """IntProbabilities."""
+    x = lowering.tracked(node)
+    rows = _rows(x, node.attributes["axis"].as_int())
+    table = lowering.functions.constant(node, 1, "the table").astype(np.int64)
+    row = SoftmaxRow(table, node.attributes["bits"].as_int())
+    _row(lowering, node, x, rows.stream, row, rows.index())
 
 
 def int_layer_norm(lowering: Lowering, node: ir.Node) -> None:

@@ -44,6 +44,7 @@ MORE: dict[str, Rule] = {
     "::ArgMax": rows.arg_max,
     "::Concat": joins.concat,
     "actc::IntLayerNorm": rows.int_layer_norm,
+    "actc::IntProbabilities": rows.int_probabilities,
 }
 """With those whose stages have no hardware in Verilog, nor in bnn-hls."""
 
