@@ -19,7 +19,7 @@ from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.simulation import BENCH, bench, compile_bench, run_bench
-from actc.targets.hls4ml.worker import PROJECT
+from actc.targets.hls4ml.worker import PROJECT, UNITS
 
 Array = np.ndarray[Any, Any]
 needs_hls4ml = pytest.mark.skipif(
@@ -47,7 +47,7 @@ def samples(program: FoldedProgram, count: int = 12) -> Array:
 
 def simulated(network: HlsNetwork, options: Options, given: Array, folder: Path) -> Array:
     files = project_files(network, options)
-    files[f"{PROJECT}/{BENCH}"] = bench(network, options).encode()
+    files[f"{PROJECT}/{BENCH}"] = bench(network, options, files[UNITS]).encode()
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -21,7 +21,7 @@ from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options, parse
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.simulation import BENCH, bench, compile_bench, run_bench
-from actc.targets.hls4ml.worker import PROJECT
+from actc.targets.hls4ml.worker import PROJECT, UNITS
 
 AC = ("Quartus", "Catapult")
 INTERFACES = ("parallel", "stream")
@@ -113,7 +113,7 @@ def written(backend: str, io: str, folder: Path) -> tuple[HlsNetwork, Options, n
     options, program = Options(backend, io), program_of(CONVOLUTIONS)
     network = lower(program, "net", io, own=BACKENDS[backend].own)
     files = project_files(network, options)
-    files[f"{PROJECT}/{BENCH}"] = bench(network, options).encode()
+    files[f"{PROJECT}/{BENCH}"] = bench(network, options, files[UNITS]).encode()
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -161,6 +161,12 @@ CODES: dict[str, CodeInfo] = {
         "codes of 16 bits, in integers only. This output comes from another operator, or is read "
         "inside the network as well.",
     ),
+    "ACT0441": CodeInfo(
+        "activation units of an hls4ml project are wrong, or missing",
+        "The compiled C++ gives another value for an input than golden's function, or the project "
+        "that hls4ml wrote has no such layer. The C++ or its constants were changed, or hls4ml is "
+        "of a version that actc does not know. Compile again with the version that actc names.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

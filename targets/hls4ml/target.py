@@ -32,7 +32,7 @@ from actc.targets.hls4ml.simulation import (
 )
 from actc.targets.hls4ml.vendor import README, flow_of, readme
 from actc.targets.hls4ml.verify import MOST, RANDOM, climb
-from actc.targets.hls4ml.worker import PROJECT
+from actc.targets.hls4ml.worker import PROJECT, UNITS
 from actc.targets.vendor.flow import Flow
 
 GOLDEN = "golden.onnx"
@@ -111,11 +111,12 @@ class Hls4mlTarget(Target):
         name = Path(context_of(model).file or "network").stem
         assembly = _assembled(golden, name, self.settings)
         network = assembly.network
+        project = project_files(network, self.settings)
         files = {
             GOLDEN: golden,
             NAME_FILE: name.encode(),
-            **project_files(network, self.settings),
-            f"{PROJECT}/{BENCH}": bench(network, self.settings).encode(),
+            **project,
+            f"{PROJECT}/{BENCH}": bench(network, self.settings, project[UNITS]).encode(),
             README: readme(network, self.settings).encode(),
         }
         command = compile_command(network, self.settings, f"../{BUILD}/{PROGRAM}")

@@ -1,4 +1,4 @@
-"""The ladder of verification: program, and C simulation."""
+"""The ladder of verification: program, C simulation, and activation units on all inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from actc.targets.base import Progress, Rung
 from actc.targets.fpga.folded.samples import Samples, compared, program_rung
 from actc.targets.hls4ml.assembly import Assembly
 from actc.targets.hls4ml.simulation import run_bench
+from actc.targets.hls4ml.units.check import check_units
 
 RANDOM = 256
 """Random samples beside those of the data."""
@@ -19,7 +20,7 @@ MOST = 10_000
 def climb(
     assembly: Assembly, project: Path, program: Path, samples: Samples, say: Progress
 ) -> list[Rung]:
-    """Compare both forms with golden.
+    """Compare all forms with golden.
 
     Args:
         project: folder of hls4ml's project.
@@ -29,4 +30,5 @@ def climb(
     with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
         found = run_bench(assembly.network, project, program, samples.words, Path(work))
     rung = compared("C simulation", found, samples, f"compiled with g++ and run; {samples.kind}")
-    return [program_rung(assembly.folded, samples), rung]
+    units = check_units(assembly.network, project, program, say)
+    return [program_rung(assembly.folded, samples), rung, units]

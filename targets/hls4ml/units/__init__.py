@@ -1,0 +1,1 @@
+"""Activation units of the compiled C++, checked on every input of theirs."""
