@@ -122,6 +122,15 @@ def _product(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
     return (a - _int(layer, "first")) * (b - _int(layer, "second"))
 
 
+def _concat(layer: HlsLayer, a: Integers, b: Integers) -> Integers:
+    return np.concatenate([a, b], axis=-1)
+
+
+def _repeat(layer: HlsLayer, x: Integers) -> Integers:
+    along = _int(layer, "factor_rows"), _int(layer, "factor_columns")
+    return x.repeat(along[0], axis=1).repeat(along[1], axis=2)
+
+
 UNITS = frozenset({"ActcThresholds", "ActcSearch", "ActcTable", "ActcRequantize", "ActcAffine"})
 """Activation units: functions of each element, one for all channels or one for each (`rows`)."""
 
@@ -140,6 +149,8 @@ _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcAffine": _affine,
     "ActcSum": _sum,
     "ActcProduct": _product,
+    "ActcConcat": _concat,
+    "ActcRepeat": _repeat,
 }
 
 

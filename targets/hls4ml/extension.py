@@ -62,6 +62,11 @@ EXTENSIONS = (
     Extension("ActcAffine", "actc_affine", (), ("factor", "offset")),
     Extension("ActcSum", "actc_sum", (), ("first", "second"), 2),
     Extension("ActcProduct", "actc_product", (), ("first", "second"), 2),
+    Extension("ActcConcat", "actc_concat", (), ("out_channels",), 2),
+    Extension(
+        "ActcRepeat", "actc_repeat", (),
+        ("factor_rows", "factor_columns", "out_rows", "out_columns"),
+    ),
     Extension("ActcMaxPool", "actc_max_pool", (), _WINDOWED),
     Extension("ActcWindows", "actc_window_words", (), _WINDOWED),
     Extension("ActcArrayConv2D", "actc_conv", ("weight", "bias"), (*_WINDOWED, "filters")),
@@ -186,6 +191,8 @@ def _layer_class(extension: Extension) -> type:
             made = [self.get_attr("out_rows"), self.get_attr("out_columns"), channels]
         if extension.op == "ActcWindows":
             made[-1] *= self.get_attr("kernel_rows") * self.get_attr("kernel_columns")
+        if "out_channels" in extension.numbers:
+            made[-1] = self.get_attr("out_channels")
         self.add_output_variable(made)
         self.set_attr("n_in", int(np.prod(shape)))
         self.set_attr("n_chan", int(shape[-1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.targets.fpga.folded.lower.functions import affine
 from actc.targets.fpga.folded.program import (
+    ConcatStage,
     FoldedProgram,
     MapStage,
     MatrixStage,
     MaximumStage,
     ProductStage,
     RecurrentStage,
+    RepeatStage,
     RowStage,
     Stage,
     Stream,
@@ -30,6 +33,7 @@ from actc.targets.fpga.folded.program import (
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
 from actc.targets.hls4ml.functions import Chain, function_layers
+from actc.targets.hls4ml.joins import concat_layers, repeat_layer
 from actc.targets.hls4ml.layers import Attribute, HlsFunction, HlsLayer, HlsNetwork, hull_of
 from actc.targets.hls4ml.linear import (
     Linear,
@@ -42,6 +46,8 @@ from actc.targets.hls4ml.linear import (
 )
 
 INPUT = "net_in"
+Passing: TypeAlias = ConcatStage | MaximumStage | RepeatStage
+"""Stages that choose elements as they are; they may have functions behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,10 @@ class _Lowering:
             name = self._pair(stage, carried, "ActcSum", stage.factors)
         elif isinstance(stage, ProductStage):
             name = self._pair(stage, carried, "ActcProduct", stage.zeros)
+        elif isinstance(stage, ConcatStage):
+            name = self._concat(stage, carried)
+        elif isinstance(stage, RepeatStage):
+            name = self._repeat(stage, carried)
         else:
             assert isinstance(stage, MapStage)
             given = self._read(stage.sources[0], _shape(stage.input), PLAIN)
@@ -221,10 +231,7 @@ class _Lowering:
             (*stage.window.positions(stage.input), stage.input.channels), held, attributes,
             scope=stage.name,
         )  # fmt: skip
-        name = self._add(layer)
-        if not stage.functions:
-            return name
-        return self._behind(stage, name, held, Chain.of(stage.functions), carried)
+        return self._last(stage, self._add(layer), carried)
 
     def _pair(
         self, stage: SumStage | ProductStage, carried: Carried, op: str, pair: tuple[int, int]
@@ -237,6 +244,28 @@ class _Lowering:
         )  # fmt: skip
         self._add(layer)
         return self._behind(stage, layer.name, found, Chain.of(stage.functions), carried)
+
+    def _concat(self, stage: ConcatStage, carried: Carried) -> str:
+        reading = _pooled(stage, carried)
+        given = [
+            self._read(source, _shape(stage.seen(place)), reading)
+            for place, source in enumerate(stage.sources)
+        ]
+        for layer in concat_layers(given, self._shapes, self._ranges, stage.name, self._unique):
+            name = self._add(layer)
+        return self._last(stage, name, carried)
+
+    def _repeat(self, stage: RepeatStage, carried: Carried) -> str:
+        reading = _pooled(stage, carried)
+        given = self._read(stage.sources[0], stage.input.shape, reading)
+        layer = repeat_layer(stage, given, reading.of(stage.input.range), self._unique)
+        return self._last(stage, self._add(layer), carried)
+
+    def _last(self, stage: Passing, name: str, carried: Carried) -> str:
+        """The functions of a stage that may have none."""
+        if not stage.functions:
+            return name
+        return self._behind(stage, name, self._ranges[name], Chain.of(stage.functions), carried)
 
     def _behind(
         self, stage: Stage, given: str, range: Range, chain: Chain, carried: Carried
@@ -287,11 +316,11 @@ def _carried(program: FoldedProgram) -> dict[int, Carried]:
 def _want(stage: Stage, found: Mapping[int, Carried], number: int) -> Carried:
     if isinstance(stage, MatrixStage):
         return _reading(stage)
-    return _pooled(stage, found[number]) if isinstance(stage, MaximumStage) else PLAIN
+    return _pooled(stage, found[number]) if isinstance(stage, Passing) else PLAIN
 
 
-def _pooled(stage: MaximumStage, carried: Carried) -> Carried:
-    """How pooling wants what it reads: as what reads it does."""
+def _pooled(stage: Passing, carried: Carried) -> Carried:
+    """How what only chooses elements wants them: as what reads it does."""
     return PLAIN if stage.functions else carried
 
 
