@@ -71,6 +71,12 @@ def check(
     if int8 and not same:
         message = f"the artefact differs from golden.onnx on {differing} samples"
         diagnostics.append(Diagnostic("ACT0602", message, place=Place(str(directory))))
+    rungs = artifact.target.recheck(artifact.path)
+    diagnostics += [
+        Diagnostic("ACT0603", f"{rung.name}: {rung.detail}", place=Place(str(directory)))
+        for rung in rungs
+        if rung.result == "differs"
+    ]
     max_drop = float(artifact.report["options"]["max_drop"])
     before, after = accuracy["float"], accuracy["artifact"]
     if before is not None and after is not None and before - after > max_drop + 1e-12:

@@ -19,6 +19,7 @@ from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.simulation import BENCH, bench, compile_bench, run_bench
+from actc.targets.hls4ml.units.check import check_units
 from actc.targets.hls4ml.worker import PROJECT, UNITS
 
 Array = np.ndarray[Any, Any]
@@ -61,3 +62,5 @@ def compare(seed: int, options: Options, folder: Path) -> None:
     network, given = lower(program, "net", options.io, own=own), samples(program)
     found = simulated(network, options, given, folder)
     np.testing.assert_array_equal(found, evaluate(network, given))
+    rung = check_units(network, folder / PROJECT, folder / "bench")
+    assert rung.result == "equal", rung.detail

@@ -162,10 +162,9 @@ CODES: dict[str, CodeInfo] = {
         "inside the network as well.",
     ),
     "ACT0441": CodeInfo(
-        "activation units of an hls4ml project are wrong, or missing",
-        "The compiled C++ gives another value for an input than golden's function, or the project "
-        "that hls4ml wrote has no such layer. The C++ or its constants were changed, or hls4ml is "
-        "of a version that actc does not know. Compile again with the version that actc names.",
+        "activation units are missing in an hls4ml project",
+        "The project that hls4ml wrote lacks layers of actc that it was given. hls4ml is of a "
+        "version that actc does not know; `actc doctor` shows which one is installed.",
     ),
     "ACT0450": CodeInfo(
         "the target has no such option",

@@ -103,6 +103,34 @@ def _table(layer: HlsLayer, x: Integers) -> Integers:
     return found
 
 
+def _bipartite(layer: HlsLayer, x: Integers) -> Integers:
+    i, low = x - _int(layer, "first"), _int(layer, "low")
+    both = ((i >> _int(layer, "high")) << low) | (i & ((1 << low) - 1))
+    large = _array(layer, "initial")[i >> _int(layer, "coarse")] << _int(layer, "left")
+    found: Integers = (large + _array(layer, "offset")[both]) >> _int(layer, "guard")
+    return found
+
+
+def _segment(layer: HlsLayer, x: Integers) -> Integers:
+    """The segment that each element lies in."""
+    return np.asarray(np.searchsorted(_array(layer, "limits"), x, side="right"))
+
+
+def _lines(layer: HlsLayer, x: Integers) -> Integers:
+    segment = _segment(layer, x)
+    sums = _array(layer, "slopes")[segment] * x + _array(layer, "offsets")[segment]
+    return np.asarray(sums >> _int(layer, "shift"))
+
+
+def _shifted_lines(layer: HlsLayer, x: Integers) -> Integers:
+    segment = _segment(layer, x)
+    digits = _array(layer, "digits")
+    powers = np.int64(1) << np.maximum((digits >> 1) - 1, 0)
+    slopes = np.where(digits, powers * (1 - 2 * (digits & 1)), 0).sum(axis=1)
+    sums = slopes[segment] * x + _array(layer, "offsets")[segment]
+    return np.asarray(sums >> _int(layer, "shift"))
+
+
 def _requantize(layer: HlsLayer, x: Integers) -> Integers:
     rows = _rows(layer, x)
     scaled = _array(layer, "multiplier")[rows] * x + _array(layer, "offset")[rows]
@@ -131,7 +159,12 @@ def _repeat(layer: HlsLayer, x: Integers) -> Integers:
     return x.repeat(along[0], axis=1).repeat(along[1], axis=2)
 
 
-UNITS = frozenset({"ActcThresholds", "ActcSearch", "ActcTable", "ActcRequantize", "ActcAffine"})
+UNITS = frozenset(
+    {
+        *("ActcThresholds", "ActcSearch", "ActcTable", "ActcBipartite", "ActcPiecewiseLinear"),
+        *("ActcShiftedLines", "ActcRequantize", "ActcAffine"),
+    }
+)
 """Activation units: functions of each element, one for all channels or one for each (`rows`)."""
 
 _LAYERS: Mapping[str, Callable[..., Integers]] = {
@@ -145,6 +178,9 @@ _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcThresholds": _thresholds,
     "ActcSearch": _thresholds,
     "ActcTable": _table,
+    "ActcBipartite": _bipartite,
+    "ActcPiecewiseLinear": _lines,
+    "ActcShiftedLines": _shifted_lines,
     "ActcRequantize": _requantize,
     "ActcAffine": _affine,
     "ActcSum": _sum,

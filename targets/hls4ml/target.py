@@ -30,8 +30,9 @@ from actc.targets.hls4ml.simulation import (
     compile_command,
     run_bench,
 )
+from actc.targets.hls4ml.units.check import check_units
 from actc.targets.hls4ml.vendor import README, flow_of, readme
-from actc.targets.hls4ml.verify import MOST, RANDOM, climb
+from actc.targets.hls4ml.verify import MOST, RANDOM, WORK, climb
 from actc.targets.hls4ml.worker import PROJECT, UNITS
 from actc.targets.vendor.flow import Flow
 
@@ -167,9 +168,17 @@ class Hls4mlTarget(Target):
         """Compare the program and the C simulation with golden."""
         assembly = self.assembly_of(directory)
         model = ir.load(directory / GOLDEN)
-        samples = samples_of(assembly.folded, model, feeds, golden, most=MOST, random=RANDOM)
+        samples = samples_of(
+            assembly.folded, model, feeds, golden, most=MOST, random=RANDOM, work=WORK
+        )
         program = _program(directory, assembly)
         return climb(assembly, directory / PROJECT, program, samples, say)
+
+    def recheck(self, directory: Path) -> list[Rung]:
+        """All inputs of the activation units in the C++."""
+        assembly = self.assembly_of(directory)
+        program = _program(directory, assembly)
+        return [check_units(assembly.network, directory / PROJECT, program)]
 
     def vendor_flow(self, directory: Path) -> Flow | None:
         """To the IP, with the backend's tool."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actc.targets.base import Progress, Rung
+from actc.targets.base import Progress, Rung, quiet
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.hls4ml.evaluate import evaluate_layer
 from actc.targets.hls4ml.layers import HlsFunction, HlsLayer, HlsNetwork, Integers
@@ -40,7 +40,7 @@ class _Work:
     given: Integers
 
 
-def check_units(network: HlsNetwork, project: Path, program: Path, say: Progress) -> Rung:
+def check_units(network: HlsNetwork, project: Path, program: Path, say: Progress = quiet) -> Rung:
     """Run all units on their inputs, and compare.
 
     Args:
@@ -54,9 +54,7 @@ def check_units(network: HlsNetwork, project: Path, program: Path, say: Progress
     if not units:
         return Rung(NAME, "not run", "the network has none")
     say(f"verify: {len(units)} activation units")
-    wrong = [
-        text for function in network.functions if (text := _function_problem(network, function))
-    ]
+    wrong = function_problems(network)
     count = 0
     with tempfile.TemporaryDirectory(prefix="actc-hls4ml-") as work:
         for batch in _batches(_works(network, units)):
@@ -69,6 +67,12 @@ def check_units(network: HlsNetwork, project: Path, program: Path, say: Progress
         more = f"; {len(wrong) - 1} more" if len(wrong) > 1 else ""
         return Rung(NAME, "differs", wrong[0] + more, count)
     return Rung(NAME, "equal", f"{len(units)} units, {count} inputs, all equal", count)
+
+
+def function_problems(network: HlsNetwork) -> list[str]:
+    """Where the units of a stage give something else than the stage's function, in words."""
+    texts = (_function_problem(network, function) for function in network.functions)
+    return [text for text in texts if text]
 
 
 def _works(network: HlsNetwork, units: Sequence[HlsLayer]) -> Iterator[_Work]:

@@ -78,7 +78,9 @@ def tensors(shape: Sequence[int], inputs: Sequence[Integers], most: int) -> Iter
 def _limits(layer: HlsLayer, row: int) -> Integers:
     """Thresholds that the unit compares with."""
     limits = layer.attributes.get("limits")
-    return limits[row].reshape(-1) if isinstance(limits, np.ndarray) else np.zeros(0, np.int64)
+    if not isinstance(limits, np.ndarray):
+        return np.zeros(0, np.int64)
+    return limits.reshape(rows_of(layer), -1)[row]
 
 
 def _steps(layer: HlsLayer, row: int) -> Integers:
