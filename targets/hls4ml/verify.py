@@ -15,6 +15,8 @@ RANDOM = 256
 """Random samples beside those of the data."""
 MOST = 10_000
 """Samples of the data that go up the ladder."""
+WORK = 1 << 31
+"""Products and elements of all samples together, about: half a minute of C simulation."""
 
 
 def climb(

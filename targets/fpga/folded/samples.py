@@ -12,10 +12,18 @@ import onnx_ir as ir
 
 from actc.targets.base import Rung
 from actc.targets.fpga.folded.network import FoldedNetwork
-from actc.targets.fpga.folded.program import Integers
+from actc.targets.fpga.folded.program import (
+    FoldedProgram,
+    Integers,
+    MatrixStage,
+    RecurrentStage,
+)
 from actc.targets.fpga.ladder.vectors import random_inputs, specified
 
 Array = npt.NDArray[Any]
+
+_LEAST_RANDOM = 3
+"""All codes least, all codes most, and one that is random indeed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,7 @@ def samples_of(
     *,
     most: int,
     random: int,
+    work: int | None = None,
 ) -> Samples:
     """The first samples of the data, and random ones over all codes.
 
@@ -56,7 +65,13 @@ def samples_of(
         feeds, outputs: the data, and what golden gives for it.
         most: samples of the data.
         random: random ones.
+        work: products and elements of all samples together, about; then there may be fewer
+            samples, but one of the data and three random ones at least.
     """
+    if work is not None:
+        count = work // work_of(network.program)
+        random = min(random, max(count // 2, _LEAST_RANDOM))
+        most = min(most, max(count - random, 1))
     drawn = random_inputs(network.entries, random)
     found = specified(golden, drawn)
     kept = {name: np.asarray(array)[:most] for name, array in feeds.items()}
@@ -66,6 +81,16 @@ def samples_of(
     count = len(next(iter(kept.values())))
     kind = f"{count} samples of the data and {random} random ones"
     return Samples(joined, right, words[0], network.program.evaluate(words)[0], kind)
+
+
+def work_of(program: FoldedProgram) -> int:
+    """Products and elements of one sample."""
+    products = sum(
+        stage.products
+        for stage in program.stages
+        if isinstance(stage, (MatrixStage, RecurrentStage))
+    )
+    return products + sum(stage.output.size for stage in program.stages) + 1
 
 
 def program_rung(network: FoldedNetwork, samples: Samples) -> Rung:
