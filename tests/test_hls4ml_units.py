@@ -160,7 +160,7 @@ def test_units_that_do_not_compute_the_function_of_the_stage_are_found(tmp_path:
     problem = "units up to layer1_table, channel 0, input"
     layers = list(network.layers)
     at = next(k for k, each in enumerate(layers) if each.op == "ActcTable")
-    levels = layers[at].attributes["levels"].copy()
+    levels = np.array(layers[at].attributes["levels"])
     levels[0, 40] += 1
     layers[at] = replace(layers[at], attributes={**layers[at].attributes, "levels": levels})
     broken = replace(network, layers=tuple(layers))

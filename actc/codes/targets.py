@@ -155,16 +155,16 @@ CODES: dict[str, CodeInfo] = {
         "Convolutions of whole tensors (io=parallel) are actc's there, as hls4ml's do not compile "
         "with integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
     ),
+    "ACT0441": CodeInfo(
+        "activation units are missing in an hls4ml project",
+        "The project that hls4ml wrote lacks layers of actc that it was given. hls4ml is of a "
+        "version that actc does not know; `actc doctor` shows which one is installed.",
+    ),
     "ACT0442": CodeInfo(
         "no softmax ends the network",
         "`--end probabilities` gives the probabilities of the softmax that ends the network as "
         "codes of 16 bits, in integers only. This output comes from another operator, or is read "
         "inside the network as well.",
-    ),
-    "ACT0441": CodeInfo(
-        "activation units are missing in an hls4ml project",
-        "The project that hls4ml wrote lacks layers of actc that it was given. hls4ml is of a "
-        "version that actc does not know; `actc doctor` shows which one is installed.",
     ),
     "ACT0450": CodeInfo(
         "the target has no such option",

@@ -80,7 +80,7 @@ def _limits(layer: HlsLayer, row: int) -> Integers:
     limits = layer.attributes.get("limits")
     if not isinstance(limits, np.ndarray):
         return np.zeros(0, np.int64)
-    return limits.reshape(rows_of(layer), -1)[row]
+    return np.asarray(limits.reshape(rows_of(layer), -1)[row], np.int64)
 
 
 def _steps(layer: HlsLayer, row: int) -> Integers:
