@@ -151,6 +151,8 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0440": CodeInfo(
         "a backend of hls4ml cannot build a layer as asked",
+        "io=parallel keeps whole tensors in registers, of which hls4ml allows the tools 4096 for "
+        "an array: larger tensors need io=stream. "
         "Catapult: constants of more than 53 bits are rounded where its C simulation reads them. "
         "Convolutions of whole tensors (io=parallel) are actc's there, as hls4ml's do not compile "
         "with integers; these share no multipliers. Take another backend, reuse=1 or io=stream.",
