@@ -10,7 +10,7 @@ import numpy as np
 from folded_programs import staircase
 
 from actc.targets.bnn_hls.choice import Problem
-from actc.targets.bnn_hls.design import Design, Flow, slots_of
+from actc.targets.bnn_hls.design import Design, Flow
 from actc.targets.bnn_hls.encode import encode
 from actc.targets.bnn_hls.folding import Folding, foldings
 from actc.targets.bnn_hls.functions import function_of
@@ -32,6 +32,7 @@ from actc.targets.fpga.folded.program import (
 )
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
+from actc.targets.vendor.words import slots_of
 
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from actc.errors import UsageError
-from actc.targets.bnn_hls.boards import BOARDS
 from actc.targets.bnn_hls.options import Options, parse
 from actc.targets.bnn_hls.tcl import board_tcl, ip_tcl
 from actc.targets.named import make_target
+from actc.targets.vendor.boards import BOARDS
 
 needs_tclsh = pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 # every command of the tools is logged, and answers as if all went well

@@ -13,9 +13,8 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
-from actc.targets.bnn_hls import files
 from actc.targets.bnn_hls.choice import Choice, Problem
-from actc.targets.bnn_hls.design import Design, slots_of
+from actc.targets.bnn_hls.design import Design
 from actc.targets.bnn_hls.encode import encode, problems_of
 from actc.targets.bnn_hls.folding import Folding
 from actc.targets.bnn_hls.functions import function_of
@@ -24,6 +23,8 @@ from actc.targets.bnn_hls.simulation import pack, sources
 from actc.targets.bnn_hls.tcl import board_tcl, ip_tcl
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
 from actc.targets.fpga.hdl.names import identifier
+from actc.targets.vendor import files as vendor
+from actc.targets.vendor.words import format_of, slots_of
 
 HLS = "hls"
 HOST = "host"
@@ -64,7 +65,7 @@ class HlsAssembly:
         board = self.options.on_board
         if board is not None:
             texts[f"{HLS}/build_board.tcl"] = board_tcl(self.name, self.options, board)
-            texts[f"{HOST}/driver.py"] = files.filled("driver.py.in", NAME=self.name)
+            texts[f"{HOST}/driver.py"] = vendor.filled("driver.py.in", NAME=self.name)
         texts[f"{HOST}/format.json"] = json.dumps(self.format(), indent=1) + "\n"
         texts["README.md"] = _readme(self)
         found = {name: text.encode("utf-8") for name, text in texts.items()}
@@ -83,15 +84,7 @@ class HlsAssembly:
 
     def format(self) -> dict[str, Any]:
         """What a host has to know: how tensors become words of 64 bits, and words tensors."""
-        found = self.network.interface()
-        taken, given = self.design.words
-        ports = self.design.network.entry, self.design.network.output
-        rows = zip((found["inputs"], found["outputs"]), ports, (taken, given), strict=True)
-        for tensors, port, words in rows:
-            for tensor in tensors:
-                tensor["slot_bits"] = 64 // slots_of(port.code.bits)
-                tensor["elements"], tensor["words"] = port.size, words
-        return {"name": self.name, "word_bits": 64, **found}
+        return format_of(self.name, self.network.interface(), *self.design.borders)
 
 
 def check(golden: ir.Model) -> list[Diagnostic]:

@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 
 from actc.targets.bnn_hls.choice import Choice
 from actc.targets.bnn_hls.functions import Function
-from actc.targets.bnn_hls.layers import Network
+from actc.targets.bnn_hls.layers import Network, Port
 from actc.targets.fpga.hdl.names import identifier
+from actc.targets.vendor.words import Border
 
 Flow: TypeAlias = Literal["vitis", "vivado"]
 
@@ -32,14 +33,18 @@ class Design:
     @property
     def words(self) -> tuple[int, int]:
         """Words of 64 bits of a sample, that come and that go."""
-        ports = self.network.entry, self.network.output
-        in_words, out_words = (-(-p.size // slots_of(p.code.bits)) for p in ports)
-        return in_words, out_words
+        taken, given = self.borders
+        return taken.words, given.words
+
+    @property
+    def borders(self) -> tuple[Border, Border]:
+        """Where samples come, and where they go."""
+        return border_of(self.network.entry), border_of(self.network.output)
 
 
-def slots_of(bits: int) -> int:
-    """Elements of a word of 64 bits."""
-    return int(64 >> (bits - 1).bit_length())
+def border_of(port: Port) -> Border:
+    """A port as words of 64 bits."""
+    return Border(port.size, port.code.range, port.code.bits, "ACT0423")
 
 
 def layer_name(design: Design, number: int) -> str:

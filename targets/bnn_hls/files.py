@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
+from actc.targets.vendor import files as vendor
+
 _PACKAGE = "actc.targets.bnn_hls"
 
 
@@ -14,7 +16,7 @@ def library() -> dict[str, str]:
 
 def simulation_headers() -> dict[str, str]:
     """Name -> text of the headers that stand for the vendor's in simulation."""
-    return _texts("include")
+    return {**_texts("include"), vendor.AXI_HEADER: vendor.axi_header()}
 
 
 def filled(name: str, **values: str) -> str:

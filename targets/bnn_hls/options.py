@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.targets.bnn_hls.boards import BOARDS, DEFAULT, Board
 from actc.targets.bnn_hls.design import Flow
+from actc.targets.vendor.boards import BOARDS, DEFAULT, Board
 from actc.targets.written_options import (
     Reader,
     megahertz,

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from actc import toolchain
-from actc.diagnostics import Diagnostic
-from actc.errors import ToolFailed
 from actc.targets.bnn_hls import files
 from actc.targets.bnn_hls.cpp import call, write_cpp
 from actc.targets.bnn_hls.dataflow import dataflow
-from actc.targets.bnn_hls.design import Design, slots_of
+from actc.targets.bnn_hls.design import Design, border_of
 from actc.targets.bnn_hls.layers import Integers, Port
+from actc.targets.vendor import files as vendor
+from actc.targets.vendor import words
 
 COMPILER_HELP = "apt-get install g++"
 SIMULATION = "simulation"
@@ -25,14 +24,13 @@ _COMPILE_SECONDS = 600.0
 _RUN_SECONDS = 1200.0
 _DEADLOCK_SECONDS = 120.0
 _MEMORY = 4 << 30
-_WORD_BITS = 64
 _FLAGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label")
 
 
 def sources(design: Design) -> dict[str, str]:
     """Relative path -> text of all C++: the network, its library, the testbench, the headers."""
     name = design.network.name
-    bench = files.filled("testbench.cpp.in", NAME=name, GUARD=name.upper())
+    bench = vendor.filled("testbench.cpp.in", NAME=name, GUARD=name.upper())
     headers = {f"{SIMULATION}/{key}": text for key, text in files.simulation_headers().items()}
     return {**write_cpp(design), **files.library(), TESTBENCH: bench, **headers}
 
@@ -140,19 +138,7 @@ def pack(port: Port, codes: npt.ArrayLike) -> bytes:
     Raises:
         ToolFailed: ACT0423, an integer is out of range.
     """
-    flat = np.asarray(codes, np.int64)
-    flat = flat.reshape(len(flat), -1)
-    range, slots = port.code.range, slots_of(port.code.bits)
-    if flat.size and not range.low <= flat.min() <= flat.max() <= range.high:
-        raise ToolFailed(Diagnostic("ACT0423", f"samples leave the range {range} of the stream"))
-    words = -(-flat.shape[1] // slots)
-    padded = np.zeros((len(flat), words * slots), np.uint64)
-    mask = np.uint64((1 << (_WORD_BITS // slots)) - 1)
-    padded[:, : flat.shape[1]] = flat.astype(np.uint64) & mask
-    shifts = np.arange(slots, dtype=np.uint64) * np.uint64(_WORD_BITS // slots)
-    found = np.bitwise_or.reduce(padded.reshape(-1, slots) << shifts, axis=1)
-    data: bytes = found.astype(">u8").tobytes()
-    return (data.hex("\n", 8) + "\n").encode("ascii")
+    return words.pack(border_of(port), codes)
 
 
 def unpack(port: Port, text: bytes, samples: int) -> Integers:
@@ -161,17 +147,7 @@ def unpack(port: Port, text: bytes, samples: int) -> Integers:
     Raises:
         ToolFailed: ACT0423, words are missing.
     """
-    slots = slots_of(port.code.bits)
-    slot = _WORD_BITS // slots
-    words = np.frombuffer(bytes.fromhex(text.decode("ascii")), ">u8").astype(np.uint64)
-    if words.size != samples * -(-port.size // slots):
-        message = f"{words.size} words came for {samples} samples, which is not as many as must"
-        raise ToolFailed(Diagnostic("ACT0423", message, help="the C++ was changed; compile again"))
-    shifts = np.arange(slots, dtype=np.uint64) * np.uint64(slot)
-    parts = (words[:, None] >> shifts) & np.uint64((1 << slot) - 1)
-    found = parts.reshape(samples, -1)[:, : port.size].astype(np.int64)
-    if port.code.signed and slot < _WORD_BITS:
-        found = np.where(found >= 1 << (slot - 1), found - (1 << slot), found)
+    found = words.unpack(border_of(port), text, samples)
     shaped: Integers = found.reshape(samples, port.rows, port.columns, port.channels)
     return shaped
 

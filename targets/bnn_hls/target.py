@@ -26,13 +26,13 @@ from actc.targets.bnn_hls.simulation import (
     compile_testbench,
     run_testbench,
 )
+from actc.targets.bnn_hls.tcl import axi_design
 from actc.targets.bnn_hls.verify import MOST, RANDOM, climb
 from actc.targets.compiled import compiled
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.fpga.hardware import HARDWARE, read_hardware
-from actc.targets.vendor.amd import bitstream_step, ip_step
 from actc.targets.vendor.flow import Flow
-from actc.targets.vendor.tools import VITIS, VIVADO_HLS
+from actc.targets.vendor.scripts import steps_of
 
 GOLDEN = "golden.onnx"
 BUILD = "build"
@@ -161,13 +161,9 @@ class BnnHlsTarget(Target):
 
     def vendor_flow(self, directory: Path) -> Flow | None:
         """To the IP, and with a board to its bitstream."""
-        top = self.assembly_of(directory).name
-        tools = VITIS if self.settings.flow == "vitis" else (VIVADO_HLS,)
-        steps = [ip_step(tools, "build_ip.tcl", "ip/solution", top)]
-        if self.settings.on_board is not None:
-            steps.append(bitstream_step("build_board.tcl", "board", top))
-        period = 1e3 / self.settings.clock_mhz
-        return Flow(HLS, top, period, tuple(steps), "a smaller --throughput")
+        design = axi_design(self.assembly_of(directory).name, self.settings)
+        steps = steps_of(design, self.settings.on_board)
+        return Flow(HLS, design.name, 1e3 / design.clock, steps, "a smaller --throughput")
 
     def assembly_of(self, directory: Path) -> HlsAssembly:
         """What `directory` was written from.

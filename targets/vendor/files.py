@@ -1,0 +1,22 @@
+"""Files of this package that are copied as they are, or filled in."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+_PACKAGE = "actc.targets.vendor"
+AXI_HEADER = "ap_axi_sdata.h"
+"""Words of AXI4 streams, for simulation."""
+
+
+def axi_header() -> str:
+    """The text of :data:`AXI_HEADER`; it includes "ap_int.h", which must lie on the path."""
+    return resources.files(_PACKAGE).joinpath("include").joinpath(AXI_HEADER).read_text("utf-8")
+
+
+def filled(name: str, **values: str) -> str:
+    """A template with its ``@NAME@`` filled in."""
+    text = resources.files(_PACKAGE).joinpath("templates").joinpath(name).read_text("utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
