@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.hls4ml import rows
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers
 
 
@@ -185,6 +186,9 @@ _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcAffine": _affine,
     "ActcSum": _sum,
     "ActcProduct": _product,
+    "ActcArgmax": rows.argmax,
+    "ActcSoftmax": rows.softmax,
+    "ActcLayerNorm": rows.layer_norm,
     "ActcConcat": _concat,
     "ActcRepeat": _repeat,
 }

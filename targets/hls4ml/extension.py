@@ -71,8 +71,14 @@ EXTENSIONS = (
     Extension("ActcWindows", "actc_window_words", (), _WINDOWED),
     Extension("ActcArrayConv2D", "actc_conv", ("weight", "bias"), (*_WINDOWED, "filters")),
     Extension("ActcDepthwiseConv2D", "actc_depthwise", ("weight", "bias"), _WINDOWED),
+    Extension("ActcArgmax", "actc_argmax", (), ("results",)),
+    Extension("ActcSoftmax", "actc_softmax", ("powers",), ("results", "size", "bits")),
+    Extension(
+        "ActcLayerNorm", "actc_layer_norm", ("gamma", "beta"),
+        ("results", "whole_high", "whole_low", "part_high", "part_low", "more", "digits"),
+    ),
 )  # fmt: skip
-COMMON = ("actc_each.h", "actc_windows.h")
+COMMON = ("actc_each.h", "actc_rows.h", "actc_windows.h")
 """What the other headers include."""
 NAMES = "actc_types.h"
 """What gives tools' names for streams, integers and pragmas; each family has its own."""
@@ -189,6 +195,8 @@ def _layer_class(extension: Extension) -> type:
         if "out_rows" in extension.numbers:
             channels = self.get_attr("filters", shape[-1])
             made = [self.get_attr("out_rows"), self.get_attr("out_columns"), channels]
+        if "results" in extension.numbers:
+            made[-1] = self.get_attr("results")
         if extension.op == "ActcWindows":
             made[-1] *= self.get_attr("kernel_rows") * self.get_attr("kernel_columns")
         if "out_channels" in extension.numbers:

@@ -44,6 +44,7 @@ from actc.targets.hls4ml.linear import (
     whole,
     window_attributes,
 )
+from actc.targets.hls4ml.rows import refusal, row_layer
 
 INPUT = "net_in"
 Passing: TypeAlias = ConcatStage | MaximumStage | RepeatStage
@@ -82,7 +83,7 @@ def problems_of(program: FoldedProgram) -> list[Diagnostic]:
 def _reason(stage: Stage) -> str:
     """Why a stage has no layer; "" where it has."""
     if isinstance(stage, RowStage):
-        return "it takes all channels together"
+        return refusal(stage)
     return "it is recurrent" if isinstance(stage, RecurrentStage) else ""
 
 
@@ -149,6 +150,10 @@ class _Lowering:
             name = self._concat(stage, carried)
         elif isinstance(stage, RepeatStage):
             name = self._repeat(stage, carried)
+        elif isinstance(stage, RowStage):
+            given = self._read(stage.sources[0], _shape(stage.input), PLAIN)
+            layer = row_layer(stage, self._unique(identifier(stage.name)), given)
+            name = self._last(stage, self._add(layer), carried)
         else:
             assert isinstance(stage, MapStage)
             given = self._read(stage.sources[0], _shape(stage.input), PLAIN)
@@ -261,7 +266,7 @@ class _Lowering:
         layer = repeat_layer(stage, given, reading.of(stage.input.range), self._unique)
         return self._last(stage, self._add(layer), carried)
 
-    def _last(self, stage: Passing, name: str, carried: Carried) -> str:
+    def _last(self, stage: Passing | RowStage, name: str, carried: Carried) -> str:
         """The functions of a stage that may have none."""
         if not stage.functions:
             return name
@@ -306,6 +311,7 @@ def _carried(program: FoldedProgram) -> dict[int, Carried]:
     for number in reversed(range(len(program.stages))):
         stage = program.stages[number]
         plain = isinstance(stage, MatrixStage) and stage.plain is not None
+        plain |= isinstance(stage, RowStage) and not stage.functions
         wants = {_want(program.stages[reader], found, reader) for reader in program.readers(number)}
         if number in program.exits or plain or len(wants) != 1:
             wants = {PLAIN}
