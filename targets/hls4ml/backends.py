@@ -27,6 +27,8 @@ class Backend:
         sources: files of the project that g++ compiles, "@NAME@" for the network's name.
         fixed: whether hls4ml takes only some divisors of the products as reuse factors.
         own: whether convolutions of arrays are actc's: hls4ml's do not compile with integers.
+        pipes: whether streams are SYCL's pipes; then its C simulation is in one file, and
+            compiled with the project's `emulation` of SYCL.
         exact: bits of a constant that its C simulation reads without rounding, at most; 0: all.
     """
 
@@ -38,6 +40,7 @@ class Backend:
     sources: tuple[str, ...] = ("firmware/@NAME@.cpp",)
     fixed: bool = False
     own: bool = False
+    pipes: bool = False
     exact: int = 0
 
 
@@ -52,6 +55,10 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
                 {"parallel": "structures", "stream": "streams"}, "stream", fixed=True,
             ),
             Backend(
+                "oneAPI", "oneapi", (".", "emulation", "emulation/ac_types"),
+                {"parallel": "pipes", "stream": "pipes"}, "", (), fixed=True, own=True, pipes=True,
+            ),
+            Backend(
                 "Catapult", "catapult", _CATAPULT_INCLUDES, _PARALLEL, "ac_channel",
                 # the arrays of constants are in the bridge, which reads them as doubles
                 ("firmware/@NAME@.cpp", "@NAME@_bridge.cpp"), own=True, exact=53,
@@ -61,10 +68,9 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 )  # fmt: skip
 """hls4ml's name -> backend."""
 
-NOT_OFFERED: Mapping[str, str] = MappingProxyType(
-    {"oneapi": "its C++ is SYCL, which only Intel's icpx compiles, and actc has no layers for it"}
-)
-"""Backends of hls4ml that actc does not write for, in small letters -> why."""
+
+_FILLED = 2048
+"""Products of a layer; above, hls4ml fills the rows of its weights up."""
 
 
 def reuse_factor(backend: Backend, asked: int, taken: int, made: int) -> int:
@@ -77,7 +83,13 @@ def reuse_factor(backend: Backend, asked: int, taken: int, made: int) -> int:
     most = min(asked, taken * made)
     if not backend.fixed:
         return most
-    return next(factor for factor in range(most, 0, -1) if _divides(factor, taken, made))
+    # hls4ml fills rows up to powers of two there, and its arrays for pipes are too short for that
+    powers = backend.pipes and taken * made > _FILLED
+    return next(
+        factor
+        for factor in range(most, 0, -1)
+        if _divides(factor, taken, made) and not (powers and factor & (factor - 1))
+    )
 
 
 def _divides(factor: int, taken: int, made: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
+from actc.targets.hls4ml import oneapi
 from actc.targets.hls4ml.backends import BACKENDS
 
 LIBRARY = Path(__file__).parent / "library"
@@ -215,7 +216,7 @@ def _layer_class(extension: Extension) -> type:
     return type(extension.op, (Layer,), members)
 
 
-def _config_class(extension: Extension, layer: type) -> type:
+def _config_class(extension: Extension, layer: type, pipes: bool) -> type:
     from hls4ml.backends.template import LayerConfigTemplate
 
     def format(self: Any, node: Any) -> str:
@@ -224,6 +225,9 @@ def _config_class(extension: Extension, layer: type) -> type:
             lines.append(f"    static const unsigned {name} = {int(node.get_attr(name))};")
         for name in extension.numbers:
             lines.append(f"    static const int {name} = {int(node.get_attr(name))};")
+        if pipes:
+            text = "\n".join([*lines, *oneapi.constant_lines(node, extension), "};"]) + "\n"
+            return text + oneapi.task(node, extension)
         for name in extension.constants:
             lines.append(f"    typedef {node.get_weights(name).type.name} {name}_t;")
         return "\n".join([*lines, "};"]) + "\n"
@@ -235,10 +239,12 @@ def _config_class(extension: Extension, layer: type) -> type:
     return type(f"{extension.op}Config", (LayerConfigTemplate,), members)
 
 
-def _call_class(extension: Extension, layer: type) -> type:
+def _call_class(extension: Extension, layer: type, pipes: bool) -> type:
     from hls4ml.backends.template import FunctionCallTemplate
 
     def format(self: Any, node: Any) -> str:
+        if pipes:
+            return oneapi.call(node, extension)
         read = [node.get_input_variable(name) for name in node.inputs[: extension.inputs]]
         made = node.get_output_variable()
         types = [variable.type.name for variable in (*read, made)]
@@ -279,8 +285,12 @@ def register(backends: Sequence[str] = tuple(BACKENDS)) -> None:
     for name in backends:
         backend = get_backend(name)
         for extension, layer in layers.items():
-            backend.register_template(_config_class(extension, layer))
-            backend.register_template(_call_class(extension, layer))
+            pipes = BACKENDS[name].pipes
+            backend.register_template(_config_class(extension, layer, pipes))
+            backend.register_template(_call_class(extension, layer, pipes))
+            if pipes:
+                for template in oneapi.stream_templates(extension, layer):
+                    backend.register_template(template)
             backend.register_source(LIBRARY / extension.header)
         for header in (*COMMON, f"{BACKENDS[name].names}/{NAMES}"):
             backend.register_source(LIBRARY / header)

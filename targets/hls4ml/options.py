@@ -61,11 +61,7 @@ class Options:
 
 
 def _backend(text: str) -> str:
-    offered = tuple(BACKENDS)
-    if text in backends.NOT_OFFERED:
-        why = f"{text} is not offered: {backends.NOT_OFFERED[text]}"
-        raise ValueError(f"one of {', '.join(offered)}; {why}")
-    return BACKENDS[one_of(offered)(text)]
+    return BACKENDS[one_of(tuple(BACKENDS))(text)]
 
 
 _READERS: Mapping[str, Reader] = {
@@ -91,7 +87,7 @@ def parse(text: str) -> Options:
     Raises:
         UsageError: ACT0431, all that is wrong with them.
     """
-    words = dict.fromkeys([*BACKENDS, *backends.NOT_OFFERED], "backend")
+    words = dict.fromkeys(BACKENDS, "backend")
     values, problems = read_options(text, _READERS, "ACT0431", words)
     if problems:
         raise UsageError(problems)

@@ -13,6 +13,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 from actc.targets.hls4ml import files
 from actc.targets.hls4ml.backends import BACKENDS
+from actc.targets.hls4ml.emulation import FOLDER, PARTS
 from actc.targets.hls4ml.layers import HlsNetwork, Integers
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.units.source import unit_parts
@@ -36,7 +37,8 @@ def bench(network: HlsNetwork, options: Options, units: str | bytes) -> str:
     )
     sizes = {"TAKEN": str(prod(network.shape)), "MADE": str(prod(network.output.shape))}
     parts = unit_parts(network, backend, options.io, units)
-    return files.filled("bench.cpp.in", NAME=network.name, CALL=call, **sizes, **parts)
+    header = f"{FOLDER}/{PARTS}" if backend.pipes else f"firmware/{network.name}.h"
+    return files.filled("bench.cpp.in", HEADER=header, CALL=call, **sizes, **parts)
 
 
 def compile_command(network: HlsNetwork, options: Options, program: str) -> tuple[str, ...]:

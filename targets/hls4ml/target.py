@@ -86,7 +86,7 @@ class Hls4mlTarget(Target):
                 Tool("hls4ml", "package", "hls4ml", HELP),
                 Tool("C++ compiler", "command", "g++", COMPILER_HELP),
             ),
-            summary="projects of hls4ml for Vitis, Vivado, Quartus and Catapult, exact to the bit",
+            summary="projects of hls4ml for Vitis, Vivado, Quartus, oneAPI and Catapult, exact",
             products={
                 f"{PROJECT}/": "hls4ml's project, with the C++ of actc's layers",
                 "network.onnx": "the network that hls4ml read",

@@ -11,6 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from actc.targets.hls4ml import emulation
+from actc.targets.hls4ml.backends import BACKENDS
+
 MODEL, SETTINGS, PROJECT, UNITS = "network.onnx", "settings.json", "project", "units.json"
 _OWN_TYPES = frozenset({"index_t"})
 """Types of hls4ml that hold no data."""
@@ -26,6 +29,8 @@ def main() -> None:
     register((settings["backend"],))
     model = hls4ml.converters.convert_from_onnx_model(MODEL, output_dir=PROJECT, **settings)
     model.write()
+    if BACKENDS[settings["backend"]].pipes:
+        emulation.write(model, Path(PROJECT))
     problems = unstated(model, settings["hls_config"]["LayerName"])
     if problems:
         raise SystemExit("\n".join(problems))
@@ -55,19 +60,20 @@ def units(model: Any) -> list[dict[str, Any]]:
     """The layers of actc that read one tensor: what the C++ calls, and with what behind it."""
     from actc.targets.hls4ml.extension import EXTENSIONS
 
-    own = {extension.op for extension in EXTENSIONS if extension.inputs == 1}
+    own = {extension.op: extension for extension in EXTENSIONS if extension.inputs == 1}
     found = []
     for layer in model.get_layers():
         if layer.class_name not in own:
             continue
-        function, arguments = layer.get_attr("function_cpp").removesuffix(");").split("(")
         found.append(
             {
                 "name": layer.name,
-                "function": function,
+                "function": layer.get_attr("function_cpp").partition("(")[0],
                 "given": layer.get_input_variable().type.name,
                 "made": layer.get_output_variable().type.name,
-                "constants": arguments.split(", ")[2:],
+                "constants": [
+                    layer.get_weights(name).name for name in own[layer.class_name].constants
+                ],
             }
         )
     return found

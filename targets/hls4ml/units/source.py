@@ -38,13 +38,13 @@ def unit_parts(
         message = f"hls4ml's project lacks the activation units {', '.join(missing)}"
         help = "install the version of hls4ml that actc names, and compile again"
         raise ToolFailed(Diagnostic("ACT0441", message, help=help))
-    constants = [name for layer in layers for name in known[layer.name]["constants"]]
+    names = [name for layer in layers for name in known[layer.name]["constants"]]
     streamed = backend.calls[io] == "streams"
     apply = f"unit_{'streams' if streamed else 'arrays'}.cpp.in"
     return {
-        "CONSTANTS": "".join(map(_constant, constants)),
+        "CONSTANTS": "" if backend.pipes else "".join(map(_constant, names)),
         "APPLY": files.filled(apply, CHANNEL=backend.channel) if layers else "",
-        "UNITS": "".join(_call(layer, known[layer.name]) for layer in layers),
+        "UNITS": "".join(_call(layer, known[layer.name], backend) for layer in layers),
     }
 
 
@@ -53,12 +53,14 @@ def _constant(name: str) -> str:
     return f'#undef {name.upper()}_H_\n#include "firmware/weights/{name}.h"\n'
 
 
-def _call(layer: HlsLayer, unit: dict[str, Any]) -> str:
+def _call(layer: HlsLayer, unit: dict[str, Any], backend: Backend) -> str:
+    # where streams are pipes, tensors and constants are objects, and the project is compiled here
+    constant, element = ("{}.data()", "::value_type") if backend.pipes else ("synthesized::{}", "")
     return files.filled(
         "unit.cpp.in",
         SIZE=str(prod(layer.shape)),
-        GIVEN=unit["given"],
-        MADE=unit["made"],
+        GIVEN=unit["given"] + element,
+        MADE=unit["made"] + element,
         FUNCTION=unit["function"],
-        CONSTANTS="".join(f", synthesized::{name}" for name in unit["constants"]),
+        CONSTANTS="".join(", " + constant.format(name) for name in unit["constants"]),
     )
