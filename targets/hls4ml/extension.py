@@ -57,6 +57,18 @@ EXTENSIONS = (
     Extension("ActcTable", "actc_table", ("levels",), ("rows", "size", "first")),
     Extension("ActcSearch", "actc_search", ("limits", "levels"), ("rows", "depth")),
     Extension(
+        "ActcPiecewiseLinear", "actc_pwl", ("limits", "slopes", "offsets"),
+        ("depth", "shift", "width"),
+    ),
+    Extension(
+        "ActcShiftedLines", "actc_shifted_lines", ("limits", "digits", "offsets"),
+        ("depth", "terms", "shift", "width"),
+    ),
+    Extension(
+        "ActcBipartite", "actc_bipartite", ("initial", "offset"),
+        ("first", "coarse", "high", "low", "left", "guard", "width", "initials", "offsets"),
+    ),
+    Extension(
         "ActcRequantize", "actc_requantize", ("multiplier", "offset"),
         ("rows", "shift", "zero", "low", "high", "width"),
     ),

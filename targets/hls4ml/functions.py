@@ -1,8 +1,8 @@
-"""Functions of sums and codes as layers: thresholds, requantization, tables, searches."""
+"""Functions of sums and codes as layers, in the forms that cost least."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,15 +12,13 @@ from actc.targets.fpga.folded.lower.functions import Affine
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.functions.stages import Requantization
 from actc.targets.fpga.hdl import Range
+from actc.targets.hls4ml import costs
+from actc.targets.hls4ml.fitted import fitted_forms
+from actc.targets.hls4ml.forms import Form, plain_forms
 from actc.targets.hls4ml.layers import HlsLayer, Integers, hull_of
 
 Unique: TypeAlias = Callable[[str], str]
 """Makes a name that no layer has."""
-
-MOST_THRESHOLDS = 15
-"""Thresholds that are compared side by side, at most."""
-MOST_TABLED = 1 << 12
-"""Entries of a layer's tables, at most, where a multiplier or a search does as well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +150,7 @@ def _rest(range: Range, stages: Sequence[object]) -> StepFunction | None:
 def function_layers(
     chain: Chain, range: Range, scope: str, given: str, shape: tuple[int, ...], unique: Unique
 ) -> list[HlsLayer]:
-    """The layers of a chain, in order.
+    """The layers of a chain, in order: those that cost least.
 
     Args:
         range: of what is read, all channels together.
@@ -161,16 +159,35 @@ def function_layers(
         shape: of the result.
         unique: makes a name that no layer has.
     """
+    layers: list[HlsLayer] = []
+    for form in min(ways(chain, range), key=lambda forms: sum(form.cost for form in forms)):
+        name = unique(f"{scope}_{form.name}")
+        layers.append(form.layer(name, layers[-1].name if layers else given, shape))
+    return layers
+
+
+def ways(chain: Chain, range: Range) -> Iterator[tuple[Form, ...]]:
+    """Forms that compute a chain, one after the other; at least one way.
+
+    Args:
+        range: of what is read, all channels together.
+    """
     rows = _rows(chain.functions)
-    most = max(function.starts.size for function in rows) - 1
-    size = (range.high - range.low + 1) * len(rows)
-    if most <= MOST_THRESHOLDS:
-        return [_thresholds(rows, range, unique(f"{scope}_thresholds"), given, shape)]
-    if chain.scaling is not None and size > MOST_TABLED:
-        return _scaling_layers(chain, range, scope, given, shape, unique)
-    if size <= MOST_TABLED:
-        return [_table(rows, range, unique(f"{scope}_table"), given, shape)]
-    return [_search(rows, range, unique(f"{scope}_search"), given, shape)]
+    whole = plain_forms(rows, range)
+    yield from ((form,) for form in whole)
+    if whole[0].op == "ActcThresholds":
+        return
+    if len(rows) == 1 and rows[0].range.holds(range):
+        yield from ((form,) for form in fitted_forms(rows[0]))
+    if chain.scaling is None:
+        return
+    scaling = requantization(chain.scaling, range)
+    if chain.rest is None:
+        yield (scaling,)
+        return
+    rest = chain.rest.cut(scaling.result)
+    for form in (*plain_forms((rest,), scaling.result), *fitted_forms(rest)):
+        yield scaling, form
 
 
 def _rows(functions: Sequence[StepFunction]) -> tuple[StepFunction, ...]:
@@ -179,80 +196,24 @@ def _rows(functions: Sequence[StepFunction]) -> tuple[StepFunction, ...]:
     return tuple(functions[:1] if same else functions)
 
 
-def _scaling_layers(
-    chain: Chain, range: Range, scope: str, given: str, shape: tuple[int, ...], unique: Unique
-) -> list[HlsLayer]:
-    scaling = chain.scaling
-    assert scaling is not None
+def requantization(scaling: Scaling, range: Range) -> Form:
+    """A product, a shift and two comparisons."""
     found = Range(scaling.low, scaling.high)
     same = len(set(scaling.multiplier.tolist())) == len(set(scaling.offset.tolist())) == 1
     count = slice(0, 1 if same else None)
     multiplier, offset = scaling.multiplier[count], scaling.offset[count]
-    scaled = (hull_of(multiplier) * range).hull(Range(0, 0))
+    factors = hull_of(multiplier)
+    scaled = (factors * range).hull(Range(0, 0))
     scaled = Range(scaled.low + int(offset.min()), scaled.high + int(offset.max()))
-    width = scaled.hull(scaled.plus(scaling.zero)).hull(Range(scaling.low, scaling.high)).width + 1
-    name = unique(f"{scope}_requantize")
-    layer = HlsLayer(
-        name, "ActcRequantize", (given,), shape, found,
+    width = scaled.hull(scaled.plus(scaling.zero)).hull(found).width + 1
+    cost = costs.product(factors.width, range.width) + costs.addition(width)
+    cost += 2 * costs.comparison(width - scaling.shift)
+    return Form(
+        "requantize", "ActcRequantize", cost, found,
         {
             "multiplier": multiplier, "offset": offset, "rows": len(multiplier),
             "shift": scaling.shift, "zero": scaling.zero, "low": scaling.low, "high": scaling.high,
             "width": width,
         },
-        {"multiplier": hull_of(multiplier), "offset": hull_of(offset)},
+        {"multiplier": factors, "offset": hull_of(offset)},
     )  # fmt: skip
-    if chain.rest is None:
-        return [layer]
-    return [layer, _table((chain.rest,), found, unique(f"{scope}_table"), name, shape)]
-
-
-def _thresholds(
-    rows: Sequence[StepFunction], range: Range, name: str, given: str, shape: tuple[int, ...]
-) -> HlsLayer:
-    count = max(max(function.starts.size for function in rows) - 1, 1)
-    levels, limits = _padded(rows, range, count)
-    found, least = hull_of(levels), hull_of(limits)
-    return HlsLayer(
-        name, "ActcThresholds", (given,), shape, found,
-        {"limits": limits, "levels": levels, "rows": len(rows), "count": count},
-        {"limits": least, "levels": found},
-    )  # fmt: skip
-
-
-def _table(
-    rows: Sequence[StepFunction], range: Range, name: str, given: str, shape: tuple[int, ...]
-) -> HlsLayer:
-    every = np.arange(range.low, range.high + 1)
-    levels = np.stack([function.evaluate(every) for function in rows])
-    found = hull_of(levels)
-    return HlsLayer(
-        name, "ActcTable", (given,), shape, found,
-        {"levels": levels, "rows": len(rows), "size": every.size, "first": range.low},
-        {"levels": found},
-    )  # fmt: skip
-
-
-def _search(
-    rows: Sequence[StepFunction], range: Range, name: str, given: str, shape: tuple[int, ...]
-) -> HlsLayer:
-    most = max(function.starts.size for function in rows) - 1
-    depth = most.bit_length()
-    levels, limits = _padded(rows, range, (1 << depth) - 1)
-    found, least = hull_of(levels), hull_of(limits)
-    return HlsLayer(
-        name, "ActcSearch", (given,), shape, found,
-        {"limits": limits, "levels": levels, "rows": len(rows), "depth": depth},
-        {"limits": least, "levels": found},
-    )  # fmt: skip
-
-
-def _padded(rows: Sequence[StepFunction], range: Range, count: int) -> tuple[Integers, Integers]:
-    """Levels [rows, count + 1] and limits [rows, count]; what is above `range` is not reached."""
-    levels = np.zeros((len(rows), count + 1), np.int64)
-    limits = np.full((len(rows), count), range.high + 1, np.int64)
-    for row, function in enumerate(rows):
-        own = function.starts.size
-        levels[row, :own] = function.levels
-        levels[row, own:] = function.levels[-1]
-        limits[row, : own - 1] = function.starts[1:]
-    return levels, limits

@@ -6,6 +6,20 @@
 
 namespace nnet {
 
+// How many of 2**DEPTH - 1 increasing limits, from the place `first` on, x reaches.
+template <int DEPTH, class data_T, class limit_T>
+unsigned actc_rank(const data_T &x, const limit_T limits[], unsigned first = 0) {
+    #pragma HLS INLINE
+    unsigned rank = 0;
+    ACTC_UNROLL
+    for (int d = DEPTH - 1; d >= 0; d--) {
+        #pragma HLS UNROLL
+        const unsigned next = rank + (1u << d);
+        rank = x >= limits[first + next - 1] ? next : rank;
+    }
+    return rank;
+}
+
 template <class CONFIG_T> struct actc_search_unit {
     template <class data_T>
     static typename CONFIG_T::levels_t apply(const data_T &x, unsigned channel,
@@ -13,13 +27,7 @@ template <class CONFIG_T> struct actc_search_unit {
                         const typename CONFIG_T::levels_t levels[]) {
         #pragma HLS INLINE
         const unsigned row = actc_row<CONFIG_T>(channel);
-        unsigned rank = 0;
-        ACTC_UNROLL
-        for (int d = CONFIG_T::depth - 1; d >= 0; d--) {
-            #pragma HLS UNROLL
-            const unsigned next = rank + (1u << d);
-            rank = x >= limits[row * ((1 << CONFIG_T::depth) - 1) + next - 1] ? next : rank;
-        }
+        const unsigned rank = actc_rank<CONFIG_T::depth>(x, limits, row * ((1 << CONFIG_T::depth) - 1));
         return levels[row * (1 << CONFIG_T::depth) + rank];
     }
 };
