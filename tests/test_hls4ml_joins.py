@@ -94,7 +94,7 @@ def of_vectors(g: Golden) -> str:
 
 def of_the_input(g: Golden) -> str:
     x = codes(g, 2, 3, 4)
-    return g.node("Concat", x, g.conv(x, 2, 1, (1, 1), zero=7), axis=1)
+    return str(g.node("Concat", x, g.conv(x, 2, 1, (1, 1), zero=7), axis=1))
 
 
 def rows(g: Golden) -> str:
@@ -127,7 +127,7 @@ def of_one_position(g: Golden) -> str:
         point = g.node("Unsqueeze", point, g.const(np.array([axis])))
         point = g.node("Concat", *[point] * factor, axis=axis)
         point = g.node("Reshape", point, g.const(np.array([-1, *shape])))
-    return g.node("Concat", point, g.conv(x, 2, 2, (1, 1), zero=7), axis=1)
+    return str(g.node("Concat", point, g.conv(x, 2, 2, (1, 1), zero=7), axis=1))
 
 
 def skipped(g: Golden) -> str:
@@ -164,18 +164,18 @@ def test_layers_are_golden(name: str) -> None:
 
 def positions(g: Golden) -> str:
     a, b = branches(g)
-    return g.node("Concat", a, g.node("MaxPool", b, kernel_shape=[1, 2]), axis=3)
+    return str(g.node("Concat", a, g.node("MaxPool", b, kernel_shape=[1, 2]), axis=3))
 
 
 def lines(g: Golden) -> str:
     a, _ = branches(g)
-    return g.node("Concat", a, g.table(a), axis=2)
+    return str(g.node("Concat", a, g.table(a), axis=2))
 
 
 def channels(g: Golden) -> str:
     x = branches(g)[1]
     x = g.node("Unsqueeze", x, g.const(np.array([2])))
-    return g.node("Reshape", g.node("Concat", x, x, axis=2), g.const(np.array([-1, 4, 3, 4])))
+    return str(g.node("Reshape", g.node("Concat", x, x, axis=2), g.const(np.array([-1, 4, 3, 4]))))
 
 
 REFUSED = {
