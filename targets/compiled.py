@@ -25,7 +25,7 @@ def compiled(sources: Path, program: Path, compile: Callable[[], None]) -> Path:
             state.update(str(path.relative_to(sources)).encode() + b"\0" + path.read_bytes())
     digest, mark = state.hexdigest(), program.parent / _DIGEST
     if not (program.is_file() and mark.is_file() and mark.read_text("ascii") == digest):
-        program.parent.mkdir(exist_ok=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
         compile()
         mark.write_text(digest, "ascii")
     return program

@@ -17,7 +17,7 @@ from actc.targets.hls4ml.options import STRATEGY, Options
 
 _LEAST = {"weight": 3, "bias": 2}
 """Bits of a role, at least: of weights with two hls4ml takes -2 for +1."""
-_LEAST_RESULT = 2
+LEAST_RESULT = 2
 """Data of one bit mean -1 and +1 to some of hls4ml's layers."""
 
 
@@ -62,15 +62,15 @@ def _small(array: Integers) -> np.ndarray[Any, Any]:
 
 def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
     """The `hls_config` of hls4ml: the type of every tensor, sum and constant."""
-    layers = {network.input: _precision(result=integer_type(network.range, _LEAST_RESULT))}
+    layers = {network.input: _precision(result=integer_type(network.range, LEAST_RESULT))}
     for layer in network.layers:
         types = {role: integer_type(r, _LEAST.get(role, 1)) for role, r in layer.types.items()}
         layers[layer.name] = {
-            **_precision(result=integer_type(layer.result, _LEAST_RESULT), **types),
+            **_precision(result=integer_type(layer.result, LEAST_RESULT), **types),
             **_folding(layer, options),
         }
     model = {
-        "Precision": integer_type(network.range, _LEAST_RESULT),
+        "Precision": integer_type(network.range, LEAST_RESULT),
         "ReuseFactor": options.reuse,
         "Strategy": STRATEGY,
     }

@@ -5,10 +5,21 @@ from __future__ import annotations
 from importlib import resources
 
 
+def library(name: str) -> str:
+    """A header of actc's layers."""
+    return _text("library", *name.split("/"))
+
+
 def filled(name: str, **values: str) -> str:
     """A template with its ``@NAME@`` filled in."""
-    package = resources.files("actc.targets.hls4ml")
-    text = package.joinpath("templates").joinpath(name).read_text("utf-8")
+    text = _text("templates", name)
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
+
+
+def _text(*parts: str) -> str:
+    place = resources.files("actc.targets.hls4ml")
+    for part in parts:
+        place = place.joinpath(part)
+    return place.read_text("utf-8")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
+from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.hls4ml import backends
+from actc.targets.vendor.boards import BOARDS, Board
 from actc.targets.written_options import (
     Reader,
     megahertz,
@@ -21,7 +24,10 @@ BACKENDS = {name.lower(): name for name in backends.BACKENDS}
 STRATEGY = "latency"
 """Of hls4ml's products: its others restrict how often a multiplier is used."""
 INTERFACES = ("parallel", "stream")
+_WITH_BOARDS = ("vitis", "vivado")
+_CODE = "ACT0431"
 _MOST_REUSED = 1 << 20
+_CLOCK = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +38,37 @@ class Options:
         backend: hls4ml's name of it.
         io: "parallel" or "stream".
         reuse: products that share one multiplier, at most.
-        part: of the FPGA; "": the backend's own.
-        clock: MHz.
+        board: its name; "": none, and the project leads to an IP.
+        part: of the FPGA; "": the board's, or the backend's own.
+        clock: MHz; None: what is usual.
     """
 
     backend: str = "Vitis"
     io: str = "parallel"
     reuse: int = 1
+    board: str = ""
     part: str = ""
-    clock: float = 200.0
+    clock: float | None = None
+
+    @property
+    def on_board(self) -> Board | None:
+        """The board, if there is one."""
+        return BOARDS[self.board] if self.board else None
+
+    @property
+    def device(self) -> str:
+        """The part; "": the backend's own."""
+        return self.part or (self.on_board.part if self.on_board else "")
+
+    @property
+    def clock_mhz(self) -> float:
+        """The clock."""
+        return self.clock or (self.on_board.clock_mhz if self.on_board else _CLOCK)
 
     @property
     def period(self) -> float:
         """Of the clock, ns."""
-        return 1000 / self.clock
+        return 1000 / self.clock_mhz
 
     def __str__(self) -> str:
         """The text that :func:`parse` reads, without defaults."""
@@ -68,6 +91,7 @@ _READERS: Mapping[str, Reader] = {
     "backend": _backend,
     "io": one_of(INTERFACES),
     "reuse": whole_number(1, _MOST_REUSED),
+    "board": one_of(tuple(BOARDS)),
     "part": part,
     "clock": megahertz,
 }
@@ -75,8 +99,9 @@ DESCRIBED: Mapping[str, str] = {
     "backend": f"{', '.join(BACKENDS)}: of hls4ml; also without `backend=`; default: vitis",
     "io": f"{' or '.join(INTERFACES)}: whole tensors, or position by position; default: parallel",
     "reuse": "products that share one multiplier; default: 1",
-    "part": "of the FPGA; default: hls4ml's",
-    "clock": "MHz; default: 200",
+    "board": f"{', '.join(BOARDS)}: to the bitstream, with {' or '.join(_WITH_BOARDS)}",
+    "part": "of the FPGA; default: hls4ml's, or the board's",
+    "clock": "MHz; default: 200, on boards with Zynq-7000 100",
 }
 """Option -> its values, in words."""
 
@@ -88,7 +113,22 @@ def parse(text: str) -> Options:
         UsageError: ACT0431, all that is wrong with them.
     """
     words = dict.fromkeys(BACKENDS, "backend")
-    values, problems = read_options(text, _READERS, "ACT0431", words)
+    values, problems = read_options(text, _READERS, _CODE, words)
+    problems += _unsuitable(values)
     if problems:
         raise UsageError(problems)
     return Options(**values)
+
+
+def _unsuitable(values: Mapping[str, Any]) -> list[Diagnostic]:
+    """What does not go together."""
+    found = []
+    if values.get("board") and values.get("part"):
+        message = "a board and a part are given both"
+        found.append(Diagnostic(_CODE, message, help="a board has its part"))
+    backend = str(values.get("backend", "Vitis")).lower()
+    if values.get("board") and backend not in _WITH_BOARDS:
+        message = f"the backend {backend} has no way to a bitstream"
+        help = f"give a board with {' or '.join(_WITH_BOARDS)}"
+        found.append(Diagnostic(_CODE, message, help=help))
+    return found

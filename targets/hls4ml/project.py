@@ -30,7 +30,7 @@ def settings(network: HlsNetwork, options: Options) -> dict[str, object]:
         "backend": options.backend,
         "io_type": f"io_{options.io}",
         "project_name": network.name,
-        "part": options.part or None,
+        "part": options.device or None,
         "clock_period": options.period,
         "hls_config": configuration(network, options),
     }

@@ -21,7 +21,7 @@ from actc.targets.hls4ml.units.source import unit_parts
 COMPILER_HELP = "apt-get install g++"
 BENCH = "actc_bench.cpp"
 _COMPILE_SECONDS = 1800.0
-_RUN_SECONDS = 1800.0
+RUN_SECONDS = 1800.0
 _MEMORY = 12 << 30
 
 
@@ -43,6 +43,11 @@ def bench(network: HlsNetwork, options: Options, units: str | bytes) -> str:
 
 def compile_command(network: HlsNetwork, options: Options, program: str) -> tuple[str, ...]:
     """What makes the bench, run in the folder of the project."""
+    return (*compile_flags(network, options), BENCH, "-o", program)
+
+
+def compile_flags(network: HlsNetwork, options: Options) -> tuple[str, ...]:
+    """The compiler, with the project's headers and its network in front of what is compiled."""
     backend = BACKENDS[options.backend]
     # streams that are read empty, and arrays of the library beyond their ends, end the program;
     # -Og compiles 1.6 times as fast as -O1, and what it makes takes 1.2 times as long
@@ -50,7 +55,7 @@ def compile_command(network: HlsNetwork, options: Options, program: str) -> tupl
     folders = [f"-I{folder}" for folder in backend.includes]
     # one translation unit, so that the libraries are read once
     sources = [f for s in backend.sources for f in ("-include", s.replace("@NAME@", network.name))]
-    return ("g++", *flags, *folders, *sources, BENCH, "-o", program)
+    return ("g++", *flags, *folders, *sources)
 
 
 def compile_bench(network: HlsNetwork, options: Options, project: Path, program: Path) -> None:
@@ -63,9 +68,16 @@ def compile_bench(network: HlsNetwork, options: Options, project: Path, program:
     Raises:
         MissingTool: there is no g++. ToolFailed: it failed, or took too long.
     """
-    compiler = toolchain.find("g++", COMPILER_HELP)
-    command = compile_command(network, options, str(program.resolve()))
-    argv = [str(compiler), *command[1:]]
+    run_compiler(compile_command(network, options, str(program.resolve())), project)
+
+
+def run_compiler(command: Sequence[str], project: Path) -> None:
+    """Run a command of g++ in the folder of a project.
+
+    Raises:
+        MissingTool: there is no g++. ToolFailed: it failed, or took too long.
+    """
+    argv = [str(toolchain.find("g++", COMPILER_HELP)), *command[1:]]
     toolchain.run(argv, timeout=_COMPILE_SECONDS, memory=_MEMORY, cwd=project)
 
 
@@ -123,7 +135,7 @@ def _run(
         for part in parts:
             file.write(np.ascontiguousarray(part, "<i8").tobytes())
     argv = [str(program.resolve()), mode, str(given), str(found)]
-    toolchain.run(argv, timeout=_RUN_SECONDS, memory=_MEMORY, cwd=project)
+    toolchain.run(argv, timeout=RUN_SECONDS, memory=_MEMORY, cwd=project)
     return np.frombuffer(found.read_bytes(), "<i8").astype(np.int64)
 
 

@@ -20,6 +20,8 @@ from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, T
 from actc.targets.compiled import compiled
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.hls4ml.assembly import Assembly, assemble, check
+from actc.targets.hls4ml.board import HOST, axi_command, axi_rung, board_files, compile_axi
+from actc.targets.hls4ml.board import PROGRAM as AXI_PROGRAM
 from actc.targets.hls4ml.options import DESCRIBED, Options, parse
 from actc.targets.hls4ml.project import HELP, project_files
 from actc.targets.hls4ml.simulation import (
@@ -92,6 +94,7 @@ class Hls4mlTarget(Target):
                 "network.onnx": "the network that hls4ml read",
                 "settings.json": "hls4ml's configuration",
                 "units.json": "how the C++ calls actc's layers",
+                f"{HOST}/": "with a board: what the host does, and a driver for PYNQ",
                 README: "what lies there, and what to run",
                 f"{BUILD}/": "the compiled simulation",
             },
@@ -120,8 +123,11 @@ class Hls4mlTarget(Target):
             f"{PROJECT}/{BENCH}": bench(network, self.settings, project[UNITS]).encode(),
             README: readme(network, self.settings).encode(),
         }
-        command = compile_command(network, self.settings, f"../{BUILD}/{PROGRAM}")
-        return BuildPlan(self.spec, files, (command,))
+        commands = [compile_command(network, self.settings, f"../{BUILD}/{PROGRAM}")]
+        if self.settings.on_board is not None:
+            files |= board_files(assembly, self.settings.on_board)
+            commands.append(axi_command(network, self.settings, f"../{BUILD}/{AXI_PROGRAM}"))
+        return BuildPlan(self.spec, files, tuple(commands))
 
     def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the files, and compile the C++.
@@ -133,8 +139,12 @@ class Hls4mlTarget(Target):
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+        assembly = self.assembly_of(directory)
         say("g++: the C simulation")
-        _program(directory, self.assembly_of(directory))
+        _program(directory, assembly)
+        if self.settings.on_board is not None:
+            say("g++: the AXI wrapper")
+            _axi_program(directory, assembly)
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the C simulation in `directory` on one batch.
@@ -172,7 +182,11 @@ class Hls4mlTarget(Target):
             assembly.folded, model, feeds, golden, most=MOST, random=RANDOM, work=WORK
         )
         program = _program(directory, assembly)
-        return climb(assembly, directory / PROJECT, program, samples, say)
+        rungs = climb(assembly, directory / PROJECT, program, samples, say)
+        if self.settings.on_board is not None:
+            wrapper = _axi_program(directory, assembly)
+            rungs.append(axi_rung(assembly, directory / PROJECT, wrapper, samples, say))
+        return rungs
 
     def recheck(self, directory: Path) -> list[Rung]:
         """All inputs of the activation units in the C++."""
@@ -181,7 +195,7 @@ class Hls4mlTarget(Target):
         return [check_units(assembly.network, directory / PROJECT, program)]
 
     def vendor_flow(self, directory: Path) -> Flow | None:
-        """To the IP, with the backend's tool."""
+        """To the IP with the backend's tool, and with a board to its bitstream."""
         return flow_of(self.assembly_of(directory).network, self.settings)
 
     def assembly_of(self, directory: Path) -> Assembly:
@@ -205,4 +219,11 @@ def _program(directory: Path, assembly: Assembly) -> Path:
     """The compiled simulation of the C++ that lies in a directory."""
     folder, program = directory / PROJECT, directory / BUILD / PROGRAM
     made = partial(compile_bench, assembly.network, assembly.options, folder, program)
+    return compiled(folder, program, made)
+
+
+def _axi_program(directory: Path, assembly: Assembly) -> Path:
+    """The compiled testbench of the AXI wrapper that lies in a directory."""
+    folder, program = directory / PROJECT, directory / BUILD / AXI_PROGRAM
+    made = partial(compile_axi, assembly.network, assembly.options, folder, program)
     return compiled(folder, program, made)

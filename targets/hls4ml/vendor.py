@@ -6,12 +6,14 @@ import re
 
 from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
+from actc.targets.hls4ml.board import axi_design
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.simulation import compile_command
 from actc.targets.hls4ml.worker import PROJECT
 from actc.targets.vendor.amd import ip_step
 from actc.targets.vendor.flow import Flow, VendorTool
+from actc.targets.vendor.scripts import steps_of
 from actc.targets.vendor.tools import VITIS, VIVADO_HLS
 
 README = "README.md"
@@ -47,12 +49,16 @@ def _chosen(block: re.Match[str]) -> str:
 
 
 def flow_of(network: HlsNetwork, options: Options) -> Flow | None:
-    """To the IP; None where the backend has no tool here."""
+    """To the IP, and with a board to its bitstream; None where the backend has no tool here."""
     if options.backend not in TOOLS:
         return None
+    slower = "a larger reuse="
+    board = options.on_board
+    if board is not None:
+        design = axi_design(network, options)
+        return Flow(PROJECT, design.name, options.period, steps_of(design, board), slower)
     solution = f"{network.name}_prj/solution1"
     step = ip_step(TOOLS[options.backend], SCRIPT, solution, network.name)
-    slower = "a larger reuse="
     return Flow(PROJECT, network.name, options.period, (step,), slower)
 
 
@@ -62,7 +68,7 @@ def readme(network: HlsNetwork, options: Options) -> str:
         f"# {network.name}",
         "",
         f"A project of hls4ml, backend {options.backend}, io_{options.io}, "
-        f"{options.clock:g} MHz, written by actc.",
+        f"{options.clock_mhz:g} MHz, written by actc.",
         "",
         f"- `{PROJECT}/`: C++ and scripts; `{PROJECT}/project.tcl` has part and clock",
         "- `network.onnx`, `settings.json`: what hls4ml read",
@@ -77,14 +83,34 @@ def readme(network: HlsNetwork, options: Options) -> str:
     ]
     flow = flow_of(network, options)
     if flow is not None:
-        (step,) = flow.steps
-        lines += ["C synthesis and the IP, with the vendor's tool (one of these):", ""]
-        lines += [f"    cd {PROJECT} && {tool.line(step.script)}" for tool in step.tools]
-        lines += [
-            "",
-            f"The IP is then in `{PROJECT}/{step.products[0]}`. `actc build` does the same in a",
-            "copy, `build/vendor`, and adds resources and timing to `report.json`.",
-            "",
-        ]
+        lines += _built(flow, options)
     lines += ["No vendor's tool was run: clocks and resources are not known before that.", ""]
     return "\n".join(lines)
+
+
+def _built(flow: Flow, options: Options) -> list[str]:
+    """What the vendor's tools make."""
+    ip, *further = flow.steps
+    lines = ["C synthesis and the IP, with the vendor's tool (one of these):", ""]
+    lines += [f"    cd {PROJECT} && {tool.line(ip.script)}" for tool in ip.tools]
+    lines += ["", f"The IP is then in `{PROJECT}/{ip.products[0]}`."]
+    if options.on_board is not None:
+        (step,) = further
+        lines += [
+            f"Its top function is {flow.top}: the network between AXI4 streams, which the",
+            "testbench (`testbench.cpp`, `data/`) compares with golden.",
+            "",
+            f"The bitstream for the {options.on_board.title}, with a DMA and the processor:",
+            "",
+            f"    cd {PROJECT} && {step.tools[0].line(step.script)}",
+            "",
+            f"Copy `{PROJECT}/{step.products[0]}`, the `.hwh` beside it and `host/` to the board;",
+            f"`python3 driver.py {flow.top}.bit SAMPLES.npy` prints the outputs.",
+            "",
+        ]
+    return [
+        *lines,
+        "`actc build` does the same in a copy, `build/vendor`, and adds resources and timing to",
+        "`report.json`.",
+        "",
+    ]

@@ -54,6 +54,10 @@ BOARDS = {
             "zcu104", "AMD ZCU104", "xczu7ev-ffvc1156-2-e", "xilinx.com:zcu104:*", "zynqmp",
             230_400, 624, 1_728, 200.0,
         ),
+        Board(
+            "zcu102", "AMD ZCU102", "xczu9eg-ffvb1156-2-e", "xilinx.com:zcu102:*", "zynqmp",
+            274_080, 1_824, 2_520, 200.0,
+        ),
     )
 }  # fmt: skip
 """By name."""
