@@ -79,7 +79,7 @@ def samples_of(
     right = {name: np.concatenate([outputs[name][:most], found[name]]) for name in outputs}
     words = network.prologue(joined)
     count = len(next(iter(kept.values())))
-    kind = f"{count} samples of the data and {random} random ones"
+    kind = f"{count} sample{'s' * (count > 1)} of the data and {random} random ones"
     return Samples(joined, right, words[0], network.program.evaluate(words)[0], kind)
 
 
