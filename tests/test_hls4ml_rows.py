@@ -29,7 +29,7 @@ ROUNDED = (11487, 6662)
 
 
 def powers(step: float, count: int, one: int = 1 << 24) -> Array:
-    return np.rint(one * np.exp(-step * np.arange(count))).astype(np.int64)
+    return np.asarray(np.rint(one * np.exp(-step * np.arange(count))), np.int64)
 
 
 def normal(channels: int, eps: float, seed: int = 0) -> LayerNormRow:
@@ -210,7 +210,7 @@ def test_cpp_of_rows(backend: str, io: str, rows: int, tmp_path: Path) -> None:
 @needs_gxx
 @needs_hls4ml
 @pytest.mark.parametrize("io", ["parallel", "stream"])
-@pytest.mark.parametrize("backend", ["Vivado", "Vitis", "Quartus", "Catapult"])
+@pytest.mark.parametrize("backend", ["Vivado", "Vitis", "Quartus", "Catapult", "oneAPI"])
 def test_cpp_of_rows_of_all_backends(backend: str, io: str, tmp_path: Path) -> None:
     compare_rows(backend, io, 3 if io == "stream" else 1, tmp_path)
 

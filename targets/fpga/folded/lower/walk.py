@@ -71,6 +71,7 @@ _REASONS = {
 }
 _NO_STAGE = "a folded network has no stage for it"
 _HELP = "unroll the model if it is small, compile it with --target cpu or onnx, or change the layer"
+_ELSEWHERE = "compile the model with --target hls4ml, cpu or onnx, or change the layer"
 
 
 def lower(lowering: Lowering, parts: Cut, rules: Mapping[str, Rule] = RULES) -> list[Diagnostic]:
@@ -106,7 +107,8 @@ def _refused(parts: Cut, rules: Mapping[str, Rule]) -> Iterator[Diagnostic]:
         source = node.inputs[0] if node.inputs else None
         if back and source is not None and source.producer() in refused:
             continue  # what is behind a refused operator goes with it
-        yield at(node, Unsupported(_REASONS.get(key_of(node), _NO_STAGE), _HELP))
+        help = _ELSEWHERE if key_of(node) in MORE else _HELP
+        yield at(node, Unsupported(_REASONS.get(key_of(node), _NO_STAGE), help))
 
 
 def at(node: ir.Node, error: Unsupported) -> Diagnostic:
