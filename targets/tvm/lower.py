@@ -57,6 +57,7 @@ INT8_RULES: dict[str, Rule] = {
     "actc::IntMul": pointwise.int_mul,
     "actc::IntRmsNorm": reductions.int_rms_norm,
     "actc::IntReduceSum": reductions.int_reduce_sum,
+    "actc::IntProbabilities": reductions.int_probabilities,
     "actc::IntSoftmax": reductions.int_softmax,
     "actc::Requantize": pointwise.requantize,
     "actc::Steps": binary.steps,

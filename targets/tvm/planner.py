@@ -108,7 +108,9 @@ class Planner:
             nodes = [
                 node
                 for node in self.model.graph
-                if node.domain == "actc" and any(v.dtype == dtype for v in node.outputs)
+                if node.domain == "actc"
+                and any(v.dtype == dtype for v in node.outputs)
+                and node.op_type != "IntProbabilities"  # which leaves as floats
             ]
             if nodes:
                 found, first, more = True, nodes[0], len(nodes) - 1

@@ -106,16 +106,29 @@ def _drop_axes(tensor: Tensor, over: Sequence[int]) -> Tensor | None:
 
 def int_softmax(planner: Planner, node: ir.Node) -> None:
     """IntSoftmax: float32 in the layout of its input."""
+    _softmax(planner, node, "float32", 0)
+
+
+def int_probabilities(planner: Planner, node: ir.Node) -> None:
+    """IntProbabilities: int32 stand for its codes, which are dequantized only."""
+    reader = planner.only_reader(node.outputs[0])
+    if reader is None or reader.op_type != "DequantizeLinear":
+        raise Unsupported("its codes of more than 8 bits are not dequantized")
+    _softmax(planner, node, "int32", node.attributes["bits"].as_int())
+
+
+def _softmax(planner: Planner, node: ir.Node, dtype: str, bits: int) -> None:
     x = planner.tensor(node, 0)
     codes = planner.need_constant(node, 1, "the table").astype(np.int32)
     axis = node.attributes["axis"].as_int() % len(x.shape)
     if axis == 0:
         raise Unsupported("softmax over the batch axis")
     value = node.outputs[0]
-    out = like(x, str(value.name), "float32", x.shape)
+    out = like(x, str(value.name), dtype, x.shape)
     order = [a for a in x.axes if a != axis] + [axis]
     dims = tuple(x.extent(a) for a in order)
-    kernel = Softmax(x.batch, dims, planner.operand(x, order), output_operand(out, order, None))
+    operands = planner.operand(x, order), output_operand(out, order, None)
+    kernel = Softmax(x.batch, dims, *operands, bits)
     names = [x.name, planner.add_constant(f"{value.name}.powers", codes)]
     planner.emit(kernel, names, out, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tvm import tirx
@@ -202,7 +203,7 @@ def _horizontal(vector: Accumulator) -> Any:
 
 
 def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any:
-    """The PrimFunc of IntSoftmax; buffers x uint8, table int32 (256,), out float32."""
+    """The PrimFunc of IntSoftmax or IntProbabilities; buffers as `Softmax` says."""
     count = spec.dims[-1]
 
     def body() -> None:
@@ -224,12 +225,29 @@ def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any
 
             with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
                 total.set(total.value(1) + power(i))
-            below = T.Bind(tir.cast("float64", total.value(1)))
+            share = _code_of(total, spec.bits) if spec.bits else _ratio_to(total)
             with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
-                ratio = tir.cast("float64", power(i)) / below
-                out.store(out.at(sample, [*outer, i]), tir.cast("float32", ratio))
+                out.store(out.at(sample, [*outer, i]), share(power(i)))
 
     return tir.prim_func(name, body)
+
+
+def _ratio_to(total: Accumulator) -> Callable[[Any], Any]:
+    """The share of a power as float32."""
+    below = T.Bind(tir.cast("float64", total.value(1)))
+    return lambda power: tir.cast("float32", tir.cast("float64", power) / below)
+
+
+def _code_of(total: Accumulator, bits: int) -> Callable[[Any], Any]:
+    """The share of a power in units of 2^-bits, rounded half up; 1 is the largest code."""
+    sum = T.Bind(tir.cast("int64", total.value(1)))
+    unit, largest = tirx.const(2 << bits, "int64"), tirx.const((1 << bits) - 1, "int64")
+
+    def code(power: Any) -> Any:
+        rounded = T.truncdiv(tir.cast("int64", power) * unit + sum, sum + sum)
+        return tir.cast("int32", tirx.Min(rounded, largest))
+
+    return code
 
 
 def embed_prim_func(name: str, spec: Embed, features: frozenset[str]) -> Any:

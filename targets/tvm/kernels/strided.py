@@ -172,12 +172,16 @@ class LayerNorm:
 
 @dataclass(frozen=True, slots=True)
 class Softmax:
-    """IntSoftmax over the last of `dims`: x uint8, table int32 (256,), out float32."""
+    """IntSoftmax over the last of `dims`: x uint8, table int32 (256,), out float32.
+
+    With `bits` it is IntProbabilities, out int32.
+    """
 
     batch: int | None
     dims: tuple[int, ...]
     x: Operand
     out: Operand
+    bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
