@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folded_programs import matrix
 from hls4ml_networks import needs_hls4ml, simulated
 from installed import needs_gxx
 
-from actc.targets.fpga.folded.program import ConcatStage, FoldedProgram, RowStage, Stream
+from actc.targets.fpga.folded.program import ConcatStage, FoldedProgram, RowStage, Stream, Window
 from actc.targets.fpga.folded.rows import ArgmaxRow, LayerNormRow, Row, SoftmaxRow
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
@@ -152,6 +153,16 @@ def test_what_float64_cannot_do_is_refused() -> None:
         (problem,) = problems_of(alone(row, 2000 if "quares" in reason else 3, range))
         assert problem.code == "ACT0430"
         assert reason in problem.message
+
+
+def test_what_is_padded_behind_a_row() -> None:
+    """Streams are carried so that padding is zero; rows give what they compute."""
+    input = Stream(3, 4, 3, Range(0, 15))
+    row = stage(SoftmaxRow(powers(0.2, 16), 9), input)
+    window = Window((3, 3), before=(1, 1), after=(1, 1))
+    conv = matrix("conv", row.output, 2, window=window, source=0, outside=7)
+    program = FoldedProgram((input,), (row, conv), (1,))
+    assert_same(program, np.random.default_rng(0).integers(0, 16, (20, *input.shape)))
 
 
 # --- the C++

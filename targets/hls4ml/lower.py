@@ -47,6 +47,7 @@ from actc.targets.hls4ml.linear import (
 from actc.targets.hls4ml.rows import refusal, row_layer
 
 INPUT = "net_in"
+_HELP = "compile for an FPGA of `actc targets`, whose hardware has it, or for cpu"
 Passing: TypeAlias = ConcatStage | MaximumStage | RepeatStage
 """Stages that choose elements as they are; they may have functions behind them."""
 
@@ -73,7 +74,7 @@ def problems_of(program: FoldedProgram) -> list[Diagnostic]:
             "ACT0430",
             f"'{stage.name}' has no layer in hls4ml: {reason}",
             place=Place(node=stage.nodes[0] if stage.nodes else stage.name),
-            help="compile for an FPGA of `actc targets`, whose hardware has it, or for cpu",
+            help=_HELP if isinstance(stage, RecurrentStage) else "compile for cpu or onnx",
         )
         for stage in program.stages
         if (reason := _reason(stage))
