@@ -234,6 +234,15 @@ STEPS = {
         ),
         (
             "float[N,2,5,5] x => float[N,3,3,3] y",
+            "s = Conv<kernel_shape=[3,3]>(x, k, b)\nt = Transpose<perm=[0,2,3,1]>(s)\n"
+            "l = LayerNormalization<axis=-1>(t, g, e)\nu = Transpose<perm=[0,3,1,2]>(l)\n"
+            "y = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(u, k2)",
+            {**MAP, "g": normal(3, seed=5), "e": normal(3, seed=6), "k2": normal(3, 3, 3, 3)},
+            {},
+            ["LayerNormRow"],
+        ),
+        (
+            "float[N,2,5,5] x => float[N,3,3,3] y",
             CLASSES.replace("y =", "s =") + "\ny = Softmax<axis=1>(s)",
             MAP,
             {},
