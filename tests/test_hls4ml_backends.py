@@ -22,6 +22,7 @@ from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options, parse
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.simulation import BENCH, bench, compile_bench, run_bench
+from actc.targets.hls4ml.vendor import flow_of
 from actc.targets.hls4ml.worker import PROJECT, UNITS
 
 AC = ("Quartus", "Catapult", "oneAPI")
@@ -138,6 +139,18 @@ def test_projects_are_the_same_each_time(backend: str) -> None:
     assert first == second
     assert not [name for name, content in first.items() if b"actc-hls4ml-" in content]
     assert not [name for name in first if name.endswith((".pdf", ".pyc"))]
+
+
+@needs_hls4ml
+def test_the_compiler_of_oneapi_finds_its_sources() -> None:
+    network, options = lower(program_of(PRODUCTS), "net", "parallel", own=True), Options("oneAPI")
+    flow = flow_of(network, options)
+    assert flow is not None
+    (step,) = flow.steps
+    files = project_files(network, options)
+    sources = [step.script, *(word for word in step.tools[0].before if word.endswith(".cpp"))]
+    assert len(sources) == 2
+    assert {f"{flow.folder}/{name}" for name in sources} <= set(files)
 
 
 # --- what a backend cannot build

@@ -16,8 +16,15 @@ BANNERS = {
     "vitis_hls": "****** Vitis HLS - High-Level Synthesis from C, C++ and OpenCL v@ (64-bit)",
     "vivado_hls": "****** Vivado(TM) HLS - High-Level Synthesis from C and C++ v@ (64-bit)",
     "vivado": "vivado v@ (64-bit)\nTool Version Limit: 2024.05",
+    "icpx": "Intel(R) oneAPI DPC++/C++ Compiler @.1 (@.1.20240711)\nTarget: x86_64-unknown-linux",
 }
-USUAL = {"vitis-run": "2024.1", "vitis_hls": "2023.1", "vivado_hls": "2019.2", "vivado": "2024.1"}
+USUAL = {
+    "vitis-run": "2024.1",
+    "vitis_hls": "2023.1",
+    "vivado_hls": "2019.2",
+    "vivado": "2024.1",
+    "icpx": "2024.2",
+}
 # A tool: it says its version, or runs its body with its arguments. Bodies may call ...
 _HEADER = """\
 import json, os, pathlib, signal, subprocess, sys, time

@@ -6,6 +6,7 @@ import re
 
 from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.board import axi_design
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
@@ -13,6 +14,7 @@ from actc.targets.hls4ml.simulation import compile_command
 from actc.targets.hls4ml.worker import PROJECT
 from actc.targets.vendor.amd import ip_step
 from actc.targets.vendor.flow import Flow, VendorTool
+from actc.targets.vendor.intel import export_step
 from actc.targets.vendor.scripts import steps_of
 from actc.targets.vendor.tools import VITIS, VIVADO_HLS
 
@@ -24,6 +26,8 @@ _CHOICES = {"Vitis": "build_opt.tcl", "Vivado": SCRIPT}
 """Where what the script does is chosen."""
 _TO_IP = {"synth": 1, "export": 1}
 """All other choices are 0: the C simulation has run, with more samples than its own test bench."""
+_FAMILY = "Agilex7"
+"""That hls4ml builds for with oneAPI, where nothing else is asked for."""
 _BLOCK = re.compile(r"(?<=^array set opt \{\n)(?:[ ]+\w+[ ]+[01]\n)+(?=\}$)", re.MULTILINE)
 
 
@@ -50,9 +54,14 @@ def _chosen(block: re.Match[str]) -> str:
 
 def flow_of(network: HlsNetwork, options: Options) -> Flow | None:
     """To the IP, and with a board to its bitstream; None where the backend has no tool here."""
+    slower = "a larger reuse="
+    if BACKENDS[options.backend].pipes:
+        source, test = f"src/firmware/{network.name}.cpp", f"src/{network.name}_test.cpp"
+        part = options.part or _FAMILY
+        export = export_step(network.name, source, (test,), part, options.period)
+        return Flow(PROJECT, network.name, options.period, (export,), slower)
     if options.backend not in TOOLS:
         return None
-    slower = "a larger reuse="
     board = options.on_board
     if board is not None:
         design = axi_design(network, options)

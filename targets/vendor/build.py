@@ -14,6 +14,7 @@ from actc.errors import ToolFailed, UsageError
 from actc.targets.vendor.csynth import Unreadable, read_csynth
 from actc.targets.vendor.findings import judge
 from actc.targets.vendor.flow import Flow, Step
+from actc.targets.vendor.intel import read_estimates
 from actc.targets.vendor.logs import explained
 from actc.targets.vendor.tools import Found, find_tools, spelled
 from actc.targets.vendor.vivado import read_timing, read_utilization
@@ -119,6 +120,10 @@ def _figures(flow: Flow, step: Step, work: Path, log: Path) -> dict[str, Any]:
     if step.csynth:
         figures["synthesis"] = _read(
             work / step.csynth, log, lambda path: read_csynth(path, flow.top)
+        )
+    if step.estimates:
+        figures["synthesis"] = _read(
+            work / step.estimates, log, lambda path: read_estimates(path, flow.period)
         )
     if step.utilization and step.timing:
         counts = _read(work / step.utilization, log, read_utilization)

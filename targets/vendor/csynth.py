@@ -43,7 +43,7 @@ def read_csynth(path: Path, top: str) -> dict[str, Any]:
     Raises:
         Unreadable: there is no such report, or it is none.
     """
-    root = parse_xml(_bytes(path))
+    root = parse_xml(read_bytes(path))
     if root.tag != "profile":
         raise Unreadable(f"its root is <{root.tag[:40]}>, not <profile>")
     name = root.findtext("./UserAssignments/TopModelName", top).strip()
@@ -66,7 +66,12 @@ def read_csynth(path: Path, top: str) -> dict[str, Any]:
     }
 
 
-def _bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A report's text.
+
+    Raises:
+        Unreadable: there is none, or it is too large.
+    """
     try:
         with path.open("rb") as stream:
             text = stream.read(_MOST_BYTES + 1)

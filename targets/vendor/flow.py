@@ -12,7 +12,7 @@ Version: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class VendorTool:
-    """A program of a vendor that runs scripts.
+    """A program of a vendor that runs scripts, or compiles.
 
     Attributes:
         command: its name on PATH.
@@ -20,6 +20,7 @@ class VendorTool:
         before: arguments in front of the script.
         asking: arguments that make it say its version.
         first, last: the versions that the scripts are written for, both included.
+        saying: regular expression of a version in what it says then: year, number in it.
     """
 
     command: str
@@ -28,6 +29,7 @@ class VendorTool:
     asking: tuple[str, ...]
     first: Version
     last: Version
+    saying: str = r"\bv(20[0-9]{2})\.([0-9])(?![0-9])"
 
     def line(self, script: str) -> str:
         """The command as one types it."""
@@ -41,9 +43,10 @@ class Step:
     Attributes:
         goal: what exists behind it.
         tools: any of which does; the first that is found runs.
-        script: that it runs.
+        script: that it runs, or the source that it compiles.
         products: files, or folders with something in them, that must exist behind it.
         csynth: report of C synthesis, XML; "": none.
+        estimates: folder of Intel's reports of estimates, JSON; "": none.
         utilization, timing: reports of Vivado behind routing; "": none.
     """
 
@@ -52,6 +55,7 @@ class Step:
     script: str
     products: tuple[str, ...]
     csynth: str = ""
+    estimates: str = ""
     utilization: str = ""
     timing: str = ""
 

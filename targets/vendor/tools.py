@@ -1,4 +1,4 @@
-"""The tools of AMD: how they are called, found, and asked for their version."""
+"""The vendors' tools: how they are called, found, and asked for their version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ VIVADO = VendorTool(
 VITIS = (VITIS_RUN, VITIS_HLS)
 """Newer versions have `vitis-run` alone."""
 
-_VERSION = re.compile(r"\bv(20[0-9]{2})\.([0-9])(?![0-9])", re.IGNORECASE)
+ICPX = VendorTool(
+    "icpx", "Intel oneAPI", (), ("--version",), (2024, 0), (2025, 0),
+    saying=r"\bCompiler (20[0-9]{2})\.([0-9])(?![0-9])",
+)  # fmt: skip
+"""Up to 2025.0: later ones compile no FPGA code."""
+
 _ASKING_SECONDS = 120.0
 _LINES = 5
 
@@ -117,7 +122,7 @@ def _asked(tool: VendorTool, path: Path) -> tuple[Version | None, Diagnostic | N
     with tempfile.TemporaryDirectory(prefix="actc-vendor-") as work:
         argv = [str(path), *tool.asking]
         output = toolchain.run(argv, timeout=_ASKING_SECONDS, cwd=Path(work)).output
-    match = _VERSION.search(output)
+    match = re.search(tool.saying, output, re.IGNORECASE)
     if match is None:
         lines = tuple(line.strip()[:200] for line in output.splitlines() if line.strip())
         return None, Diagnostic(
