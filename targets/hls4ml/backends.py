@@ -73,15 +73,18 @@ _FILLED = 2048
 """Products of a layer; above, hls4ml fills the rows of its weights up."""
 
 
-def reuse_factor(backend: Backend, asked: int, taken: int, made: int) -> int:
+def reuse_factor(
+    backend: Backend, asked: int, taken: int, made: int, *, fixed: bool = False
+) -> int:
     """The reuse factor of a layer of products: what was asked for, or the next below it.
 
     Args:
         asked: at least 1.
         taken, made: inputs and outputs of the matrix.
+        fixed: whether only some are taken in any case, as of the strategy "resource".
     """
     most = min(asked, taken * made)
-    if not backend.fixed:
+    if not (backend.fixed or fixed):
         return most
     # hls4ml fills rows up to powers of two there, and its arrays for pipes are too short for that
     powers = backend.pipes and taken * made > _FILLED

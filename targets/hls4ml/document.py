@@ -13,10 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 from actc.ir.dialect import DOMAIN
 from actc.targets.hls4ml.backends import BACKENDS, reuse_factor
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork, Integers, integer_type
-from actc.targets.hls4ml.options import STRATEGY, Options
+from actc.targets.hls4ml.options import Options
 
 _LEAST = {"weight": 3, "bias": 2}
 """Bits of a role, at least: of weights with two hls4ml takes -2 for +1."""
+_LATENCY = "latency"
+_STRATEGIC = frozenset({"ActcDense", "ActcConv2D"})
+"""Layers of products that are hls4ml's own."""
 LEAST_RESULT = 2
 """Data of one bit mean -1 and +1 to some of hls4ml's layers."""
 
@@ -72,7 +75,7 @@ def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
     model = {
         "Precision": integer_type(network.range, LEAST_RESULT),
         "ReuseFactor": options.reuse,
-        "Strategy": STRATEGY,
+        "Strategy": _LATENCY,
     }
     return {"Model": model, "LayerName": layers}
 
@@ -85,10 +88,15 @@ def _folding(layer: HlsLayer, options: Options) -> Mapping[str, Any]:
     weight = layer.attributes.get("weight")
     if not isinstance(weight, np.ndarray):
         return {}
-    backend = BACKENDS[options.backend]
+    taken, made = prod(weight.shape[:-1]), weight.shape[-1]
+    # others are actc's, of which hls4ml knows no sizes
+    strategy = options.strategy if layer.op in _STRATEGIC else _LATENCY
+    resource = strategy != _LATENCY
+    asked = options.reuse
+    if resource and options.io == "parallel" and layer.op == "ActcConv2D":
+        asked = min(asked, taken)  # hls4ml's loops end there
+    fixed = resource or BACKENDS[options.backend].fixed
     return {
-        "ReuseFactor": reuse_factor(
-            backend, options.reuse, prod(weight.shape[:-1]), weight.shape[-1]
-        ),
-        "Strategy": STRATEGY,
+        "ReuseFactor": reuse_factor(BACKENDS[options.backend], asked, taken, made, fixed=fixed),
+        "Strategy": strategy,
     }

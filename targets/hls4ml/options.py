@@ -21,10 +21,10 @@ from actc.targets.written_options import (
 
 BACKENDS = {name.lower(): name for name in backends.BACKENDS}
 """Name on the command line -> hls4ml's."""
-STRATEGY = "latency"
-"""Of hls4ml's products: its others restrict how often a multiplier is used."""
+STRATEGIES = ("latency", "resource")
 INTERFACES = ("parallel", "stream")
 _WITH_BOARDS = ("vitis", "vivado")
+_WITH_STRATEGIES = ("vitis", "vivado", "catapult")
 _CODE = "ACT0431"
 _MOST_REUSED = 1 << 20
 _CLOCK = 200.0
@@ -37,6 +37,7 @@ class Options:
     Attributes:
         backend: hls4ml's name of it.
         io: "parallel" or "stream".
+        strategy: of products: "latency", all weights in logic, or "resource", in memories.
         reuse: products that share one multiplier, at most.
         board: its name; "": none, and the project leads to an IP.
         part: of the FPGA; "": the board's, or the backend's own.
@@ -45,6 +46,7 @@ class Options:
 
     backend: str = "Vitis"
     io: str = "parallel"
+    strategy: str = "latency"
     reuse: int = 1
     board: str = ""
     part: str = ""
@@ -87,9 +89,17 @@ def _backend(text: str) -> str:
     return BACKENDS[one_of(tuple(BACKENDS))(text)]
 
 
+def _strategy(text: str) -> str:
+    if text in ("distributed_arithmetic", "da"):
+        why = "hls4ml does that with fixed point types alone, and all types here are integers"
+        raise ValueError(f"one of {', '.join(STRATEGIES)}; {why}")
+    return str(one_of(STRATEGIES)(text))
+
+
 _READERS: Mapping[str, Reader] = {
     "backend": _backend,
     "io": one_of(INTERFACES),
+    "strategy": _strategy,
     "reuse": whole_number(1, _MOST_REUSED),
     "board": one_of(tuple(BOARDS)),
     "part": part,
@@ -98,6 +108,8 @@ _READERS: Mapping[str, Reader] = {
 DESCRIBED: Mapping[str, str] = {
     "backend": f"{', '.join(BACKENDS)}: of hls4ml; also without `backend=`; default: vitis",
     "io": f"{' or '.join(INTERFACES)}: whole tensors, or position by position; default: parallel",
+    "strategy": f"{' or '.join(STRATEGIES)}: weights in logic, or in memories "
+    f"({', '.join(_WITH_STRATEGIES)}); default: latency",
     "reuse": "products that share one multiplier; default: 1",
     "board": f"{', '.join(BOARDS)}: to the bitstream, with {' or '.join(_WITH_BOARDS)}",
     "part": "of the FPGA; default: hls4ml's, or the board's",
@@ -130,5 +142,9 @@ def _unsuitable(values: Mapping[str, Any]) -> list[Diagnostic]:
     if values.get("board") and backend not in _WITH_BOARDS:
         message = f"the backend {backend} has no way to a bitstream"
         help = f"give a board with {' or '.join(_WITH_BOARDS)}"
+        found.append(Diagnostic(_CODE, message, help=help))
+    if values.get("strategy") == "resource" and backend not in _WITH_STRATEGIES:
+        message = f"strategy=resource is not offered with the backend {backend}"
+        help = f"take {', '.join(_WITH_STRATEGIES)}, or leave it out: reuse= shares multipliers"
         found.append(Diagnostic(_CODE, message, help=help))
     return found
