@@ -19,6 +19,7 @@ from actc.errors import ModelError
 from actc.ir import spec
 from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
 from actc.targets.fpga.folded.program import ConcatStage, RepeatStage
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.evaluate import evaluate
 from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
@@ -205,15 +206,30 @@ def test_targets_without_hardware_refuse(make: Callable[[Golden], str]) -> None:
     assert [problem.code for problem in caught.value.diagnostics] == ["ACT0605"]
 
 
+def compare(make: Callable[[Golden], str], options: Options, folder: Path) -> None:
+    g = Golden(4)
+    model = out(g, make(g))
+    folded = build_folded(model, "net", more=True)
+    words = folded.prologue(random_feeds(model))[0]
+    network = lower(folded.program, "net", options.io, own=BACKENDS[options.backend].own)
+    found = simulated(network, options, words, folder)
+    np.testing.assert_array_equal(found.ravel(), folded.program.evaluate([words])[0].ravel())
+
+
 @needs_gxx
 @needs_hls4ml
 @pytest.mark.parametrize(
     ("make", "io"), [(skipped, "parallel"), (skipped, "stream"), (of_three, "stream")]
 )
 def test_cpp(make: Callable[[Golden], str], io: str, tmp_path: Path) -> None:
-    g = Golden(4)
-    model = out(g, make(g))
-    folded = build_folded(model, "net", more=True)
-    words = folded.prologue(random_feeds(model))[0]
-    found = simulated(lower(folded.program, "net", io), Options(io=io), words, tmp_path)
-    np.testing.assert_array_equal(found.ravel(), folded.program.evaluate([words])[0].ravel())
+    compare(make, Options(io=io), tmp_path)
+
+
+@pytest.mark.slow
+@needs_gxx
+@needs_hls4ml
+@pytest.mark.parametrize("io", IO)
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+@pytest.mark.parametrize("make", [skipped, of_three])
+def test_all_backends(make: Callable[[Golden], str], backend: str, io: str, tmp_path: Path) -> None:
+    compare(make, Options(backend, io), tmp_path)
