@@ -14,6 +14,7 @@ from installed import needs_gxx
 
 from actc.targets.fpga.functions import Requantization, StepFunction
 from actc.targets.fpga.hdl import Range
+from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.evaluate import evaluate, evaluate_layer
 from actc.targets.hls4ml.fitted import LEAST_SAVED, check, fitted_forms
 from actc.targets.hls4ml.forms import Form, plain_forms
@@ -28,15 +29,15 @@ _ELEMENTS = 64
 
 
 def gelu(x: Array) -> Array:
-    return x / 2 * (1 + np.tanh(0.8 * (x + 0.0447 * x**3)))
+    return np.asarray(x / 2 * (1 + np.tanh(0.8 * (x + 0.0447 * x**3))))
 
 
 def tanh(x: Array) -> Array:
-    return np.tanh(x)
+    return np.asarray(np.tanh(x))
 
 
 def wave(x: Array) -> Array:
-    return np.sin(40 * x)
+    return np.asarray(np.sin(40 * x))
 
 
 def noise(x: Array) -> Array:
@@ -44,7 +45,7 @@ def noise(x: Array) -> Array:
 
 
 def stairs(x: Array) -> Array:
-    return np.floor(4 * x) / 4
+    return np.asarray(np.floor(4 * x) / 4)
 
 
 def in_lines(function: Function) -> Function:
@@ -204,7 +205,7 @@ def test_cpp_of_all_forms(backend: str, io: str, tmp_path: Path) -> None:
 @needs_gxx
 @needs_hls4ml
 @pytest.mark.parametrize("io", ["parallel", "stream"])
-@pytest.mark.parametrize("backend", ["Vitis", "Vivado", "Quartus", "Catapult"])
+@pytest.mark.parametrize("backend", list(BACKENDS))
 @pytest.mark.parametrize("bits", [10, 16])
 def test_more_cpp_of_all_forms(bits: int, backend: str, io: str, tmp_path: Path) -> None:
     network, given, expected = of_all_forms(bits)

@@ -55,6 +55,27 @@ def _depthwise(layer: HlsLayer, x: Integers) -> Integers:
     return np.asarray(found + _array(layer, "bias"))
 
 
+def _agreeing(layer: HlsLayer, x: Integers) -> Integers:
+    """Counts of bits that agree with their weights, by products of signs: float64 is exact here."""
+    counted, weights = _int(layer, "counted"), _array(layer, "weights")
+    bits = (weights[..., None] >> np.arange(_int(layer, "word"))) & 1
+    if "kernel_shape" in layer.attributes:
+        given = _windows(layer, x)
+        given = given.reshape(*given.shape[:3], -1)
+        inside = _windows(layer, np.ones((1, *_tuple(layer, "input_shape")), np.int64))
+        known = inside.reshape(*inside.shape[:3], -1) if counted == 2 else np.ones_like(given[:1])
+    else:
+        given, known = x, np.ones_like(x[:1])
+    terms = given.shape[-1]
+    signs = 2.0 * bits.reshape(len(weights), -1)[:, :terms] - 1
+    sums = (known * (2.0 * given - 1)) @ signs.T
+    there = known.sum(axis=-1, keepdims=True)
+    agree = (sums.astype(np.int64) + there) // 2
+    outside = terms - there if counted == 2 else 0
+    found = _int(layer, "factor") * (counted * agree + outside) + _array(layer, "bias")
+    return np.asarray(found)
+
+
 def _words(layer: HlsLayer, x: Integers) -> Integers:
     return _windows(layer, x).reshape(len(x), *layer.shape)
 
@@ -173,6 +194,8 @@ _LAYERS: Mapping[str, Callable[..., Integers]] = {
     "ActcConv2D": _conv,
     "ActcArrayConv2D": _conv,
     "ActcDepthwiseConv2D": _depthwise,
+    "ActcXnorConv2D": _agreeing,
+    "ActcXnorDense": _agreeing,
     "ActcMaxPool": _pool,
     "ActcReshape": _reshape,
     "ActcWindows": _words,

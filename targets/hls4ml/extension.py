@@ -52,6 +52,8 @@ _WINDOWED = (
     "outside", *(f"{name}_{axis}" for axis in ("rows", "columns") for name in _WINDOW),
     "out_rows", "out_columns",
 )  # fmt: skip
+_PACKED = ("word", "words", "counted", "factor")
+"""Numbers of weights that are bits in words."""
 EXTENSIONS = (
     Extension("ActcThresholds", "actc_thresholds", ("limits", "levels"), ("rows", "count")),
     Extension("ActcTable", "actc_table", ("levels",), ("rows", "size", "first")),
@@ -84,6 +86,11 @@ EXTENSIONS = (
     Extension("ActcWindows", "actc_window_words", (), _WINDOWED),
     Extension("ActcArrayConv2D", "actc_conv", ("weight", "bias"), (*_WINDOWED, "filters")),
     Extension("ActcDepthwiseConv2D", "actc_depthwise", ("weight", "bias"), _WINDOWED),
+    Extension("ActcXnorDense", "actc_xnor_dense", ("weights", "bias"), (*_PACKED, "results")),
+    Extension(
+        "ActcXnorConv2D", "actc_xnor_conv", ("weights", "bias"),
+        (*_WINDOWED, *_PACKED, "filters"),
+    ),
     Extension("ActcArgmax", "actc_argmax", (), ("results",)),
     Extension("ActcSoftmax", "actc_softmax", ("powers",), ("results", "size", "bits")),
     Extension(
@@ -91,7 +98,7 @@ EXTENSIONS = (
         ("results", "whole_high", "whole_low", "part_high", "part_low", "more", "digits"),
     ),
 )  # fmt: skip
-COMMON = ("actc_each.h", "actc_rows.h", "actc_windows.h")
+COMMON = ("actc_each.h", "actc_rows.h", "actc_windows.h", "actc_xnor.h")
 """What the other headers include."""
 NAMES = "actc_types.h"
 """What gives tools' names for streams, integers and pragmas; each family has its own."""

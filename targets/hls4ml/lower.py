@@ -32,6 +32,7 @@ from actc.targets.fpga.folded.program import (
 )
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
+from actc.targets.hls4ml.binary import agreement_layer, is_binary
 from actc.targets.hls4ml.functions import Chain, function_layers
 from actc.targets.hls4ml.joins import concat_layers, repeat_layer
 from actc.targets.hls4ml.layers import Attribute, HlsFunction, HlsLayer, HlsNetwork, hull_of
@@ -197,6 +198,8 @@ class _Lowering:
         reading = _reading(stage)
         shape = _shape(stage.input) if is_dense(stage) else stage.input.shape
         given = self._read(stage.sources[0], shape, reading)
+        if is_binary(stage):
+            return self._agreeing(stage, given, carried)
         weights = whole(stage)
         counted = stage.counted or 1
         factor = 1 if reading != PLAIN else counted
@@ -222,6 +225,14 @@ class _Lowering:
             for function, offset, own in zip(stage.functions, offsets, sums, strict=True)
         ]
         chain = Chain.of(functions, stage.stages, [(factor, int(c)) for c in offsets])
+        return self._behind(stage, layer.name, layer.result, chain, carried)
+
+    def _agreeing(self, stage: MatrixStage, given: str, carried: Carried) -> str:
+        layer = agreement_layer(stage, given, self._unique)
+        self._add(layer)
+        if stage.plain is not None:
+            return layer.name
+        chain = Chain.of(stage.functions, stage.stages, [(1, 0)] * len(stage.weights))
         return self._behind(stage, layer.name, layer.result, chain, carried)
 
     def _maximum(self, stage: MaximumStage, carried: Carried) -> str:
@@ -301,7 +312,7 @@ class _Lowering:
 
 def _reading(stage: MatrixStage) -> Carried:
     """How a stage wants what it reads, so that padding is zero."""
-    if not is_padded(stage.window) or stage.outside == 0:
+    if not is_padded(stage.window) or stage.outside == 0 or is_binary(stage):
         return PLAIN
     return Carried(stage.counted or 1, stage.outside)
 

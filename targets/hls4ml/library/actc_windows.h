@@ -1,7 +1,8 @@
 // Windows of an image, of arrays (io_parallel) and of streams (io_stream), one result for each.
 //
 // UNIT has a static `apply(window, result, constants...)`, which takes an accessor (row, column,
-// channel) of the window's elements. What is outside of the image is `outside`.
+// channel) of the window's elements. What is outside of the image is `outside`; `inside(row, column)`
+// says where that is.
 #ifndef ACTC_WINDOWS_H_
 #define ACTC_WINDOWS_H_
 
@@ -9,16 +10,27 @@
 
 namespace nnet {
 
+// Whether an element of a window is in the image; the window's first element is at (top, left).
+template <class CONFIG_T> bool actc_inside(int top, int left, int row, int column) {
+    #pragma HLS INLINE
+    const int y = top + row * CONFIG_T::step_rows, x = left + column * CONFIG_T::step_columns;
+    return y >= 0 && y < CONFIG_T::in_rows && x >= 0 && x < CONFIG_T::in_columns;
+}
+
 // A window of an array: its first element is at (top, left), which may be outside.
 template <class data_T, class CONFIG_T> struct actc_array_window {
     const data_T *data;
     int top, left;
 
+    bool inside(int row, int column) const {
+        #pragma HLS INLINE
+        return actc_inside<CONFIG_T>(top, left, row, column);
+    }
     data_T at(int row, int column, int channel) const {
         #pragma HLS INLINE
-        const int y = top + row * CONFIG_T::step_rows, x = left + column * CONFIG_T::step_columns;
-        if (y < 0 || y >= CONFIG_T::in_rows || x < 0 || x >= CONFIG_T::in_columns)
+        if (!inside(row, column))
             return data_T(CONFIG_T::outside);
+        const int y = top + row * CONFIG_T::step_rows, x = left + column * CONFIG_T::step_columns;
         return data[(y * CONFIG_T::in_columns + x) * CONFIG_T::n_chan + channel];
     }
 };
@@ -47,7 +59,12 @@ template <class data_T, class CONFIG_T> struct actc_stream_window {
         width = (CONFIG_T::kernel_columns - 1) * CONFIG_T::step_columns + 1
     };
     data_T words[height][width];
+    int top, left;
 
+    bool inside(int row, int column) const {
+        #pragma HLS INLINE
+        return actc_inside<CONFIG_T>(top, left, row, column);
+    }
     typename data_T::value_type at(int row, int column, int channel) const {
         #pragma HLS INLINE
         return words[row * CONFIG_T::step_rows][column * CONFIG_T::step_columns].data[channel];
@@ -100,6 +117,8 @@ void actc_each_window(actc_stream<data_T> &data, actc_stream<res_T> &res, CONSTA
                 left % CONFIG_T::stride_columns == 0) {
                 res_T out;
                 ACTC_PACK(out)
+                window.top = top - CONFIG_T::before_rows;
+                window.left = left - CONFIG_T::before_columns;
                 UNIT::apply(window, out.data, constants...);
                 res.write(out);
             }

@@ -14,6 +14,7 @@
 namespace nnet {
 
 template <int W> using actc_int = ac_int<W, true>;
+template <int W> using actc_uint = ac_int<W, false>;
 template <class T> using actc_stream = ac_channel<T>;
 
 } // namespace nnet

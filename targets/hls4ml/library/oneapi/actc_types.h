@@ -18,6 +18,7 @@
 namespace nnet {
 
 template <int W> using actc_int = ac_int<W, true>;
+template <int W> using actc_uint = ac_int<W, false>;
 
 // What goes through a pipe at a time.
 template <class pipe_T> struct actc_word {

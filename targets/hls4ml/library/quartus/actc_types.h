@@ -12,6 +12,7 @@
 namespace nnet {
 
 template <int W> using actc_int = ac_int<W, true>;
+template <int W> using actc_uint = ac_int<W, false>;
 template <class T> using actc_stream = ::stream<T>;
 
 } // namespace nnet

@@ -14,6 +14,7 @@
 namespace nnet {
 
 template <int W> using actc_int = ap_int<W>;
+template <int W> using actc_uint = ap_uint<W>;
 template <class T> using actc_stream = hls::stream<T>;
 
 } // namespace nnet
