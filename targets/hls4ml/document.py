@@ -21,7 +21,8 @@ _LATENCY = "latency"
 _STRATEGIC = frozenset({"ActcDense", "ActcConv2D"})
 """Layers of products that are hls4ml's own."""
 LEAST_RESULT = 2
-"""Data of one bit mean -1 and +1 to some of hls4ml's layers."""
+"""Bits of what enters and leaves, and of what hls4ml's layers of products read, at least: to these
+data of one bit mean -1 and +1."""
 
 
 def network_model(network: HlsNetwork) -> onnx.ModelProto:
@@ -65,11 +66,13 @@ def _small(array: Integers) -> np.ndarray[Any, Any]:
 
 def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
     """The `hls_config` of hls4ml: the type of every tensor, sum and constant."""
+    narrow = _only_own_readers(network)
     layers = {network.input: _precision(result=integer_type(network.range, LEAST_RESULT))}
     for layer in network.layers:
+        least = 1 if layer.name in narrow else LEAST_RESULT
         types = {role: integer_type(r, _LEAST.get(role, 1)) for role, r in layer.types.items()}
         layers[layer.name] = {
-            **_precision(result=integer_type(layer.result, LEAST_RESULT), **types),
+            **_precision(result=integer_type(layer.result, least), **types),
             **_folding(layer, options),
         }
     model = {
@@ -78,6 +81,19 @@ def configuration(network: HlsNetwork, options: Options) -> dict[str, Any]:
         "Strategy": _LATENCY,
     }
     return {"Model": model, "LayerName": layers}
+
+
+def _only_own_readers(network: HlsNetwork) -> frozenset[str]:
+    """Layers whose results only layers of actc read, also in another shape."""
+    found: set[str] = set()
+    for layer in reversed(network.layers):
+        readers = [other for other in network.layers if layer.name in other.inputs]
+        if readers and all(
+            other.name in found if other.op == "ActcReshape" else other.op not in _STRATEGIC
+            for other in readers
+        ):
+            found.add(layer.name)
+    return frozenset(found)
 
 
 def _precision(**types: str) -> dict[str, Any]:
