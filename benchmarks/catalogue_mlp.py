@@ -81,7 +81,6 @@ def mlp(entries: Sequence[CatalogueEntry], bits: int) -> Mlp:
     """
     graph = Graph()
     source, _ = formats(entries[0], bits)
-    singular = is_singular(entries[0], bits)
     # golden's inputs have 8 or 16 bits; of others it would quantize twice
     given = source if bits == 8 else FixedPoint(True, 16, source.fraction)
     x = quantized(graph, Traced(graph, "x"), given)
@@ -89,7 +88,7 @@ def mlp(entries: Sequence[CatalogueEntry], bits: int) -> Mlp:
     for entry in entries:
         own, target = formats(entry, bits)
         assert own == source
-        first = product(graph, x, first_weights(singular))
+        first = product(graph, x, first_weights(entry, bits))
         layers.append(first.name)
         hidden = quantized(graph, first, source)
         activations = quantized(graph, write_function(graph, entry, hidden), target)
@@ -127,10 +126,10 @@ def samples(entry: CatalogueEntry, bits: int) -> Array:
     return np.concatenate([alone.reshape(-1, WIDTH), mixed]).astype(np.float32)
 
 
-def first_weights(singular: bool) -> Array:
+def first_weights(entry: CatalogueEntry, bits: int) -> Array:
     """Each activation gets one input, less its neighbour where differences may be zero."""
     own = np.eye(WIDTH)
-    return own if singular else np.asarray(own - np.roll(own, 1, axis=0))
+    return own if is_singular(entry, bits) else np.asarray(own - np.roll(own, 1, axis=0))
 
 
 def last_weights() -> Array:

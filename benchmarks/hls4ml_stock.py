@@ -110,31 +110,45 @@ def type_of(format: FixedPoint, more: str = "") -> str:
     return f"{sign}fixed<{format.bits},{format.bits - format.fraction}{more}>"
 
 
-def errors(spellings: Sequence[Spelling], bits: int, folder: Path) -> Iterator[tuple[str, float]]:
-    """Functions, with their largest error over all inputs."""
+def errors(
+    spellings: Sequence[Spelling], bits: int, folder: Path
+) -> Iterator[tuple[str, float | None]]:
+    """Functions, with their largest error over all inputs; None: the C++ does not compile."""
     for first in range(0, len(spellings), TOGETHER):
-        group = spellings[first : first + TOGETHER]
-        found = [_run(group, bits, between, folder, first) for between in BETWEEN]
-        source = formats(group[0].entry, bits)[0]
-        for number, spelling in enumerate(group):
-            right = reference(spelling.entry, source)
-            inside = np.isfinite(right)
-            each = [np.abs(made[number] - right)[inside].max() for made in found]
-            yield spelling.entry.name, float(min(each))
+        yield from _errors(spellings[first : first + TOGETHER], bits, folder / str(first))
 
 
-def _run(
-    spellings: Sequence[Spelling], bits: int, between: str, folder: Path, number: int
-) -> list[Array]:
+def _errors(
+    group: Sequence[Spelling], bits: int, folder: Path
+) -> Iterator[tuple[str, float | None]]:
+    try:
+        found = [_run(group, bits, between, folder) for between in BETWEEN]
+    except Exception as error:
+        if "compile" not in str(error):
+            raise
+        if len(group) == 1:
+            yield group[0].entry.name, None
+            return
+        half = len(group) // 2
+        yield from _errors(group[:half], bits, folder / "a")
+        yield from _errors(group[half:], bits, folder / "b")
+        return
+    source = formats(group[0].entry, bits)[0]
+    for number, spelling in enumerate(group):
+        right = reference(spelling.entry, source)
+        inside = np.isfinite(right)
+        each = [np.abs(made[number] - right)[inside].max() for made in found]
+        yield spelling.entry.name, float(min(each))
+
+
+def _run(spellings: Sequence[Spelling], bits: int, between: str, folder: Path) -> list[Array]:
     """What each function gives for every code."""
     from hls4ml.backends.fpga.fpga_types import APTypeConverter
     from hls4ml.model.types import FixedPrecisionType, RoundingMode, SaturationMode
 
     source = formats(spellings[0].entry, bits)[0]
-    model = converted(
-        spellings, type_of(source), folder / f"p{bits}-{number}-{between[:5]}",
-        f"stock{bits}_{number}_{between[:5]}",
-    )  # fmt: skip
+    kind = between.split("<")[0]
+    model = converted(spellings, type_of(source), folder / f"{bits}{kind}", f"stock_{kind}")
     convert = APTypeConverter()
 
     def fixed(width: int, integer: int, signed: bool) -> Any:
@@ -170,5 +184,7 @@ def stock_rows(names: Sequence[str], bits: Sequence[int], folder: Path) -> list[
             taken.append(spelling)
     for n in bits:
         for name, error in errors(taken, n, folder):
-            rows.append({"function": name, "bits": n, "max_error": error})
+            problem = "its C++ does not compile"
+            found = {"problem": problem} if error is None else {"max_error": error}
+            rows.append({"function": name, "bits": n, **found})
     return rows
