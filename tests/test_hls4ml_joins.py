@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from actc.targets.fpga.folded.network import FoldedNetwork, build_folded
 from actc.targets.fpga.folded.program import ConcatStage, RepeatStage
 from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.evaluate import evaluate
+from actc.targets.hls4ml.joins import MOST_READERS
 from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
 
@@ -163,6 +165,21 @@ def test_layers_are_golden(name: str) -> None:
     assert (found.count(ConcatStage), found.count(RepeatStage)) == (joins, repeats)
 
 
+def read_by_many(g: Golden) -> str:
+    """Fifteen readers of one stream, more than hls4ml has clones for."""
+    x = g.conv(codes(g, 2, 3, 2), 2, 2, (1, 1), zero=7)
+    return str(g.node("Concat", *(g.conv(x, 2, 1, (1, 1)) for _ in range(15)), axis=1))
+
+
+def test_no_stream_has_more_readers_than_hls4ml_clones() -> None:
+    g = Golden(3)
+    folded = check(out(g, read_by_many(g)))
+    for io, most in (("parallel", 15), ("stream", MOST_READERS)):
+        layers = lower(folded.program, "net", io).layers
+        readers = Counter(name for layer in layers for name in layer.inputs)
+        assert max(readers.values()) == most
+
+
 def positions(g: Golden) -> str:
     a, b = branches(g)
     return str(g.node("Concat", a, g.node("MaxPool", b, kernel_shape=[1, 2]), axis=3))
@@ -230,6 +247,6 @@ def test_cpp(make: Callable[[Golden], str], io: str, tmp_path: Path) -> None:
 @needs_hls4ml
 @pytest.mark.parametrize("io", IO)
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
-@pytest.mark.parametrize("make", [skipped, of_three])
+@pytest.mark.parametrize("make", [skipped, of_three, read_by_many])
 def test_all_backends(make: Callable[[Golden], str], backend: str, io: str, tmp_path: Path) -> None:
     compare(make, Options(backend, io), tmp_path)

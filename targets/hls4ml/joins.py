@@ -1,15 +1,19 @@
-"""Streams that are joined, and positions that are repeated, as layers of hls4ml."""
+"""Streams that are joined, repeated, and read by many, as layers of hls4ml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 from actc.targets.fpga.folded.program import RepeatStage
 from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import identifier
 from actc.targets.hls4ml.functions import Unique
-from actc.targets.hls4ml.layers import HlsLayer
+from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork
+
+MOST_READERS = 7
+"""Streams that hls4ml makes of one, at most."""
 
 
 def concat_layers(
@@ -32,13 +36,8 @@ def concat_layers(
     name, shape, range = given[0], shapes[given[0]], ranges[given[0]]
     for place, other in enumerate(given[1:]):
         if other in given[: place + 1]:
-            attributes = {"factor": 1, "offset": 0}
-            copy = HlsLayer(
-                unique(f"{other}_copy"), "ActcAffine", (other,), shapes[other], ranges[other],
-                attributes, scope=scope,
-            )  # fmt: skip
-            made.append(copy)
-            second = copy.name
+            made.append(_copy(unique(f"{other}_copy"), other, shapes[other], ranges[other]))
+            second = made[-1].name
         else:
             second = other
         range = range.hull(ranges[other])
@@ -70,3 +69,40 @@ def repeat_layer(stage: RepeatStage, given: str, range: Range, unique: Unique) -
         unique(identifier(stage.name)), "ActcRepeat", (given,), (rows, columns, channels), range,
         attributes, scope=stage.name,
     )  # fmt: skip
+
+
+def spread(network: HlsNetwork, unique: Unique) -> HlsNetwork:
+    """The network; of streams with more readers than hls4ml has clones for, some read a copy."""
+    layers: list[HlsLayer] = []
+    left = {name: readers for name, readers in _readers(network).items() if readers > MOST_READERS}
+    source = {name: name for name in left}
+    taken = dict.fromkeys(left, 0)
+    shapes = {network.input: network.shape, **{x.name: x.shape for x in network.layers}}
+    for layer in network.layers:
+        inputs = list(layer.inputs)
+        for place, name in enumerate(layer.inputs):
+            if name not in left:
+                continue
+            if taken[name] == MOST_READERS - 1 and left[name] > 1:
+                range = network.range_of(name)
+                copy = _copy(unique(f"{name}_copy"), source[name], shapes[name], range)
+                layers.append(copy)
+                source[name], taken[name] = copy.name, 0
+            inputs[place] = source[name]
+            taken[name] += 1
+            left[name] -= 1
+        layers.append(replace(layer, inputs=tuple(inputs)))
+    return replace(network, layers=tuple(layers))
+
+
+def _readers(network: HlsNetwork) -> dict[str, int]:
+    """Of each layer that is read by others; the host alone reads the last one."""
+    found: dict[str, int] = {}
+    for layer in network.layers:
+        for name in layer.inputs:
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+def _copy(name: str, given: str, shape: tuple[int, ...], range: Range) -> HlsLayer:
+    return HlsLayer(name, "ActcAffine", (given,), shape, range, {"factor": 1, "offset": 0})

@@ -34,7 +34,7 @@ from actc.targets.fpga.hdl import Range
 from actc.targets.fpga.hdl.names import Names, identifier
 from actc.targets.hls4ml.binary import agreement_layer, is_binary
 from actc.targets.hls4ml.functions import Chain, function_layers
-from actc.targets.hls4ml.joins import concat_layers, repeat_layer
+from actc.targets.hls4ml.joins import concat_layers, repeat_layer, spread
 from actc.targets.hls4ml.layers import Attribute, HlsFunction, HlsLayer, HlsNetwork, hull_of
 from actc.targets.hls4ml.linear import (
     Linear,
@@ -134,9 +134,10 @@ class _Lowering:
         for number, stage in enumerate(self.program.stages):
             self._write(number, stage)
         assert self.layers[-1].name == self.sources[exit], "all that is computed leads to the exit"
-        return HlsNetwork(
+        found = HlsNetwork(
             self.name, INPUT, _shape(entry), entry.range, tuple(self.layers), tuple(self.functions)
         )
+        return spread(found, self._unique) if self.io == "stream" else found
 
     def _write(self, number: int, stage: Stage) -> None:
         carried = self.carried[number]
