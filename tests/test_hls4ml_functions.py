@@ -167,14 +167,13 @@ def test_functions_of_few_or_many_inputs_are_not_fitted() -> None:
 @pytest.mark.parametrize("name", ["limits", "slopes", "digits", "offsets", "initial", "offset"])
 def test_a_wrong_constant_is_found(name: str) -> None:
     """By the check that each fit goes through."""
-    forms = fitted_forms(steps_of(gelu, 10))
-    (form,) = [form for form in forms if name in form.attributes][:1]
+    steps = leaky(10) if name == "digits" else steps_of(gelu, 10)
+    (form,) = [form for form in fitted_forms(steps) if name in form.attributes][:1]
     changed = array(form, name).copy()
     changed.flat[0] += 1 if name in ("limits", "slopes", "digits") else 32  # with guard bits
-    attributes = {**form.attributes, name: changed}
-    check(form, steps_of(gelu, 10))
+    check(form, steps)
     with pytest.raises(ValueError, match=form.name):
-        check(replace(form, attributes=attributes), steps_of(gelu, 10))
+        check(replace(form, attributes={**form.attributes, name: changed}), steps)
 
 
 def array(form: Form, name: str) -> Array:

@@ -36,9 +36,9 @@ LEAST_SAVED = 1.5
 """How many times smaller than the plain table two tables are, at least."""
 MOST_DIGITS = 3
 """Signed powers of two that a slope is made of, at most, where shifts take a multiplier's place."""
-_FEW_SEGMENTS, _MANY_SEGMENTS = 64, 256
-"""Segments up to which slopes of few digits are tried, and the least shift is looked for: with more
-tables outweigh all else, and each takes seconds."""
+_FEW_SEGMENTS, _MANY_SEGMENTS = 8, 256
+"""Segments up to which slopes of few digits are tried, and the least shift is looked for: functions
+of such slopes have few, and what tables of many segments take outweighs shorter products."""
 _LOW_BITS = 6
 """Bits that only the second table reads, at most: each takes eight times as long."""
 _CACHE = 256
