@@ -28,7 +28,7 @@ def inputs_of(
         functions: of its channels, whose breakpoints count; () where it is none's beginning.
 
     Returns:
-        Of each row increasing integers, int64 [n].
+        Of each row integers, some of them twice; int64 [n].
     """
     rows = rows_of(layer)
     if range.high - range.low < MOST:
@@ -41,8 +41,7 @@ def inputs_of(
         own = functions if rows == 1 else functions[row : row + 1]
         edges += [function.starts for function in {id(f): f for f in own}.values()]
         near = np.concatenate([edge + step for edge in edges for step in (-1, 0, 1)])
-        every = np.concatenate([spread, near])
-        found.append(np.unique(every[(range.low <= every) & (every <= range.high)]))
+        found.append(np.append(spread, near[(range.low <= near) & (near <= range.high)]))
     return found
 
 
