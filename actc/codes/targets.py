@@ -168,6 +168,13 @@ CODES: dict[str, CodeInfo] = {
         "codes of 16 bits, in integers only. This output comes from another operator, or is read "
         "inside the network as well.",
     ),
+    "ACT0443": CodeInfo(
+        "hls4ml of another version",
+        "The message names the versions of hls4ml that the target is tested with. A newer one is "
+        "used, with this warning: what it writes is compared with golden as ever, but it may fail "
+        "in ways that are not known. An older one lacks what the target needs, and is not started. "
+        "`tests/test_hls4ml_versions.py` says what has changed.",
+    ),
     "ACT0450": CodeInfo(
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "

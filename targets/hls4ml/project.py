@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 
 from actc import toolchain
+from actc.errors import ToolFailed
 from actc.targets.hls4ml.document import configuration, network_model
 from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.vendor import set_to_ip
+from actc.targets.hls4ml.versions import remark
 from actc.targets.hls4ml.worker import MODEL, PROJECT, SETTINGS, UNITS
 
 HELP = "pip install 'actc[hls4ml]'"
@@ -49,11 +51,19 @@ def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
         folder = Path(work)
         (folder / MODEL).write_bytes(model)
         (folder / SETTINGS).write_text(given, "utf-8")
-        argv = [sys.executable, "-m", _WORKER]
-        toolchain.run(argv, timeout=_SECONDS, memory=_MEMORY, cwd=folder)
+        _convert(folder)
         found = _unstamped(set_to_ip(_collected(folder / PROJECT), options))
         units = (folder / UNITS).read_bytes()
     return {MODEL: model, SETTINGS: given.encode(), UNITS: units, **found}
+
+
+def _convert(folder: Path) -> None:
+    argv = [sys.executable, "-m", _WORKER]
+    try:
+        toolchain.run(argv, timeout=_SECONDS, memory=_MEMORY, cwd=folder)
+    except ToolFailed as problem:
+        version = remark()
+        raise ToolFailed([*problem.diagnostics, *([version] if version else [])]) from problem
 
 
 def _collected(project: Path) -> dict[str, bytes]:

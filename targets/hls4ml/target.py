@@ -35,6 +35,7 @@ from actc.targets.hls4ml.simulation import (
 from actc.targets.hls4ml.units.check import check_units
 from actc.targets.hls4ml.vendor import README, flow_of, readme
 from actc.targets.hls4ml.verify import MOST, RANDOM, WORK, climb
+from actc.targets.hls4ml.versions import remark
 from actc.targets.hls4ml.worker import PROJECT, UNITS
 from actc.targets.vendor.flow import Flow
 
@@ -101,8 +102,9 @@ class Hls4mlTarget(Target):
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
-        """All reasons why `model` cannot be built."""
-        return check(model, self.settings)
+        """All reasons why `model` cannot be built, and whether hls4ml is of an untested version."""
+        version = remark()
+        return [*check(model, self.settings), *([] if version is None else [version])]
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build: all files, as hls4ml writes them, and the compilation.
