@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -142,11 +143,9 @@ class Hls4mlTarget(Target):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         assembly = self.assembly_of(directory)
-        say("g++: the C simulation")
-        _program(directory, assembly)
+        _timed("the C simulation", partial(_program, directory, assembly), say)
         if self.settings.on_board is not None:
-            say("g++: the AXI wrapper")
-            _axi_program(directory, assembly)
+            _timed("the AXI wrapper", partial(_axi_program, directory, assembly), say)
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the C simulation in `directory` on one batch.
@@ -222,6 +221,14 @@ def _program(directory: Path, assembly: Assembly) -> Path:
     folder, program = directory / PROJECT, directory / BUILD / PROGRAM
     made = partial(compile_bench, assembly.network, assembly.options, folder, program)
     return compiled(folder, program, made)
+
+
+def _timed(what: str, compile: Callable[[], Path], say: Progress) -> None:
+    """Compile, and say how long it took: of all steps it takes longest."""
+    say(f"g++: {what}")
+    start = time.perf_counter()
+    compile()
+    say(f"g++: {what}: {time.perf_counter() - start:.1f} s")
 
 
 def _axi_program(directory: Path, assembly: Assembly) -> Path:
