@@ -44,14 +44,14 @@ Row = dict[str, Any]
 Key = tuple[str, int]
 
 
-def measured(name: str, bits: int) -> Row:
+def measured(name: str, bits: int, target: str = "hls4ml") -> Row:
     """Compile a function's MLP, and run it on every input."""
     entry = find(name)
-    source, target = formats(entry, bits)
+    source, result = formats(entry, bits)
     given = samples(entry, bits)
     with tempfile.TemporaryDirectory(prefix="actc-functions-") as folder:
         artifact = actc.compile(
-            mlp([entry], bits).model, "hls4ml", data={"x": given}, output=Path(folder) / "out",
+            mlp([entry], bits).model, target, data={"x": given}, output=Path(folder) / "out",
             max_drop=1.0, activations="auto" if bits == 8 else "16",
         )  # fmt: skip
         found = artifact.run({"x": given})["y"]
@@ -63,12 +63,20 @@ def measured(name: str, bits: int) -> Row:
     alone = found[: WIDTH * right.size].reshape(WIDTH, right.size, WIDTH)
     errors = np.stack([np.abs(alone[k, :, k] - right) for k in range(WIDTH)])
     return {
-        "function": name, "bits": bits, "input": str(source), "output": str(target),
+        "function": name, "bits": bits, "input": str(source), "output": str(result),
         "layers": names, "checked": rungs["activation units"]["samples"],
         "samples": rungs["C simulation"]["samples"],
         "equal": all(rung["result"] == "equal" for rung in rungs.values()),
-        "max_error": float(errors.max()), "max_error_ulp": float(errors.max() / target.ulp),
+        "max_error": float(errors.max()), "max_error_ulp": float(errors.max() / result.ulp),
     }  # fmt: skip
+
+
+def _attempted(name: str, bits: int) -> Row | str:
+    """The row, or why there is none."""
+    try:
+        return measured(name, bits)
+    except actc.ActcError as problem:
+        return str(problem)
 
 
 def load() -> dict[Key, Row]:
@@ -91,13 +99,12 @@ def save(rows: dict[Key, Row]) -> None:
 def measure(keys: Sequence[Key], rows: dict[Key, Row], jobs: int) -> None:
     """Measure ours; a row is saved as soon as it is there."""
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        tasks = {pool.submit(measured, *key): key for key in keys}
+        tasks = {pool.submit(_attempted, *key): key for key in keys}
         for count, task in enumerate(as_completed(tasks), 1):
             key = tasks[task]
-            try:
-                own = task.result()
-            except actc.ActcError as problem:
-                print(f"{key[0]}, {key[1]} bits: {problem}", file=sys.stderr, flush=True)
+            own = task.result()
+            if isinstance(own, str):
+                print(f"{key[0]}, {key[1]} bits: {own}", file=sys.stderr, flush=True)
                 continue
             rows[key] = {**own, **_stock_part(rows.get(key, {}))}
             save(rows)
