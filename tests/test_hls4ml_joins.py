@@ -95,6 +95,14 @@ def of_vectors(g: Golden) -> str:
     return sums(g, matmul(g, g.node("Concat", a, b, axis=1), 7, 3), 400.0)
 
 
+def of_a_column(g: Golden) -> str:
+    """A vector with itself, side by side; a matrix product reads both."""
+    x = sums(g, matmul(g, codes(g, 6), 6, 3), 400.0)
+    x = g.node("Unsqueeze", x, g.const(np.array([2])))
+    x = g.node("Flatten", g.node("Concat", x, x, axis=2))
+    return sums(g, matmul(g, x, 6, 3), 400.0)
+
+
 def of_the_input(g: Golden) -> str:
     x = codes(g, 2, 3, 4)
     return str(g.node("Concat", x, g.conv(x, 2, 1, (1, 1), zero=7), axis=1))
@@ -151,7 +159,7 @@ MODELS: dict[str, tuple[Callable[[Golden], str], int, int]] = {
     make.__name__: (make, joins, repeats)
     for make, joins, repeats in (
         (of_two, 1, 0), (of_three, 1, 0), (of_functions, 1, 0), (of_channels_last, 1, 0),
-        (of_vectors, 1, 0), (of_the_input, 1, 0), (rows, 0, 1), (both, 0, 2),
+        (of_vectors, 1, 0), (of_the_input, 1, 0), (of_a_column, 1, 0), (rows, 0, 1), (both, 0, 2),
         (columns_first, 0, 2), (of_one_line, 0, 1), (of_one_position, 1, 2), (skipped, 1, 2),
     )
 }  # fmt: skip
@@ -190,16 +198,9 @@ def lines(g: Golden) -> str:
     return str(g.node("Concat", a, g.table(a), axis=2))
 
 
-def channels(g: Golden) -> str:
-    x = branches(g)[1]
-    x = g.node("Unsqueeze", x, g.const(np.array([2])))
-    return str(g.node("Reshape", g.node("Concat", x, x, axis=2), g.const(np.array([-1, 4, 3, 4]))))
-
-
 REFUSED = {
     "positions": (positions, "only channels are joined"),
     "lines": (lines, "only channels are joined"),
-    "channels": (channels, "does not come position by position"),
 }
 
 

@@ -12,13 +12,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from actc.targets.fpga.folded.lower.tracked import (
-    REORDERED,
-    Integers,
-    Lowering,
-    Tracked,
-    hull,
-)
+from actc.targets.fpga.folded.lower.tracked import Integers, Lowering, Tracked, hull
 from actc.targets.fpga.folded.program import ConcatStage, RepeatStage, Stream
 from actc.targets.fpga.network.builder import Unsupported
 from actc.targets.fpga.network.lower import scope_of
@@ -42,10 +36,11 @@ def concat(lowering: Lowering, node: ir.Node) -> None:
         and np.array_equal(x.index, parts[0].index)
         for x in parts
     )
+    along = _runs_along(parts[0], axis - 1) if axis and parts[0].shape[axis] == 1 else None
     if len(parts) == 1:
         lowering.moved(node, parts[0], parts[0].index)
-    elif same and axis and parts[0].shape[axis] == 1:
-        _repeat(lowering, node, parts[0], axis, len(parts))
+    elif same and along is not None:
+        _repeat(lowering, node, parts[0], axis, len(parts), along)
     else:
         _join(lowering, node, parts, axis)
 
@@ -77,10 +72,16 @@ def _within(index: Integers, stream: Stream, axis: int) -> bool:
     return bool(np.all(positions == positions.take([0], axis)))
 
 
-def _repeat(lowering: Lowering, node: ir.Node, x: Tracked, axis: int, count: int) -> None:
-    """Each position `count` times, along what the axis in front of the new one runs along."""
+def _repeat(
+    lowering: Lowering, node: ir.Node, x: Tracked, axis: int, count: int, along: int
+) -> None:
+    """Each position `count` times.
+
+    Args:
+        axis: the new one.
+        along: rows (0) or columns (1), which the axis in front of it runs along.
+    """
     stream = replace(x.draft.output, range=x.range)
-    along = _runs_along(x, axis - 1)
     rows, columns, channels = stream.shape
     positions, channel = x.index // channels, x.index % channels
     row, column = positions // columns, positions % columns
@@ -96,12 +97,8 @@ def _repeat(lowering: Lowering, node: ir.Node, x: Tracked, axis: int, count: int
     lowering.values[node.outputs[0]] = Tracked(made, positions * channels + channel)
 
 
-def _runs_along(x: Tracked, axis: int) -> int:
-    """Whether an axis of a tensor runs along the rows (0) or the columns (1) of its stream.
-
-    Raises:
-        Unsupported: it does neither.
-    """
+def _runs_along(x: Tracked, axis: int) -> int | None:
+    """Whether an axis of a tensor runs along the rows (0) or the columns (1) of its stream."""
     rows, columns, channels = x.draft.output.shape
     extent = x.shape[axis]
     if extent == 1 and 1 in (rows, columns):
@@ -111,4 +108,4 @@ def _runs_along(x: Tracked, axis: int) -> int:
         return 0
     if extent == columns and steps == {channels}:
         return 1
-    raise Unsupported("what it repeats does not come position by position", REORDERED)
+    return None
