@@ -21,11 +21,18 @@ from actc.targets.hls4ml.forms import Form, plain_forms
 from actc.targets.hls4ml.functions import Chain, function_layers, ways
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork
 from actc.targets.hls4ml.options import Options
+from actc.targets.hls4ml.simulation import run_bench
+from actc.targets.hls4ml.worker import PROJECT
 
 Array = np.ndarray[Any, Any]
 Function = Callable[[Array], Array]
 _ELEMENTS = 64
 """Of a tensor."""
+_CHANGES = {
+    "limits": 64, "slopes": 1, "digits": 1, "offsets": 1 << 12, "initial": 64, "offset": 1,
+    "levels": 1,
+}  # fmt: skip
+"""Bits to change of each kind of constant, in the layer that has most: no shift hides them."""
 
 
 def gelu(x: Array) -> Array:
@@ -198,6 +205,22 @@ def test_cpp_of_all_forms(backend: str, io: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(evaluate(network, given).ravel(), expected)
     found = simulated(network, Options(backend, io), given, tmp_path)
     np.testing.assert_array_equal(found.ravel(), expected)
+    if backend == "Vitis":  # which reads its constants as it runs
+        changed_constants_are_found(network, given, expected, tmp_path)
+
+
+def changed_constants_are_found(
+    network: HlsNetwork, given: Array, expected: Array, folder: Path
+) -> None:
+    for name, change in _CHANGES.items():
+        files = (folder / PROJECT / "firmware/weights").glob(f"{name}[0-9]*.txt")
+        file = max(files, key=lambda path: path.stat().st_size)
+        text = file.read_text("utf-8")
+        first, *rest = text.split(",")
+        file.write_text(",".join([str(int(first) ^ change), *rest]), "utf-8")
+        found = run_bench(network, folder / PROJECT, folder / "bench", given, folder)
+        assert not np.array_equal(found.ravel(), expected), name
+        file.write_text(text, "utf-8")
 
 
 @pytest.mark.slow
