@@ -323,6 +323,7 @@ def test_to_a_bitstream(actc_cli: CommandLine, directory: Path, fake: Fake) -> N
     assert report["build"]["implementation"]["network"]["LUT"] == 3990
     assert {key: value for key, value in report.items() if key != "build"} == before
     text = (directory / "README.md").read_text()
+    assert """-DWEIGHTS_DIR="firmware/weights"'""" in text  # quoted for a shell
     for part in (SCRIPT, "build_board.tcl", f"board/{top}.bit", "driver.py"):
         assert part in text
     fake("vivado", vivado(top, slack=timing("-0.731")))

@@ -290,6 +290,7 @@ def test_registering_is_all_that_hls4ml_needs(written: dict[str, bytes], tmp_pat
     program = (
         "import json, sys, hls4ml\n"
         "from actc.targets.hls4ml import register\n"
+        "register(('Vivado',))\n"
         "register()\n"
         "register()\n"
         f"settings = json.load(open({SETTINGS!r}))\n"

@@ -7,8 +7,9 @@ layers (ActcDense, ActcConv2D, ...) become those; the others are layers of ours,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -285,31 +286,36 @@ def register(backends: Sequence[str] = tuple(BACKENDS)) -> None:
     Args:
         backends: of hls4ml, by name.
     """
-    from hls4ml.backends import get_backend
-    from hls4ml.converters.onnx_to_hls import (
-        get_supported_onnx_layers,
-        register_onnx_layer_handler,
-    )
+    for name in backends:
+        _register_backend(name)
+
+
+@cache
+def _registered() -> Mapping[Extension, type]:
+    """The layers of ours, known to hls4ml and its converter from the first call on."""
+    from hls4ml.converters.onnx_to_hls import register_onnx_layer_handler
     from hls4ml.model.layers import register_layer
 
-    known = set(get_supported_onnx_layers())
-    if EXTENSIONS[0].op in known:
-        return
     for op, handler in OWN.items():
         register_onnx_layer_handler(op, handler)
     layers = {extension: _layer_class(extension) for extension in EXTENSIONS}
     for extension, layer in layers.items():
         register_onnx_layer_handler(extension.op, _handler(extension))
         register_layer(extension.op, layer)
-    for name in backends:
-        backend = get_backend(name)
-        for extension, layer in layers.items():
-            pipes = BACKENDS[name].pipes
-            backend.register_template(_config_class(extension, layer, pipes))
-            backend.register_template(_call_class(extension, layer, pipes))
-            if pipes:
-                for template in oneapi.stream_templates(extension, layer):
-                    backend.register_template(template)
-            backend.register_source(LIBRARY / extension.header)
-        for header in (*COMMON, f"{BACKENDS[name].names}/{NAMES}"):
-            backend.register_source(LIBRARY / header)
+    return layers
+
+
+@cache
+def _register_backend(name: str) -> None:
+    from hls4ml.backends import get_backend
+
+    backend, pipes = get_backend(name), BACKENDS[name].pipes
+    for extension, layer in _registered().items():
+        backend.register_template(_config_class(extension, layer, pipes))
+        backend.register_template(_call_class(extension, layer, pipes))
+        if pipes:
+            for template in oneapi.stream_templates(extension, layer):
+                backend.register_template(template)
+        backend.register_source(LIBRARY / extension.header)
+    for header in (*COMMON, f"{BACKENDS[name].names}/{NAMES}"):
+        backend.register_source(LIBRARY / header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
@@ -87,7 +88,7 @@ def readme(network: HlsNetwork, options: Options) -> str:
         "on how much (`rungs`).",
         "",
         f"    cd {PROJECT}",
-        f"    {' '.join(compile_command(network, options, 'bench'))}",
+        f"    {shlex.join(compile_command(network, options, 'bench'))}",
         "",
     ]
     flow = flow_of(network, options)
