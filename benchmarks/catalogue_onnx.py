@@ -148,6 +148,7 @@ NATIVE: dict[str, tuple[str, dict[str, float]]] = {
     "PReLU": ("LeakyRelu", {"alpha": 0.25}), "RReLU": ("LeakyRelu", {"alpha": 11 / 48}),
     "ELU": ("Elu", {"alpha": 1.0}), "CELU": ("Elu", {"alpha": 1.0}), "SELU": ("Selu", {}),
     "Softsign": ("Softsign", {}), "JumpReLU": ("ThresholdedRelu", {"alpha": 0.5}),
+    "ThresholdedReLU": ("ThresholdedRelu", {"alpha": 1.0}),
 }  # fmt: skip
 """Functions that are one operator of ONNX, though their definitions say it with others."""
 
