@@ -35,6 +35,7 @@ from actc.targets.hls4ml.board import (
     borders,
     compile_axi,
 )
+from actc.targets.hls4ml.extension import LIBRARY
 from actc.targets.hls4ml.options import parse
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.worker import PROJECT
@@ -222,6 +223,29 @@ def loop(size: int, channels: int, bits: int, signed: bool) -> str:
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
     return text
+
+
+@needs_gxx
+@needs_hls4ml
+def test_the_library_is_of_the_standard_that_scripts_ask_for(tmp_path: Path) -> None:
+    """AMD's tools compile with -std=c++0x, which is C++11."""
+    import hls4ml
+
+    templates = Path(hls4ml.__file__).parent / "templates/vivado"
+    given = ["ap_fixed.h", "ap_int.h", "hls_stream.h", "nnet_utils/nnet_types.h"]
+    own = sorted(path.name for path in (LIBRARY / "xilinx").glob("*.h"))
+    own += sorted(path.name for path in LIBRARY.glob("*.h"))
+    lines = [f'#include "{name}"' for name in [*given, *own, "axi/actc_axi.h"]]
+    (tmp_path / "all.cpp").write_text("\n".join(lines) + "\n", "ascii")
+    (tmp_path / vendor.AXI_HEADER).write_text(vendor.axi_header(), "utf-8")
+    folders = [templates, templates / "ap_types", templates / "nnet_utils"]
+    folders += [LIBRARY, LIBRARY / "xilinx", tmp_path]
+    flags = ["-std=c++11", "-Wpedantic", "-Wno-unknown-pragmas", "-fsyntax-only"]
+    command = ["g++", *flags, *(f"-I{folder}" for folder in folders), "all.cpp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    wrong = [line for line in done.stderr.splitlines() if "actc_" in line and "warning:" in line]
+    assert wrong == []
 
 
 # --- scripts
