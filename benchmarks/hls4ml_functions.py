@@ -176,8 +176,8 @@ def page(rows: dict[Key, Row]) -> str:
         f"{' and '.join(str(b) for b in sorted({b for _, b in rows}))} bits in a small MLP:",
         f"{len(rows)} networks, whose C simulation equals golden in "
         f"{sum(row['equal'] for row in rows.values())}, on every code of the function's input.",
-        "Beside that, activation units were run alone: on all inputs of ranges of up to 2^16 integers,",
-        "on 2^16 and all breakpoints' neighbours of wider ones "
+        "Beside that, activation units were run alone: on all inputs of ranges of up to 2^16",
+        "integers, on 2^16 and all breakpoints' neighbours of wider ones "
         f"({sum(row['checked'] for row in rows.values()):,} inputs in all).",
         "",
         "The error of a function is the largest difference between the C simulation and the",
