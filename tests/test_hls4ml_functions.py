@@ -17,7 +17,7 @@ from actc.targets.fpga.hdl import Range
 from actc.targets.hls4ml.backends import BACKENDS
 from actc.targets.hls4ml.evaluate import evaluate, evaluate_layer
 from actc.targets.hls4ml.fitted import LEAST_SAVED, check, fitted_forms
-from actc.targets.hls4ml.forms import Form, plain_forms
+from actc.targets.hls4ml.forms import MOST_TABLED, Form, plain_forms
 from actc.targets.hls4ml.functions import Chain, function_layers, ways
 from actc.targets.hls4ml.layers import HlsLayer, HlsNetwork
 from actc.targets.hls4ml.options import Options
@@ -238,9 +238,11 @@ def test_more_cpp_of_all_forms(bits: int, backend: str, io: str, tmp_path: Path)
 def of_all_forms(bits: int) -> tuple[HlsNetwork, Array, Array]:
     """A network of forms, added up with factors; all inputs, and its outputs."""
     smooth, pieces, bent = steps_of(gelu, bits), steps_of(in_lines(tanh), bits), leaky(bits)
-    forms = [(pieces, form) for form in plain_forms((pieces,), pieces.range)]
-    forms += [(pieces, form) for form in fitted_forms(pieces) if form.op != "ActcShiftedLines"][:2]
-    forms += [(smooth, fitted_forms(smooth)[-1])]  # a table and its compression
+    forms = [(pieces, form) for form in fitted_forms(pieces) if form.op != "ActcShiftedLines"][:2]
+    forms += [(smooth, form) for form in fitted_forms(smooth) if form.op == "ActcPiecewiseLinear"]
+    if bits <= MOST_TABLED.bit_length():  # g++ takes minutes for larger ones
+        forms += [(pieces, form) for form in plain_forms((pieces,), pieces.range)]
+        forms += [(smooth, fitted_forms(smooth)[-1])]  # a table and its compression
     forms += [(bent, form) for form in fitted_forms(bent) if form.op == "ActcShiftedLines"]
     every = inputs_of(pieces)
     network = network_of([form for _, form in forms], pieces.range, _ELEMENTS)
