@@ -40,11 +40,12 @@ def agreement_layer(stage: MatrixStage, given: str, unique: Unique) -> HlsLayer:
         "weights": weights, "bias": bias, "word": min(stage.terms, WORD_BITS),
         "words": weights.shape[1], "counted": stage.counted, "factor": stage.factor if plain else 1,
     }  # fmt: skip
+    shape: tuple[int, ...] = (len(weights),)
     if is_dense(stage):
-        op, shape = "ActcXnorDense", (len(weights),)
+        op = "ActcXnorDense"
         attributes |= {"results": len(weights)}
     else:
-        op, shape = "ActcXnorConv2D", (*stage.window.positions(stage.input), len(weights))
+        op, shape = "ActcXnorConv2D", (*stage.window.positions(stage.input), *shape)
         attributes |= {
             **window_attributes(stage.window, stage.input), "dilations": stage.window.dilations,
             "outside": stage.outside if stage.counted == 1 else 0, "filters": len(weights),
