@@ -21,7 +21,8 @@ def int_probabilities(x: Array, table: Array, *, axis: int, bits: int) -> Array:
     powers = table[below].astype(np.int64)
     total = powers.sum(axis=axis, keepdims=True)
     codes = ((powers << (bits + 1)) + total) // (2 * total)
-    return np.minimum(codes, (1 << bits) - 1).astype(np.uint16)
+    shares: Array = np.minimum(codes, (1 << bits) - 1).astype(np.uint16)
+    return shares
 
 
 def int_layer_norm(
