@@ -63,7 +63,9 @@ def all_equal(report: dict[str, Any]) -> None:
 
 @needs_gxx
 @needs_hls4ml
-@pytest.mark.parametrize(("name", "io"), [("branched", "stream"), ("digits_cnn", "parallel")])
+@pytest.mark.parametrize(
+    ("name", "io"), [("branched", "stream"), ("digits_cnn", "parallel"), ("digits_mlp", "stream")]
+)
 def test_simulation_is_golden(name: str, io: str, tmp_path: Path) -> None:
     all_equal(compiled(name, io, tmp_path))
 
