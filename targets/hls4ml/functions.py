@@ -20,6 +20,9 @@ from actc.targets.hls4ml.layers import HlsLayer, Integers, hull_of
 Unique: TypeAlias = Callable[[str], str]
 """Makes a name that no layer has."""
 
+MOST_SEARCHED = 1 << 16
+"""Thresholds of all channels together that are looked at, at most, where golden scales sums."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -173,10 +176,12 @@ def ways(chain: Chain, range: Range) -> Iterator[tuple[Form, ...]]:
         range: of what is read, all channels together.
     """
     rows = _rows(chain.functions)
-    whole = plain_forms(rows, range)
-    yield from ((form,) for form in whole)
-    if whole[0].op == "ActcThresholds":
-        return
+    most = max(function.starts.size for function in rows)
+    if chain.scaling is None or len(rows) * most <= MOST_SEARCHED:
+        whole = plain_forms(rows, range)
+        yield from ((form,) for form in whole)
+        if whole[0].op == "ActcThresholds":
+            return
     if len(rows) == 1 and rows[0].range.holds(range):
         yield from ((form,) for form in fitted_forms(rows[0]))
     if chain.scaling is None:
