@@ -34,6 +34,7 @@ from actc.targets.hls4ml.simulation import (
     run_bench,
 )
 from actc.targets.hls4ml.units.check import check_units
+from actc.targets.hls4ml.units.constants import check_constants
 from actc.targets.hls4ml.vendor import README, flow_of, readme
 from actc.targets.hls4ml.verify import MOST, RANDOM, WORK, climb
 from actc.targets.hls4ml.versions import remark
@@ -190,10 +191,10 @@ class Hls4mlTarget(Target):
         return rungs
 
     def recheck(self, directory: Path) -> list[Rung]:
-        """All inputs of the activation units in the C++."""
-        assembly = self.assembly_of(directory)
-        program = _program(directory, assembly)
-        return [check_units(assembly.network, directory / PROJECT, program)]
+        """All inputs of the activation units in the C++, and the constants."""
+        assembly, project = self.assembly_of(directory), directory / PROJECT
+        units = check_units(assembly.network, project, _program(directory, assembly))
+        return [units, *check_constants(project)]
 
     def vendor_flow(self, directory: Path) -> Flow | None:
         """To the IP with the backend's tool, and with a board to its bitstream."""

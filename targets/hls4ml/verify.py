@@ -1,4 +1,4 @@
-"""The ladder of verification: program, C simulation, and activation units on all inputs."""
+"""The ladder of verification: program, C simulation, units on all inputs, constants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from actc.targets.fpga.folded.samples import Samples, compared, program_rung
 from actc.targets.hls4ml.assembly import Assembly
 from actc.targets.hls4ml.simulation import run_bench
 from actc.targets.hls4ml.units.check import check_units
+from actc.targets.hls4ml.units.constants import check_constants
 
 RANDOM = 256
 """Random samples beside those of the data."""
@@ -33,4 +34,4 @@ def climb(
         found = run_bench(assembly.network, project, program, samples.words, Path(work))
     rung = compared("C simulation", found, samples, f"compiled with g++ and run; {samples.kind}")
     units = check_units(assembly.network, project, program, say)
-    return [program_rung(assembly.folded, samples), rung, units]
+    return [program_rung(assembly.folded, samples), rung, units, *check_constants(project)]
