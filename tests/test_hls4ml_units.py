@@ -112,7 +112,13 @@ def test_every_layer_of_one_element_is_a_unit() -> None:
 @needs_gxx
 @needs_hls4ml
 @pytest.mark.parametrize(
-    ("backend", "io"), [("Vitis", "parallel"), ("Vivado", "stream"), ("Catapult", "stream")]
+    ("backend", "io"),
+    [
+        ("Vitis", "parallel"),
+        ("Catapult", "stream"),
+        ("Quartus", "parallel"),
+        ("oneAPI", "stream"),
+    ],
 )
 def test_a_wrong_table_entry_is_found(backend: str, io: str, tmp_path: Path) -> None:
     options = Options(backend, io)
@@ -143,17 +149,25 @@ def planted(folder: Path, table: HlsLayer, entry: int) -> tuple[int, int]:
     """Change an entry of a table where synthesis reads it; the entry, before and after."""
     levels = table.attributes["levels"]
     assert isinstance(levels, np.ndarray)
-    weights = folder / PROJECT / "firmware" / "weights"
-    kind = f"{table.name}_levels_t"
-    (path,) = [file for file in weights.glob("levels*.h") if kind in file.read_text("utf-8")]
-    text = path.read_text("utf-8")
-    head, body = text.rsplit("= {", 1)
-    numbers = body.split("}", 1)[0].split(",")
+    numbers: list[str] = []
+    for path in sorted((folder / PROJECT).rglob("levels*.h")):
+        head, numbers = _constant(path)
+        if len(numbers) == levels.size:
+            break
+    assert len(numbers) == levels.size
     before = int(numbers[entry])
     after = before - 1 if before > levels.min() else before + 1
     numbers[entry] = f" {after}"
-    path.write_text(f"{head}= {{{','.join(numbers)}}}{body.split('}', 1)[1]}")
+    tail = path.read_text("utf-8").removeprefix(head).split("}", 1)[1]
+    path.write_text(f"{head}{','.join(numbers)}}}{tail}")
     return before, after
+
+
+def _constant(path: Path) -> tuple[str, list[str]]:
+    """A file of weights: up to its numbers, and these."""
+    found = re.match(r"(.*= \{+)([^}]*)", path.read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1], found[2].split(",")
 
 
 @needs_hls4ml
