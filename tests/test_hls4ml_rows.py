@@ -12,7 +12,15 @@ from folded_programs import matrix
 from hls4ml_networks import needs_hls4ml, simulated
 from installed import needs_gxx
 
-from actc.targets.fpga.folded.program import ConcatStage, FoldedProgram, RowStage, Stream, Window
+from actc.targets.fpga.folded.program import (
+    ConcatStage,
+    FoldedProgram,
+    MapStage,
+    RowStage,
+    Stream,
+    SumStage,
+    Window,
+)
 from actc.targets.fpga.folded.rows import ArgmaxRow, LayerNormRow, Row, SoftmaxRow
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.hdl import Range
@@ -251,3 +259,26 @@ def test_a_wrong_rounding_is_found(tmp_path: Path) -> None:
     found = run_bench(network, tmp_path / PROJECT, tmp_path / "bench", given, tmp_path)
     places = set(np.argwhere(found != expected)[:, -1].tolist())
     assert places & {5, 6, 7, 8, 9}  # the normalization without a function behind it
+
+
+@needs_gxx
+@needs_hls4ml
+@pytest.mark.parametrize("backend", ["Vitis", "oneAPI"])
+def test_images_that_are_read_as_vectors(backend: str, tmp_path: Path) -> None:
+    """Streams bring them position by position: all layers but products take words of a vector."""
+    image, vector = Stream(2, 2, 3, Range(0, 7)), Stream(1, 1, 12, Range(0, 7))
+    move = StepFunction.of(image.range, np.arange(7, -1, -1))
+    square = StepFunction.of(image.range, (np.arange(8) ** 2) // 7)
+    total = StepFunction.of(Range(0, 14), np.arange(15) // 2)
+    stages = (
+        MapStage("image", ("image",), (-1,), image, image, functions=(move,) * 3),
+        MapStage("map", ("map",), (0,), vector, vector, functions=(move, square) * 6),
+        SumStage("sum", ("sum",), (0, 1), vector, vector, functions=(total,) * 12),
+        stage(ArgmaxRow(), vector, "row", source=2),
+    )
+    program = FoldedProgram((image,), stages, (3,))
+    network = lower(program, "net", "stream", own=BACKENDS[backend].own)
+    given = np.random.default_rng(3).integers(0, 8, (40, 2, 2, 3))
+    found = simulated(network, Options(backend, "stream"), given, tmp_path)
+    np.testing.assert_array_equal(found.ravel(), program.evaluate([given])[0].ravel())
+    np.testing.assert_array_equal(found, evaluate(network, given))

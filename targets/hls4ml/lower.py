@@ -166,11 +166,25 @@ class _Lowering:
 
     # --- what is read
 
-    def _read(self, source: int, shape: tuple[int, ...], wanted: Carried) -> str:
-        """The layer that gives a source in some way, with some shape."""
+    def _read(
+        self, source: int, shape: tuple[int, ...], wanted: Carried, *, gathers: bool = False
+    ) -> str:
+        """The layer that gives a source in some way, with some shape.
+
+        Args:
+            gathers: whether what reads it takes a vector from several words of a stream.
+        """
         name = self.sources[source]
         if self.carried[source] != wanted:
             name = self._recarried(source, wanted)
+        if self._shapes[name] == shape:
+            return name
+        if self.io == "stream" and len(shape) == 1 and not gathers:
+            # hls4ml leaves images as they come where they become vectors
+            name = self._reshaped(name, (1, 1, *shape))
+        return self._reshaped(name, shape)
+
+    def _reshaped(self, name: str, shape: tuple[int, ...]) -> str:
         if self._shapes[name] == shape:
             return name
         if (name, shape) not in self._shaped:
@@ -198,7 +212,7 @@ class _Lowering:
     def _matrix(self, stage: MatrixStage, carried: Carried) -> str:
         reading = _reading(stage)
         shape = _shape(stage.input) if is_dense(stage) else stage.input.shape
-        given = self._read(stage.sources[0], shape, reading)
+        given = self._read(stage.sources[0], shape, reading, gathers=is_dense(stage))
         if is_binary(stage):
             return self._agreeing(stage, given, carried)
         weights = whole(stage)
