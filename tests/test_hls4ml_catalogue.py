@@ -25,13 +25,13 @@ from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.project import project_files
 from actc.targets.hls4ml.simulation import BENCH, bench, compile_bench
-from actc.targets.hls4ml.units.check import check_units
+from actc.targets.hls4ml.units.check import check_units, layers_of
 from actc.targets.hls4ml.worker import PROJECT, UNITS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import hls4ml_functions as functions  # noqa: E402
+import hls4ml_functions as benchmark  # noqa: E402
 import hls4ml_stock as stock  # noqa: E402
 from catalogue_mlp import (  # noqa: E402
     first_weights,
@@ -48,7 +48,7 @@ TOGETHER = 32
 """Functions that one MLP has, side by side."""
 
 
-def layers_of(entries: Sequence[CatalogueEntry], bits: int) -> tuple[HlsNetwork, list[HlsFunction]]:
+def lowered(entries: Sequence[CatalogueEntry], bits: int) -> tuple[HlsNetwork, list[HlsFunction]]:
     """An MLP with the functions as layers, made from golden; and what its functions became."""
     network = mlp(entries, bits)
     feeds = {"x": samples(entries[0], bits)}
@@ -61,41 +61,34 @@ def layers_of(entries: Sequence[CatalogueEntry], bits: int) -> tuple[HlsNetwork,
 
 def only_units(parts: Sequence[tuple[HlsNetwork, HlsFunction]]) -> HlsNetwork:
     """A network of nothing but the units of functions, whose results are added."""
-    entry = Range(-1, 1)
     layers: list[HlsLayer] = []
     functions: list[HlsFunction] = []
-    total = ""
+    total, given = "", Range(-1, 1)
     for number, (network, function) in enumerate(parts):
-        known = {layer.name: layer for layer in network.layers}
-        chain = [known[function.made]]
-        while chain[0].inputs[0] != function.given:
-            chain.insert(0, known[chain[0].inputs[0]])
-        given, range = f"given{number}", network.range_of(function.given)
-        shape = chain[0].shape
-        # it is not run: what is in front of the unit only gives it its type
-        attributes = {"first": 1, "second": 0}
-        before = ("net_in", "net_in")
-        layers.append(HlsLayer(given, "ActcSum", before, shape, range, attributes))
-        functions.append(HlsFunction(given, f"unit{number}_{len(chain) - 1}", function.functions))
+        chain = layers_of(network, function)
+        range, shape = network.range_of(function.given), chain[0].shape
+        # it is not run: what is in front of a unit only gives it its type
+        front = ("net_in", "net_in")
+        layers.append(_sum(f"given{number}", front, shape, range))
         for place, layer in enumerate(chain):
             own = f"unit{number}_{place}"
             layers.append(replace(layer, name=own, inputs=(layers[-1].name,)))
         last = layers[-1]
-        if total:
-            total_range = layers[-2 - len(chain)].result.plus(0)
-            found = Range(total_range.low + last.result.low, total_range.high + last.result.high)
-            attributes = {"first": 1, "second": 1}
-            layers.append(
-                HlsLayer(f"sum{number}", "ActcSum", (total, last.name), shape, found, attributes)
-            )
+        functions.append(HlsFunction(f"given{number}", last.name, function.functions))
+        both = (total or last.name, last.name)
+        layers.append(_sum(f"sum{number}", both, shape, last.result))
         total = layers[-1].name
-    return HlsNetwork("net", "net_in", layers[0].shape, entry, tuple(layers), tuple(functions))
+    return HlsNetwork("net", "net_in", layers[0].shape, given, tuple(layers), tuple(functions))
+
+
+def _sum(name: str, inputs: tuple[str, str], shape: tuple[int, ...], range: Range) -> HlsLayer:
+    return HlsLayer(name, "ActcSum", inputs, shape, range, {"first": 1, "second": 1})
 
 
 def check(entries: Sequence[CatalogueEntry], bits: int, folder: Path) -> None:
     parts = []
     for group in groups(entries, bits, TOGETHER):
-        network, found = layers_of(group, bits)
+        network, found = lowered(group, bits)
         for entry, function in zip(group, found, strict=True):
             nearest_codes(entry, bits, function)
         parts += [(network, function) for function in found]
@@ -142,10 +135,10 @@ def test_units_of_functions(bits: int, every: int, tmp_path: Path) -> None:
 
 
 def test_every_function_is_exact_and_at_least_as_near_as_hls4mls_own() -> None:
-    rows = functions.load()
+    rows = benchmark.load()
     assert set(rows) == {(entry.name, bits) for entry in CATALOGUE for bits in (8, 12)}
     assert all(row["equal"] for row in rows.values())
-    compared = list(functions.compared(rows))
+    compared = list(benchmark.compared(rows))
     assert len({row["function"] for row, _ in compared}) >= 30
     assert [row["function"] for row, good in compared if not good] == []
     for (name, bits), row in rows.items():
@@ -156,7 +149,7 @@ def test_every_function_is_exact_and_at_least_as_near_as_hls4mls_own() -> None:
 def test_the_page_is_up_to_date() -> None:
     written = (ROOT / "docs" / "hls4ml-functions.md").read_text("utf-8")
     again = "run python benchmarks/hls4ml_functions.py --page"
-    assert written == functions.page(functions.load()), again
+    assert written == benchmark.page(benchmark.load()), again
 
 
 @pytest.mark.slow
@@ -171,8 +164,8 @@ def test_the_page_is_up_to_date() -> None:
     ],
 )
 def test_networks_again(name: str, bits: int, target: str) -> None:
-    kept = functions.load()[name, bits]
-    found = functions.measured(name, bits, target)
+    kept = benchmark.load()[name, bits]
+    found = benchmark.measured(name, bits, target)
     # layers are chosen by cost, and may change
     for key in ("function", "bits", "input", "output", "samples", "equal"):
         assert found[key] == kept[key], key

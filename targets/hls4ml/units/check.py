@@ -112,7 +112,7 @@ def _difference(work: _Work, found: Integers) -> str:
 
 def _function_problem(network: HlsNetwork, function: HlsFunction) -> str:
     """Where the units of a stage give something else than its function; "": nowhere."""
-    layers = _between(network, function)
+    layers = layers_of(network, function)
     first = layers[0]
     inputs = inputs_of(first, network.range_of(function.given), function.functions)
     if len(inputs) == 1 and len({id(own) for own in function.functions}) > 1:
@@ -139,8 +139,8 @@ def _first_wrong(own: StepFunction, x: Integers, found: Integers) -> str:
     return f"input {x[at]}: golden's function gives {right[at]}, they give {found[at]}"
 
 
-def _between(network: HlsNetwork, function: HlsFunction) -> list[HlsLayer]:
-    """The layers that compute a function, in order."""
+def layers_of(network: HlsNetwork, function: HlsFunction) -> list[HlsLayer]:
+    """The units that compute a function, in order."""
     known = {layer.name: layer for layer in network.layers}
     found = [known[function.made]]
     while found[0].inputs[0] != function.given:
