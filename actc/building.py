@@ -57,9 +57,10 @@ def build(
         raise UsageError(
             Diagnostic(
                 "ACT0433",
-                f"no vendor's tool builds what was compiled for {artifact.target.spec}",
+                f"this runs no vendor's tool on what was compiled for {artifact.target.spec}",
                 place=Place(str(path)),
-                help="compile with --target hls4ml or --target bnn-hls",
+                help="compile with --target hls4ml (vitis, vivado, oneapi) or bnn-hls; of other "
+                "backends of hls4ml README.md there has what is to be run by hand",
             )
         )
     start = time.monotonic()

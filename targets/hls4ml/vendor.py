@@ -27,6 +27,11 @@ _CHOICES = {"Vitis": "build_opt.tcl", "Vivado": SCRIPT}
 """Where what the script does is chosen."""
 _TO_IP = {"synth": 1, "export": 1}
 """All other choices are 0: the C simulation has run, with more samples than its own test bench."""
+_BY_HAND = {
+    "Quartus": "make {name}-fpga",
+    "Catapult": "catapult -product ultra -shell -f build_prj.tcl",
+}
+"""What hls4ml runs with backends whose tools `actc build` does not know."""
 _FAMILY = "Agilex7"
 """That hls4ml builds for with oneAPI, where nothing else is asked for."""
 _BLOCK = re.compile(r"(?<=^array set opt \{\n)(?:[ ]+\w+[ ]+[01]\n)+(?=\}$)", re.MULTILINE)
@@ -94,6 +99,10 @@ def readme(network: HlsNetwork, options: Options) -> str:
     flow = flow_of(network, options)
     if flow is not None:
         lines += _built(flow, options)
+    else:
+        command = _BY_HAND[options.backend].format(name=network.name)
+        lines += ["With the vendor's tool, as hls4ml runs it:", ""]
+        lines += [f"    cd {PROJECT} && {command}", ""]
     lines += ["No vendor's tool was run: clocks and resources are not known before that.", ""]
     return "\n".join(lines)
 
