@@ -389,3 +389,13 @@ def test_batch_normalization_of_other_channels(shape: str, opset: int) -> None:
 def test_batch_normalization_that_fits(shape: str) -> None:
     constants = {name: np.ones(3, np.float32) for name in "gbmv"}
     load(network(f"float[{shape}] x => float[{shape}] y", NORMALIZED, constants, opset=15))
+
+
+@pytest.mark.parametrize("opset", [9, 21])
+def test_batch_normalization_without_parameters(opset: int) -> None:
+    """The checker says what is wrong elsewhere."""
+    model = network("float[4,3] x => float[4,3] y", "y = Relu (x)", {}, opset=opset)
+    model.graph.node[0].op_type = "BatchNormalization"
+    with pytest.raises(ModelError) as caught:
+        load(model)
+    assert set(codes(caught.value)) == {"ACT0007"}

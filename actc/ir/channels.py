@@ -22,7 +22,11 @@ def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
         name: file name for diagnostics.
         sink: gets one diagnostic per problem.
     """
-    nodes = [node for node in proto.graph.node if node.op_type == _OPERATOR and not node.domain]
+    nodes = [
+        node
+        for node in proto.graph.node
+        if node.op_type == _OPERATOR and not node.domain and len(node.input) > 1
+    ]
     if not nodes:
         return
     shapes = _shapes(proto)
@@ -53,8 +57,8 @@ def _shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Name -> known shape; 0 for what is not known of it."""
     try:
         graph = onnx.shape_inference.infer_shapes(proto).graph
-    except onnx.shape_inference.InferenceError:
-        graph = proto.graph
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        graph = proto.graph  # it is not valid elsewhere: the checker, which comes next, says where
     found = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         kind = value.type.tensor_type
