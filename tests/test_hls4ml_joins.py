@@ -248,6 +248,6 @@ def test_cpp(make: Callable[[Golden], str], io: str, tmp_path: Path) -> None:
 @needs_hls4ml
 @pytest.mark.parametrize("io", IO)
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
-@pytest.mark.parametrize("make", [skipped, of_three, read_by_many])
+@pytest.mark.parametrize("make", [skipped, read_by_many])
 def test_all_backends(make: Callable[[Golden], str], backend: str, io: str, tmp_path: Path) -> None:
     compare(make, Options(backend, io), tmp_path)
