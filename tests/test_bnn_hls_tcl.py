@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from installed import needs_tclsh
 
 from actc.errors import UsageError
 from actc.targets.bnn_hls.options import Options, parse
@@ -14,7 +14,6 @@ from actc.targets.bnn_hls.tcl import board_tcl, ip_tcl
 from actc.targets.named import make_target
 from actc.targets.vendor.boards import BOARDS
 
-needs_tclsh = pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 # every command of the tools is logged, and answers as if all went well
 _TOOLS = """\
 set argv {}

@@ -14,7 +14,7 @@ import onnx_ir as ir
 import pytest
 from binary_networks import golden_of, random_network
 from command_line import CommandLine
-from installed import needs_gxx
+from installed import needs_gxx, needs_tclsh
 from models import network, normal
 from vendor_tools import Fake, csynth, fake_tools, hls, report_of, running, timing, vivado
 
@@ -30,7 +30,6 @@ from actc.targets.vendor.flow import Flow
 
 TOP = "bnn_model"
 SOLUTION = "ip/solution"
-needs_tclsh = pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 needs_hls4ml = pytest.mark.skipif(
     importlib.util.find_spec("hls4ml") is None, reason="hls4ml is not installed"
 )

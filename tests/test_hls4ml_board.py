@@ -15,7 +15,7 @@ import pytest
 from binary_networks import golden_of, random_network
 from command_line import CommandLine
 from hls4ml_networks import needs_hls4ml
-from installed import needs_gxx
+from installed import needs_gxx, needs_tclsh
 from models import network, normal
 from test_bnn_hls_tcl import logged
 from vendor_tools import Fake, csynth, fake_tools, hls, report_of, running, timing, vivado
@@ -43,8 +43,6 @@ from actc.targets.vendor import files as vendor
 from actc.targets.vendor.boards import BOARDS
 from actc.targets.vendor.scripts import board_tcl, ip_tcl
 from actc.targets.vendor.words import pack, slots_of, together
-
-needs_tclsh = pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 
 
 def golden(kind: str, seed: int = 0) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vendor_tools import Fake, fake_tools
@@ -49,7 +50,7 @@ def directory(tmp_path: Path) -> Path:
     return folder
 
 
-def run(directory: Path, seconds: float = 60.0) -> tuple[dict[str, object], list[Diagnostic]]:
+def run(directory: Path, seconds: float = 60.0) -> tuple[dict[str, Any], list[Diagnostic]]:
     return build(FLOW, directory, None, seconds, lambda line: None)
 
 
@@ -66,10 +67,9 @@ def test_an_ip(fake: Fake, directory: Path) -> None:
     fake("icpx", "print('arguments', sys.argv[1:])\n" + reports(SUMMARY, LOOPS))
     section, found = run(directory)
     assert found == []
-    (step,) = section["steps"]  # type: ignore[misc]
+    (step,) = section["steps"]
     assert (step["tool"], step["version"]) == ("icpx", "2024.2")
     synthesis = section["synthesis"]
-    assert isinstance(synthesis, dict)
     assert synthesis["clock"] == {"asked": 5.0, "estimated": pytest.approx(1000 / 412.5)}
     rows = {row["name"]: (row["used"], row["available"]) for row in synthesis["resources"]}
     assert rows["ALUT"] == (4711, 974400)

@@ -18,7 +18,7 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import channels, external, qonnx, qoperator, screen
+from actc.ir import batch_normalization, external, qonnx, qoperator, screen
 from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
@@ -80,7 +80,7 @@ def load(model: ModelLike) -> LoadedModel:
     _raise_if_broken(sink)
     qonnx.check(proto, name, sink)
     qoperator.check(proto, name, sink)
-    channels.check(proto, name, sink)
+    batch_normalization.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)
     converted = _to_opset(proto, opset, name)
