@@ -19,6 +19,7 @@ from actc.targets.onnx.capability import CLAMPS, byte_format, can_run_on_codes, 
 from actc.targets.onnx.channels_last import pool_channels_last, quantize_channels_last
 from actc.targets.onnx.gemm import join_bias
 from actc.targets.onnx.given import is_given, layers_on_codes, write_operands, write_pairs
+from actc.targets.onnx.masks import add_masks
 from actc.targets.onnx.norms import standard_norms
 from actc.targets.onnx.placement import Placement, place
 from actc.targets.onnx.pooling import pool_means
@@ -84,6 +85,7 @@ def _prepared(model: ir.Model, exact: bool) -> tuple[ir.Model, frozenset[ir.Node
     result.ir_version = IR_VERSION
     join_bias(result.graph)
     pool_means(result.graph)
+    add_masks(result.graph)
     respell(result)
     return result, frozenset(node for node in result.graph if can_run_on_codes(node, exact))
 
