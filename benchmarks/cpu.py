@@ -1,165 +1,65 @@
-"""Time actc against onnxruntime on the CPU, one thread, in one run.
+"""Time actc against onnxruntime and OpenVINO on the CPU, in one run.
 
-    python benchmarks/cpu.py [--models digits-cnn magika] [--repeat 30] [--json]
+    python benchmarks/cpu.py [--models digits-cnn magika] [--threads 1] [--repeat 30] [--json]
 
-For each model: onnxruntime float, onnxruntime static int8 (QDQ), actc `cpu` and
-actc `onnx` (golden in onnxruntime). All contestants of a row take turns, and the
-medians over the turns are shown, so that a busy moment of the machine hits all.
-The table goes to stdout, progress to stderr.
+For each model: onnxruntime float and static int8 (QDQ), OpenVINO in float32, in the
+precision that it takes by default (bfloat16 where the CPU multiplies it) and on the
+same QDQ file, actc `cpu` (int8) and, with `--contestants`, its float form and `onnx`. All
+contestants of a row take turns, and the medians over the turns are shown, so that a busy
+moment of the machine hits all. The table goes to stdout, progress to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import geometric_mean, median
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
+from cpu_peers import CONTESTANTS, PEERS, Cost, Runner, log, make_runners, set_threads
+from cpu_subjects import Arrays, Subject, subjects, without_labels
 
-import actc
-from actc.errors import MissingTool
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from ort_int8 import quantize
-from realmodels import magika, ppocr
-
-ROOT = Path(__file__).resolve().parent.parent
-Arrays = dict[str, npt.NDArray[Any]]
-Runner = Callable[[Arrays], npt.NDArray[Any]]
-
-CONTESTANTS = ("ort_float", "ort_int8", "actc_cpu", "actc_onnx")
-CALIBRATION_SAMPLES = 128
-TEST_SAMPLES = 400
+FASTEST_OF = ("ort_float", "ort_int8", "ov_float", "ov_int8")
+"""The ratio is to the fastest of these: what computes in lower precision unasked is shown apart."""
 LEAST_SECONDS = 0.005
 """A turn repeats short calls until it lasts so long, well above the timer's noise."""
 
-
-@dataclass(frozen=True)
-class Subject:
-    """A model with its data.
-
-    Attributes:
-        path: the float model; None: its package is not installed.
-        data: makes calibration and test data, each with "labels".
-        batches: batch sizes to time.
-        operators: operator types that onnxruntime quantizes; None: its default.
-    """
-
-    path: Path | None
-    data: Callable[[], tuple[Arrays, Arrays]]
-    batches: tuple[int, ...]
-    operators: tuple[str, ...] | None = None
+Times = dict[str, float | None]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Median milliseconds per call of each contestant; None: it did not run."""
+    """Median milliseconds per call of each contestant; None: it did not run.
+
+    Attributes:
+        ratio: median over the turns of actc `cpu` over the fastest peer of FASTEST_OF.
+    """
 
     model: str
     batch: int
-    milliseconds: dict[str, float | None]
-    cpu_over_int8: float | None
-    cpu_over_float: float | None
+    milliseconds: Times
+    fastest: str | None
+    ratio: float | None
 
 
-def digits(name: str) -> Callable[[], tuple[Arrays, Arrays]]:
-    """Read the digits' test samples, which serve for calibration too: the only ones kept."""
-
-    def read() -> tuple[Arrays, Arrays]:
-        with np.load(ROOT / "examples" / "digits" / name, allow_pickle=False) as data:
-            arrays = dict(data)
-        return {key: array[:CALIBRATION_SAMPLES] for key, array in arrays.items()}, arrays
-
-    return read
-
-
-def made(make: Callable[[int, int], Arrays]) -> Callable[[], tuple[Arrays, Arrays]]:
-    """Make calibration and test data from disjoint seeds."""
-    return lambda: (make(CALIBRATION_SAMPLES, 1), make(TEST_SAMPLES, 2))
-
-
-def subjects() -> dict[str, Subject]:
-    """All models of the benchmark."""
-    examples = ROOT / "examples" / "digits"
-    # Quantizing all operators of magika fails inside onnxruntime's quantizer.
-    return {
-        "digits-mlp": Subject(examples / "mlp.onnx", digits("digits_mlp.npz"), (1, 64)),
-        "digits-cnn": Subject(examples / "cnn.onnx", digits("digits.npz"), (1, 64)),
-        "ppocr-cls": Subject(ppocr.model_path(), made(ppocr.make_data), (1,)),
-        "magika": Subject(magika.model_path(), made(magika.make_data), (1,), ("Conv", "MatMul")),
-    }
-
-
-def log(text: str) -> None:
-    """Print progress to stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def without_labels(data: Arrays) -> Arrays:
-    """Drop the labels."""
-    return {name: array for name, array in data.items() if name != "labels"}
-
-
-def session_runner(path: Path) -> Runner:
-    """Run a model in onnxruntime on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda feeds: np.asarray(session.run(None, feeds)[0])
-
-
-def artifact_runner(path: Path, target: str, data: Arrays, folder: Path) -> Runner:
-    """Compile a model and return its loaded function."""
-    artifact = actc.compile(path, target=target, data=data, output=folder)
-    function = artifact.load()
-    return lambda feeds: np.asarray(next(iter(function(feeds).values())))
-
-
-def make_runners(subject: Subject, data: Arrays, folder: Path) -> dict[str, Runner | None]:
-    """Build all contestants; None where the tools for one are not installed."""
-    if subject.path is None:
-        raise ValueError("the model is not installed")
-    quantized = quantize(subject.path, without_labels(data), folder, subject.operators)
-    runners: dict[str, Runner | None] = {
-        "ort_float": session_runner(subject.path),
-        "ort_int8": session_runner(quantized),
-    }
-    for target in ("cpu", "onnx"):
-        try:
-            runner = artifact_runner(subject.path, target, data, folder / target)
-        except MissingTool as error:
-            log(str(error))
-            runners[f"actc_{target}"] = None
-        else:
-            runners[f"actc_{target}"] = runner
-    return runners
-
-
-def time_in_turns(
-    runners: dict[str, Runner | None], feeds: Arrays, repeat: int
-) -> dict[str, float | None]:
-    """Time the contestants in turns; median milliseconds per call."""
-    present = {name: runner for name, runner in runners.items() if runner is not None}
-    calls = {name: calls_per_turn(runner, feeds) for name, runner in present.items()}
-    turns: dict[str, list[float]] = {name: [] for name in present}
+def turns(runners: dict[str, Runner], feeds: Arrays, repeat: int) -> dict[str, list[float]]:
+    """Seconds per call of each contestant in each turn."""
+    calls = {name: calls_per_turn(runner, feeds) for name, runner in runners.items()}
+    found: dict[str, list[float]] = {name: [] for name in runners}
     for _ in range(repeat):
-        for name, runner in present.items():
+        for name, runner in runners.items():
+            runner(feeds)  # the threads and caches of the one before are not its own
             start = time.perf_counter()
             for _ in range(calls[name]):
                 runner(feeds)
-            turns[name].append((time.perf_counter() - start) / calls[name])
-    return {name: 1e3 * median(turns[name]) if name in turns else None for name in runners}
+            found[name].append((time.perf_counter() - start) / calls[name])
+    return found
 
 
 def calls_per_turn(runner: Runner, feeds: Arrays) -> int:
@@ -171,71 +71,94 @@ def calls_per_turn(runner: Runner, feeds: Arrays) -> int:
     return max(1, round(LEAST_SECONDS / (time.perf_counter() - start)))
 
 
+def row_of(
+    model: str, batch: int, found: dict[str, list[float]], wanted: Sequence[str], subject: str
+) -> Row:
+    """Medians, and the ratio of `subject` to the fastest peer."""
+    times: Times = {n: 1e3 * median(found[n]) if n in found else None for n in wanted}
+    peers = [n for n in FASTEST_OF if n in found]
+    if not peers or subject not in found:
+        return Row(model, batch, times, None, None)
+    fastest = min(peers, key=lambda n: times[n] or 0.0)
+    ratio = median(np.divide(found[subject], found[fastest]).tolist())
+    return Row(model, batch, times, fastest, ratio)
+
+
 def accuracy(runner: Runner, data: Arrays) -> float:
-    """Top-1 accuracy, in batches of 64."""
+    """Top-1 accuracy, in batches of 16."""
     feeds, labels = without_labels(data), data["labels"]
+    count = len(labels) // 16 * 16
     correct = 0
-    for start in range(0, len(labels), 64):
-        part = slice(start, start + 64)
+    for start in range(0, count, 16):
+        part = slice(start, start + 16)
         scores = runner({name: array[part] for name, array in feeds.items()})
         correct += int(np.sum(np.argmax(scores, axis=1) == labels[part]))
-    return correct / len(labels)
-
-
-def ratio(a: float | None, b: float | None) -> float | None:
-    """Divide two times, if both were taken."""
-    return None if a is None or b is None else a / b
+    return correct / count
 
 
 def measure(
-    name: str, subject: Subject, repeat: int, folder: Path
-) -> tuple[list[Row], dict[str, float | None]]:
+    name: str, subject: Subject, options: argparse.Namespace, folder: Path
+) -> tuple[list[Row], Times, dict[str, Cost]]:
     """Build, check and time one model.
 
     Returns:
-        one row per batch size, and the accuracy of every contestant.
+        one row per batch size, the accuracy of every contestant, and what compiling took.
     """
     log(f"{name}: building")
     calibration, test = subject.data()
-    runners = make_runners(subject, calibration, folder)
-    accuracies = {
-        contestant: None if runner is None else accuracy(runner, test)
-        for contestant, runner in runners.items()
-    }
+    wanted: list[str] = options.contestants
+    built, costs = make_runners(subject, calibration, folder, wanted, options.threads)
+    runners = {key: runner for key, runner in built.items() if runner is not None}
+    accuracies: Times = {n: accuracy(runners[n], test) if n in runners else None for n in wanted}
     rows = []
     for batch in subject.batches:
         log(f"{name}: timing batch {batch}")
         feeds = {key: array[:batch] for key, array in without_labels(test).items()}
-        times = time_in_turns(runners, feeds, repeat)
-        to_int8 = ratio(times["actc_cpu"], times["ort_int8"])
-        to_float = ratio(times["actc_cpu"], times["ort_float"])
-        rows.append(Row(name, batch, times, to_int8, to_float))
-    return rows, accuracies
+        found = turns(runners, feeds, options.repeat)
+        rows.append(row_of(name, batch, found, wanted, options.subject))
+    return rows, accuracies, costs
 
 
-def render(rows: list[Row], accuracies: dict[str, dict[str, float | None]]) -> str:
-    """Render times and accuracies as two aligned tables."""
-
-    def cell(value: float | None, form: str) -> str:
-        return "-" if value is None else format(value, form)
-
-    head = ["model", "batch", *(f"{name} ms" for name in CONTESTANTS), "cpu/int8", "cpu/float"]
+def render(
+    rows: list[Row],
+    accuracies: dict[str, Times],
+    costs: dict[str, dict[str, Cost]],
+    wanted: Sequence[str],
+) -> str:
+    """Render times, accuracies and costs of compiling as aligned tables."""
+    head = ["ms", "batch", *wanted, "fastest peer", "ratio"]
     times = [
         [
             row.model,
             str(row.batch),
-            *(cell(row.milliseconds[name], ".3f") for name in CONTESTANTS),
-            cell(row.cpu_over_int8, ".2f"),
-            cell(row.cpu_over_float, ".2f"),
+            *(_cell(row.milliseconds[name], ".3f") for name in wanted),
+            row.fastest or "-",
+            _cell(row.ratio, ".2f"),
         ]
         for row in rows
     ]
-    accuracy_head = ["accuracy", *CONTESTANTS]
-    accuracy_rows = [
-        [model, *(cell(values[name], ".4f") for name in CONTESTANTS)]
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    mean = f"geometric mean of the ratios: {geometric_mean(ratios):.2f}\n\n" if ratios else ""
+    hits = [
+        [model, *(_cell(values[name], ".4f") for name in wanted)]
         for model, values in accuracies.items()
     ]
-    return f"{align([head, *times])}\n\n{align([accuracy_head, *accuracy_rows])}"
+    spent = [
+        [model, name, f"{cost.seconds:.1f}", f"{cost.peak_mb:.0f}"]
+        for model, found in costs.items()
+        for name, cost in found.items()
+    ]
+    tables = [
+        align([head, *times]) + "\n" + mean.rstrip("\n"),
+        align([["accuracy", *wanted], *hits]),
+    ]
+    if spent:
+        tables.append(align([["compile", "contestant", "s", "peak MB"], *spent]))
+    return "\n\n".join(tables)
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def align(cells: list[list[str]]) -> str:
@@ -251,9 +174,15 @@ def align(cells: list[list[str]]) -> str:
 
 def parse_arguments(names: list[str]) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="time actc against onnxruntime, one thread")
+    parser = argparse.ArgumentParser(description="time actc against its peers on the CPU")
     parser.add_argument("--models", nargs="+", choices=names, default=names, metavar="MODEL",
                         help=f"which models: {', '.join(names)} (default: all)")  # fmt: skip
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME",
+                        default=[*PEERS, "actc_cpu"],
+                        help=f"of {', '.join(CONTESTANTS)}")  # fmt: skip
+    parser.add_argument("--subject", choices=CONTESTANTS, default="actc_cpu",
+                        help="whose time is divided by the fastest peer's")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=1, help="threads of every contestant")
     parser.add_argument("--repeat", type=int, default=30, help="turns of every contestant")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     return parser.parse_args()
@@ -261,25 +190,28 @@ def parse_arguments(names: list[str]) -> argparse.Namespace:
 
 def main() -> None:
     """Run the benchmark."""
-    os.environ["TVM_NUM_THREADS"] = "1"  # read when TVM starts its thread pool
     known = subjects()
     options = parse_arguments(list(known))
+    set_threads(options.threads)
     rows: list[Row] = []
-    accuracies: dict[str, dict[str, float | None]] = {}
+    accuracies: dict[str, Times] = {}
+    costs: dict[str, dict[str, Cost]] = {}
     for name in options.models:
         subject = known[name]
         if subject.path is None:
             log(f"{name}: skipped, its package is not installed (make test-all fetches it)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found, accuracies[name] = measure(name, subject, options.repeat, Path(folder))
+            found, accuracies[name], costs[name] = measure(name, subject, options, Path(folder))
         rows += found
     if options.json:
         machine = {"machine": platform.machine(), "python": platform.python_version()}
+        spent = {m: {n: asdict(c) for n, c in found.items()} for m, found in costs.items()}
         times = [asdict(row) for row in rows]
-        print(json.dumps({**machine, "times": times, "accuracy": accuracies}, indent=1))
+        print(json.dumps({**machine, "threads": options.threads, "times": times,
+                          "accuracy": accuracies, "compile": spent}, indent=1))  # fmt: skip
     else:
-        print(render(rows, accuracies))
+        print(render(rows, accuracies, costs, options.contestants))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,33 @@
+"""Compile one model with actc and print what it took, as JSON: seconds and peak memory.
+
+    python benchmarks/cpu_compile.py MODEL.onnx TARGET PRECISION DATA.npz DIR
+
+`cpu.py` calls it, so that the memory is that of one compilation.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import actc
+
+
+def main(model: str, target: str, precision: str, data: str, folder: str) -> None:
+    """Compile and print."""
+    with np.load(data, allow_pickle=False) as arrays:
+        samples = dict(arrays)
+    start = time.perf_counter()
+    actc.compile(Path(model), target=target, precision=precision, data=samples, output=Path(folder))
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
