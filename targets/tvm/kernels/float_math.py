@@ -18,7 +18,7 @@ from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.kernels.conv_vector import Expr, intrinsic, load, store
-from actc.targets.tvm.kernels.tir import cast, const, lanes_of, vector
+from actc.targets.tvm.kernels.tir import cast, const, lanes_of, register_scope, vector
 
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
@@ -68,7 +68,7 @@ def keep(value: Expr) -> Expr:
     and then treats rounding as if it were algebra (``(x + 1) - 1`` became ``x``).
     """
     lanes = lanes_of(value)
-    place = T.alloc_buffer((lanes,), _scalar_type(value))
+    place = T.alloc_buffer((lanes,), _scalar_type(value), scope=register_scope())
     store(place, 0, value, lanes)
     return load(place, 0, lanes)
 

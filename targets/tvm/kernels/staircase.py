@@ -40,7 +40,8 @@ def search(acc: Any, first: Any, points: Any, codes: Any, levels: int) -> Any:
         uint8 lanes.
     """
     lanes = tir.lanes_of(first)
-    kept = T.alloc_buffer((lanes,), "int32")  # TVM would write a bound name out at each use
+    scope = tir.register_scope()
+    kept = T.alloc_buffer((lanes,), "int32", scope=scope)  # TVM would write a bound name out at each use
     place = tir.span(0, lanes)
     T.buffer_store(kept, first, [place])
     for level in reversed(range(levels)):

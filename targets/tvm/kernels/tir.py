@@ -6,7 +6,9 @@ from the operand. Importing this module imports TVM.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tvm import tirx
@@ -17,6 +19,23 @@ from actc.targets.tvm.kernels.spec import Epilogue
 
 TABLE_BLOCK = 64
 """Bytes of one table look-up step: a 512-bit register."""
+
+_REGISTER_SCOPE: ContextVar[str] = ContextVar("register_scope", default="global")
+
+
+def register_scope() -> str:
+    """Storage scope of small buffers that the compiler turns into registers."""
+    return _REGISTER_SCOPE.get()
+
+
+@contextmanager
+def device_code() -> Iterator[None]:
+    """What is written inside runs in a GPU's thread, where such buffers are the thread's own."""
+    token = _REGISTER_SCOPE.set("local")
+    try:
+        yield
+    finally:
+        _REGISTER_SCOPE.reset(token)
 
 
 def prim_func(name: str, body: Callable[[], None]) -> Any:
