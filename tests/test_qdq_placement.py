@@ -135,6 +135,21 @@ def test_activations_of_the_dialect_take_any_layout() -> None:
     assert not is_channels_last(pool)
 
 
+@pytest.mark.parametrize("computes", [False, True])
+def test_codes_are_not_made_only_to_be_moved(computes: bool) -> None:
+    """Moving bytes would pay for the quantizer."""
+    body = "s = Sin (x)\na = Transpose <perm = [1,0,2]> (s)\nb = Transpose <perm = [0,2,1]> (a)\n"
+    body += "c = Slice (b, zero, one)\n"
+    body += "y = MatMul (c, w)" if computes else "y = Identity (c)"
+    constants = {"zero": np.array([0]), "one": np.array([1]), "w": normal(64, 64)}
+    model = network("float[64,64,64] x => float[1,64,64] y", body, constants)
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(model))
+    able = frozenset(node for node in model.graph if node.op_type != "Sin")
+    costs = placement.costs_of(model, able, 1)
+    assert choose(model.graph, able, costs)
+    assert bool(place(model, able).codes) is computes
+
+
 def wide_net(batch: str) -> ir.Model:
     lines = "a = Conv <pads = [1,1,1,1]> (x, w)\ny = Conv <pads = [1,1,1,1]> (a, w)"
     shape = f"float[{batch},64,4,4]"

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from actc.ir.graph import constant, dims, is_op
+from actc.targets.onnx.capability import MOVES
 from actc.targets.onnx.channels_last import can_pool_channels_last
 from actc.targets.onnx.layout import Path, is_channels_last, paths
 from actc.targets.onnx.times import (
@@ -101,7 +102,7 @@ def place(model: ir.Model, able: Collection[ir.Node]) -> Placement:
     batches = BATCHES if _has_open_batch(graph) else BATCHES[:1]
     costs = [costs_of(model, able, batch) for batch in batches]
     real = [CALL + time_of(graph, (), each) for each in costs]
-    chosen = choose(graph, able, _mean(costs, real))
+    chosen = _that_compute(choose(graph, able, _mean(costs, real)))
     times = tuple(
         Modelled(
             batch if len(batches) > 1 else None,
@@ -112,6 +113,25 @@ def place(model: ir.Model, able: Collection[ir.Node]) -> Placement:
         for batch, each, base in zip(batches, costs, real, strict=True)
     )
     return Placement(chosen, len(graph), times)
+
+
+def _that_compute(chosen: frozenset[ir.Node]) -> frozenset[ir.Node]:
+    """`chosen` less the operators on codes that only move them, from quantizer to dequantizer:
+    moving bytes gains little, and rounding to them is not worth it."""
+    kept, left = set[ir.Node](), set(chosen)
+    while left:
+        region, ends = set[ir.Node](), [left.pop()]
+        while ends:
+            node = ends.pop()
+            region.add(node)
+            makers = (v.producer() for v in node.inputs if v is not None)
+            readers = (use.node for v in node.outputs for use in v.uses())
+            found = left.intersection([*makers, *readers])
+            ends += found
+            left -= found
+        if any(node.op_type not in MOVES for node in region):
+            kept |= region
+    return frozenset(kept)
 
 
 def choose(graph: ir.Graph, able: Collection[ir.Node], costs: Costs) -> frozenset[ir.Node]:
