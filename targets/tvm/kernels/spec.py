@@ -9,6 +9,9 @@ always the same thing for the same input); packed weights hold zeros there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,9 +24,26 @@ CHANNEL_BLOCK = 4
 EpilogueKind = Literal["accumulator", "requantize", "requantize+table", "requantize+channel_table"]
 
 
+_BLOCK: ContextVar[int] = ContextVar("channels of a block", default=CHANNEL_BLOCK)
+
+
 def padded(channels: int) -> int:
-    """`channels` rounded up to a multiple of CHANNEL_BLOCK."""
-    return -(-channels // CHANNEL_BLOCK) * CHANNEL_BLOCK
+    """`channels` rounded up to a multiple of CHANNEL_BLOCK, or of what `channel_block` says."""
+    block = _BLOCK.get()
+    return -(-channels // block) * block
+
+
+@contextmanager
+def channel_block(lanes: int) -> Iterator[None]:
+    """Plan kernels with channels padded to another multiple: 1 where memory is scarce.
+
+    For whole plans, whose kernels are not TVM's: those read CHANNEL_BLOCK lanes at a time.
+    """
+    token = _BLOCK.set(lanes)
+    try:
+        yield
+    finally:
+        _BLOCK.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
