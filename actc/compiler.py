@@ -420,9 +420,14 @@ def _measure(
         golden = ir.to_proto(model)
         check_specification(golden, dataset)
         outputs["golden"] = run_model(golden, dataset)
-    outputs["artifact"] = run_artifact(machine, machine.load(stage), dataset)
+    reason = machine.not_run(stage)
+    if not reason:
+        outputs["artifact"] = run_artifact(machine, machine.load(stage), dataset)
     measured = Measured(outputs, stages.normalized, model if precision == "int8" else None)
-    measured.require_exact(precision)
+    if reason:
+        measured.not_run(machine.spec, reason, context_of(model))
+    else:
+        measured.require_exact(precision)
     return measured
 
 
@@ -432,6 +437,7 @@ def _verify(
     """Compare the target's own stages behind golden, and see what the device holds."""
     if "golden" in measured.outputs:
         inputs, golden = prepared.dataset.inputs, measured.outputs["golden"]
-        measured.rungs = machine.verify(stage, inputs, golden, say)
+        measured.rungs += machine.verify(stage, inputs, golden, say)
         measured.require_equal_rungs()
     measured.hardware = machine.hardware(stage)
+    measured.footprint = machine.footprint(stage)

@@ -8,10 +8,11 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import BudgetMissed
 from actc.numerics.compare import Outputs, errors, identical
 from actc.targets.base import Rung
+from actc.ir.context import Context
 
 _FLOAT_TOLERANCE = 1e-4
 """Difference of a float32 artefact from approximated.onnx, in units of its RMS, that 99
@@ -32,6 +33,7 @@ class Measured:
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
+        footprint: bytes of its library, constants and workspace, None where not known.
     normalized: onnx.ModelProto | None = None
     golden: ir.Model | None = None
     rungs: list[Rung] = field(default_factory=list)
@@ -39,6 +41,12 @@ class Measured:
 
     def require_equal_rungs(self) -> None:
         """Every stage behind golden that was compared must equal it.
+    footprint: dict[str, int] | None = None
+
+    def not_run(self, target: str, reason: str, context: Context) -> None:
+        """Record that the artefact was not executed, so that nobody takes it for compared."""
+        self.rungs.append(Rung("artifact", "not run", reason))
+        context.sink.add(not_executed(target, reason, context.file))
 
         Raises:
             BudgetMissed: one does not; all that differ are named.
@@ -75,7 +83,7 @@ class Measured:
 
     @property
     def samples(self) -> int:
-        """Samples compared."""
+        """Samples that went through the artefact; where it was not executed, none."""
         first = next(iter(self.outputs.get("artifact", {}).values()), None)
         return 0 if first is None else len(first)
 
@@ -87,3 +95,14 @@ def _too_far(reference: Outputs, artifact: Outputs) -> str:
         if not (found["p99"] <= unit and found["max"] <= 500 * unit):
             return f"output '{name}' of the artefact is off by {found['max']:.3g}"
     return ""
+
+
+def not_executed(target: str, reason: str, file: str) -> Diagnostic:
+    """The warning that an artefact was not compared with golden."""
+    return Diagnostic(
+        "ACT0479",
+        f"the artefact for {target} was not executed here, nor compared with golden: {reason}",
+        place=Place(file),
+        help="`actc check DIR --data DATA.npz` compares it, on a machine that runs it",
+        severity="warning",
+    )

@@ -62,7 +62,7 @@ def build_report(
     }
     _judge(accuracy, options.max_drop, context)
     sizes = _sizes(directory, stages, prepared, machine)
-    int8 = options.precision == "int8" and bool(measured.outputs)
+    int8 = options.precision == "int8" and "artifact" in measured.outputs
     return {
         "target": machine.spec,
         "precision": options.precision,
@@ -71,6 +71,7 @@ def build_report(
         "samples": measured.samples,
         "rungs": [dataclasses.asdict(rung) for rung in measured.rungs],
         "hardware": measured.hardware,
+        "footprint": measured.footprint,
         "activations": [_activation(s) for s in context.sites.values() if not s.affine],
         "structures": _structures(model),
         "left_float": [
@@ -102,7 +103,8 @@ def build_report(
 
 
 def _judge(accuracy: dict[str, float | None], max_drop: float, context: Context) -> None:
-    before, after = accuracy["float"], accuracy["artifact"]
+    known = [found for found in map(accuracy.get, STAGES) if found is not None]
+    before, after = accuracy["float"], known[-1] if known else None
     if before is None or after is None or before - after <= max_drop + 1e-12:
         return
     context.sink.add(
@@ -110,7 +112,7 @@ def _judge(accuracy: dict[str, float | None], max_drop: float, context: Context)
             "ACT0601",
             f"accuracy drops by {before - after:.4f}, more than the budget of {max_drop:g}",
             place=Place(context.file),
-            notes=(f"float {before:.4f}, artefact {after:.4f}",),
+            notes=(f"float {before:.4f}, compiled {after:.4f}",),
             help="try --calibration mse or percentile, more calibration data, or --max-drop",
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from actc.bounds import bound_outputs
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
+from actc.measured import not_executed
 from actc.numerics.compare import agreement, errors, identical, top1
 from actc.ranking import rank_sites
+from actc.targets.base import Rung
 
 _FILES = {"float": "float.onnx", "approximated": "approximated.onnx", "golden": "golden.onnx"}
 
@@ -63,12 +66,16 @@ def check(
     last = "golden" if "golden" in models else "approximated"
     dataset = data_module.load(data, _inputs(models[last]))
     outputs = {stage: run_model(model, dataset) for stage, model in models.items()}
-    outputs["artifact"] = run_artifact(artifact.target, artifact.load(), dataset)
-    accuracy = {stage: top1(found, dataset.labels) for stage, found in outputs.items()}
-    same, differing = identical(outputs[last], outputs["artifact"])
-    int8 = "golden" in outputs
     diagnostics = []
-    if int8 and not same:
+    reason = artifact.target.not_run(artifact.path)
+    if reason:
+        diagnostics.append(not_executed(artifact.target.spec, reason, str(directory)))
+    else:
+        outputs["artifact"] = run_artifact(artifact.target, artifact.load(), dataset)
+    accuracy = {stage: top1(found, dataset.labels) for stage, found in outputs.items()}
+    same, differing = (False, 0) if reason else identical(outputs[last], outputs["artifact"])
+    int8 = "golden" in outputs
+    if int8 and not reason and not same:
         message = f"the artefact differs from golden.onnx on {differing} samples"
         diagnostics.append(Diagnostic("ACT0602", message, place=Place(str(directory))))
     rungs = artifact.target.recheck(artifact.path)
@@ -78,7 +85,7 @@ def check(
         if rung.result == "differs"
     ]
     max_drop = float(artifact.report["options"]["max_drop"])
-    before, after = accuracy["float"], accuracy["artifact"]
+    before, after = accuracy["float"], accuracy["artifact" if not reason else last]
     if before is not None and after is not None and before - after > max_drop + 1e-12:
         message = f"accuracy drops by {before - after:.4f}, more than the budget of {max_drop:g}"
         diagnostics.append(Diagnostic("ACT0601", message, place=Place(str(directory))))
@@ -91,8 +98,9 @@ def check(
             key: artifact.report[key] for key in ("bytes", "sizes", "model", "options", "operators")
         },
         "accuracy": {stage: accuracy.get(stage) for stage in (*_FILES, "artifact")},
-        "bit_exact": same if int8 else None,
-        "samples": dataset.samples,
+        "bit_exact": same if int8 and not reason else None,
+        "samples": 0 if reason else dataset.samples,
+        "rungs": [asdict(Rung("artifact", "not run", reason))] if reason else [],
         "data": {
             "synthetic": False,
             "labels": dataset.labels is not None,

@@ -192,6 +192,21 @@ class Target(ABC):
         """The artefact as a function, made ready once; `run` with a different batch each time."""
         return lambda feeds: self.run(directory, feeds)
 
+    def not_run(self, directory: Path) -> str:
+        """Why the artefact in `directory` cannot be executed on this machine; "" where it can.
+
+        Where it cannot, nothing is compared with golden, and the report says so.
+        """
+        return ""
+
+    def footprint(self, directory: Path) -> dict[str, int] | None:
+        """Bytes that the artefact takes where it runs, for the report; None where not known.
+
+        Keys: "library" (the file), "constants" (weights and tables in it) and "workspace"
+        (memory for what lies between inputs and outputs, planned for one sample).
+        """
+        return None
+
     def verify(
         self,
         directory: Path,

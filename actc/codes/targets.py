@@ -181,4 +181,40 @@ CODES: dict[str, CodeInfo] = {
         "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
         "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX.",
     ),
+    "ACT0479": CodeInfo(
+        "the artefact was not executed",
+        "It was built for a CPU that this machine is not, or that lacks instructions it uses, and "
+        "no emulator was found. What the report says about accuracy and equality is golden's; "
+        "nothing says that the artefact computes the same until `actc check` has run it. "
+        "docs/cpu.md says what an emulated run needs.",
+    ),
+    "ACT0480": CodeInfo(
+        "the compiled model does not run on this machine",
+        "model.so holds instructions of the CPU that it was compiled for. The message says what "
+        "this machine lacks; compile for `--target cpu`, which is this machine, or for a CPU that "
+        "both have, such as cpu:x86-64-v3.",
+    ),
+    "ACT0481": CodeInfo(
+        "wrong options of the target cpu",
+        "Behind `cpu:` stand a CPU (cpu:znver4), with its architecture in front or not "
+        "(cpu:aarch64:cortex-a76), and `objects` for object files instead of a shared library "
+        "(cpu:aarch64:cortex-a76,objects).",
+    ),
+    "ACT0482": CodeInfo(
+        "onnxruntime cannot use CUDA",
+        "`--target onnx:cuda` needs onnxruntime-gpu, which pip install 'actc[gpu]' brings; it "
+        "offers CUDAExecutionProvider. The package onnxruntime has no such provider, and the two "
+        "cannot share an environment.",
+    ),
+    "ACT0483": CodeInfo(
+        "onnxruntime fell back to the CPU",
+        "onnxruntime-gpu is installed, but its CUDA provider did not start: CUDA or cuDNN of the "
+        "version that it wants are missing, or there is no GPU. onnxruntime would go on without it "
+        "and say so in a log at most; actc stops.",
+    ),
+    "ACT0484": CodeInfo(
+        "a network that object files for a bare CPU cannot hold",
+        "`cpu:...,objects` and Cortex-M take one sample at a time and need all memory to be known: "
+        "the message says what is not. `--target c` writes C for microcontrollers, without LLVM.",
+    ),
 }

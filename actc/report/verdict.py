@@ -16,7 +16,7 @@ class Verdict:
 
     Attributes:
         level: "bad" when bits differ or the budget is missed, "unknown" when
-            accuracy could not be measured, else "good".
+            accuracy could not be measured or the artefact not be run, else "good".
         parts: sentences without capitals or periods, most important first.
     """
 
@@ -34,7 +34,8 @@ def verdict(report: Mapping[str, Any]) -> Verdict:
     parts = tuple(part for part in (bits, accuracy) if part)
     if bits_good is False or accuracy_good is False:
         return Verdict("bad", parts)
-    return Verdict("unknown" if accuracy_good is None else "good", parts)
+    unknown = accuracy_good is None or not _executed(report)
+    return Verdict("unknown" if unknown else "good", parts)
 
 
 def percent(value: float | None) -> str:
@@ -69,8 +70,16 @@ def budget_missed(report: Mapping[str, Any]) -> bool:
     return drop is not None and allowed is not None and drop > float(allowed) + 1e-9
 
 
+def _executed(report: Mapping[str, Any]) -> bool:
+    """Whether no stage says that the artefact was not run on this machine."""
+    rungs = report.get("rungs") or []
+    return not any((rung["name"], rung["result"]) == ("artifact", "not run") for rung in rungs)
+
+
 def _bits(report: Mapping[str, Any]) -> tuple[bool | None, str]:
     kind, samples = report["precision"], report["samples"]
+    if not _executed(report):
+        return None, f"the {kind} artifact was not executed here, nor compared with golden"
     if report["bit_exact"] is None:
         return None, ""
     if not report["bit_exact"]:

@@ -27,6 +27,7 @@ _DEFAULTS: Report = {
     "samples": 0,
     "rungs": [],
     "hardware": None,
+    "footprint": None,
     "build": None,
     "activations": [],
     "structures": [],
@@ -210,6 +211,10 @@ def facts(report: Report) -> list[tuple[str, str, str]]:
         ("Artifact equals golden", same, f"{report['samples']} samples"),
         ("Artifact", size(report["bytes"]), _ratio(report)),
     ]
+    taken = report["footprint"]
+    if taken:
+        remark = f"batch 1; constants take {size(taken.get('constants'))}"
+        found.append(("Workspace", size(taken.get("workspace")), remark))
     if integers is not None and floats is not None:
         found.append(("Operators", f"{integers} integer", f"{floats} float"))
     return found
