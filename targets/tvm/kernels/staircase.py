@@ -41,7 +41,8 @@ def search(acc: Any, first: Any, points: Any, codes: Any, levels: int) -> Any:
     """
     lanes = tir.lanes_of(first)
     scope = tir.register_scope()
-    kept = T.alloc_buffer((lanes,), "int32", scope=scope)  # TVM would write a bound name out at each use
+    # TVM would write a bound name out at each use.
+    kept = T.alloc_buffer((lanes,), "int32", scope=scope)
     place = tir.span(0, lanes)
     T.buffer_store(kept, first, [place])
     for level in reversed(range(levels)):
