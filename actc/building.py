@@ -34,7 +34,8 @@ def build(
 
     Args:
         directory: what `actc compile` wrote, for hls4ml or bnn-hls.
-        to: "ip" or "bitstream"; None: as far as the scripts lead.
+        to: "ip", "fit" (placed and routed, or synthesized, without a bitstream) or "bitstream";
+            None: as far as the scripts lead.
         timeout: minutes, for all steps together.
         progress: called with a line per step.
 
@@ -59,8 +60,7 @@ def build(
                 "ACT0433",
                 f"this runs no vendor's tool on what was compiled for {artifact.target.spec}",
                 place=Place(str(path)),
-                help="compile with --target hls4ml (vitis, vivado, oneapi) or bnn-hls; of other "
-                "backends of hls4ml README.md there has what is to be run by hand",
+                help="compile with --target hls4ml (any backend) or bnn-hls",
             )
         )
     start = time.monotonic()

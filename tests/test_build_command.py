@@ -198,7 +198,6 @@ def hls4ml_directory(options: Options, folder: Path) -> tuple[Flow, dict[str, by
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     flow = flow_of(layers, options)
-    assert flow is not None
     text = readme(layers, options)
     for tool in flow.steps[0].tools:
         assert tool.line("build_prj.tcl") in text

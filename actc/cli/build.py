@@ -19,7 +19,9 @@ def run(
     directory: Directory,
     to: Annotated[
         str | None,
-        typer.Option(metavar="ip|bitstream", help="how far; default: as far as the scripts lead"),
+        typer.Option(
+            metavar="ip|fit|bitstream", help="how far; default: as far as the scripts lead"
+        ),
     ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="MINUTES", help="time limit of all steps together")

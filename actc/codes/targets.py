@@ -137,7 +137,8 @@ CODES: dict[str, CodeInfo] = {
     "ACT0436": CodeInfo(
         "a vendor's tool has no licence",
         "The log has a line of the licence manager; the note shows it. Licences are found by "
-        "XILINXD_LICENSE_FILE or LM_LICENSE_FILE, and depend on the part.",
+        "LM_LICENSE_FILE, AMD's also by XILINXD_LICENSE_FILE, Siemens' by MGLS_LICENSE_FILE, and "
+        "depend on the part.",
     ),
     "ACT0437": CodeInfo(
         "a vendor's tool ended without results",

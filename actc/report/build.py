@@ -3,8 +3,8 @@
 The dictionary comes from `actc.build`: ``goal``, ``steps`` (rows of ``title``, ``version``,
 ``log``, ``products``), ``synthesis`` (``part``; ``clock``: ``asked``, ``estimated``; ``latency``
 and ``interval``: ``least``, ``most``; ``resources``: rows of ``name``, ``used``, ``available``)
-and ``implementation`` (``slack``: ``wns``, ``whs``; ``whole``, ``network``: name -> count), each
-None where no tool said so.
+and ``implementation`` (``slack``: ``wns``, ``whs``; ``whole``, ``network``: name -> count;
+``stage``, "routed" where it is missing), each None where no tool said so.
 """
 
 from __future__ import annotations
@@ -55,8 +55,12 @@ def _speed(synthesis: Mapping[str, Any], routed: Mapping[str, Any]) -> list[tupl
     slack = routed.get("slack")
     if slack:
         hold = "" if slack["whs"] is None else f"hold {slack['whs']:g} ns"
-        found.append(("worst slack, routed", f"{slack['wns']:g} ns", hold))
+        found.append((f"worst slack, {_stage(routed)}", f"{slack['wns']:g} ns", hold))
     return found
+
+
+def _stage(routed: Mapping[str, Any]) -> str:
+    return str(routed.get("stage", "routed"))
 
 
 def _clocks(given: Mapping[str, int | None]) -> str:
@@ -79,4 +83,5 @@ def _resources(
             counts += [network.get(name), whole.get(name)]
         rows.append((str(name), *(plain(count) for count in counts)))
     heads = ("built", "by C synthesis", "of")
-    return (*heads, "network routed", "whole routed") if routed else heads, tuple(rows)
+    stage = _stage(routed)
+    return (*heads, f"network {stage}", f"whole {stage}") if routed else heads, tuple(rows)

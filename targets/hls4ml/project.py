@@ -52,7 +52,7 @@ def project_files(network: HlsNetwork, options: Options) -> dict[str, bytes]:
         (folder / MODEL).write_bytes(model)
         (folder / SETTINGS).write_text(given, "utf-8")
         _convert(folder)
-        found = _unstamped(set_to_ip(_collected(folder / PROJECT), options))
+        found = _unstamped(set_to_ip(_collected(folder / PROJECT), network.name, options))
         units = (folder / UNITS).read_bytes()
     return {MODEL: model, SETTINGS: given.encode(), UNITS: units, **found}
 
@@ -86,6 +86,9 @@ def _unstamped(files: dict[str, bytes]) -> dict[str, bytes]:
     if found is None:
         return files
     stamp = found[1]
+    # one that looks like a number is in quotes, which ours needs not
+    plain = configured[: found.start()] + b"Stamp: " + stamp + configured[found.end() :]
+    files = {**files, f"{PROJECT}/hls4ml_config.yml": plain}
     state = hashlib.sha256()
     for name, content in files.items():
         state.update(name.encode() + b"\0" + content.replace(stamp, b""))

@@ -197,7 +197,7 @@ class Hls4mlTarget(Target):
         return [units, *check_constants(project)]
 
     def vendor_flow(self, directory: Path) -> Flow | None:
-        """To the IP with the backend's tool, and with a board to its bitstream."""
+        """To the IP with the backend's tool, to its fit, and with a board to its bitstream."""
         return flow_of(self.assembly_of(directory).network, self.settings)
 
     def assembly_of(self, directory: Path) -> Assembly:

@@ -13,8 +13,9 @@ from actc.targets.hls4ml.layers import HlsNetwork
 from actc.targets.hls4ml.options import Options
 from actc.targets.hls4ml.simulation import compile_command
 from actc.targets.hls4ml.worker import PROJECT
+from actc.targets.vendor import catapult, quartus
 from actc.targets.vendor.amd import ip_step
-from actc.targets.vendor.flow import Flow, VendorTool
+from actc.targets.vendor.flow import Flow, Step, VendorTool
 from actc.targets.vendor.intel import export_step
 from actc.targets.vendor.scripts import steps_of
 from actc.targets.vendor.tools import VITIS, VIVADO_HLS
@@ -22,59 +23,77 @@ from actc.targets.vendor.tools import VITIS, VIVADO_HLS
 README = "README.md"
 SCRIPT = "build_prj.tcl"
 TOOLS: dict[str, tuple[VendorTool, ...]] = {"Vitis": VITIS, "Vivado": (VIVADO_HLS,)}
-"""hls4ml's name of a backend -> its tools. Backends without tools here are not built."""
-_CHOICES = {"Vitis": "build_opt.tcl", "Vivado": SCRIPT}
+"""hls4ml's name of a backend -> AMD's tools for it."""
+_CHOICES = {"Vitis": "build_opt.tcl", "Vivado": SCRIPT, "Catapult": SCRIPT}
 """Where what the script does is chosen."""
-_TO_IP = {"synth": 1, "export": 1}
+_TO_IP = {"synth": "1", "export": "1", "verilog": "1"}
 """All other choices are 0: the C simulation has run, with more samples than its own test bench."""
-_BY_HAND = {
-    "Quartus": "make {name}-fpga",
-    "Catapult": "catapult -product ultra -shell -f build_prj.tcl",
+_LEFT = frozenset({"ran_frame"})
+"""Numbers that choose nothing."""
+_FAMILIES = {"oneAPI": "Agilex7", "Quartus": "Arria10"}
+"""That hls4ml builds for with Intel's tools, where nothing else is asked for."""
+_BLOCK = re.compile(r"(?<=^array set opt \{\n)(?:[ ]+\w+[ ]+\d+\n)+(?=\}$)", re.MULTILINE)
+_SETTINGS = {
+    "Quartus": "`{0}/Makefile` has the part, `{0}/firmware/{1}.h` the clock",
+    "oneAPI": "`{0}/CMakeLists.txt` has part and clock",
+    "Catapult": f"`{{0}}/{SCRIPT}` has part and clock",
 }
-"""What hls4ml runs with backends whose tools `actc build` does not know."""
-_FAMILY = "Agilex7"
-"""That hls4ml builds for with oneAPI, where nothing else is asked for."""
-_BLOCK = re.compile(r"(?<=^array set opt \{\n)(?:[ ]+\w+[ ]+[01]\n)+(?=\}$)", re.MULTILINE)
+"""Where they are written; with AMD's tools in `project.tcl`."""
 
 
-def set_to_ip(files: dict[str, bytes], options: Options) -> dict[str, bytes]:
-    """The project's files, with C synthesis and export chosen.
+def set_to_ip(files: dict[str, bytes], name: str, options: Options) -> dict[str, bytes]:
+    """The project's files, with C synthesis and export chosen, and scripts that lead further.
+
+    Args:
+        name: of the network.
 
     Raises:
         InternalError: ACT0901, hls4ml writes another script than 1.3 does.
     """
     if options.backend not in _CHOICES:
         return files
-    name = f"{PROJECT}/{_CHOICES[options.backend]}"
-    text, count = _BLOCK.subn(_chosen, files[name].decode("utf-8"))
+    script = f"{PROJECT}/{_CHOICES[options.backend]}"
+    text, count = _BLOCK.subn(_chosen, files[script].decode("utf-8"))
     if count != 1:
-        message = f"{name} of this version of hls4ml does not say what it does"
+        message = f"{script} of this version of hls4ml does not say what it does"
         raise InternalError(Diagnostic("ACT0901", message))
-    return {**files, name: text.encode("utf-8")}
+    found = {**files, script: text.encode("utf-8")}
+    if options.backend == "Catapult":
+        found[f"{PROJECT}/{catapult.FIT_SCRIPT}"] = catapult.fit_tcl(name).encode()
+    return dict(sorted(found.items()))
 
 
 def _chosen(block: re.Match[str]) -> str:
-    names = [line.split()[0] for line in block[0].splitlines()]
-    return "".join(f"    {name:<10} {_TO_IP.get(name, 0)}\n" for name in names)
+    rows = [line.split() for line in block[0].splitlines()]
+    return "".join(
+        f"    {name:<10} {value if name in _LEFT else _TO_IP.get(name, '0')}\n"
+        for name, value in rows
+    )
 
 
-def flow_of(network: HlsNetwork, options: Options) -> Flow | None:
-    """To the IP, and with a board to its bitstream; None where the backend has no tool here."""
+def flow_of(network: HlsNetwork, options: Options) -> Flow:
+    """To the IP, and then to its fit, or with a board to its bitstream."""
     slower = "a larger reuse="
-    if BACKENDS[options.backend].pipes:
-        source, test = f"src/firmware/{network.name}.cpp", f"src/{network.name}_test.cpp"
-        part = options.part or _FAMILY
-        export = export_step(network.name, source, (test,), part, options.period)
-        return Flow(PROJECT, network.name, options.period, (export,), slower)
-    if options.backend not in TOOLS:
-        return None
     board = options.on_board
     if board is not None:
         design = axi_design(network, options)
         return Flow(PROJECT, design.name, options.period, steps_of(design, board), slower)
-    solution = f"{network.name}_prj/solution1"
-    step = ip_step(TOOLS[options.backend], SCRIPT, solution, network.name)
-    return Flow(PROJECT, network.name, options.period, (step,), slower)
+    return Flow(PROJECT, network.name, options.period, _steps(network.name, options), slower)
+
+
+def _steps(name: str, options: Options) -> tuple[Step, ...]:
+    """Without a board."""
+    backend = options.backend
+    if backend in TOOLS:
+        return (ip_step(TOOLS[backend], SCRIPT, f"{name}_prj/solution1", name),)
+    if backend == "Catapult":
+        return catapult.rtl_step(name, SCRIPT), catapult.fit_step(name)
+    folder = "src/" if BACKENDS[backend].pipes else ""
+    source, test = f"{folder}firmware/{name}.cpp", f"{folder}{name}_test.cpp"
+    part = options.part or _FAMILIES[backend]
+    if backend == "Quartus":
+        return quartus.component_step(name, source, (test,), part), quartus.fit_step(name)
+    return (export_step(name, source, (test,), part, options.period),)
 
 
 def readme(network: HlsNetwork, options: Options) -> str:
@@ -85,7 +104,10 @@ def readme(network: HlsNetwork, options: Options) -> str:
         f"A project of hls4ml, backend {options.backend}, io_{options.io}, "
         f"{options.clock_mhz:g} MHz, written by actc.",
         "",
-        f"- `{PROJECT}/`: C++ and scripts; `{PROJECT}/project.tcl` has part and clock",
+        f"- `{PROJECT}/`: C++ and scripts; "
+        + _SETTINGS.get(options.backend, "`{0}/project.tcl` has part and clock").format(
+            PROJECT, network.name
+        ),
         "- `network.onnx`, `settings.json`: what hls4ml read",
         "- `golden.onnx`: what the outputs equal, on every bit",
         "",
@@ -96,13 +118,7 @@ def readme(network: HlsNetwork, options: Options) -> str:
         f"    {shlex.join(compile_command(network, options, 'bench'))}",
         "",
     ]
-    flow = flow_of(network, options)
-    if flow is not None:
-        lines += _built(flow, options)
-    else:
-        command = _BY_HAND[options.backend].format(name=network.name)
-        lines += ["With the vendor's tool, as hls4ml runs it:", ""]
-        lines += [f"    cd {PROJECT} && {command}", ""]
+    lines += _built(flow_of(network, options), options)
     lines += ["No vendor's tool was run: clocks and resources are not known before that.", ""]
     return "\n".join(lines)
 
@@ -110,7 +126,8 @@ def readme(network: HlsNetwork, options: Options) -> str:
 def _built(flow: Flow, options: Options) -> list[str]:
     """What the vendor's tools make."""
     ip, *further = flow.steps
-    lines = ["C synthesis and the IP, with the vendor's tool (one of these):", ""]
+    several = " (one of these)" if len(ip.tools) > 1 else ""
+    lines = [f"C synthesis and the IP, with the vendor's tool{several}:", ""]
     lines += [f"    cd {PROJECT} && {tool.line(ip.script)}" for tool in ip.tools]
     lines += ["", f"The IP is then in `{PROJECT}/{ip.products[0]}`."]
     if options.on_board is not None:
@@ -125,6 +142,16 @@ def _built(flow: Flow, options: Options) -> list[str]:
             "",
             f"Copy `{PROJECT}/{step.products[0]}`, the `.hwh` beside it and `host/` to the board;",
             f"`python3 driver.py {flow.top}.bit SAMPLES.npy` prints the outputs.",
+            "",
+        ]
+    elif further:
+        (step,) = further
+        folder = f"{PROJECT}/{step.folder}".rstrip("/")
+        lines += [
+            "",
+            "Resources and timing, by the tools of the FPGA's vendor:",
+            "",
+            f"    cd {folder} && {step.tools[0].line(step.script)}",
             "",
         ]
     return [

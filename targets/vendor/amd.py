@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actc.targets.vendor.flow import Step, VendorTool
+from actc.targets.vendor.flow import Report, Step, VendorTool
 from actc.targets.vendor.tools import VIVADO
 
 
@@ -17,7 +17,7 @@ def ip_step(tools: tuple[VendorTool, ...], script: str, solution: str, top: str)
         tools,
         script,
         products=(f"{solution}/impl/ip",),
-        csynth=f"{solution}/syn/report/{top}_csynth.xml",
+        synthesis=Report("csynth", (f"{solution}/syn/report/{top}_csynth.xml",)),
     )
 
 
@@ -32,6 +32,5 @@ def bitstream_step(script: str, folder: str, top: str) -> Step:
         (VIVADO,),
         script,
         products=(f"{folder}/{top}.bit", f"{folder}/{top}.hwh"),
-        utilization=f"{folder}/utilization.txt",
-        timing=f"{folder}/timing.txt",
+        implementation=Report("routed", (f"{folder}/utilization.txt", f"{folder}/timing.txt")),
     )

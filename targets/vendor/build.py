@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ToolFailed, UsageError
-from actc.targets.vendor.csynth import Unreadable, read_csynth
+from actc.targets.vendor.csynth import Unreadable
 from actc.targets.vendor.findings import judge
-from actc.targets.vendor.flow import Flow, Step
-from actc.targets.vendor.intel import read_estimates
+from actc.targets.vendor.flow import Flow, Report, Step
 from actc.targets.vendor.logs import explained
+from actc.targets.vendor.reports import READERS, resolved
 from actc.targets.vendor.tools import Found, find_tools, spelled
-from actc.targets.vendor.vivado import read_timing, read_utilization
 
-T = TypeVar("T")
 WORK = "build/vendor"
 """Where the tools work, in a copy of the flow's folder."""
 LOGS = "build"
@@ -34,7 +33,7 @@ def build(
 
     Args:
         directory: that was compiled.
-        goal: "ip" or "bitstream"; None: as far as the flow leads.
+        goal: "ip", "fit" or "bitstream"; None: as far as the flow leads.
         seconds: for all steps together.
         say: told of each step.
 
@@ -42,8 +41,9 @@ def build(
         JSON-ready: goal; steps: rows of goal, tool, title, version, log, products; synthesis
         (see :func:`~actc.targets.vendor.csynth.read_csynth`) and implementation: slack (see
         :func:`~actc.targets.vendor.vivado.read_timing`), whole and network (see
-        :func:`~actc.targets.vendor.vivado.read_utilization`), or None. And what they say against
-        the design: ACT0434, ACT0438; ACT0435, an untried version.
+        :func:`~actc.targets.vendor.vivado.read_utilization`), stage: "synthesized" where nothing
+        was placed, or None. And what they say against the design: ACT0434, ACT0438; ACT0435, an
+        untried version.
 
     Raises:
         UsageError: ACT0433, the flow does not lead there.
@@ -61,7 +61,7 @@ def build(
         say(f"{tool.tool.title} {spelled(tool.version)}: {step.goal}")
         log = directory / LOGS / f"{step.goal}.log"
         _run(step, tool, work, log, max(end - time.monotonic(), 1e-3))
-        section["steps"].append(_row(step, tool))
+        section["steps"].append(_row(step, tool, work))
         section |= _figures(flow, step, work, log)
     return section, remarks + judge(flow, section)
 
@@ -75,8 +75,8 @@ def _until(flow: Flow, goal: str | None) -> Sequence[Step]:
             Diagnostic(
                 "ACT0433",
                 f"there are no scripts to a {goal} in this directory",
-                help=f"give --to {goals[-1]}; a bitstream needs a board in the target's options, "
-                "where it has them (`actc targets`)",
+                help=f"give --to {' or '.join(goals)}; a bitstream needs a board in the target's "
+                "options, where it has them (`actc targets`)",
             )
         )
     return flow.steps[: goals.index(goal) + 1]
@@ -94,48 +94,58 @@ def _fresh(source: Path, work: Path) -> None:
 
 def _run(step: Step, found: Found, work: Path, log: Path, seconds: float) -> None:
     argv = [str(found.path), *found.tool.before, step.script]
+    title, folder = found.tool.title, work / step.folder
+    if not folder.is_dir():
+        raise _unfinished(log, f"there is no {step.folder} for {title} to work in")
+    environment = _environment(found)
     try:
-        toolchain.run(argv, timeout=seconds, memory=_MEMORY, cwd=work, log=log)
+        toolchain.run(
+            argv, timeout=seconds, memory=_MEMORY, cwd=folder, log=log, environment=environment
+        )
     except ToolFailed as problem:
-        raise explained(problem, log, found.tool.title) from problem
+        raise explained(problem, log, title) from problem
     for product in step.products:
-        path = work / product
+        path = resolved(work, product)
         if not (any(path.iterdir()) if path.is_dir() else path.is_file()):
-            raise _unfinished(log, f"{found.tool.title} ended well, but made no {product}")
+            message = f"{title} ended well, but made no {product}"
+            raise explained(_unfinished(log, message), log, title)
 
 
-def _row(step: Step, found: Found) -> dict[str, Any]:
+def _environment(found: Found) -> Mapping[str, str]:
+    """Where the tool finds others."""
+    if not found.also:
+        return {}
+    return {"PATH": os.pathsep.join([*map(str, found.also), os.environ.get("PATH", "")])}
+
+
+def _row(step: Step, found: Found, work: Path) -> dict[str, Any]:
+    made = [resolved(work, product).relative_to(work).as_posix() for product in step.products]
     return {
         "goal": step.goal,
         "tool": found.tool.command,
         "title": found.tool.title,
         "version": spelled(found.version),
         "log": f"{LOGS}/{step.goal}.log",
-        "products": [f"{WORK}/{product}" for product in step.products],
+        "products": [f"{WORK}/{product}" for product in made],
     }
 
 
 def _figures(flow: Flow, step: Step, work: Path, log: Path) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    if step.csynth:
-        figures["synthesis"] = _read(
-            work / step.csynth, log, lambda path: read_csynth(path, flow.top)
-        )
-    if step.estimates:
-        figures["synthesis"] = _read(
-            work / step.estimates, log, lambda path: read_estimates(path, flow.period)
-        )
-    if step.utilization and step.timing:
-        counts = _read(work / step.utilization, log, read_utilization)
-        figures["implementation"] = {"slack": _read(work / step.timing, log, read_timing), **counts}
-    return figures
+    reports = {"synthesis": step.synthesis, "implementation": step.implementation}
+    return {
+        section: _read(flow, report, work, log)
+        for section, report in reports.items()
+        if report is not None
+    }
 
 
-def _read(path: Path, log: Path, reader: Callable[[Path], T]) -> T:
+def _read(flow: Flow, report: Report, work: Path, log: Path) -> dict[str, Any]:
+    paths = [resolved(work, path) for path in report.paths]
     try:
-        return reader(path)
+        return READERS[report.format](flow, *paths)
     except Unreadable as problem:
-        raise _unfinished(log, f"the report {path.name} cannot be read: {problem}") from problem
+        names = " or ".join(path.name for path in paths)
+        raise _unfinished(log, f"the report {names} cannot be read: {problem}") from problem
 
 
 def _unfinished(log: Path, message: str) -> ToolFailed:

@@ -66,19 +66,22 @@ def read_csynth(path: Path, top: str) -> dict[str, Any]:
     }
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, most: int = _MOST_BYTES) -> bytes:
     """A report's text.
+
+    Args:
+        most: bytes that are read.
 
     Raises:
         Unreadable: there is none, or it is too large.
     """
     try:
         with path.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
+            text = stream.read(most + 1)
     except OSError as problem:
         raise Unreadable((problem.strerror or str(problem)).lower()) from problem
-    if len(text) > _MOST_BYTES:
-        raise Unreadable(f"it is larger than {_MOST_BYTES >> 20} MiB")
+    if len(text) > most:
+        raise Unreadable(f"it is larger than {most >> 20} MiB")
     return text
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Goal: TypeAlias = Literal["ip", "bitstream"]
+Goal: TypeAlias = Literal["ip", "fit", "bitstream"]
+"""fit: resources and timing by the tools of the FPGA's vendor, without a bitstream."""
 Version: TypeAlias = tuple[int, int]
 """Year and number in it: (2024, 1)."""
 
@@ -37,6 +38,19 @@ class VendorTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Files with the figures of a step.
+
+    Attributes:
+        format: key of :data:`~actc.targets.vendor.reports.READERS`.
+        paths: of its files or folders, which may have a `*` for a version.
+    """
+
+    format: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One run of a tool. Paths are relative to the folder of the flow.
 
@@ -44,20 +58,22 @@ class Step:
         goal: what exists behind it.
         tools: any of which does; the first that is found runs.
         script: that it runs, or the source that it compiles.
-        products: files, or folders with something in them, that must exist behind it.
-        csynth: report of C synthesis, XML; "": none.
-        estimates: folder of Intel's reports of estimates, JSON; "": none.
-        utilization, timing: reports of Vivado behind routing; "": none.
+        products: files, or folders with something in them, that must exist behind it; a `*`
+            stands for a version.
+        synthesis: what C synthesis estimates; None: nothing.
+        implementation: what the FPGA's own tools say; None: nothing.
+        also: tools that the first one starts itself, by their names.
+        folder: that the tool runs in; "": that of the flow.
     """
 
     goal: Goal
     tools: tuple[VendorTool, ...]
     script: str
     products: tuple[str, ...]
-    csynth: str = ""
-    estimates: str = ""
-    utilization: str = ""
-    timing: str = ""
+    synthesis: Report | None = None
+    implementation: Report | None = None
+    also: tuple[VendorTool, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actc.targets.vendor.csynth import Unreadable, read_bytes
-from actc.targets.vendor.flow import Step
+from actc.targets.vendor.flow import Report, Step
 from actc.targets.vendor.tools import ICPX
 
 _REPORTS = "reports/resources/json"
@@ -41,7 +41,7 @@ def export_step(name: str, source: str, others: tuple[str, ...], part: str, peri
         (replace(ICPX, before=flags),),
         source,
         products=(folder,),
-        estimates=f"{folder}/{_REPORTS}",
+        synthesis=Report("estimates", (f"{folder}/{_REPORTS}",)),
     )
 
 
@@ -53,8 +53,7 @@ def read_estimates(folder: Path, period: float) -> dict[str, Any]:
         period: of the clock that was asked for, ns.
 
     Returns:
-        JSON-ready, as :func:`~actc.targets.vendor.csynth.read_csynth` gives it; latency and
-        interval of the whole are not in the reports, and None.
+        See :func:`estimated`.
 
     Raises:
         Unreadable: there are no such reports, or they are none.
@@ -62,17 +61,34 @@ def read_estimates(folder: Path, period: float) -> dict[str, Any]:
     rows = {str(row.get("name")): row.get("data") for row in _rows(folder / "summary.ndjson")}
     if "Total" not in rows:
         raise Unreadable("it has no row 'Total'")
-    used, available = _counts(rows["Total"]), _counts(rows.get("Available"))
-    reached = [_frequency(row["af"]) for row in _rows(folder / "loop_attr.ndjson") if "af" in row]
-    unknown = {"least": None, "most": None}
+    reached = [frequency(row["af"]) for row in _rows(folder / "loop_attr.ndjson") if "af" in row]
+    return estimated(rows["Total"], rows.get("Available"), reached, period)
+
+
+def estimated(
+    total: object, available: object, reached: Sequence[float], period: float
+) -> dict[str, Any]:
+    """The figures of Intel's compilers.
+
+    Args:
+        total, available: counts of ALUT, FF, RAM, DSP and MLAB; None: not known.
+        reached: clocks that blocks are scheduled for, MHz.
+        period: of the clock that was asked for, ns.
+
+    Returns:
+        JSON-ready, as :func:`~actc.targets.vendor.csynth.read_csynth` gives it, without latency
+        and interval of the whole, which are not in the reports.
+
+    Raises:
+        Unreadable: these are no counts.
+    """
+    used, there = _counts(total), _counts(available)
     return {
         "part": "",
         "clock": {"asked": period, "estimated": 1e3 / min(reached) if reached else period},
-        "latency": unknown,
-        "interval": unknown,
         "resources": [
-            {"name": name, "used": own, "available": there}
-            for name, own, there in zip(_RESOURCES, used, available, strict=True)
+            {"name": name, "used": own, "available": most}
+            for name, own, most in zip(_RESOURCES, used, there, strict=True)
             if own is not None
         ],
     }
@@ -101,18 +117,27 @@ def _counts(data: object) -> list[int | None]:
         return [None] * len(_RESOURCES)
     if not isinstance(data, list) or len(data) < len(_RESOURCES):
         raise Unreadable(f"a row has no {len(_RESOURCES)} counts")
-    return [_count(value) for value in data[: len(_RESOURCES)]]
+    return [count(value) for value in data[: len(_RESOURCES)]]
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """A number of resources, which may be a text, or have a fraction.
+
+    Raises:
+        Unreadable: it is none.
+    """
     number = _number(value)
     if not 0 <= number <= _MOST:
         raise Unreadable(f"{value!r:.40} is no count")
     return round(number)
 
 
-def _frequency(value: object) -> float:
-    """MHz."""
+def frequency(value: object) -> float:
+    """A clock, MHz.
+
+    Raises:
+        Unreadable: it is none.
+    """
     number = _number(value)
     if not 0 < number < 1e6:
         raise Unreadable(f"{value!r:.40} is no frequency in MHz")
@@ -122,6 +147,7 @@ def _frequency(value: object) -> float:
 def _number(value: object) -> float:
     # hls4ml reads numbers and texts of numbers there
     try:
-        return float(value) if isinstance(value, (int, float, str)) else math.nan
+        text = value.replace(",", "") if isinstance(value, str) else value
+        return float(text) if isinstance(text, (int, float, str)) else math.nan
     except (ValueError, OverflowError):
         return math.nan

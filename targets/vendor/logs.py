@@ -25,8 +25,10 @@ _LICENCE = re.compile(
     | \blm_checkout\b.{0,80}\bfail""",
     re.IGNORECASE | re.VERBOSE,
 )
-_HARMLESS = re.compile(r"\s*(info|warning|status)\b", re.IGNORECASE)
-_ERROR = re.compile(r"\s*(error|fatal|critical warning)\b", re.IGNORECASE)
+# Catapult puts "# " in front, and codes behind: those of its licences are LIC-1 and so on
+_HARMLESS = re.compile(r"\s*(# )?(info|warning|status)\b", re.IGNORECASE)
+_ERROR = re.compile(r"\s*(# )?(error|fatal|critical warning)\b", re.IGNORECASE)
+_CATAPULT = re.compile(r"\s*(# )?error\b.*\(LIC-\d+\)\s*$", re.IGNORECASE)
 # Numbers of revisions that grow with the date overflow in versions up to 2021.2.
 _REVISION = re.compile(r"bad lexical cast|'2[2-9]\d{8}' is an invalid argument")
 _REVISION_HELP = (
@@ -53,8 +55,9 @@ def explained(problem: ToolFailed, log: Path, title: str) -> ToolFailed:
                 f"{title} has no licence for this",
                 place=place,
                 notes=(licence,),
-                help="look at XILINXD_LICENSE_FILE or LM_LICENSE_FILE and the licence server; a "
-                "larger part may need a licence that a smaller one does not",
+                help="look at LM_LICENSE_FILE, or the vendor's own variable (XILINXD_LICENSE_FILE, "
+                "MGLS_LICENSE_FILE), and the licence server; a larger part may need a licence that "
+                "a smaller one does not",
             )
         )
     notes = tuple(dict.fromkeys([*errors, *([licence] if licence else [])])) or given.notes
@@ -69,12 +72,18 @@ def _read(log: Path) -> tuple[str, list[str], bool]:
     licence, revision = "", False
     errors: list[str] = []
     for line in _lines(log):
-        if not licence and _LICENCE.search(line) and not _HARMLESS.match(line):
+        if not licence and _is_licence(line):
             licence = line
         if len(errors) < _LINES and _ERROR.match(line):
             errors.append(line)
         revision = revision or _REVISION.search(line) is not None
     return licence, errors, revision
+
+
+def _is_licence(line: str) -> bool:
+    if _CATAPULT.match(line):
+        return True
+    return _LICENCE.search(line) is not None and not _HARMLESS.match(line)
 
 
 def _lines(log: Path) -> Iterator[str]:

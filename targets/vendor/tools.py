@@ -32,6 +32,22 @@ ICPX = VendorTool(
     saying=r"\bCompiler (20[0-9]{2})\.([0-9])(?![0-9])",
 )  # fmt: skip
 """Up to 2025.0: later ones compile no FPGA code."""
+IPP = VendorTool(
+    "i++", "Intel HLS Compiler", (), ("--version",), (20, 1), (21, 4),
+    saying=r"\bVersion ([0-9]{2})\.([0-9])(?![0-9])",
+)  # fmt: skip
+"""What hls4ml's Quartus backend is tested with."""
+QUARTUS = VendorTool(
+    "quartus_sh", "Quartus Prime", ("--flow", "compile"), ("--version",), (17, 1), (24, 1),
+    saying=r"\bVersion ([0-9]{2})\.([0-9])(?![0-9])",
+)  # fmt: skip
+CATAPULT = VendorTool(
+    "catapult", "Catapult", ("-product", "ultra", "-shell", "-f"), ("-version",),
+    (2024, 1), (2024, 2),
+    # "Catapult Ultra Synthesis 2024.2/1130128 (Production Release)", before that "10.5c/896140"
+    saying=r"\bCatapult\b[^\n]{0,40}?\b([0-9]{2,4})\.([0-9])(?![0-9])",
+)  # fmt: skip
+"""What hls4ml's Catapult backend is tested with."""
 
 _ASKING_SECONDS = 120.0
 _LINES = 5
@@ -45,11 +61,13 @@ class Found:
         tool: which.
         path: of the executable.
         version: that it says it is.
+        also: folders of tools that it starts itself.
     """
 
     tool: VendorTool
     path: Path
     version: Version
+    also: tuple[Path, ...] = ()
 
 
 def spelled(version: Version) -> str:
@@ -65,52 +83,60 @@ def find_tools(steps: Sequence[Step]) -> tuple[list[Found], list[Diagnostic]]:
         ToolFailed: ACT0435, a version is too old, or none can be read.
     """
     places = _places(steps)
-    found: list[Found] = []
+    versions: dict[Path, Version] = {}
     problems: list[Diagnostic] = []
     remarks: list[Diagnostic] = []
-    for tool, path in places:
+    for path, tool in {path: tool for place in places for tool, path in place}.items():
         version, problem = _asked(tool, path)
         if problem is not None:
             (problems if problem.severity == "error" else remarks).append(problem)
         if version is not None:
-            found.append(Found(tool, path, version))
+            versions[path] = version
     if problems:
         raise ToolFailed(problems)
-    return found, remarks
+    return [
+        Found(tool, path.resolve(), versions[path], tuple(other.parent for _, other in also))
+        for (tool, path), *also in places
+    ], remarks
 
 
-def _places(steps: Sequence[Step]) -> list[tuple[VendorTool, Path]]:
-    places: list[tuple[VendorTool, Path]] = []
-    problems: list[Diagnostic] = []
+def _places(steps: Sequence[Step]) -> list[list[tuple[VendorTool, Path]]]:
+    """Of each step: the tool that runs, and those that it starts itself."""
+    places: list[list[tuple[VendorTool, Path]]] = []
+    problems: dict[tuple[str, ...], Sequence[Diagnostic]] = {}
     for step in steps:
-        try:
-            place = _place(step)
-        except ActcError as problem:
-            problems += problem.diagnostics
-            continue
-        if place is None:
-            problems.append(_missing(step))
-        else:
-            places.append(place)
+        found = []
+        for tools in (step.tools, *((tool,) for tool in step.also)):
+            names = tuple(tool.command for tool in tools)
+            try:
+                place = _place(tools)
+            except ActcError as problem:
+                problems.setdefault(names, problem.diagnostics)
+                continue
+            if place is None:
+                problems.setdefault(names, [_missing(tools, step.goal)])
+            else:
+                found.append(place)
+        places.append(found)
     if problems:
-        raise MissingTool(problems)
+        raise MissingTool([item for found in problems.values() for item in found])
     return places
 
 
-def _place(step: Step) -> tuple[VendorTool, Path] | None:
-    for tool in step.tools:
+def _place(tools: Sequence[VendorTool]) -> tuple[VendorTool, Path] | None:
+    for tool in tools:
         path = toolchain.locate(tool.command)
         if path is not None:
-            return tool, path.resolve()
+            return tool, path.absolute()
     return None
 
 
-def _missing(step: Step) -> Diagnostic:
-    first = step.tools[0]
-    names = " or ".join(tool.command for tool in step.tools)
+def _missing(tools: Sequence[VendorTool], goal: str) -> Diagnostic:
+    first = tools[0]
+    names = " or ".join(tool.command for tool in tools)
     return Diagnostic(
         "ACT0501",
-        f"{first.title}, which makes the {step.goal}, is not here: no {names} on PATH",
+        f"{first.title}, which makes the {goal}, is not here: no {names} on PATH",
         help=f"load the settings of {first.title} {_range(first)}, or set "
         f"{toolchain.variable(first.command)} to its path; the scripts can be taken to a machine "
         "that has it (README.md in the directory), and `actc check` needs no vendor's tool",
@@ -120,7 +146,7 @@ def _missing(step: Step) -> Diagnostic:
 def _asked(tool: VendorTool, path: Path) -> tuple[Version | None, Diagnostic | None]:
     """Its version, and what is to be said about it."""
     with tempfile.TemporaryDirectory(prefix="actc-vendor-") as work:
-        argv = [str(path), *tool.asking]
+        argv = [str(path.resolve()), *tool.asking]
         output = toolchain.run(argv, timeout=_ASKING_SECONDS, cwd=Path(work)).output
     match = re.search(tool.saying, output, re.IGNORECASE)
     if match is None:

@@ -1,9 +1,9 @@
-"""Reports of Vivado behind routing: hierarchical utilization, and the timing summary."""
+"""Reports of Vivado: utilization, hierarchical behind routing, and the timing summary."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,14 @@ from actc.targets.vendor.csynth import Unreadable
 _MOST_BYTES = 64 << 20
 CELL = "network"
 """The network's cell in the block design."""
+_SITES = {
+    "LUT": {"CLB LUTs": 1, "Slice LUTs": 1},
+    "FF": {"CLB Registers": 1, "Slice Registers": 1},
+    "DSP": {"DSPs": 1, "DSP Slices": 1},
+    "BRAM_18K": {"RAMB36/FIFO": 2, "RAMB18": 1},
+    "URAM": {"URAM": 1},
+}
+"""Resource -> site types of families, and how many of it each is."""
 
 
 def read_utilization(path: Path) -> dict[str, Any]:
@@ -39,6 +47,35 @@ def read_utilization(path: Path) -> dict[str, Any]:
         "whole": _counts(heads, whole),
         "network": None if network is None else _counts(heads, network),
     }
+
+
+def read_sites(path: Path) -> dict[str, int]:
+    """What `report_utilization` counts, site type by site type.
+
+    Returns:
+        Resource -> count, with block memories as BRAM_18K, two to a RAMB36.
+
+    Raises:
+        Unreadable: there is no such report, or it is none.
+    """
+    sites: dict[str, str] = {}
+    heads: list[str] = []
+    for line in _lines(path):
+        cells = _cells(line) if line.lstrip().startswith("|") else []
+        if "Used" in cells:
+            heads = cells
+        elif heads and len(cells) == len(heads):
+            # the first of a name is the whole, later ones are parts of it; "CLB LUTs*" has a note
+            sites.setdefault(cells[0].rstrip("*"), cells[heads.index("Used")])
+    counts = {name: _sum(sites, types) for name, types in _SITES.items()}
+    if counts["LUT"] is None or counts["FF"] is None:
+        raise Unreadable("it has no table with LUTs and registers")
+    return {name: value for name, value in counts.items() if value is not None}
+
+
+def _sum(sites: Mapping[str, str], types: Mapping[str, int]) -> int | None:
+    found = [weight * _count(sites[name]) for name, weight in types.items() if name in sites]
+    return sum(found) if found else None
 
 
 def _counts(heads: Sequence[str], row: Sequence[str]) -> dict[str, int]:
