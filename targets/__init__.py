@@ -37,6 +37,7 @@ TARGETS = Registry(
     {
         "onnx": "actc.targets.onnx:OnnxTarget",
         "cpu": "actc.targets.tvm:CpuTarget",
+        "cuda": "actc.targets.tvm.cuda:CudaTarget",
         "bnn-hls": "actc.targets.bnn_hls:BnnHlsTarget",
         "hls4ml": "actc.targets.hls4ml:Hls4mlTarget",
         "verilog": "actc.targets.fpga.verilog:VerilogTarget",

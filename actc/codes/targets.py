@@ -182,6 +182,12 @@ CODES: dict[str, CodeInfo] = {
         "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
         "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX.",
     ),
+    "ACT0463": CodeInfo(
+        "a stage of the model does not run",
+        "The model itself runs, but what a pass made of it neither onnxruntime nor the onnx "
+        "package's evaluator runs. This happens with operators and types newer than onnxruntime. "
+        "Export the model with an older opset, and please report it with the model.",
+    ),
     "ACT0479": CodeInfo(
         "the artefact was not executed",
         "It was built for a CPU that this machine is not, or that lacks instructions it uses, and "
@@ -217,5 +223,27 @@ CODES: dict[str, CodeInfo] = {
         "a network that object files for a bare CPU cannot hold",
         "`cpu:...,objects` and Cortex-M take one sample at a time and need all memory to be known: "
         "the message says what is not. `--target c` writes C for microcontrollers, without LLVM.",
+    ),
+    "ACT0465": CodeInfo(
+        "CUDA has no such architecture",
+        "Behind `cuda:` stand the architectures that machine code is generated for, joined by "
+        "commas: `--target cuda:sm_80,sm_90`. GPUs newer than the newest of them compile the "
+        "kernels' PTX when model.so is loaded.",
+    ),
+    "ACT0466": CodeInfo(
+        "nvcc is missing",
+        "The target cuda compiles its kernels with NVIDIA's nvcc, which is looked for in "
+        "ACTC_NVCC, on PATH, in CUDA_HOME and among NVIDIA's packages on PyPI. No GPU and no "
+        "driver is needed to compile.",
+    ),
+    "ACT0467": CodeInfo(
+        "the GPU or its driver refuses",
+        "NVIDIA's driver could not load the kernels or run them; the message has its reason. "
+        "Where there is no driver at all, the kernels are executed on the CPU instead.",
+    ),
+    "ACT0470": CodeInfo(
+        "a kernel that the target cuda lacks",
+        "The target cuda has kernels for the operators of golden models and for the common ones in "
+        "float32; the generic kernels of the target cpu have no form for GPUs.",
     ),
 }

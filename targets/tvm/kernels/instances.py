@@ -25,7 +25,7 @@ def instance_steps_prim_func(name: str, spec: InstanceSteps, features: frozenset
     def body() -> None:
         batch = tir.batch_var(spec.batch)
         x = View("x", spec.x, batch)
-        kernel = _Kernel(spec, x)
+        kernel = InstanceWork(spec, x)
         out = View("out", spec.out, batch)
         open_views(x, out)
         kernel.allocate()
@@ -59,8 +59,13 @@ def _low(value: Any) -> Any:
     return tirx.bitwise_and(value, _int64((1 << LIMB_BITS) - 1))
 
 
-class _Kernel:
-    """The constants' buffers, and numbers of one sample and channel."""
+class InstanceWork:
+    """The constants' buffers, and numbers of one sample and channel.
+
+    Args:
+        spec: what to compute.
+        x: the accumulators.
+    """
 
     def __init__(self, spec: InstanceSteps, x: View) -> None:
         self._spec, self._x = spec, x
@@ -78,8 +83,9 @@ class _Kernel:
 
     def allocate(self) -> None:
         """Local buffers; behind the function's last argument."""
-        self._statistic = T.alloc_buffer((self._spec.digits,), "int64")
-        self._level = T.alloc_buffer((self._spec.limbs,), "int64")
+        scope = tir.register_scope()
+        self._statistic = T.alloc_buffer((self._spec.digits,), "int64", scope=scope)
+        self._level = T.alloc_buffer((self._spec.limbs,), "int64", scope=scope)
 
     def clear(self) -> None:
         """Let the statistic be 0."""

@@ -1,0 +1,111 @@
+"""The C++ around the kernels: the network as tables, and the emulation's list of kernels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from actc.targets.tvm.cuda.network import Launch, Network
+
+TEMPLATES = Path(__file__).parent / "templates"
+HOST_FLAGS = ("-shared", "-fPIC", "-O2", "-std=c++17", "-s", "-Wl,--build-id=none")
+EMULATION_FLAGS = (
+    "-shared", "-fPIC", "-O2", "-std=c++17", "-fno-strict-aliasing", "-ffp-contract=off",
+    "-march=native",
+)  # fmt: skip
+
+
+def network_header(network: Network) -> str:
+    """network.h: what host.cpp reads of a network."""
+    arguments: list[str] = []
+    launches = []
+    for launch in network.launches:
+        launches.append(_launch(launch, len(arguments)))
+        arguments += [_argument(network, name) for name in launch.arguments]
+    most = max((len(launch.arguments) for launch in network.launches), default=1)
+    ends = [
+        [f"{{{network.buffer_at[buffer]}u, {size}u}}" for buffer, size in side.values()]
+        for side in (network.inputs, network.outputs)
+    ]
+    return "\n".join(
+        [
+            "// The network: written by actc.",
+            "#include <stddef.h>",
+            "enum actc_kind { ACTC_BATCH, ACTC_CONSTANT, ACTC_BUFFER };",
+            "struct actc_argument { actc_kind kind; unsigned long long offset; };",
+            "struct actc_launch {",
+            "  const char *symbol; unsigned (*blocks)(unsigned n); unsigned threads;",
+            "  int first, count;",
+            "};",
+            "struct actc_end { unsigned long long offset; size_t size; };  // of a sample",
+            f"#define ACTC_MOST_ARGUMENTS {most}",
+            f"static const int actc_batch = {network.batch or 0};  // 0: any",
+            f"static const size_t actc_constants_size = {len(network.constants)}u;",
+            f"static const unsigned long long actc_arena = {network.arena}u;  // of a sample",
+            _table("actc_argument actc_arguments", arguments),
+            _table("actc_launch actc_launches", launches),
+            f"static const int actc_launch_count = {len(launches)};",
+            _table("actc_end actc_inputs", ends[0]),
+            _table("actc_end actc_outputs", ends[1]),
+            f"static const int actc_input_total = {len(ends[0])};",
+            f"static const int actc_output_total = {len(ends[1])};",
+            "",
+        ]
+    )
+
+
+def _table(what: str, rows: list[str]) -> str:
+    body = ",\n".join(f"    {row}" for row in rows)
+    return f"static const {what}[] = {{\n{body}}};"
+
+
+def _launch(launch: Launch, first: int) -> str:
+    blocks = f"[](unsigned n) -> unsigned {{ return {launch.blocks}; }}"
+    if "n" not in launch.blocks:
+        blocks = blocks.replace("unsigned n)", "unsigned)")
+    count = len(launch.arguments)
+    return f'{{"{launch.symbol}", {blocks}, {launch.threads}u, {first}, {count}}}'
+
+
+def _argument(network: Network, name: str) -> str:
+    if name == "n":
+        return "{ACTC_BATCH, 0}"
+    if name in network.constant_at:
+        return f"{{ACTC_CONSTANT, {network.constant_at[name]}u}}"
+    return f"{{ACTC_BUFFER, {network.buffer_at[name]}u}}"
+
+
+_SIGNATURE = re.compile(
+    r'^extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\((.*)\) \{', re.MULTILINE
+)
+_BARRIERS = ("__syncthreads", "actc_mma")
+
+
+def emulated_kernels(source: str) -> str:
+    """emulated_kernels.h: how each kernel of kernels.cu is called."""
+    found = list(_SIGNATURE.finditer(source))
+    ends = [match.start() for match in found[1:]] + [len(source)]
+    wrappers, rows = [], []
+    for match, end in zip(found, ends, strict=True):
+        name, parameters = match[1], match[2].split(", ")
+        types = [parameter.rsplit(" ", 1)[0] for parameter in parameters]
+        values = ", ".join(f"*({_pointee(kind)}*)p[{i}]" for i, kind in enumerate(types))
+        wrappers.append(f"static void call_{name}(void **p) {{ {name}({values}); }}")
+        barriers = any(word in source[match.start() : end] for word in _BARRIERS)
+        rows.append(f'{{"{name}", call_{name}, {str(barriers).lower()}, {len(types)}}}')
+    table = ",\n".join(f"    {row}" for row in rows)
+    return "\n".join([*wrappers, f"static const Kernel kernels[] = {{\n{table}}};", ""])
+
+
+def _pointee(kind: str) -> str:
+    return kind.replace("__restrict__", "").strip()
+
+
+def host_command(library: str) -> tuple[str, ...]:
+    """The command that makes the artefact of host.cpp, the fat binary and the constants."""
+    return ("g++", *HOST_FLAGS, "-o", library, "host.cpp", "-ldl")
+
+
+def emulation_command(library: str) -> tuple[str, ...]:
+    """The command that makes the emulation of kernels.cu."""
+    return ("g++", *EMULATION_FLAGS, "-o", library, "emulator.cpp")

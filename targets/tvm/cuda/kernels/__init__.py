@@ -1,0 +1,1 @@
+"""Kernels of the target `cuda`: TIR with threads. Importing them imports TVM."""

@@ -1,0 +1,50 @@
+"""Constants in the order in which the kernels of the target `cuda` read them. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from actc.targets.tvm.kernels.binary_spec import WORD, BinaryConv, words
+from actc.targets.tvm.kernels.float_spec import FloatConv
+from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias, padded
+from actc.targets.tvm.plan import Array, Call
+
+
+def packed_constants(call: Call, constants: Mapping[str, Array]) -> dict[str, Array]:
+    """The constants of a call that its kernel reads in another form than the plan holds."""
+    kernel = call.kernel
+    if isinstance(kernel, FloatConv):
+        weight = call.inputs[1]
+        return {weight: _taps_first(constants[weight])}
+    if isinstance(kernel, BinaryConv):
+        weight = call.inputs[1]
+        return {weight: _sign_words(constants[weight], kernel)}
+    if not isinstance(kernel, ConvSpec):
+        return {}
+    _, weight, bias, *_ = call.inputs
+    values = constants[weight]
+    return {
+        weight: _taps_first(values),
+        bias: fold_bias(constants[bias], values, kernel.x_zero),
+    }
+
+
+def _taps_first(weight: Array) -> Array:
+    """(O, C, kh, kw) as (padded(O), kh, kw, C); channels behind the last are zeros."""
+    moved = np.moveaxis(weight, 1, -1)
+    room = padded(len(moved)) - len(moved)
+    return np.ascontiguousarray(np.pad(moved, ((0, room), (0, 0), (0, 0), (0, 0))))
+
+
+def _sign_words(signs: Array, spec: BinaryConv) -> Array:
+    """(O, C, kh, kw) of -1, 0, 1 as words (O, taps, words): signs, then masks if ternary."""
+    planes = [signs > 0, signs != 0] if spec.ternary else [signs > 0]
+    depth = words(spec.in_c)
+    found = []
+    for plane in planes:
+        taps = np.moveaxis(plane, 1, -1).reshape(spec.out_c, -1, spec.in_c)
+        full = np.pad(taps, ((0, 0), (0, 0), (0, depth * WORD - spec.in_c)))
+        found.append(np.packbits(full, axis=-1, bitorder="little").view("<u4"))
+    return np.ascontiguousarray(np.concatenate(found))

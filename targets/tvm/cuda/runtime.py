@@ -1,0 +1,137 @@
+"""Call model.so: on the GPU where there is one, else with its kernels emulated on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic
+from actc.errors import ToolFailed, UsageError
+from actc.targets.compiled import compiled
+from actc.targets.tvm.cuda.host import TEMPLATES, emulated_kernels, emulation_command
+from actc.targets.tvm.runtime import LIBRARY, SIGNATURE, prepared
+
+Array = np.ndarray[Any, Any]
+Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+KERNELS = "kernels.cu"
+EMULATION = "emulation"
+EMULATION_SECONDS = 600
+COMPILER_HELP = "apt install g++, or conda install gxx"
+
+
+@lru_cache(maxsize=1)
+def gpu_count() -> int:
+    """GPUs that NVIDIA's driver knows on this machine; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    ready = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return int(count.value) if ready else 0
+
+
+def emulation(directory: Path) -> Path:
+    """The library that executes kernels.cu of `directory` on the CPU; compiled where needed.
+
+    Raises:
+        MissingTool: there is no C++ compiler. ToolFailed: it refuses the kernels.
+    """
+    folder = directory.resolve() / EMULATION
+    sources, program = folder / "source", folder / "driver.so"
+    sources.mkdir(parents=True, exist_ok=True)
+    text = (directory / KERNELS).read_text(encoding="utf-8")
+    (sources / KERNELS).write_text(text, encoding="utf-8")
+    (sources / "emulated_kernels.h").write_text(emulated_kernels(text), encoding="utf-8")
+    for name in ("emulator.cpp", "emulator.h"):
+        shutil.copyfile(TEMPLATES / name, sources / name)
+
+    def compile() -> None:
+        compiler = toolchain.find("g++", COMPILER_HELP)
+        _, *arguments = emulation_command(str(program))
+        toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=sources)
+
+    return compiled(sources, program, compile)
+
+
+def load(directory: Path, emulate: bool) -> Runner:
+    """The network in `directory` as a function from feeds to outputs.
+
+    Args:
+        directory: what the target built.
+        emulate: whether the kernels are executed on the CPU instead of a GPU.
+
+    Raises:
+        UsageError: there is no model.so, or feeds do not fit. ToolFailed: the GPU refuses.
+    """
+    library = directory.resolve() / LIBRARY
+    if not library.is_file():
+        raise UsageError(
+            Diagnostic(
+                "ACT0407",
+                f"there is no {LIBRARY} in {directory}",
+                help="build it first: actc compile MODEL.onnx --target cuda -o DIR",
+            )
+        )
+    return _Loaded(library, str(emulation(directory)) if emulate else None)
+
+
+class _Loaded:
+    """A network that was opened; the device's memory is freed with it."""
+
+    def __init__(self, library: Path, driver: str | None) -> None:
+        # The dynamic loader takes equal paths for one library, also where it was built again.
+        with tempfile.TemporaryDirectory() as folder:
+            self._library = ctypes.CDLL(shutil.copy(library, folder))
+        self._library.actc_open.restype = ctypes.c_void_p
+        self._library.actc_message.restype = ctypes.c_char_p
+        self._signature = json.loads((library.parent / SIGNATURE).read_text(encoding="utf-8"))
+        self._handle = self._library.actc_open(driver and driver.encode(), 0)
+        if self._handle is None:
+            raise self._failed()
+
+    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        arrays = [prepared(feeds, item) for item in self._signature["inputs"]]
+        batch = len(arrays[0])
+        outputs = {
+            item["name"]: np.empty((batch, *item["shape"][1:]), item["dtype"])
+            for item in self._signature["outputs"]
+        }
+        status = self._library.actc_run(
+            ctypes.c_void_p(self._handle),
+            batch,
+            _pointers(arrays),
+            _pointers(list(outputs.values())),
+        )
+        if status:
+            raise self._failed()
+        return outputs
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.actc_close(ctypes.c_void_p(self._handle))
+
+    def _failed(self) -> ToolFailed:
+        reason = self._library.actc_message().decode("utf-8", "replace")
+        return ToolFailed(
+            Diagnostic(
+                "ACT0467",
+                f"the GPU did not run the network: {reason}",
+                help="the driver must be as new as CUDA 12, and the target's architectures must "
+                "be the GPU's or older",
+            )
+        )
+
+
+def _pointers(arrays: list[Array]) -> Any:
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))

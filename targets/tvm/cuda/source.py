@@ -1,0 +1,214 @@
+"""From a kernel plan to CUDA C and the launches of its kernels. Importing this imports TVM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.tirx.op import register_intrin_lowering
+
+from actc.targets.tvm.cuda.kernels import instances, pointwise, products, reductions, rows
+from actc.targets.tvm.cuda.network import Launch, Network, ends, pack_constants, plan_arena
+from actc.targets.tvm.cuda.packing import packed_constants
+from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
+from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
+from actc.targets.tvm.kernels.float_spec import (
+    FloatConv,
+    FloatLayerNorm,
+    FloatMatMul,
+    FloatPool,
+    FloatReduce,
+    FloatSoftmax,
+)
+from actc.targets.tvm.kernels.instance_spec import InstanceSteps
+from actc.targets.tvm.kernels.spec import ConvSpec
+from actc.targets.tvm.kernels.strided import (
+    Concat,
+    Elementwise,
+    Embed,
+    LayerNorm,
+    MaxPool,
+    Reduce,
+    Softmax,
+)
+from actc.targets.tvm.plan import Array, Call, KernelPlan
+
+PRELUDE = Path(__file__).parent / "templates" / "prelude.cuh"
+
+BUILDERS: dict[type, Callable[[str, Any], Any]] = {
+    ConvSpec: products.conv,
+    FloatConv: products.float_conv,
+    BatchMatMul: products.batch_matmul,
+    FloatMatMul: products.float_matmul,
+    BinaryConv: products.binary_conv,
+    Elementwise: pointwise.elementwise,
+    Concat: pointwise.concat,
+    Embed: pointwise.embed,
+    Pack: pointwise.pack,
+    Unpack: pointwise.unpack,
+    Reduce: reductions.reduce,
+    MaxPool: reductions.max_pool,
+    FloatReduce: reductions.float_reduce,
+    FloatPool: reductions.float_pool,
+    LayerNorm: rows.layer_norm,
+    Softmax: rows.softmax,
+    MaskedSoftmax: rows.masked_softmax,
+    FloatSoftmax: rows.float_softmax,
+    FloatLayerNorm: rows.float_layer_norm,
+    InstanceSteps: instances.instance_steps,
+}
+"""Kernel of the plan -> the function that writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """A device function: names of its parameters, blocks in terms of n, threads."""
+
+    parameters: tuple[str, ...]
+    blocks: str
+    threads: int
+
+
+def generate(plan: KernelPlan, architecture: str) -> tuple[str, Network]:
+    """CUDA C of all kernels of a plan, and the network that launches them.
+
+    Args:
+        plan: the kernels and their order.
+        architecture: the oldest one that the code must run on, "sm_80".
+    """
+    symbols: dict[Any, str] = {}
+    for call in plan.calls:
+        if call.kernel not in symbols:
+            symbols[call.kernel] = f"{type(call.kernel).__name__.lower()}_{len(symbols)}"
+    functions = {name: BUILDERS[type(k)](name, k) for k, name in symbols.items()}
+    source, devices = _compile(functions, architecture)
+    return source, _network(plan, symbols, functions, devices)
+
+
+def _network(
+    plan: KernelPlan,
+    symbols: dict[Any, str],
+    functions: dict[str, Any],
+    devices: dict[str, _Device],
+) -> Network:
+    arrays: dict[str, Array] = {}
+    launches = []
+    for step, call in enumerate(plan.calls):
+        symbol = symbols[call.kernel]
+        names = _formal_names(functions[symbol])
+        given = _actual_names(call, step, plan, arrays)
+        actual = dict(zip(names, ["n", *given, call.output], strict=True))
+        device = devices[symbol]
+        arguments = tuple(actual[parameter] for parameter in device.parameters)
+        launches.append(Launch(f"{symbol}_kernel", arguments, device.blocks, device.threads))
+    constants, constant_at = pack_constants(arrays)
+    arena, buffer_at = plan_arena(plan)
+    batches = {buffer.batch for buffer in plan.inputs.values()}
+    return Network(
+        launches=tuple(launches),
+        constants=constants,
+        constant_at=constant_at,
+        arena=arena,
+        buffer_at=buffer_at,
+        inputs=ends(plan, "inputs"),
+        outputs=ends(plan, "outputs"),
+        batch=batches.pop() if len(batches) == 1 else None,
+    )
+
+
+def _actual_names(call: Call, step: int, plan: KernelPlan, arrays: dict[str, Array]) -> list[str]:
+    """What a call reads; constants get names of their own and are added to `arrays`."""
+    packed = packed_constants(call, plan.constants)
+    names = []
+    for position, name in enumerate(call.inputs):
+        if name in plan.buffers:
+            names.append(name)
+            continue
+        own = f"{step}.{position}"
+        arrays[own] = packed.get(name, plan.constants[name])
+        names.append(own)
+    return names
+
+
+def _formal_names(function: Any) -> list[str]:
+    """Names of the parameters as the kernel's builder declared them."""
+    return [str(parameter.name) for parameter in function.params]
+
+
+def _compile(functions: dict[str, Any], architecture: str) -> tuple[str, dict[str, _Device]]:
+    """CUDA C, and what is known of each device function."""
+    target = tvm.target.Target({"kind": "cuda", "arch": architecture}, host="llvm")
+    transform = tirx.transform
+    module = transform.BindTarget(target)(tvm.IRModule(functions))
+    lower = [
+        transform.FlattenBuffer(),
+        transform.VectorizeLoop(True),
+        transform.UnrollLoop(),
+        transform.AnnotateEntryFunc(),
+        transform.SplitHostDevice(),
+    ]
+    with tvm.transform.PassContext(opt_level=3):
+        split = tvm.ir.transform.Sequential(lower)(module)
+        kernels = {f"{name}_kernel": split[f"{name}_kernel"] for name in functions}
+        device = tvm.IRModule(kernels)
+        device = tvm.ir.transform.Sequential(
+            [transform.LowerWarpMemory(), transform.LowerIntrin()]
+        )(device)
+        text = tvm.get_global_func("target.build.cuda")(device, target).inspect_source("cuda")
+    devices = {name: _describe(kernels[f"{name}_kernel"]) for name in functions}
+    return PRELUDE.read_text(encoding="utf-8") + _own_part(str(text)), devices
+
+
+def _own_part(text: str) -> str:
+    """TVM's source without the preamble, which includes headers that kernels do not need."""
+    start = text.index('extern "C" __global__')
+    return text[start:].rstrip() + "\n"
+
+
+def _describe(function: Any) -> _Device:
+    names = tuple(re.sub(r"_ptr$", "", str(p.name)) for p in function.params)
+    extents = _thread_extents(function.body)
+    return _Device(names, _c_expression(extents["blockIdx.x"]), int(extents["threadIdx.x"]))
+
+
+def _thread_extents(statement: Any) -> dict[str, Any]:
+    """Thread axis -> how many, from the outermost statements of a device function."""
+    if isinstance(statement, tirx.SeqStmt):
+        return {k: v for part in statement.seq for k, v in _thread_extents(part).items()}
+    if isinstance(statement, tirx.AttrStmt) and str(statement.attr_key) == "thread_extent":
+        inner = _thread_extents(statement.body)
+        return {str(statement.node.thread_tag): statement.value, **inner}
+    body = getattr(statement, "body", None)
+    return {} if body is None else _thread_extents(body)
+
+
+def _c_expression(value: Any) -> str:
+    """An expression of n and numbers that are not negative, in C."""
+    if isinstance(value, tirx.IntImm):
+        return str(int(value))
+    if isinstance(value, tirx.Var):
+        return "n"
+    operators = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "FloorDiv": "/"}
+    sign = operators[type(value).__name__]
+    return f"({_c_expression(value.a)} {sign} {_c_expression(value.b)})"
+
+
+_NAMES = {"llvm.roundeven": "rint", "llvm.nearbyint": "rint"}
+
+
+def _in_c(call: Any) -> Any:
+    """An intrinsic of LLVM as the function of C's library that computes the same."""
+    name_of = tvm.get_global_func("target.llvm_get_intrinsic_name")
+    name, dtype = str(name_of(int(call.args[0]))), str(call.ty.dtype)
+    plain = _NAMES.get(name, name.removeprefix("llvm."))
+    plain = "fma" if plain == "fmuladd" else plain
+    suffix = "f" if dtype == "float32" else ""
+    return tirx.call_pure_extern(dtype, plain + suffix, *call.args[1:])
+
+
+register_intrin_lowering("tirx.call_llvm_pure_intrin", target="cuda", f=_in_c, level=99)

@@ -1,0 +1,278 @@
+"""The target `cuda`: machine code for NVIDIA's GPUs from Apache TVM and nvcc."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError
+from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.tvm.cuda import runtime
+from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
+from actc.targets.tvm.cuda.supported import SUPPORTED
+from actc.targets.tvm.cuda.toolkit import (
+    NVCC_HELP,
+    Resources,
+    compile_fatbin,
+    find_nvcc,
+    nvcc_command,
+    parse_architectures,
+)
+from actc.targets.tvm.host import TVM_HELP, import_tvm
+from actc.targets.tvm.lower import INT8_RULES, examine
+from actc.targets.tvm.plan import Buffer, KernelPlan
+from actc.targets.tvm.runtime import LIBRARY, SIGNATURE
+
+MODEL_FILES = {"int8": "golden.onnx", "float32": "approximated.onnx"}
+RESOURCES = "resources.json"
+LINK_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class CudaTarget(Target):
+    """A shared library that runs a network on NVIDIA's GPUs, through Apache TVM and nvcc.
+
+    Tools: apache-tvm and nvcc (build), g++ (link); NVIDIA's driver to run. Without a GPU the
+    kernels are executed on the CPU, thread by thread, and compared with golden so.
+    Options: architectures, joined by commas (`cuda:sm_80,sm_90`, which is the default).
+    Products: model.so; run.py, an example; kernels.cu; kernels.txt, the list of kernels with
+    their registers and shared memory; signature.json; resources.json.
+
+    Attributes:
+        architectures: that machine code is generated for, the oldest first.
+    """
+
+    architectures: tuple[str, ...] = parse_architectures("")
+    name: ClassVar[str] = "cuda"
+
+    @classmethod
+    def parse(cls, option: str) -> CudaTarget:
+        """The target behind `cuda` or `cuda:sm_80,sm_90`.
+
+        Raises:
+            UsageError: CUDA has no such architecture.
+        """
+        return cls(parse_architectures(option))
+
+    @property
+    def spec(self) -> str:
+        """`cuda:` and the architectures."""
+        return f"cuda:{','.join(self.architectures)}"
+
+    def capabilities(self) -> Capabilities:
+        """What this target takes."""
+        return Capabilities(
+            precisions=("int8", "float32"),
+            forms=("table", "pwl"),
+            operators=frozenset(INT8_RULES),
+            tools=(
+                Tool("Apache TVM", "package", "tvm", TVM_HELP),
+                Tool("nvcc", "command", "nvcc", NVCC_HELP),
+                Tool("C++ compiler", "command", "g++", runtime.COMPILER_HELP),
+            ),
+            widest=8,
+            summary="shared library for NVIDIA's GPUs, through Apache TVM and nvcc",
+            products={
+                LIBRARY: "the compiled network, complete with its constants",
+                "run.py": "example: runs model.so with numpy alone",
+                runtime.KERNELS: "the kernels as CUDA C",
+                "kernels.txt": "the kernels in execution order, and what they take of a GPU",
+                RESOURCES: "registers, shared memory and spills of each kernel",
+                SIGNATURE: "names, types and shapes of inputs and outputs",
+            },
+        )
+
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be lowered."""
+        return _examined(model, precision)[1]
+
+    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
+        """Plan the build.
+
+        Raises:
+            ModelError: the model cannot be lowered; all reasons at once.
+        """
+        kernels = _kernel_plan(model, precision)
+        signature = _signature(kernels)
+        proto = ir.serde.serialize_model(model)
+        files = {
+            MODEL_FILES[precision]: proto.SerializeToString(deterministic=True),
+            "kernels.txt": kernels.text().encode(),
+            SIGNATURE: (json.dumps(signature, indent=2) + "\n").encode(),
+            "run.py": (TEMPLATES / "run.py.in").read_bytes(),
+        }
+        commands = (nvcc_command(self.architectures), host_command(LIBRARY))
+        return BuildPlan(self.spec, files, commands)
+
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
+        """Write the plan's files and model.so.
+
+        Raises:
+            MissingTool: TVM, nvcc or the C++ compiler is missing.
+            ToolFailed: a compiler failed; the notes hold its log.
+        """
+        import_tvm()
+        find_nvcc()
+        compiler = toolchain.find("g++", runtime.COMPILER_HELP)
+        from actc.targets.tvm.cuda.source import generate
+
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in plan.files.items():
+            (directory / name).write_bytes(content)
+        precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
+        model = ir.load(directory / MODEL_FILES[precision])
+        kernels = _kernel_plan(model, precision)
+        source, network = generate(kernels, self.architectures[0])
+        (directory / runtime.KERNELS).write_text(source, encoding="utf-8")
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / runtime.KERNELS).write_text(source, encoding="utf-8")
+            (folder / "network.h").write_text(network_header(network), encoding="utf-8")
+            (folder / "constants.bin").write_bytes(network.constants)
+            shutil.copyfile(TEMPLATES / "host.cpp", folder / "host.cpp")
+            say(f"nvcc: {len(set(network.launches))} kernels for {', '.join(self.architectures)}")
+            found = compile_fatbin(folder, self.architectures)
+            _, *arguments = host_command(LIBRARY)
+            toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=folder)
+            shutil.copyfile(folder / LIBRARY, directory / f"{LIBRARY}.new")
+            (directory / f"{LIBRARY}.new").replace(directory / LIBRARY)
+        _write_resources(directory, found, kernels.text())
+
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Execute model.so on one batch: on a GPU, or emulated where there is none.
+
+        Raises:
+            UsageError: no model.so, or inputs of another name, type or shape.
+            ToolFailed: the GPU, or its driver, refuses.
+        """
+        return self.load(directory)(feeds)
+
+    def load(self, directory: Path) -> runtime.Runner:
+        """The network as a function.
+
+        Raises:
+            UsageError: there is no model.so. ToolFailed: the GPU, or its driver, refuses.
+        """
+        return runtime.load(directory, emulate=runtime.gpu_count() == 0)
+
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Say how the comparison with golden, which has passed, was made."""
+        return _rungs(len(next(iter(feeds.values()))))
+
+    def recheck(self, directory: Path) -> list[Rung]:
+        """The same, of `actc check`."""
+        return [rung for rung in _rungs(0) if rung.result == "not run"]
+
+    def hardware(self, directory: Path) -> dict[str, Any] | None:
+        """What the kernels take of a GPU."""
+        rows = json.loads((directory / RESOURCES).read_text(encoding="utf-8"))
+        return {
+            "device": f"NVIDIA GPU ({', '.join(self.architectures)})",
+            "kernels": rows,
+            "notes": [_summary(rows, name) for name in self.architectures],
+        }
+
+
+def _rungs(samples: int) -> list[Rung]:
+    if runtime.gpu_count():
+        return [Rung("kernels on the GPU", "equal", "model.so on this machine's GPU", samples)]
+    return [
+        Rung(
+            "CUDA kernels, emulated on the CPU",
+            "equal" if samples else "not run",
+            "kernels.cu compiled by g++ and executed thread by thread, launched by model.so",
+            samples,
+        ),
+        Rung("machine code on a GPU", "not run", "this machine has no NVIDIA GPU"),
+    ]
+
+
+def _examined(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
+    """The kernel plan, and all reasons why this target cannot run it."""
+    plan, found = examine(model, precision)
+    lacking = [
+        Diagnostic(
+            "ACT0470",
+            f"{_title(call.kernel)} has no kernel for GPUs",
+            place=Place(node=call.node),
+            help="`--target cpu` or `--target onnx` runs it",
+        )
+        for call in plan.calls
+        if type(call.kernel) not in SUPPORTED
+    ]
+    return plan, [*found, *lacking]
+
+
+def _title(kernel: object) -> str:
+    return str(getattr(kernel, "op", type(kernel).__name__))
+
+
+def _kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
+    plan, found = _examined(model, precision)
+    if found:
+        raise ModelError(found)
+    return plan
+
+
+def _signature(kernels: KernelPlan) -> dict[str, list[dict[str, Any]]]:
+    """Inputs and outputs in the order in which the library takes and gives them."""
+    outputs = {name: kernels.buffers[source] for name, source in kernels.outputs.items()}
+    return {"inputs": _entries(kernels.inputs), "outputs": _entries(outputs)}
+
+
+def _entries(buffers: Mapping[str, Buffer]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "dtype": b.dtype, "shape": [b.batch, *b.shape]}
+        for name, b in buffers.items()
+    ]
+
+
+def _write_resources(directory: Path, found: list[Resources], calls: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "kernel": r.kernel,
+            "architecture": r.architecture,
+            "registers": r.registers,
+            "shared": r.shared,
+            "spilled": r.spilled,
+            "stack": r.stack,
+        }
+        for r in found
+    ]
+    (directory / RESOURCES).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    lines = [f"{'kernel':32}{'for':>8}{'registers':>11}{'shared':>9}{'spilled':>9}"]
+    lines += [
+        f"{r.kernel:32}{r.architecture:>8}{r.registers:>11}{r.shared:>9}{r.spilled:>9}"
+        for r in found
+    ]
+    text = f"{calls}\nWhat a kernel takes: registers of a thread, bytes of a block's shared memory,"
+    text += " bytes spilled\n" + "\n".join(lines) + "\n"
+    (directory / "kernels.txt").write_text(text, encoding="utf-8")
+
+
+def _summary(rows: list[dict[str, Any]], architecture: str) -> str:
+    own = [row for row in rows if row["architecture"] == architecture]
+    kinds = Counter(row["spilled"] > 0 for row in own)
+    most = max((row["registers"] for row in own), default=0)
+    shared = max((row["shared"] for row in own), default=0)
+    return (
+        f"{architecture}: {len(own)} kernels, at most {most} registers a thread and {shared} bytes "
+        f"of shared memory; {kinds[True]} spill registers"
+    )

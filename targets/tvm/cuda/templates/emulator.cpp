@@ -1,0 +1,124 @@
+// A stand-in for NVIDIA's driver that executes the kernels on the CPU; see emulator.h.
+#include "emulator.h"
+
+#include "kernels.cu"
+
+struct Kernel {
+  const char *name;
+  void (*call)(void **);
+  bool barriers;
+  int arguments;
+};
+#include "emulated_kernels.h"
+
+namespace {
+
+struct Recorded {
+  const Kernel *kernel;
+  unsigned blocks, threads;
+  std::vector<uint64_t> values;
+};
+struct Graph {
+  std::vector<Recorded> launches;
+};
+Graph *capturing = nullptr;
+
+int execute(const Kernel *kernel, unsigned blocks, unsigned threads, void **arguments) {
+  blockDim = {threads, 1, 1};
+  emulation::entry = kernel->call;
+  emulation::arguments = arguments;
+  emulation::deadlock = false;
+  for (unsigned block = 0; block < blocks; ++block) {
+    blockIdx = {block, 0, 0};
+    if (kernel->barriers) {
+      emulation::run_block(threads);
+      if (emulation::deadlock) return 719;
+      continue;
+    }
+    for (unsigned thread = 0; thread < threads; ++thread) {
+      threadIdx = {thread, 0, 0};
+      kernel->call(arguments);
+    }
+  }
+  return 0;
+}
+
+int replay(const Graph *graph) {
+  for (const Recorded &launch : graph->launches) {
+    std::vector<uint64_t> values = launch.values;
+    std::vector<void *> arguments;
+    for (uint64_t &value : values) arguments.push_back(&value);
+    const int status = execute(launch.kernel, launch.blocks, launch.threads, arguments.data());
+    if (status) return status;
+  }
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+int cuInit(unsigned) { return 0; }
+int cuDeviceGet(int *device, int ordinal) { return *device = ordinal, ordinal ? 101 : 0; }
+int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &capturing, 0; }
+int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
+int cuCtxSetCurrent(void *) { return 0; }
+int cuModuleLoadData(void **module, const void *image) {
+  const uint32_t magic = 0xBA55ED50;  // of a fat binary
+  *module = const_cast<void *>(image);
+  return memcmp(image, &magic, sizeof magic) ? 200 : 0;
+}
+int cuModuleUnload(void *) { return 0; }
+int cuModuleGetFunction(void **function, void *, const char *name) {
+  for (const Kernel &kernel : kernels)
+    if (!strcmp(kernel.name, name)) return *function = const_cast<Kernel *>(&kernel), 0;
+  return 500;
+}
+int cuMemAlloc_v2(unsigned long long *address, size_t size) {
+  void *memory = nullptr;
+  if (posix_memalign(&memory, 256, size)) return 2;
+  memset(memory, 0xA5, size);  // what nobody wrote is noticed
+  *address = reinterpret_cast<uintptr_t>(memory);
+  return 0;
+}
+int cuMemFree_v2(unsigned long long address) { return free(reinterpret_cast<void *>(address)), 0; }
+int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t size, void *) {
+  return memcpy(reinterpret_cast<void *>(to), from, size), 0;
+}
+int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t size, void *) {
+  return memcpy(to, reinterpret_cast<void *>(from), size), 0;
+}
+int cuStreamCreate(void **stream, unsigned) { return *stream = &capturing, 0; }
+int cuStreamDestroy_v2(void *) { return 0; }
+int cuStreamSynchronize(void *) { return 0; }
+int cuStreamBeginCapture_v2(void *, int) { return capturing = new Graph, 0; }
+int cuStreamEndCapture(void *, void **graph) {
+  *graph = capturing;
+  capturing = nullptr;
+  return 0;
+}
+int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
+  return *exec = new Graph(*static_cast<Graph *>(graph)), 0;
+}
+int cuGraphLaunch(void *exec, void *) { return replay(static_cast<Graph *>(exec)); }
+int cuGraphExecDestroy(void *exec) { return delete static_cast<Graph *>(exec), 0; }
+int cuGraphDestroy(void *graph) { return delete static_cast<Graph *>(graph), 0; }
+int cuGetErrorString(int status, const char **text) {
+  *text = status == 719   ? "a barrier that not all threads reach"
+          : status == 500 ? "the kernel was not found"
+          : status == 200 ? "not a fat binary"
+                          : "error of the emulation";
+  return 0;
+}
+int cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned,
+                   unsigned, unsigned, void *, void **arguments, void **) {
+  const Kernel *kernel = static_cast<Kernel *>(function);
+  if (!capturing) return execute(kernel, blocks, threads, arguments);
+  Recorded launch{kernel, blocks, threads, {}};
+  for (int i = 0; i < kernel->arguments; ++i)
+    launch.values.push_back(*static_cast<uint64_t *>(arguments[i]));
+  capturing->launches.push_back(launch);
+  return 0;
+}
+
+}  // extern "C"
