@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from actc.toolchain import variable
+
 PART = "xc7z020-clg400-1"
 BANNERS = {
     "vitis-run": "****** vitis-run v@ (64-bit)\n  **** SW Build 5076996 on Wed May 22 2024",
@@ -17,6 +19,9 @@ BANNERS = {
     "vivado_hls": "****** Vivado(TM) HLS - High-Level Synthesis from C and C++ v@ (64-bit)",
     "vivado": "vivado v@ (64-bit)\nTool Version Limit: 2024.05",
     "icpx": "Intel(R) oneAPI DPC++/C++ Compiler @.1 (@.1.20240711)\nTarget: x86_64-unknown-linux",
+    "i++": "Intel(R) HLS Compiler\nVersion @.0 Build 168.5\nCopyright (C) 2020 Intel Corporation",
+    "quartus_sh": "Quartus Prime Shell\nVersion @.0 Build 177 04/06/2020 SC Pro Edition",
+    "catapult": "//  Catapult Ultra Synthesis @/1130128 (Production Release) Mon Aug 26 2024",
 }
 USUAL = {
     "vitis-run": "2024.1",
@@ -24,6 +29,9 @@ USUAL = {
     "vivado_hls": "2019.2",
     "vivado": "2024.1",
     "icpx": "2024.2",
+    "i++": "20.3",
+    "quartus_sh": "20.3",
+    "catapult": "2024.2",
 }
 # A tool: it says its version, or runs its body with its arguments. Bodies may call ...
 _HEADER = """\
@@ -32,7 +40,7 @@ if sys.argv[1:] in (["-version"], ["--version"]):
     print({banner!r})
     sys.exit(0)
 script = pathlib.Path(sys.argv[-1])
-assert script.is_file(), "no script " + str(script)
+assert any(script.with_suffix(s).is_file() for s in (script.suffix, ".qpf")), "no " + str(script)
 def write(name, text):
     path = pathlib.Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +59,7 @@ def fake_tools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """A maker of tools; those that are not made are not found."""
     folder.mkdir(exist_ok=True)
     for command in BANNERS:
-        monkeypatch.delenv(_variable(command), raising=False)
+        monkeypatch.delenv(variable(command), raising=False)
 
     def make(command: str, body: str = "", version: str = "", banner: str | None = None) -> Path:
         said = BANNERS[command].replace("@", version or USUAL[command])
@@ -59,14 +67,10 @@ def fake_tools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
         header = _HEADER.format(banner=said if banner is None else banner)
         path.write_text(f"#!{sys.executable}\n{header}{body}\n")
         path.chmod(0o755)
-        monkeypatch.setenv(_variable(command), str(path))
+        monkeypatch.setenv(variable(command), str(path))
         return path
 
     return make
-
-
-def _variable(command: str) -> str:
-    return "ACTC_" + command.upper().replace("-", "_")
 
 
 def csynth(top: str, estimated: str = "7.256", period: str = "10.00", **changed: str) -> str:

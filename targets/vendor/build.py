@@ -62,7 +62,7 @@ def build(
         log = directory / LOGS / f"{step.goal}.log"
         _run(step, tool, work, log, max(end - time.monotonic(), 1e-3))
         section["steps"].append(_row(step, tool, work))
-        section |= _figures(flow, step, work, log)
+        section |= _figures(flow, step, tool.tool.title, work, log)
     return section, remarks + judge(flow, section)
 
 
@@ -130,13 +130,16 @@ def _row(step: Step, found: Found, work: Path) -> dict[str, Any]:
     }
 
 
-def _figures(flow: Flow, step: Step, work: Path, log: Path) -> dict[str, Any]:
+def _figures(flow: Flow, step: Step, title: str, work: Path, log: Path) -> dict[str, Any]:
     reports = {"synthesis": step.synthesis, "implementation": step.implementation}
-    return {
-        section: _read(flow, report, work, log)
-        for section, report in reports.items()
-        if report is not None
-    }
+    try:
+        return {
+            section: _read(flow, report, work, log)
+            for section, report in reports.items()
+            if report is not None
+        }
+    except ToolFailed as problem:
+        raise explained(problem, log, title) from problem
 
 
 def _read(flow: Flow, report: Report, work: Path, log: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ CELL = "network"
 _SITES = {
     "LUT": {"CLB LUTs": 1, "Slice LUTs": 1},
     "FF": {"CLB Registers": 1, "Slice Registers": 1},
-    "DSP": {"DSPs": 1, "DSP Slices": 1},
+    "DSP": {"DSPs": 1},
     "BRAM_18K": {"RAMB36/FIFO": 2, "RAMB18": 1},
     "URAM": {"URAM": 1},
 }

@@ -1,0 +1,454 @@
+"""Siemens' Catapult, and the Vivado that it starts, with programs in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hls4ml_networks import needs_hls4ml, program_of
+from installed import needs_tclsh
+from vendor_tools import Fake, fake_tools, timing
+
+from actc.diagnostics import Diagnostic
+from actc.errors import ActcError, MissingTool, ToolFailed
+from actc.report import render_build
+from actc.targets.hls4ml.lower import lower
+from actc.targets.hls4ml.options import Options
+from actc.targets.hls4ml.project import project_files
+from actc.targets.hls4ml.vendor import flow_of, readme
+from actc.targets.vendor.build import build
+from actc.targets.vendor.catapult import fit_step, read_gates, read_schedule, rtl_step
+from actc.targets.vendor.csynth import Unreadable
+from actc.targets.vendor.flow import Flow
+from actc.targets.vendor.vivado import read_sites
+
+FLOW = Flow("project", "net", 10.0, (rtl_step("net", "build_prj.tcl"), fit_step("net")), "more")
+SOLUTION = "net_prj/net.v1"
+GATES = f"{SOLUTION}/vivado_concat_v"
+
+
+def schedule(
+    top: str = "net", latency: int = 6, delay: str = "8.245001", area: str = "2157.250"
+) -> str:
+    """`rtl.rpt`, as Catapult 2024.1 writes it, with fewer rows."""
+    return f"""\
+-- Catapult Ultra Synthesis: Report
+-- ------------------------- ---------------------------------------------------
+-- Version:                  2024.1/1091966 Production Release
+-- Build Date:               Wed Feb 14 09:07:18 PST 2024
+
+Solution Settings: {top}.v1
+  Current state: extract
+  Project: net_prj
+
+Processes/Blocks in Design
+  Process                      Real Operation(s) count Latency Throughput Reset Length II Comments
+  ---------------------------- ----------------------- ------- ---------- ------------ -- --------
+  /net/nnet::dense<a,b>/core                       255       2          5            2  0        ?
+  Design Total:                                    318  {latency:6}          5            2  0
+
+Bill Of Materials (Datapath)
+  Component Name                Area Score Area(DSP) Area(LUTs) Area(MUX_CARRYs) Delay Post Alloc
+  ----------------------------- ---------- --------- ---------- ---------------- ----- ----------
+  [Lib: mgc_Xilinx-ZYNQ-1_beh]
+  mgc_add(10,0,2,1,10)              10.000     0.000     10.000            9.000 1.565          3
+  mgc_mul(8,1,8,1,16)              650.000     1.000      0.000            0.000 3.565          3
+
+  TOTAL AREA (After Assignment):  2281.711     3.000   {area}          255.000
+
+Area Scores
+                    Post-Scheduling   Post-DP & FSM Post-Assignment
+  ----------------- --------------- --------------- ---------------
+  Total Area Score:    813.8          2280.2          2288.7
+
+Timing Report
+  Critical Path
+    Max Delay:  {delay}
+    Slack:      1.7549989999999998
+
+  Register Input and Register-to-Output Slack
+    Clock period or pin-to-reg delay constraint (clk): 10.0
+
+    Instance                                 Port                  Slack (Delay) Messages
+    ---------------------------------------- --------------------- ------- ------- --------
+    net:core/reg(out:rsci.idat)              mux.itm               5.3750  4.6250
+"""
+
+
+SITES = """\
+| Tool Version : Vivado v.2023.2 (lin64) Build 4029153
+| Design       : net
+| Design State : Synthesized
+
+1. CLB Logic
+------------
+
++----------------------------+-------+-------+------------+-----------+-------+
+|          Site Type         |  Used | Fixed | Prohibited | Available | Util% |
++----------------------------+-------+-------+------------+-----------+-------+
+| CLB LUTs*                  | 20001 |     0 |          0 |     70560 |  1.80 |
+|   LUT as Logic             | 20000 |     0 |          0 |     70560 |  1.71 |
+| CLB Registers              |  1711 |     0 |          0 |    141120 |  1.57 |
+|   Register as Flip Flop    |  1711 |     0 |          0 |    141120 |  1.57 |
++----------------------------+-------+-------+------------+-----------+-------+
+* Warning! The Final LUT count, after physical optimizations, is typically lower.
+
++-------------------+------+-------+------------+-----------+-------+
+|     Site Type     | Used | Fixed | Prohibited | Available | Util% |
++-------------------+------+-------+------------+-----------+-------+
+| Block RAM Tile    |  2.5 |     0 |          0 |       216 |  1.16 |
+|   RAMB36/FIFO*    |    2 |     0 |          0 |       216 |  0.93 |
+|     RAMB36E2 only |    2 |       |            |           |       |
+|   RAMB18          |    1 |     0 |          0 |       432 |  0.23 |
+| URAM              |    0 |     0 |          0 |         0 |  0.00 |
++-------------------+------+-------+------------+-----------+-------+
+
++-----------+------+-------+------------+-----------+-------+
+| Site Type | Used | Fixed | Prohibited | Available | Util% |
++-----------+------+-------+------------+-----------+-------+
+| DSPs      |    3 |     0 |          0 |       360 |  0.83 |
++-----------+------+-------+------------+-----------+-------+
+
++----------+-------+---------------------+
+| Ref Name |  Used | Functional Category |
++----------+-------+---------------------+
+| DSPs     | 99999 |                 CLB |
++----------+-------+---------------------+
+"""
+
+
+def rtl(report: str | None = None) -> str:
+    """What the script of hls4ml leaves behind."""
+    text = schedule() if report is None else report
+    return (
+        f"write('{SOLUTION}/concat_rtl.v', 'module net; endmodule')\n"
+        f"write('{SOLUTION}/rtl.rpt', {text!r})\nwrite('net_prj.ccs', '')\n"
+    )
+
+
+def gates(slack: str | None = None) -> str:
+    """What Vivado leaves behind."""
+    text = timing("0.512", "-0.050") if slack is None else slack
+    return (
+        f"write('{GATES}/utilization_synth.rpt', {SITES!r})\n"
+        f"write('{GATES}/timing_summary_synth.rpt', {text!r})\n"
+    )
+
+
+def catapult(first: str | None = None, second: str | None = None) -> str:
+    """The body of a Catapult: what its first and its second script do."""
+    bodies = (rtl() if first is None else first, gates() if second is None else second)
+    parts = ["".join(f"    {line}\n" for line in body.splitlines()) for body in bodies]
+    return f"print(sys.argv[1:])\nif script.name == 'build_prj.tcl':\n{parts[0]}else:\n{parts[1]}"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    return fake_tools(tmp_path / "tools", monkeypatch)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    (folder / "project").mkdir(parents=True)
+    for name in ("build_prj.tcl", "build_fit.tcl"):
+        (folder / "project" / name).write_text("")
+    return folder
+
+
+def run(
+    directory: Path, goal: str | None = None, seconds: float = 60.0
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    return build(FLOW, directory, goal, seconds, lambda line: None)
+
+
+def failure(
+    directory: Path, kind: type[ActcError] = ToolFailed, goal: str = "ip", seconds: float = 60.0
+) -> Diagnostic:
+    with pytest.raises(kind) as caught:
+        run(directory, goal, seconds)
+    (found,) = caught.value.diagnostics
+    return found
+
+
+def test_verilog(fake: Fake, directory: Path) -> None:
+    """Vivado need not be there."""
+    fake("catapult", catapult())
+    section, found = run(directory, "ip")
+    assert found == []
+    (step,) = section["steps"]
+    assert (step["tool"], step["version"]) == ("catapult", "2024.2")
+    assert step["products"] == [f"build/vendor/{SOLUTION}/concat_rtl.v"]
+    assert section["synthesis"] == {
+        "part": "",
+        "clock": {"asked": 10.0, "estimated": 8.245001},
+        "latency": {"least": 6, "most": 6},
+        "interval": {"least": 5, "most": 5},
+        "resources": [
+            {"name": "area score", "used": 2282, "available": None},
+            {"name": "DSP", "used": 3, "available": None},
+            {"name": "LUT", "used": 2158, "available": None},
+        ],
+    }
+    log = (directory / "build/ip.log").read_text("utf-8")
+    assert "['-product', 'ultra', '-shell', '-f', 'build_prj.tcl']" in log
+
+
+def test_gates(fake: Fake, directory: Path) -> None:
+    """Hold before routing says nothing, and is left out."""
+    fake("catapult", catapult())
+    fake("vivado", "sys.exit(1)")
+    section, found = run(directory)
+    assert found == []
+    assert [step["goal"] for step in section["steps"]] == ["ip", "fit"]
+    assert section["implementation"] == {
+        "slack": {"wns": 0.512, "tns": 0.0, "whs": None, "ths": None},
+        "whole": {"LUT": 20001, "FF": 1711, "DSP": 3, "BRAM_18K": 5, "URAM": 0},
+        "network": None,
+        "stage": "synthesized",
+    }
+    shown = render_build({"build": section})
+    assert "worst slack, synthesized" in shown
+    assert "whole synthesized" in shown
+    assert "routed" not in shown
+
+
+def test_the_newest_solution_counts(fake: Fake, directory: Path) -> None:
+    older = rtl(schedule(latency=99)).replace("net.v1", "net.v2")
+    fake("catapult", catapult(older + rtl().replace("net.v1", "net.v10")))
+    section, _ = run(directory, "ip")
+    assert section["steps"][0]["products"] == ["build/vendor/net_prj/net.v10/concat_rtl.v"]
+    assert section["synthesis"]["latency"]["most"] == 6
+
+
+def test_timing_that_is_missed(fake: Fake, directory: Path) -> None:
+    fake("catapult", catapult(rtl(schedule(delay="12.5")), gates(timing("-0.731"))))
+    fake("vivado")
+    _, (problem,) = run(directory, "ip")
+    assert (problem.code, problem.severity) == ("ACT0434", "error")
+    assert "12.5 ns, 2.5 ns above the 10 ns" in problem.message
+    _, (estimate, slack) = run(directory)
+    assert (estimate.severity, slack.severity) == ("warning", "error")
+    assert "missed by 0.731 ns" in slack.message
+
+
+NO_LICENCE = "# Error: Unable to obtain what the product needs (LIC-99)"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "note"),
+    [
+        (f"print({NO_LICENCE!r}); sys.exit(1)", "ACT0436", NO_LICENCE),
+        # a shell that reads to the end of its input ends well
+        (f"print({NO_LICENCE!r})", "ACT0436", NO_LICENCE),
+        ("print('FlexNet Licensing error:-5,357')", "ACT0436", "FlexNet Licensing error:-5,357"),
+        (
+            "print('# Info: Connected to license server (LIC-13)')\n"
+            "print('# Error: cannot open input file (BASIC-3)')",
+            "ACT0437",
+            "# Error: cannot open input file (BASIC-3)",
+        ),
+        (
+            "print('# Error: Compilation aborted (CIN-5)'); sys.exit(1)",
+            "ACT0510",
+            "# Error: Compilation aborted (CIN-5)",
+        ),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "ACT0512", None),
+        ("pass", "ACT0437", None),
+        (rtl("\0 crashed while writing"), "ACT0437", None),
+        (rtl(schedule("other")), "ACT0437", None),
+    ],
+)
+def test_failures(fake: Fake, directory: Path, body: str, code: str, note: str | None) -> None:
+    fake("catapult", catapult(body))
+    found = failure(directory)
+    assert found.code == code
+    if note is not None:
+        assert found.notes == (note,)
+
+
+def test_failures_of_vivado(fake: Fake, directory: Path) -> None:
+    fake("vivado")
+    fake("catapult", catapult(second="print('# Error: Vivado not found')"))
+    found = failure(directory, goal="fit")
+    assert found.code == "ACT0437"
+    assert "timing_summary_synth.rpt" in found.message
+    assert found.notes == ("# Error: Vivado not found",)
+    fake("catapult", catapult(second="time.sleep(60)"))
+    assert failure(directory, goal="fit", seconds=2.0).code == "ACT0511"
+
+
+def test_a_hang(fake: Fake, directory: Path) -> None:
+    fake("catapult", "time.sleep(60)")
+    assert failure(directory, seconds=1.0).code == "ACT0511"
+
+
+def test_missing_tools(fake: Fake, directory: Path) -> None:
+    with pytest.raises(MissingTool) as caught:
+        run(directory)
+    messages = [item.message for item in caught.value.diagnostics]
+    assert len(messages) == 2
+    assert "no catapult on PATH" in messages[0]
+    assert "no vivado on PATH" in messages[1]
+
+
+@pytest.mark.parametrize(
+    ("banner", "severity"),
+    [
+        ("Catapult Ultra Synthesis 10.5c/896140 (Production Release)", "error"),
+        ("//  Catapult Ultra Synthesis 2023.1_2/1049935 (Production Release)", "error"),
+        ("Catapult Ultra Synthesis 2024.1_1/1091966 (Production Release)", None),
+        ("Catapult University Version 2025.3/1 (Production Release)", "warning"),
+        ("catapult: web page replay", "error"),
+        ("", "error"),
+    ],
+)
+def test_versions(banner: str, severity: str | None, fake: Fake, directory: Path) -> None:
+    fake("catapult", catapult(), banner=banner)
+    if severity == "error":
+        assert failure(directory).code == "ACT0435"
+    else:
+        _, found = run(directory, "ip")
+        assert [item.severity for item in found] == ([severity] if severity else [])
+
+
+# --- reports
+
+
+def test_what_depends_on_data(tmp_path: Path) -> None:
+    path = tmp_path / "rtl.rpt"
+    path.write_text(schedule(latency=-1), "utf-8")
+    assert read_schedule(path, "net", 10.0)["latency"] == {"least": None, "most": None}
+
+
+def test_another_technology(tmp_path: Path) -> None:
+    """Standard cells have a score alone."""
+    text = schedule().replace(" Area(DSP) Area(LUTs) Area(MUX_CARRYs)", " Area(Gates)")
+    path = tmp_path / "rtl.rpt"
+    path.write_text(text.replace("     3.000   2157.250          255.000", "  2281.711"), "utf-8")
+    rows = read_schedule(path, "net", 10.0)["resources"]
+    assert rows == [{"name": "area score", "used": 2282, "available": None}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no such file"),
+        ("", "no row 'Design Total'"),
+        (schedule().partition("Timing")[0], "no critical path"),
+        (schedule("net_2"), "report of net_2, not of net"),
+        (schedule(delay="0"), "no time"),
+        (schedule(delay="fast"), "no count"),
+        (schedule(area="nan"), "no count"),
+        (schedule(area=""), "other columns"),
+    ],
+)
+def test_broken_schedules(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "rtl.rpt"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    with pytest.raises(Unreadable, match=said):
+        read_schedule(path, "net", 10.0)
+
+
+def test_sites_of_older_families(tmp_path: Path) -> None:
+    path = tmp_path / "utilization_synth.rpt"
+    text = SITES.replace("CLB LUTs* ", "Slice LUTs*").replace("CLB Registers  ", "Slice Registers")
+    path.write_text(text.replace("| URAM ", "| URAM288"), "utf-8")
+    assert read_sites(path) == {"LUT": 20001, "FF": 1711, "DSP": 3, "BRAM_18K": 5}
+
+
+@pytest.mark.parametrize("text", ["", SITES.replace("20001", "many"), SITES.replace("CLB R", "R")])
+def test_broken_sites(tmp_path: Path, text: str) -> None:
+    utilization, summary = tmp_path / "utilization.rpt", tmp_path / "timing.rpt"
+    utilization.write_text(text, "utf-8")
+    summary.write_text(timing(), "utf-8")
+    with pytest.raises(Unreadable):
+        read_gates(utilization, summary)
+
+
+# --- the scripts themselves, in tclsh, with commands that write where Catapult does
+
+COMMANDS = """\
+set log [open commands.log a]
+set project {}
+proc note {args} {global log; puts $log $args; flush $log}
+proc place {path text} {
+  file mkdir [file dirname $path]
+  set out [open $path w]; puts -nonewline $out $text; close $out
+}
+proc project {what args} {
+  global project; note project $what {*}$args
+  if {$what eq "new"} {set project [lindex $args end]}
+  if {$what eq "save"} {place $project.ccs {}}
+  if {$what eq "load"} {
+    if {![file isfile [lindex $args 0]]} {error "no [lindex $args 0]"}
+    set project [file rootname [lindex $args 0]]
+  }
+}
+proc solution {what args} {
+  note solution $what {*}$args
+  if {$what eq "file" && ![file isfile [lindex $args 1]]} {error "no file [lindex $args 1]"}
+  if {$what eq "library" && [lindex $args 0] eq "get"} {return {}}
+}
+proc library {args} {return {}}
+proc go {state} {
+  global project; note go $state
+  if {$state eq "extract"} {
+    place $project/net.v1/concat_rtl.v "module net; endmodule"
+    file copy @RTL@ $project/net.v1/rtl.rpt
+  }
+}
+proc flow {what args} {
+  global project; note flow $what {*}$args
+  if {$what eq "run" && [lindex $args 0] eq "/Vivado/synthesize"} {
+    foreach name {utilization timing_summary} {
+      place $project/net.v1/vivado_concat_v/${name}_synth.rpt {}
+      file copy -force @FOLDER@/$name $project/net.v1/vivado_concat_v/${name}_synth.rpt
+    }
+  }
+}
+foreach name {options directive logfile application} {
+  proc $name {args} "note $name {*}\\$args"
+}
+"""
+
+
+@needs_hls4ml
+@needs_tclsh
+@pytest.mark.parametrize("io", ["parallel", "stream"])
+def test_the_scripts_of_hls4ml(io: str, fake: Fake, tmp_path: Path) -> None:
+    """Synthesis runs, and no simulation; results lie where they are looked for."""
+    network = lower(program_of(3), "net", io, own=True)
+    options = Options("Catapult", io, clock=125, part="xc7z020-clg484-1")
+    out = tmp_path / "out"
+    for name, content in project_files(network, options).items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+    flow = flow_of(network, options)
+    for name, text in {
+        "rtl.rpt": schedule(delay="7.5"), "utilization": SITES, "timing_summary": timing(),
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(text, "utf-8")
+    commands = COMMANDS.replace("@RTL@", str(tmp_path / "rtl.rpt"))
+    fake("catapult", f"tcl({commands.replace('@FOLDER@', str(tmp_path))!r})")
+    fake("vivado")
+    section, found = build(flow, out, None, 60, lambda line: None)
+    assert found == []
+    assert section["synthesis"]["clock"] == {"asked": 8.0, "estimated": 7.5}
+    assert section["implementation"]["whole"]["LUT"] == 20001
+    log = (out / "build/vendor/commands.log").read_text("utf-8")
+    assert "-CLOCK_PERIOD 8.0 " in log
+    assert "xc7z020-clg484-1" in log
+    order = ["project new", "go compile", "go extract", "project save", "project load", "Vivado/sy"]
+    places = [log.index(word) for word in order]
+    assert places == sorted(places)
+    assert "SCVerify/launch_make" not in log
+    assert log.count("go extract") == 1
+    assert "OutputVHDL false" in log
+    assert "OutputVerilog true" in log
+    text = readme(network, options)
+    for script in ("build_prj.tcl", "build_fit.tcl"):
+        assert f"catapult -product ultra -shell -f {script}" in text
