@@ -29,9 +29,10 @@ from actc.compile_options import (
     wider_overrides,
 )
 from actc.data import DataLike
-from actc.diagnostics import Diagnostic
+from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, Problems, UsageError
 from actc.ir.context import context_of
+from actc.ir.execute import ExecutionError
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.measured import Measured
@@ -187,7 +188,7 @@ def compile(
         raise UsageError(problems.found)
     stages = Stages()
     with stages.timed("load", say):
-        prepared = prepare(model, data)
+        prepared = prepare(model, data, any_real=precision == "float32")
     golden = is_golden(prepared.model)
     if golden:
         require_unchosen(options, passes)
@@ -199,7 +200,8 @@ def compile(
     if budget is not None:
         with stages.timed("allocate", say):
             _allocate(prepare(model, data), pipeline, options, prepared, machine, say)
-    compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, overrides)
+    with _running(prepared.source.name):
+        compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, overrides)
     _require_valid(machine, compiled, precision)
     with stages.timed("plan", say):
         plan = machine.plan(compiled, precision)
@@ -215,7 +217,7 @@ def compile(
         _write_models(stage, prepared, compiled, stages, precision)
         with stages.timed("build", say):
             machine.build(plan, stage, say)
-        with stages.timed("check", say):
+        with stages.timed("check", say), _running(prepared.source.name):
             measured = _measure(prepared, compiled, machine, stage, stages, precision)
         with stages.timed("verify", say):
             _verify(prepared, machine, stage, measured, say)
@@ -230,6 +232,22 @@ def compile(
             "seconds": sum(stages.seconds.values()),
         }
     return Artifact(directory, report, machine, plan)
+
+
+@contextmanager
+def _running(file: str) -> Iterator[None]:
+    """Explain that a stage of the model does not run, though the model does."""
+    try:
+        yield
+    except ExecutionError as error:
+        raise ModelError(
+            Diagnostic(
+                "ACT0463",
+                f"a stage of the model does not run: {error}",
+                place=Place(file, error.node, error.op),
+                help="please report this with the model; an older opset may help",
+            )
+        ) from error
 
 
 def _allocate(
@@ -283,7 +301,7 @@ def default_pipeline(
         *((Probabilities(),) if end == PROBABILITIES else ()),
         *(() if binary is None else (binary,)),
         Recognize(),
-        Calibrate(),
+        Calibrate(any_real=not int8),
         Approximate(
             form=approx,
             precision=precision,

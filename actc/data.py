@@ -6,7 +6,9 @@ integer class per sample. Samples of varying length are padded to a common shape
 and come with an integer array `NAME.lengths`: sample i is cut to its first
 `lengths[i]` entries along its first axis. Where the model has its batch on another axis
 (the states of a recurrent layer, [layers, batch, units]), the array still counts samples
-on its first: [samples, layers, units]. No pickled objects are read.
+on its first: [samples, layers, units]. Where a model is taken whole, because its inputs have no
+common batch axis, each array has one axis more than the input: [samples, *input]. No pickled
+objects are read.
 """
 
 from __future__ import annotations
@@ -49,6 +51,12 @@ class InputInfo:
         """The fixed batch size, None when it is dynamic."""
         return self.shape[0] if self.shape else 1
 
+    @property
+    def whole(self) -> tuple[int | None, ...]:
+        """The dimensions as the model has them."""
+        first, *rest = self.shape or (None,)
+        return (*rest[: self.batch_axis], first, *rest[self.batch_axis :]) if self.shape else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -62,6 +70,8 @@ class Dataset:
         batch: the model's fixed batch size, None when it is dynamic.
         axes: input name -> axis of the batch in the model, where it is not the first.
         output_axes: the same of outputs.
+        whole: a sample is all that the model takes at once, with its batch if it has one: arrays
+            are [samples, *input], and outputs get an axis of samples in front.
     """
 
     inputs: Mapping[str, Array]
@@ -71,11 +81,12 @@ class Dataset:
     batch: int | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
     output_axes: Mapping[str, int] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def samples(self) -> int:
-        """Number of samples."""
-        return len(next(iter(self.inputs.values())))
+        """Number of samples; one of a model without inputs."""
+        return len(next(iter(self.inputs.values()))) if self.inputs else 1
 
     def take(self, count: int) -> Dataset:
         """The first `count` samples."""
@@ -87,15 +98,20 @@ class Dataset:
             self.batch,
             self.axes,
             self.output_axes,
+            self.whole,
         )
 
     def batches(self, size: int = 64) -> Iterator[tuple[dict[str, Array], int]]:
         """Feeds of at most `size` samples, with the number of real samples in each.
 
         With a fixed batch size, the last batch is filled by repeating its last
-        sample. Samples of varying length come one at a time. Each feed has its batch
-        where the model has it.
+        sample. Samples of varying length come one at a time, and so do whole ones. Each
+        feed has its batch where the model has it.
         """
+        if self.whole:
+            for index in range(self.samples):
+                yield {name: array[index, ...] for name, array in self.inputs.items()}, 1
+            return
         step = 1 if self.lengths else (self.batch or size)
         for start in range(0, self.samples, step):
             feeds = {name: array[start : start + step] for name, array in self.inputs.items()}
@@ -114,13 +130,14 @@ def _fill(array: Array, size: int) -> Array:
     return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
 
 
-def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
+def load(data: DataLike, inputs: list[InputInfo], any_real: bool = False) -> Dataset:
     """Read data and check it against the model's inputs.
 
     Args:
         data: path of an .npz or .npy file, arrays by name, or the one array of a model
             with one input.
         inputs: the model's inputs.
+        any_real: whether NaN and infinite values may occur, and samples may be whole.
 
     Raises:
         UsageError: with every problem of the data at once.
@@ -139,8 +156,11 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
         if len(lengths) == 1:
             lengths = {inputs[0].name: next(iter(lengths.values()))}
     _check_names(source, arrays, inputs, sink)
+    whole = any_real and labels is None and not lengths and _is_whole(arrays, inputs)
+    if whole:
+        inputs = [InputInfo(info.name, info.dtype, (None, *info.whole)) for info in inputs]
     checked = {
-        info.name: _check_array(source, arrays[info.name], info, sink)
+        info.name: _check_array(source, arrays[info.name], info, sink, any_real)
         for info in inputs
         if info.name in arrays
     }
@@ -164,22 +184,43 @@ def load(data: DataLike, inputs: list[InputInfo]) -> Dataset:
         {name: values.astype(np.int64) for name, values in lengths.items()},
         batch=_fixed_batch(inputs),
         axes=_axes(inputs),
+        whole=whole,
     )
 
 
-def synthesize(inputs: list[InputInfo], samples: int = 64) -> Dataset:
-    """Samples from a fixed seed: standard normal, uniform integers in 0..127, or booleans."""
+def _is_whole(arrays: Mapping[str, Array], inputs: list[InputInfo]) -> bool:
+    """Whether each array has one axis more than its input, in front."""
+    given = [(arrays[info.name], info.whole) for info in inputs if info.name in arrays]
+    return all(array.ndim == len(shape) + 1 for array, shape in given)
+
+
+def synthesize(inputs: list[InputInfo], samples: int = 64, whole: bool = False) -> Dataset:
+    """Samples from a fixed seed: standard normal, uniform integers in 0..127, or booleans.
+
+    Args:
+        inputs: the model's inputs.
+        samples: how many.
+        whole: make whole samples.
+    """
+    if whole:
+        inputs = [InputInfo(info.name, info.dtype, (None, *info.whole)) for info in inputs]
     generator = np.random.default_rng(0)
     arrays: dict[str, Array] = {}
     for info in inputs:
         shape = (samples, *(1 if size is None else size for size in info.shape[1:]))
-        if info.dtype.kind == "f":
+        if _is_real(info.dtype):
             arrays[info.name] = generator.standard_normal(shape).astype(info.dtype)
         elif info.dtype.kind == "b":
             arrays[info.name] = generator.integers(0, 2, shape).astype(info.dtype)
         else:
             arrays[info.name] = generator.integers(0, 128, shape).astype(info.dtype)
-    return Dataset(arrays, synthetic=True, batch=_fixed_batch(inputs), axes=_axes(inputs))
+    batch, axes = _fixed_batch(inputs), _axes(inputs)
+    return Dataset(arrays, synthetic=True, batch=batch, axes=axes, whole=whole)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether numbers of this type are reals, also where numpy has the type from elsewhere."""
+    return dtype.kind == "f" or (dtype.kind == "V" and "float" in dtype.name)
 
 
 def _axes(inputs: list[InputInfo]) -> dict[str, int]:
@@ -239,7 +280,9 @@ def _check_names(
         sink.add(_problem(source, name, f"array '{name}' is not an input of the model", help_text))
 
 
-def _check_array(source: str, array: Array, info: InputInfo, sink: DiagnosticSink) -> Array:
+def _check_array(
+    source: str, array: Array, info: InputInfo, sink: DiagnosticSink, any_real: bool
+) -> Array:
     expected = "[samples" + "".join(f", {'?' if s is None else s}" for s in info.shape[1:]) + "]"
     fits = array.ndim == len(info.shape) and all(
         size is None or size == got
@@ -248,6 +291,8 @@ def _check_array(source: str, array: Array, info: InputInfo, sink: DiagnosticSin
     if not fits:
         message = f"array '{info.name}' has shape {list(array.shape)}, the model wants {expected}"
         sink.add(_problem(source, info.name, message, _samples_first(info)))
+    if array.dtype == info.dtype and any_real:
+        return array
     castable = array.dtype.kind == info.dtype.kind or (
         array.dtype.kind in "iub" and info.dtype.kind in "iuf"
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
+import numpy as np
 import onnx
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import BudgetMissed
+from actc.ir.context import Context
 from actc.numerics.compare import Outputs, errors, identical
 from actc.targets.base import Rung
-from actc.ir.context import Context
 
 _FLOAT_TOLERANCE = 1e-4
 """Difference of a float32 artefact from approximated.onnx, in units of its RMS, that 99
@@ -30,23 +32,23 @@ class Measured:
         golden: the integer model, None in float32.
         rungs: comparisons of the target's own stages with golden.
         hardware: what the artefact takes of a device, None where it is software.
+        footprint: bytes of its library, constants and workspace, None where not known.
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
-        footprint: bytes of its library, constants and workspace, None where not known.
     normalized: onnx.ModelProto | None = None
     golden: ir.Model | None = None
     rungs: list[Rung] = field(default_factory=list)
     hardware: dict[str, Any] | None = None
-
-    def require_equal_rungs(self) -> None:
-        """Every stage behind golden that was compared must equal it.
     footprint: dict[str, int] | None = None
 
     def not_run(self, target: str, reason: str, context: Context) -> None:
         """Record that the artefact was not executed, so that nobody takes it for compared."""
         self.rungs.append(Rung("artifact", "not run", reason))
         context.sink.add(not_executed(target, reason, context.file))
+
+    def require_equal_rungs(self) -> None:
+        """Every stage behind golden that was compared must equal it.
 
         Raises:
             BudgetMissed: one does not; all that differ are named.
@@ -88,10 +90,17 @@ class Measured:
         return 0 if first is None else len(first)
 
 
+def _tolerance(dtype: np.dtype[Any]) -> float:
+    """The tolerance of a type: of float32, or a few roundings of a type that has fewer bits."""
+    if dtype.kind != "f" and "float" not in dtype.name:
+        return _FLOAT_TOLERANCE
+    return max(_FLOAT_TOLERANCE, 4 * float(ml_dtypes.finfo(dtype).eps))  # type: ignore[no-untyped-call]
+
+
 def _too_far(reference: Outputs, artifact: Outputs) -> str:
     for name, array in reference.items():
         found = errors(array, artifact[name])
-        unit = _FLOAT_TOLERANCE * max(found["reference_rms"], 1e-6)
+        unit = _tolerance(array.dtype) * max(found["reference_rms"], 1e-6)
         if not (found["p99"] <= unit and found["max"] <= 500 * unit):
             return f"output '{name}' of the artefact is off by {found['max']:.3g}"
     return ""

@@ -323,7 +323,8 @@ def curves(context: Context) -> dict[str, list[SiteCurve]]:
 def _curves(site: Site, context: Context) -> list[SiteCurve]:
     histogram = context.ranges.get(site.input)
     shown = None
-    if histogram is not None and site.form != "rows":
+    finite = histogram is not None and np.isfinite([histogram.low, histogram.high]).all()
+    if histogram is not None and finite and site.form != "rows":
         counts = histogram.counts.reshape(_SHOWN_BINS, -1).sum(axis=1).astype(np.float64)
         shown = (counts, np.linspace(histogram.low, histogram.high, _SHOWN_BINS + 1))
     series = site.curves or [_sampled(site)]

@@ -38,8 +38,15 @@ class Prepared:
     context: Context
 
 
-def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
+def prepare(model: ModelLike, data: DataLike | None, any_real: bool = False) -> Prepared:
     """Load a model and its data, and fix what the data says about its shapes.
+
+    Args:
+        model: path of an .onnx file, or a model in memory.
+        data: arrays by input name; None: synthetic samples.
+        any_real: what float32 takes and integers do not: data with NaN or infinite values,
+            inputs without a common batch axis (a sample is then all of them, whole), and models
+            that only the onnx package's own evaluator runs.
 
     Raises:
         UsageError: the data does not fit the model.
@@ -49,10 +56,11 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
     source = load(model)
     graph = ir.from_proto(source.proto)
     context = Context(file=source.name)
-    inputs = input_infos(graph, source.name)
+    inputs = input_infos(graph, source.name, any_real)
+    unbatched = _batch_problems(inputs, source.name)
     if data is None:
-        _require_known_shapes(inputs, source.name)
-        dataset = data_module.synthesize(inputs)
+        _require_known_shapes(inputs, source.name, bool(unbatched))
+        dataset = data_module.synthesize(inputs, whole=bool(unbatched))
         context.sink.add(
             Diagnostic(
                 "ACT0230",
@@ -63,18 +71,26 @@ def prepare(model: ModelLike, data: DataLike | None) -> Prepared:
             )
         )
     else:
-        dataset = data_module.load(data, inputs)
+        dataset = data_module.load(data, inputs, any_real)
+        if unbatched and not dataset.whole:
+            raise ModelError(unbatched)
     feeds, _ = next(dataset.take(_TRIED).batches())
-    require_runs(source.proto, feeds, source.name)
-    dataset = replace(dataset, output_axes=output_axes(source.proto, dataset))
+    require_runs(source.proto, feeds, source.name, fallback=any_real)
+    if not dataset.whole:
+        dataset = replace(dataset, output_axes=output_axes(source.proto, dataset))
     context.dataset = dataset
     attach(graph, context)
     _fix_shapes(graph, dataset)
     return Prepared(source, graph, dataset, context)
 
 
-def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
+def input_infos(model: ir.Model, file: str, any_shape: bool = False) -> list[InputInfo]:
     """The model's inputs.
+
+    Args:
+        model: the model.
+        file: its name, for messages.
+        any_shape: take inputs that have no batch axis in common, or none at all.
 
     Raises:
         ModelError: an input has no type or shape, or is no tensor of numbers.
@@ -83,26 +99,41 @@ def input_infos(model: ir.Model, file: str) -> list[InputInfo]:
     for value in model.graph.inputs:
         if value.name in model.graph.initializers:
             continue
-        problem = _input_problem(value)
+        problem = _input_problem(value, any_shape)
         if problem:
             bad.append(Diagnostic("ACT0009", problem, place=Place(file, str(value.name))))
             continue
         assert value.shape is not None
         assert value.dtype is not None
-        extents = [d if isinstance(d, int) and d > 0 else None for d in value.shape]
+        if not len(value.shape):
+            infos.append(InputInfo(str(value.name), value.dtype.numpy(), ()))
+            continue
+        extents = [d if isinstance(d, int) and d >= 0 else None for d in value.shape]
         axis = axes.get(str(value.name), 0)
         shape = (extents[axis], *extents[:axis], *extents[axis + 1 :])
         infos.append(InputInfo(str(value.name), value.dtype.numpy(), shape, axis))
-    if bad or not infos:
-        raise ModelError(bad or Diagnostic("ACT0009", "the model has no input", place=Place(file)))
-    _require_one_batch(infos, file)
+    if not any_shape and (infos or not bad):
+        bad += _batch_problems(infos, file)
+    if bad:
+        raise ModelError(bad)
     return infos
 
 
-def _require_one_batch(infos: list[InputInfo], file: str) -> None:
-    fixed = {info.batch for info in infos} - {None}
-    if len(fixed) > 1:
-        raise ModelError(
+def _batch_problems(infos: list[InputInfo], file: str) -> list[Diagnostic]:
+    """Why the inputs have no batch axis in common; nothing if they have."""
+    if not infos:
+        return [Diagnostic("ACT0009", "the model has no input", place=Place(file))]
+    found = []
+    for info in infos:
+        if not info.shape:
+            text = f"input '{info.name}' is a scalar; the first axis must be the batch"
+            found.append(Diagnostic("ACT0009", text, place=Place(file, info.name)))
+        elif 0 in info.shape:
+            text = f"input '{info.name}' has an axis of length 0"
+            found.append(Diagnostic("ACT0009", text, place=Place(file, info.name)))
+    fixed = {info.batch for info in infos if info.shape} - {None}
+    if len(fixed) > 1 and not found:
+        found.append(
             Diagnostic(
                 "ACT0009",
                 "the inputs have different batch sizes: "
@@ -113,6 +144,7 @@ def _require_one_batch(infos: list[InputInfo], file: str) -> None:
                 "sequences that only recurrent layers read); export it dynamic",
             )
         )
+    return found
 
 
 def _moved_batches(infos: list[InputInfo]) -> tuple[str, ...]:
@@ -120,20 +152,22 @@ def _moved_batches(infos: list[InputInfo]) -> tuple[str, ...]:
     return (f"read along axis 1 of {', '.join(names)}",) if names else ()
 
 
-def _input_problem(value: ir.Value) -> str:
+def _input_problem(value: ir.Value, any_type: bool) -> str:
     if value.dtype is None or value.shape is None:
         return f"input '{value.name}' has no type or no shape"
-    if 0 in value.shape:
-        return f"input '{value.name}' has an axis of length 0"
-    if len(value.shape) == 0:
-        return f"input '{value.name}' is a scalar; the first axis must be the batch"
-    if value.dtype == ir.DataType.STRING or value.dtype.numpy().kind not in "fiub":
+    strange = value.dtype == ir.DataType.STRING or value.dtype.numpy().kind not in "fiub"
+    if strange and not (any_type and _is_number(value.dtype)):
         return f"input '{value.name}' has type {value.dtype.name}, which actc does not take"
     return ""
 
 
-def _require_known_shapes(inputs: list[InputInfo], file: str) -> None:
-    dynamic = [info for info in inputs if None in info.shape[1:]]
+def _is_number(dtype: ir.DataType) -> bool:
+    """Whether elements are real or integer numbers, of any width."""
+    return dtype.is_floating_point() or dtype.is_integer()
+
+
+def _require_known_shapes(inputs: list[InputInfo], file: str, whole: bool) -> None:
+    dynamic = [info for info in inputs if None in info.shape[0 if whole else 1 :]]
     if dynamic:
         raise ModelError(
             Diagnostic(
@@ -152,6 +186,9 @@ def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
         array = dataset.inputs.get(str(value.name))
         if array is None or value.shape is None:
             continue
+        if dataset.whole:
+            value.shape = ir.Shape(array.shape[1:])
+            continue
         axis = dataset.axes.get(str(value.name), 0)
         first = value.shape[axis]
         batch = first if isinstance(first, int) and first > 0 else BATCH
@@ -160,7 +197,7 @@ def _fix_shapes(model: ir.Model, dataset: Dataset) -> None:
         else:
             extents = array.shape[1:]
             value.shape = ir.Shape([*extents[:axis], batch, *extents[axis:]])
-    for value in model.graph.outputs if not is_golden(model) else ():
+    for value in model.graph.outputs if not (is_golden(model) or dataset.whole) else ():
         if value.producer() is not None:
             ranks = context_of(model).facts.setdefault("ranks", {})
             ranks[str(value.name)] = None if value.shape is None else len(value.shape)

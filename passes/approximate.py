@@ -56,6 +56,7 @@ class Approximate(Pass):
        keeps the function, "table" is the table of least error over 256 codes, where
        the function is finite.
     5. Families (one function per channel) are tables in int8, exact in float32.
+       What is NaN, infinite or empty on the data keeps its function too.
     6. float32: elementwise operators that are no part of a site, other than plain
        arithmetic, are noted as left, with the reason.
     """
@@ -96,6 +97,10 @@ class Approximate(Pass):
             apply_to_rows(model, node, gather, site)
             return
         seen = context.ranges[str(source.name)]
+        if not (np.isfinite(seen.low) and np.isfinite(seen.high)):  # of a float network alone
+            site.form = "exact"
+            site.details["max_error"] = 0.0
+            return
         low, high = choose_range(seen, self.method)
         # A function needs no zero in its input range: take only what occurs.
         low, high = max(low, seen.low), min(high, seen.high)

@@ -23,6 +23,8 @@ class Calibrate(Pass):
     2. A value that is NaN or infinite on the data is an error, all at once; so are
        values without elements and reals that are not float32.
     3. At most `samples` samples are used (0: all), `batch` at a time.
+    4. `any_real`, for a network that stays float: no value is an error. Only float32 values get a
+       histogram, and one that is NaN or infinite on the data has no counts.
     """
 
     name: ClassVar[str] = "calibrate"
@@ -30,6 +32,7 @@ class Calibrate(Pass):
 
     samples: int = 512
     batch: int = 16
+    any_real: bool = False
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fill the context's ranges; the model stays as it is."""
@@ -45,8 +48,11 @@ class Calibrate(Pass):
         values = [v for v in model.graph.inputs if _is_float(v)]
         values += [v for node in model.graph for v in node.outputs if _is_float(v)]
         names = [str(value.name) for value in values]
-        _require_float32(model, context.file)
+        if not self.any_real:
+            _require_float32(model, context.file)
         context.ranges = dict(collect(ir.to_proto(model), names, dataset, self.batch))
+        if self.any_real:
+            return ir.passes.PassResult(model, modified=False)
         _require_values(context.ranges, names, context.file)
         broken = [name for name in names if context.ranges[name].high == float("inf")]
         if broken:

@@ -30,16 +30,31 @@ Rule = Callable[[ir.Model, ir.Node], None]
 _MOST_PARTS = 64
 """Pieces of a concatenation up to which a selection is written out."""
 
+_ANY_TYPE = ("Cast", "DepthToSpace", "Expand", "Gather", "SpaceToDepth", "Tile")
+"""Operators whose rules only move elements."""
 _MOVERS = ("Flatten", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def decompose(model: ir.Model) -> None:
-    """Apply every rule of :data:`RULES` to the main graph, once per node."""
+    """Apply every rule of :data:`RULES` to the main graph, once per node.
+
+    What computes in reals other than float32 stays: the rules' constants are float32.
+    """
     for node in list(model.graph):
         rule = RULES.get(node.op_type) if node.domain == "" else None
+        if node.op_type not in _ANY_TYPE and not _is_float32(node):
+            continue
         if rule is not None and not any(o.uses() or o.is_graph_output() for o in node.outputs[1:]):
             node.resize_outputs(1)
             rule(model, node)
+
+
+def _is_float32(node: ir.Node) -> bool:
+    """Whether all reals of a node are float32."""
+    types = {v.dtype for v in (*node.inputs, *node.outputs) if v is not None} - {None}
+    return not any(
+        t is not None and t.is_floating_point() and t != ir.DataType.FLOAT for t in types
+    )
 
 
 def _cast(model: ir.Model, node: ir.Node) -> None:
@@ -245,7 +260,9 @@ def _space_to_depth(model: ir.Model, node: ir.Node) -> None:
         return
     _, c, h, w = (d or 0 for d in shape)
     split = [-1, c, h // block, block, w // block, block]
-    _reorder(model, node, split, [0, 3, 5, 1, 2, 4], [-1, c * block**2, h // block, w // block])
+    channels_first = "mode" in node.attributes and node.attributes["mode"].as_string() == "CRD"
+    order = [0, 1, 3, 5, 2, 4] if channels_first else [0, 3, 5, 1, 2, 4]
+    _reorder(model, node, split, order, [-1, c * block**2, h // block, w // block])
 
 
 def _reorder(

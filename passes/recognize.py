@@ -160,7 +160,7 @@ def _vector_axis(array: Array, value_rank: int, shape: tuple[int | None, ...] | 
 
 
 def _is_float(value: ir.Value) -> bool:
-    return value.dtype is not None and value.dtype.is_floating_point()
+    return value.dtype == ir.DataType.FLOAT
 
 
 def _region_outputs(sources: dict[ir.Value, _Source]) -> list[ir.Value]:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from actc.ir.context import is_whole
 from actc.ir.execute import ExecutionError, Session
 from actc.ir.graph import BATCH, add_constant, constant, dims, has_graphs, is_op
+from actc.passes.fold import fold_constants
 from actc.passes.repeated import one_row, put_row
 
 Int64Array = npt.NDArray[np.int64]
@@ -29,6 +31,35 @@ def infer_shapes(model: ir.Model) -> None:
     ir.passes.common.ShapeInferencePass(check_type=True, strict_mode=False, data_prop=True)(model)
 
 
+def fold_known_shapes(model: ir.Model) -> None:
+    """Replace Shape and Size of values of known shape by constants, and what follows from them.
+
+    For a model that is taken whole: shapes that are not known then depend on data.
+    """
+    found = True
+    while found:
+        found = False
+        for node in [n for n in model.graph if is_op(n, "Shape", "Size")]:
+            shape = dims(node.inputs[0])
+            if shape is None or None in shape or node.outputs[0].is_graph_output():
+                continue
+            extents = np.array(shape, np.int64)
+            array = np.array(extents.prod(), np.int64) if node.op_type == "Size" else extents
+            if node.op_type == "Shape":
+                start, end = (
+                    node.attributes[key].as_int() if key in node.attributes else default
+                    for key, default in (("start", 0), ("end", len(shape)))
+                )
+                array = extents[start:end]
+            name = f"{node.outputs[0].name}_known"
+            known = add_constant(model.graph, name, array)
+            ir.convenience.replace_all_uses_with(node.outputs[0], known)
+            model.graph.remove(node, safe=True)
+            found = True
+        fold_constants(model)
+        infer_shapes(model)
+
+
 def freeze_shape_arithmetic(model: ir.Model) -> None:
     """Replace what is computed from shapes by constants.
 
@@ -41,9 +72,15 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
     row over the batch becomes that row, where broadcasting does the same. Values that
     are not of this kind stay as they are.
     """
-    uses = _computed_uses(model.graph)
-    if not uses:
+    if is_whole(model):
+        fold_known_shapes(model)
         return
+    uses = _computed_uses(model.graph)
+    if uses:
+        _freeze(model, uses)
+
+
+def _freeze(model: ir.Model, uses: list[Use]) -> None:
     values = [_reading(use) for use in uses]
     sources = [_moved(use) or value for use, value in zip(uses, values, strict=True)]
     readings = read_at_sizes(model, values + sources)
@@ -186,8 +223,11 @@ def name_batch_axis(model: ir.Model) -> None:
     """Call the dynamic first axis of every value "N", where the inputs' is the only dynamic one.
 
     ONNX's inference invents a new symbol behind each Reshape; with all other input
-    dimensions known, a dynamic first axis can only be the batch.
+    dimensions known, a dynamic first axis can only be the batch. A model that is taken whole has
+    no batch.
     """
+    if is_whole(model):
+        return
     for value in model.graph.inputs:
         shape = dims(value)
         if shape is None:

@@ -41,7 +41,7 @@ def collect(
     high = dict.fromkeys(names, -np.inf)
     for feeds, real in dataset.batches(batch):
         for name, array in _values(session, feeds, names).items():
-            seen = _real(array, feeds, real)
+            seen = array if dataset.whole else _real(array, feeds, real)
             low[name] = min(low[name], float(seen.min(initial=np.inf)))
             high[name] = max(high[name], float(seen.max(initial=-np.inf)))
             if not np.isfinite(array).all():
@@ -50,7 +50,8 @@ def collect(
     for feeds, real in dataset.batches(batch):
         for name, array in _values(session, feeds, names).items():
             if np.isfinite(low[name]) and np.isfinite(high[name]):
-                counts[name] += _count(_real(array, feeds, real), low[name], high[name])
+                seen = array if dataset.whole else _real(array, feeds, real)
+                counts[name] += _count(seen, low[name], high[name])
     return {name: Histogram(low[name], high[name], counts[name]) for name in names}
 
 

@@ -27,6 +27,8 @@ def run_over(runner: Runner, dataset: Dataset, batch: int = 64) -> Outputs:
     parts: dict[str, list[Array]] = {}
     for feeds, real in dataset.batches(batch):
         for name, array in runner(feeds).items():
+            if dataset.whole:
+                array = array[None]
             array = np.moveaxis(array, dataset.output_axes.get(name, 0), 0)
             parts.setdefault(name, []).append(np.ascontiguousarray(array[:real]))
     return {name: _join(arrays) for name, arrays in parts.items()}

@@ -182,6 +182,19 @@ CODES: dict[str, CodeInfo] = {
         "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
         "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX.",
     ),
+    "ACT0460": CodeInfo(
+        "the shape of a result is not known before it runs",
+        "Machine code needs every extent as a number; only the first axis of all tensors may be "
+        "the open batch. The shape of this result depends on values, or the operator moves the "
+        "open batch to another place. Fix the batch, make what decides the shape a constant, or "
+        "declare the shape of the model's output.",
+    ),
+    "ACT0461": CodeInfo(
+        "an operator has no kernel for these types or attributes",
+        "Every operator of ONNX that computes numbers has a generic kernel for the target cpu in "
+        "float32, but not for every element type and attribute; the message says what is missing. "
+        "Casting to float32 around the operator, or another spelling of it, usually helps.",
+    ),
     "ACT0463": CodeInfo(
         "a stage of the model does not run",
         "The model itself runs, but what a pass made of it neither onnxruntime nor the onnx "

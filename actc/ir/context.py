@@ -54,3 +54,9 @@ def context_of(model: ir.Model) -> Context:
         context = Context()
         attach(model, context)
     return context
+
+
+def is_whole(model: ir.Model) -> bool:
+    """Whether a sample is all that the model takes at once, so that there is no batch axis."""
+    dataset = context_of(model).dataset
+    return dataset is not None and bool(dataset.whole)

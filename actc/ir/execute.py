@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic, Place
@@ -18,6 +19,25 @@ from actc.errors import ModelError
 from actc.ir.graph import constant
 
 Array = np.ndarray[Any, Any]
+
+_UNKNOWN = (
+    "NOT_IMPLEMENTED",
+    "is not a registered function/op",
+    "Current official support for domain",
+    "Unsupported model IR version",
+    "Unrecognized attribute",
+    "recurrent operations (layout == 1) are not supported",
+    "bound to different types",
+)
+"""What onnxruntime says when it does not know a part of ONNX."""
+_PLAIN = frozenset(
+    onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name))
+    for name in (
+        *("bool", "float16", "float32", "float64"),
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    )
+)
+"""Element types of arrays that onnxruntime takes and gives in Python."""
 
 
 def onnxruntime() -> ModuleType:
@@ -35,12 +55,14 @@ class ExecutionError(Exception):
     Attributes:
         node: name of the node that it blames, "" when it names none.
         op: operator type of that node.
+        unknown: it has no kernel for an operator, a type or a version; the model may be right.
     """
 
     def __init__(self, text: str) -> None:
         found = re.search(r"while running (?P<op>\w+) node\. Name:'(?P<node>[^']*)'", text)
         found = found or re.search(r"Node \((?P<node>.*?)\) Op \((?P<op>\w+)\)", text)
         self.op, self.node = (found["op"], found["node"]) if found else ("", "")
+        self.unknown = any(sign in text for sign in _UNKNOWN)
         super().__init__(_reason(text))
 
 
@@ -63,8 +85,16 @@ def _explained() -> Iterator[None]:
         raise ExecutionError(str(error)) from error
 
 
-def require_runs(model: onnx.ModelProto, feeds: Mapping[str, Array], file: str) -> None:
+def require_runs(
+    model: onnx.ModelProto, feeds: Mapping[str, Array], file: str, fallback: bool = False
+) -> None:
     """Run a user's model once.
+
+    Args:
+        model: the model.
+        feeds: one batch.
+        file: name of the model, for messages.
+        fallback: whether onnx's own evaluator may run what onnxruntime has no kernels for.
 
     Raises:
         ModelError: onnxruntime cannot load it, or not run it on `feeds`.
@@ -72,6 +102,8 @@ def require_runs(model: onnx.ModelProto, feeds: Mapping[str, Array], file: str) 
     what, help_text = "load", "export the model again, or with an older opset"
     try:
         session = Session(model)
+        if session.refusal is not None and not fallback:
+            raise session.refusal
         what = "run"
         help_text = (
             "export it again, with a dynamic batch axis: a batch size that is fixed inside"
@@ -92,6 +124,9 @@ def require_runs(model: onnx.ModelProto, feeds: Mapping[str, Array], file: str) 
 class Session:
     """A model ready to run.
 
+    onnxruntime runs it, or the onnx package's reference evaluator what onnxruntime knows no
+    kernels for (types and operators of late): much slower, and right.
+
     Args:
         model: the model.
         outputs: names of values to return, also inner ones; None: the model's outputs.
@@ -99,7 +134,10 @@ class Session:
         optimize: whether onnxruntime may rewrite the graph.
 
     Raises:
-        ExecutionError: onnxruntime refuses the model.
+        ExecutionError: onnxruntime refuses the model, and so does the evaluator.
+
+    Attributes:
+        refusal: why onnxruntime does not run the model; None if it does.
     """
 
     def __init__(
@@ -123,13 +161,20 @@ class Session:
         if outputs is not None:
             model = _with_outputs(model, outputs)
         self.outputs = [output.name for output in model.graph.output]
-        with _explained():
-            self._session = ort.InferenceSession(
-                model.SerializeToString(),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=_unsafe_optimizers(model),
-            )
+        self.refusal: ExecutionError | None = None
+        try:
+            _require_plain(model.graph)
+            with _explained():
+                self._session = ort.InferenceSession(
+                    model.SerializeToString(),
+                    options,
+                    providers=["CPUExecutionProvider"],
+                    disabled_optimizers=_unsafe_optimizers(model),
+                )
+        except ExecutionError as error:
+            if not error.unknown:
+                raise
+            self.refusal, self._session = error, _Reference(model, error)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run one batch; output name -> array.
@@ -140,6 +185,46 @@ class Session:
         with _explained():
             arrays = self._session.run(self.outputs, dict(feeds))
         return dict(zip(self.outputs, arrays, strict=True))
+
+
+def _require_plain(graph: onnx.GraphProto) -> None:
+    for value in [*graph.input, *graph.output]:
+        kind = value.type.tensor_type.elem_type
+        if kind and kind not in _PLAIN:
+            name = onnx.TensorProto.DataType.Name(kind).lower()
+            raise ExecutionError(f"NOT_IMPLEMENTED: '{value.name}' is of type {name}")
+
+
+class _Reference:
+    """The onnx package's evaluator with the interface of onnxruntime's session.
+
+    Args:
+        model: the model.
+        refusal: why onnxruntime does not run it.
+    """
+
+    def __init__(self, model: onnx.ModelProto, refusal: ExecutionError) -> None:
+        self._refusal = refusal
+        with self._explained():
+            # it takes functions that differ in their overload alone for one
+            whole = ir.from_proto(model)
+            ir.passes.common.InlinePass()(whole)
+            self._evaluator = ReferenceEvaluator(ir.to_proto(whole))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Its errors are of any type; what onnxruntime said first is what helps."""
+        try:
+            yield
+        except Exception as error:
+            text = f"{self._refusal}; the onnx package's evaluator fails too: {error}"
+            raise ExecutionError(" ".join(text.split())[:500]) from error
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """Run one batch."""
+        with self._explained(), np.errstate(all="ignore"):
+            found = self._evaluator.run(list(outputs), dict(feeds))
+            return [np.asarray(array) for array in found]
 
 
 def _unsafe_optimizers(model: onnx.ModelProto) -> set[str]:

@@ -104,6 +104,11 @@ def replace_node(old: ir.Node, new: Sequence[ir.Node], result: ir.Value) -> None
         result.type = output.type
     if result.shape is None:
         result.shape = output.shape
+    if output.is_graph_output() and (result.is_graph_input() or result.is_graph_output()):
+        kept = ir.node("Identity", [result], name=f"{old.name}_same")  # it has a name of its own
+        graph.insert_before(old, kept)
+        kept.outputs[0].type, kept.outputs[0].shape = result.type, result.shape
+        result = kept.outputs[0]
     name = output.name
     ir.convenience.replace_all_uses_with(output, result, replace_graph_outputs=True)
     graph.remove(old, safe=True)

@@ -148,6 +148,8 @@ def _opset(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> int:
     for entry in proto.opset_import:
         if entry.domain in ("", "ai.onnx"):
             return int(entry.version)
+    if all(_domain(node.domain) for node in _all_nodes(proto.graph.node)):
+        return MINIMUM_OPSET  # it uses none
     sink.add(Diagnostic("ACT0005", "the model imports no ONNX opset", place=Place(name)))
     return 0
 
@@ -254,14 +256,24 @@ def _check_graph(proto: onnx.ModelProto, name: str) -> None:
         ) from error
 
 
+def _require_same_inputs(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
+    """ValueError where the converter changed what a model takes (it writes Scan of opset 8 so)."""
+    for old, new in zip(before.graph.input, after.graph.input, strict=True):
+        if old.type != new.type:
+            raise ValueError(f"the converter changes input '{old.name}'")
+
+
 def _to_opset(proto: onnx.ModelProto, opset: int, name: str) -> onnx.ModelProto:
     result = onnx.ModelProto()
     result.CopyFrom(proto)
+    if not any(entry.domain in ("", "ai.onnx") for entry in result.opset_import):
+        result.opset_import.append(onnx.helper.make_opsetid("", opset))
     if opset < MINIMUM_OPSET:
         try:
             if result.functions:  # the converter leaves their bodies as they are
                 result = inliner.inline_local_functions(result, convert_version=True)
             result = onnx.version_converter.convert_version(result, MINIMUM_OPSET)
+            _require_same_inputs(proto, result)
         except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
             raise ModelError(
                 Diagnostic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,23 +13,43 @@ Outputs = dict[str, Array]
 def errors(reference: Array, other: Array) -> dict[str, float]:
     """Absolute differences of two arrays: max, p50, p99, rms; and `reference`'s rms.
 
+    Equal infinities and two NaN do not differ, a NaN and a number do so infinitely; the
+    reference's rms is that of its finite values.
     An index in place of outputs is off by one where it is not the place of the largest.
     """
     if reference.dtype.kind == "f" and other.dtype.kind == "i" and reference.ndim > other.ndim:
         other = (other != reference.argmax(axis=1)).astype(np.float64) + 1
         reference = np.ones_like(other)
     a, b = reference.astype(np.float64).reshape(-1), other.astype(np.float64).reshape(-1)
-    difference = np.abs(a - b)
+    difference = _distance(a, b)
     if not difference.size:
         return {"max": 0.0, "p50": 0.0, "p99": 0.0, "rms": 0.0, "reference_rms": 0.0}
-    p50, p99 = np.quantile(difference, [0.5, 0.99])
+    p50, p99 = np.quantile(difference, [0.5, 0.99], method=_method(difference))
     return {
         "max": float(difference.max()),
         "p50": float(p50),
         "p99": float(p99),
         "rms": float(np.sqrt(np.mean(difference**2))),
-        "reference_rms": float(np.sqrt(np.mean(a**2))),
+        "reference_rms": _rms(a[np.isfinite(a)]),
     }
+
+
+def _distance(a: Array, b: Array) -> Array:
+    if np.isfinite(a).all() and np.isfinite(b).all():
+        return np.asarray(np.abs(a - b))
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore"):
+        distance: Array = np.where(same, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
+    return distance
+
+
+def _method(difference: Array) -> Literal["linear", "higher"]:
+    """How quantiles are read: between infinite differences there is nothing to interpolate."""
+    return "linear" if np.isfinite(difference).all() else "higher"
+
+
+def _rms(array: Array) -> float:
+    return float(np.sqrt(np.mean(array**2))) if array.size else 0.0
 
 
 def classes(output: Array) -> Array | None:
