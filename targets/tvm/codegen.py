@@ -5,6 +5,7 @@ Importing this module imports TVM.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import tvm
 from tvm import relax, tirx
 
+from actc.targets.tvm.generic.kernel import generic_prim_func
+from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.batch_matmul import (
@@ -69,6 +72,8 @@ from actc.targets.tvm.kernels.strided import (
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 
 Features = frozenset[str]
+_PROGRAM = "devc.o"
+"""TVM's name of the object file with constants and the program."""
 
 
 def _float_conv(name: str, spec: FloatConv, features: Features) -> Any:
@@ -103,6 +108,7 @@ _BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
     FloatSoftmax: float_softmax_prim_func,
     FloatLayerNorm: float_layer_norm_prim_func,
     FloatMatMul: float_matmul_prim_func,
+    Generic: generic_prim_func,
 }
 
 
@@ -151,8 +157,14 @@ class ModuleBuilder:
                 arguments.append(self._activation(name, len(shape), shape))
             else:
                 array = arrays[name] if name in arrays else self.plan.constants[name]
+                if isinstance(call.kernel, Generic):
+                    array = array.reshape([int(extent) for extent in shape])
                 arguments.append(relax.const(array, str(array.dtype)))  # else int64 shrinks
-        return relax.call_tir(symbol, arguments, self._type(self.plan.buffers[call.output]))
+        buffer = self.plan.buffers[call.output]
+        if not buffer.scalar:
+            return relax.call_tir(symbol, arguments, self._type(buffer))
+        value = relax.call_tir(symbol, arguments, relax.TensorType((1,), buffer.dtype))
+        return relax.op.reshape(self._builder.emit(value), ())
 
     def _arrays(self, call: Call) -> Mapping[str, Array]:
         """Constants that the kernel reads in another form than the plan holds."""
@@ -185,14 +197,15 @@ class ModuleBuilder:
         """The value of a buffer in the shape that the kernel declares."""
         value, buffer = self._values[name], self.plan.buffers[name]
         wanted = tuple(int(extent) for extent in list(shape)[1:])
-        if wanted == buffer.shape:
+        if wanted == buffer.shape and not buffer.scalar:
             return value
         return self._builder.emit(relax.op.reshape(value, (self._extent(buffer), *wanted)))
 
     def _kernel(self, kernel: Kernel) -> tuple[Any, Any]:
         """PrimFunc and its symbol; equal kernels share one."""
         if kernel not in self._kernels:
-            name = f"{type(kernel).__name__.lower()}_{len(self._kernels)}"
+            kind = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
+            name = f"{kind.lower()}_{len(self._kernels)}"
             function = _BUILDERS[type(kernel)](name, kernel, self.features)
             symbol = self._builder.add_func(function, name)
             self._kernels[kernel] = (function, symbol)
@@ -202,7 +215,8 @@ class ModuleBuilder:
         return self._batch if buffer.batch is None else buffer.batch
 
     def _type(self, buffer: Buffer) -> Any:
-        return relax.TensorType((self._extent(buffer), *buffer.shape), buffer.dtype)
+        extents = [self._batch if extent is None else extent for extent in buffer.extents]
+        return relax.TensorType(extents, buffer.dtype)
 
 
 def _relax_pipeline() -> Any:
@@ -269,3 +283,16 @@ def export(executable: Any, path: Path, link: Callable[[list[Path], Path], None]
 
     fcompile.object_format = "o"  # type: ignore[attr-defined]
     executable.export_library(str(path), fcompile=fcompile, workspace_dir=str(path.parent))
+
+
+def export_kernels(executable: Any, path: Path) -> None:
+    """Write the object file `path`: the kernels without the program that calls them."""
+
+    def keep(objects: list[Path], library: Path) -> None:
+        kernels = [file for file in objects if file.name != _PROGRAM]
+        assert len(kernels) == 1, "LLVM made several modules"
+        kernels[0].replace(path)
+        library.touch()
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        export(executable, Path(folder) / "model.so", keep)

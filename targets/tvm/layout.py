@@ -40,8 +40,8 @@ class Tensor:
 
     @property
     def batch(self) -> int | None:
-        """Extent of the batch axis, None when symbolic."""
-        return self.shape[0]
+        """Extent of the batch axis, None when symbolic; 1 for a tensor without axes."""
+        return self.shape[0] if self.shape else 1
 
     def extent(self, axis: int) -> int:
         """Logical extent of an axis other than the batch."""

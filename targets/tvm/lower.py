@@ -14,6 +14,9 @@ from actc.targets.tvm import rules_function as functions
 from actc.targets.tvm import rules_instances as instances
 from actc.targets.tvm import rules_reduce as reductions
 from actc.targets.tvm import rules_shape as shapes
+from actc.targets.tvm.generic import fallback as generic
+from actc.targets.tvm.generic.expand import write_out
+from actc.targets.tvm.generic.fallback import has_kernel
 from actc.targets.tvm.kernels.float_spec import SCALAR_OPERATORS
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.planner import Planner, Rule
@@ -94,11 +97,25 @@ RULES: dict[str, dict[str, Rule]] = {"int8": INT8_RULES, "float32": FLOAT32_RULE
 
 def examine(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
     """The kernel plan and all reasons why it is not complete."""
-    rules = RULES[precision]
-    bits = binary.TAKES_BITS if precision == "int8" else frozenset()
+    rules, bits = RULES[precision], binary.TAKES_BITS
+    if precision == "float32":
+        return _examine_float(model)
     planner = Planner(model, rules, shapes.copy_out, binary.unpack, bits)
     plan = planner.plan()
     return plan, planner.diagnostics
+
+
+def _examine_float(model: ir.Model) -> tuple[KernelPlan, list[Diagnostic]]:
+    """As `examine`; functions are written out where their node has no kernel."""
+    while True:
+        planner = Planner(model, FLOAT32_RULES, generic.finish, fallback=generic.lower)
+        plan = planner.plan()
+        nodes = list(model.graph) if planner.refused else []
+        lacking = [i for i, n in enumerate(nodes) if n in planner.refused and not has_kernel(n)]
+        written = write_out(model, lacking) if lacking else None
+        if written is None:
+            return plan, planner.diagnostics
+        model = written
 
 
 def kernel_plan(model: ir.Model, precision: str) -> KernelPlan:

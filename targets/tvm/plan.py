@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
 from actc.targets.tvm.kernels.float_spec import (
@@ -45,7 +46,7 @@ IntKernel = (
     | InstanceSteps
 )
 FloatKernel = FloatConv | FloatReduce | FloatPool | FloatSoftmax | FloatLayerNorm | FloatMatMul
-Kernel = IntKernel | BinaryKernel | FloatKernel
+Kernel = IntKernel | BinaryKernel | FloatKernel | Generic
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,18 @@ class Buffer:
         dtype: element type.
         batch: extent of the first axis, None when symbolic.
         shape: the other axes.
+        scalar: whether it has no axis at all; then the batch is 1 and there are no others.
     """
 
     dtype: str
     batch: int | None
     shape: tuple[int, ...]
+    scalar: bool = False
+
+    @property
+    def extents(self) -> tuple[int | None, ...]:
+        """All axes."""
+        return () if self.scalar else (self.batch, *self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,8 @@ class KernelPlan:
         """The plan as text, one kernel call a line."""
         lines = [f"input  {name}: {_shape(buffer)}" for name, buffer in self.inputs.items()]
         for call in self.calls:
-            kind = type(call.kernel).__name__
+            kernel = call.kernel
+            kind = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
             result = f"{call.output}: {_shape(self.buffers[call.output])}"
             lines.append(f"{kind:12} {result} <- {', '.join(call.inputs)}  # {call.node}")
         lines += [f"output {name} = {source}" for name, source in self.outputs.items()]
@@ -110,5 +119,5 @@ class KernelPlan:
 
 
 def _shape(buffer: Buffer) -> str:
-    batch = "n" if buffer.batch is None else str(buffer.batch)
-    return f"{buffer.dtype}[{', '.join((batch, *map(str, buffer.shape)))}]"
+    extents = ("n" if extent is None else str(extent) for extent in buffer.extents)
+    return f"{buffer.dtype}[{', '.join(extents)}]"

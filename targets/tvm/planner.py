@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,15 @@ class Planner:
         finish: gives the row-major buffer of a model output.
         unpack: gives a value that lies in packed bits a tensor of codes too.
         takes_bits: the operators whose rules look for packed bits themselves.
+        fallback: lowers a node that its rule refuses, or that has none; its results have the
+            type and shape that the model declares. Without it nothing is checked against them.
 
     Attributes:
         tensors: value name -> its place in memory; a view carries its buffer's name.
         bits: value name -> its packed bits; such a value need not be in `tensors`.
         codes: the codes that values of a golden model may hold, where they are few.
         diagnostics: all reasons why the model cannot be lowered.
+        refused: the nodes that they are about.
     """
 
     def __init__(
@@ -61,23 +65,27 @@ class Planner:
         finish: Callable[[Planner, ir.Value], str],
         unpack: Callable[[Planner, ir.Value], None] | None = None,
         takes_bits: frozenset[str] = frozenset(),
+        fallback: Rule | None = None,
     ) -> None:
         self.model = model
         self.tensors: dict[str, Tensor] = {}
         self.bits: dict[str, Bits] = {}
         self.codes: Codes = possible_codes(model.graph)
         self.diagnostics: list[Diagnostic] = []
+        self.refused: set[ir.Node] = set()
         self._rules = rules
         self._finish = finish
         self._unpack = unpack
         self._takes_bits = takes_bits
+        self._fallback = fallback
         self._buffers: dict[str, Buffer] = {}
         self._constants: dict[str, Array] = {}
         self._calls: list[Call] = []
-        self._written: set[str] = set()
-        self._fused: set[ir.Node] = set()
+        self._written: dict[str, None] = {}
+        self._fused: dict[ir.Node, None] = {}
         self._node = ""
         self._outputs = {value.name for value in model.graph.outputs}
+        self._declared: dict[str, ir.Value] = {}
 
     def plan(self) -> KernelPlan:
         """Run all rules; read `diagnostics` before using the result."""
@@ -178,7 +186,7 @@ class Planner:
 
     def fuse(self, node: ir.Node) -> None:
         """Mark a node as computed by the kernel of its producer."""
-        self._fused.add(node)
+        self._fused[node] = None
 
     def is_output(self, value: ir.Value) -> bool:
         """Whether a value is a model output."""
@@ -203,8 +211,9 @@ class Planner:
             value: the model's value that it stands for (None: a temporary).
             shape: the buffer's shape without batch, `tensor.physical` unless given.
         """
-        self._buffers[tensor.name] = Buffer(tensor.dtype, tensor.batch, shape or place(tensor))
-        self._written.add(tensor.name)
+        extents = place(tensor) if shape is None else shape
+        self._buffers[tensor.name] = Buffer(tensor.dtype, tensor.batch, extents, not tensor.shape)
+        self._written[tensor.name] = None
         self._calls.append(Call(kernel, tuple(inputs), tensor.name, self._node))
         if value is not None:
             self.tensors[str(value.name)] = tensor
@@ -261,27 +270,90 @@ class Planner:
         except Unsupported as reason:
             self._report(reason, Place(node=str(value.name)))
             return
-        self._buffers[tensor.name] = Buffer(
-            tensor.dtype, tensor.batch, tuple(int(d or 0) for d in tensor.shape[1:])
-        )
+        extents = tuple(int(d or 0) for d in tensor.shape[1:])
+        self._buffers[tensor.name] = Buffer(tensor.dtype, tensor.batch, extents, not tensor.shape)
         self.tensors[tensor.name] = tensor
 
     def _lower(self, node: ir.Node) -> None:
-        key = f"{node.domain}::{node.op_type}"
         self._node = node.name or str(node.outputs[0].name)
         try:
-            rule = self._rules.get(key)
-            if rule is None:
-                raise Unsupported(
-                    f"operator {node.op_type} has no kernel in this target",
-                    "`--target onnx` runs every golden model; or leave this part out of the model",
-                )
-            if key not in self._takes_bits:
-                for value in node.inputs:
-                    self.need_codes(value)
-            rule(self, node)
+            if self._fallback is None:
+                self._by_rule(node)
+            else:
+                self._by_rule_or(node, self._fallback)
         except Unsupported as reason:
+            self.refused.add(node)
             self._report(reason, Place(node=node.name or "", op=node.op_type))
+
+    def _by_rule(self, node: ir.Node) -> None:
+        key = f"{node.domain}::{node.op_type}"
+        rule = self._rules.get(key)
+        if rule is None:
+            raise Unsupported(
+                f"operator {node.op_type} has no kernel in this target",
+                "`--target onnx` runs every golden model; or leave this part out of the model",
+            )
+        if key not in self._takes_bits:
+            for value in node.inputs:
+                self.need_codes(value)
+        rule(self, node)
+
+    def _by_rule_or(self, node: ir.Node, fallback: Rule) -> None:
+        """By the node's rule, or by `fallback` where that refuses or gives another type."""
+        mark, refused = self._mark(), Unsupported("")
+        try:
+            if self._ordinary(node):
+                self._by_rule(node)
+                if self._as_declared(mark):
+                    return
+        except Unsupported as reason:
+            refused = reason
+        self._rewind(mark)
+        try:
+            fallback(self, node)
+        except Unsupported as reason:
+            unknown = str(refused) and reason.code == "ACT0401"
+            raise (refused if unknown else reason) from None
+
+    def _ordinary(self, node: ir.Node) -> bool:
+        """Whether the operands have axes and elements, as the rules expect."""
+        found = [self.tensors.get(str(value.name)) for value in node.inputs if value is not None]
+        shapes = [tensor.shape for tensor in found if tensor is not None]
+        shapes += [tuple(v.shape) for v in node.outputs if v.shape is not None]  # type: ignore[arg-type]
+        return all(shape and 0 not in shape for shape in shapes)
+
+    def _as_declared(self, mark: Sequence[int]) -> bool:
+        """Whether the tensors since `mark` have the types and shapes that the model declares."""
+        if not self._declared:
+            values = [value for node in self.model.graph for value in node.outputs]
+            self._declared = {str(value.name): value for value in values}
+        for name in islice(reversed(self.tensors), len(self.tensors) - mark[0]):
+            value, tensor = self._declared.get(name), self.tensors[name]
+            if value is None:
+                continue
+            if value.dtype is not None and str(value.dtype.numpy()) != tensor.dtype:
+                return False
+            extents = None if value.shape is None else list(value.shape)
+            if extents is not None and len(extents) != len(tensor.shape):
+                return False
+            pairs = zip(extents or (), tensor.shape, strict=False)
+            if any(isinstance(a, int) and b is not None and a != b for a, b in pairs):
+                return False
+        return True
+
+    def _mark(self) -> list[int]:
+        """How much was planned so far."""
+        return [len(part) for part in self._parts()]
+
+    def _rewind(self, mark: Sequence[int]) -> None:
+        """Forget what was planned since `mark`: all parts only grow."""
+        for part, length in zip(self._parts(), mark, strict=True):
+            while len(part) > length:
+                part.popitem() if isinstance(part, dict) else part.pop()
+
+    def _parts(self) -> tuple[dict[Any, Any] | list[Call], ...]:
+        written = (self._buffers, self._constants, self._written)
+        return (self.tensors, self.bits, *written, self._fused, self._calls)
 
     def _report(self, reason: Unsupported, place: Place) -> None:
         found = Diagnostic(reason.code, reason.reason, place=place, help=reason.help)
@@ -294,6 +366,19 @@ class Planner:
     def buffer_shape(self, name: str) -> tuple[int, ...]:
         """Shape of a buffer without the batch axis."""
         return self._buffers[name].shape
+
+    def is_scalar(self, name: str) -> bool:
+        """Whether a buffer has no axis at all."""
+        return self._buffers[name].scalar
+
+    @property
+    def batch_name(self) -> str | None:
+        """The symbol of the inputs' open batch axis; None where it is a number."""
+        for value in self.model.graph.inputs:
+            first = value.shape[0] if value.shape is not None and len(value.shape) else 0
+            if not isinstance(first, int):
+                return first.value
+        return None
 
 
 def place(tensor: Tensor) -> tuple[int, ...]:
@@ -311,7 +396,7 @@ def shape_of(value: ir.Value) -> Shape:
     Raises:
         Unsupported
     """
-    if value.shape is None or len(value.shape) == 0:
+    if value.shape is None:
         raise Unsupported("the shape of this input is not known", code="ACT0402")
     extents = [d if isinstance(d, int) else None for d in value.shape]
     if any(extent is None for extent in extents[1:]):

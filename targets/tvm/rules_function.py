@@ -244,7 +244,7 @@ def _follower(planner: Planner, node: ir.Node, shape: Shape) -> ir.Node | None:
     """The only reader of `node`'s result, if it is elementwise, its other inputs are known and
     none of them widens `shape` (it would be computed more often than needed)."""
     reader = planner.only_reader(node.outputs[0])
-    if reader is None or not is_elementwise(reader):
+    if reader is None or not is_elementwise(reader) or not _computed_in_float(reader):
         return None
     for value in reader.inputs:
         if value is None or value is node.outputs[0]:
@@ -252,12 +252,20 @@ def _follower(planner: Planner, node: ir.Node, shape: Shape) -> ir.Node | None:
         array, tensor = planner.constant(value), planner.tensors.get(str(value.name))
         if array is None and tensor is None:
             return None
+        if tensor is not None and (len(tensor.shape), tensor.batch) != (len(shape), shape[0]):
+            return None
         other = array.shape if array is not None else tensor.shape if tensor is not None else ()
         if len(other) > len(shape) or any(
             extent not in (1, own) for extent, own in zip(other[::-1], shape[::-1], strict=False)
         ):
             return _parameters(reader)
     return reader
+
+
+def _computed_in_float(node: ir.Node) -> bool:
+    """Whether what a node gives is float32 or a truth value, as all steps of a program are."""
+    kinds = (None, ir.DataType.FLOAT, ir.DataType.BOOL)
+    return all(value.dtype in kinds for value in node.outputs)
 
 
 def _parameters(node: ir.Node) -> ir.Node | None:

@@ -1,0 +1,56 @@
+"""Which operators have generic kernels, where those are, and how a node becomes calls.
+
+Pure Python; the kernels' modules are imported when code is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from actc.targets.tvm.generic import rules
+from actc.targets.tvm.generic.request import Request
+
+Plan: TypeAlias = Callable[[Request], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How an operator is lowered.
+
+    Attributes:
+        module: of `actc.targets.tvm.generic`, whose `KERNELS` has the operator.
+        plan: emits the calls of a node.
+    """
+
+    module: str
+    plan: Plan
+
+
+def _family(module: str, *operators: str, plan: Plan = rules.direct) -> dict[str, Rule]:
+    return {operator: Rule(module, plan) for operator in operators}
+
+
+# fmt: off
+RULES: dict[str, Rule] = {
+    **_family(
+        "elementwise",
+        "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Clip",
+        "Cos", "Cosh", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
+        "Identity", "LeakyRelu", "Log", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg",
+        "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign",
+        "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tan", "Tanh",
+        "ThresholdedRelu", "Where",
+        plan=rules.broadcasting,
+    ),
+    **_family(
+        "logic",
+        "And", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Equal",
+        "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor",
+        plan=rules.broadcasting,
+    ),
+    **_family("cast", "Cast", "CastLike", plan=rules.cast),
+}
+# fmt: on
+"""ONNX operator -> how it is lowered. Names that are no operators are parts of other plans."""
