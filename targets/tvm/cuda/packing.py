@@ -46,5 +46,6 @@ def _sign_words(signs: Array, spec: BinaryConv) -> Array:
     for plane in planes:
         taps = np.moveaxis(plane, 1, -1).reshape(spec.out_c, -1, spec.in_c)
         full = np.pad(taps, ((0, 0), (0, 0), (0, depth * WORD - spec.in_c)))
-        found.append(np.packbits(full, axis=-1, bitorder="little").view("<u4"))
+        packed = np.packbits(full, axis=-1, bitorder="little")
+        found.append(np.ascontiguousarray(packed).view("<u4"))
     return np.ascontiguousarray(np.concatenate(found))

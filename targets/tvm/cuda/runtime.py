@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import shutil
 import tempfile
@@ -16,7 +17,6 @@ import numpy as np
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed, UsageError
-from actc.targets.compiled import compiled
 from actc.targets.tvm.cuda.host import TEMPLATES, emulated_kernels, emulation_command
 from actc.targets.tvm.runtime import LIBRARY, SIGNATURE, prepared
 
@@ -24,7 +24,6 @@ Array = np.ndarray[Any, Any]
 Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 KERNELS = "kernels.cu"
-EMULATION = "emulation"
 EMULATION_SECONDS = 600
 COMPILER_HELP = "apt install g++, or conda install gxx"
 
@@ -41,27 +40,32 @@ def gpu_count() -> int:
     return int(count.value) if ready else 0
 
 
+@lru_cache(maxsize=1)
+def _programs() -> tempfile.TemporaryDirectory[str]:
+    """Where this process keeps compiled emulations."""
+    return tempfile.TemporaryDirectory(prefix="actc-cuda-")
+
+
 def emulation(directory: Path) -> Path:
-    """The library that executes kernels.cu of `directory` on the CPU; compiled where needed.
+    """The library that executes kernels.cu of `directory` on the CPU, compiled once per process.
 
     Raises:
         MissingTool: there is no C++ compiler. ToolFailed: it refuses the kernels.
     """
-    folder = directory.resolve() / EMULATION
-    sources, program = folder / "source", folder / "driver.so"
-    sources.mkdir(parents=True, exist_ok=True)
     text = (directory / KERNELS).read_text(encoding="utf-8")
-    (sources / KERNELS).write_text(text, encoding="utf-8")
-    (sources / "emulated_kernels.h").write_text(emulated_kernels(text), encoding="utf-8")
+    folder = Path(_programs().name) / hashlib.sha256(text.encode()).hexdigest()
+    program = folder / "driver.so"
+    if program.is_file():
+        return program
+    compiler = toolchain.find("g++", COMPILER_HELP)
+    folder.mkdir(exist_ok=True)
+    (folder / KERNELS).write_text(text, encoding="utf-8")
+    (folder / "emulated_kernels.h").write_text(emulated_kernels(text), encoding="utf-8")
     for name in ("emulator.cpp", "emulator.h"):
-        shutil.copyfile(TEMPLATES / name, sources / name)
-
-    def compile() -> None:
-        compiler = toolchain.find("g++", COMPILER_HELP)
-        _, *arguments = emulation_command(str(program))
-        toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=sources)
-
-    return compiled(sources, program, compile)
+        shutil.copyfile(TEMPLATES / name, folder / name)
+    _, *arguments = emulation_command(program.name)
+    toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=folder)
+    return program
 
 
 def load(directory: Path, emulate: bool) -> Runner:

@@ -15,12 +15,11 @@ import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
-from actc.diagnostics import Diagnostic, Place
-from actc.errors import ModelError
+from actc.diagnostics import Diagnostic
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
-from actc.targets.tvm.cuda.supported import SUPPORTED
+from actc.targets.tvm.cuda.lower import examined, kernel_plan
 from actc.targets.tvm.cuda.toolkit import (
     NVCC_HELP,
     Resources,
@@ -30,7 +29,7 @@ from actc.targets.tvm.cuda.toolkit import (
     parse_architectures,
 )
 from actc.targets.tvm.host import TVM_HELP, import_tvm
-from actc.targets.tvm.lower import INT8_RULES, examine
+from actc.targets.tvm.lower import INT8_RULES
 from actc.targets.tvm.plan import Buffer, KernelPlan
 from actc.targets.tvm.runtime import LIBRARY, SIGNATURE
 
@@ -95,7 +94,7 @@ class CudaTarget(Target):
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """All reasons why `model` cannot be lowered."""
-        return _examined(model, precision)[1]
+        return examined(model, precision)[1]
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build.
@@ -103,7 +102,7 @@ class CudaTarget(Target):
         Raises:
             ModelError: the model cannot be lowered; all reasons at once.
         """
-        kernels = _kernel_plan(model, precision)
+        kernels = kernel_plan(model, precision)
         signature = _signature(kernels)
         proto = ir.serde.serialize_model(model)
         files = {
@@ -132,7 +131,7 @@ class CudaTarget(Target):
             (directory / name).write_bytes(content)
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
         model = ir.load(directory / MODEL_FILES[precision])
-        kernels = _kernel_plan(model, precision)
+        kernels = kernel_plan(model, precision)
         source, network = generate(kernels, self.architectures[0])
         (directory / runtime.KERNELS).write_text(source, encoding="utf-8")
         with tempfile.TemporaryDirectory() as name:
@@ -202,33 +201,6 @@ def _rungs(samples: int) -> list[Rung]:
         ),
         Rung("machine code on a GPU", "not run", "this machine has no NVIDIA GPU"),
     ]
-
-
-def _examined(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
-    """The kernel plan, and all reasons why this target cannot run it."""
-    plan, found = examine(model, precision)
-    lacking = [
-        Diagnostic(
-            "ACT0470",
-            f"{_title(call.kernel)} has no kernel for GPUs",
-            place=Place(node=call.node),
-            help="`--target cpu` or `--target onnx` runs it",
-        )
-        for call in plan.calls
-        if type(call.kernel) not in SUPPORTED
-    ]
-    return plan, [*found, *lacking]
-
-
-def _title(kernel: object) -> str:
-    return str(getattr(kernel, "op", type(kernel).__name__))
-
-
-def _kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
-    plan, found = _examined(model, precision)
-    if found:
-        raise ModelError(found)
-    return plan
 
 
 def _signature(kernels: KernelPlan) -> dict[str, list[dict[str, Any]]]:

@@ -1,0 +1,103 @@
+"""From a model to the kernel plan that the target `cuda` runs. Pure Python."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError
+from actc.targets.tvm.generic.spec import Generic
+from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
+from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
+from actc.targets.tvm.kernels.float_spec import (
+    FloatConv,
+    FloatLayerNorm,
+    FloatMatMul,
+    FloatPool,
+    FloatReduce,
+    FloatSoftmax,
+)
+from actc.targets.tvm.kernels.instance_spec import InstanceSteps
+from actc.targets.tvm.kernels.operand import Operand
+from actc.targets.tvm.kernels.spec import ConvSpec
+from actc.targets.tvm.kernels.strided import (
+    Concat,
+    Copy,
+    Elementwise,
+    Embed,
+    LayerNorm,
+    MaxPool,
+    Reduce,
+    Softmax,
+)
+from actc.targets.tvm.lower import examine
+from actc.targets.tvm.plan import Buffer, Call, KernelPlan
+
+SUPPORTED: frozenset[type] = frozenset(
+    {
+        BatchMatMul, BinaryConv, Concat, ConvSpec, Elementwise, Embed, FloatConv, FloatLayerNorm,
+        FloatMatMul, FloatPool, FloatReduce, FloatSoftmax, InstanceSteps, LayerNorm, MaskedSoftmax,
+        MaxPool, Pack, Reduce, Softmax, Unpack,
+    }
+)  # fmt: skip
+"""Types of kernels; `source.BUILDERS` has a function for each."""
+
+
+def examined(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
+    """The kernel plan, and all reasons why this target cannot run it."""
+    plan, found = examine(model, precision)
+    calls = tuple(_own_copy(plan, call) for call in plan.calls)
+    plan = KernelPlan(plan.inputs, plan.outputs, plan.buffers, plan.constants, calls)
+    lacking = [
+        _refusal(call.node, f"{_title(call.kernel)} has no kernel for GPUs")
+        for call in calls
+        if type(call.kernel) not in SUPPORTED
+    ]
+    batches = {buffer.batch for buffer in plan.buffers.values()}
+    if len(batches) > 1:
+        lacking.append(_refusal("", "its tensors do not all have the batch as first axis"))
+    return plan, [*found, *lacking]
+
+
+def kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
+    """The kernel plan of a golden (int8) or approximated (float32) model.
+
+    Raises:
+        ModelError: the model cannot be lowered; all reasons at once.
+    """
+    plan, found = examined(model, precision)
+    if found:
+        raise ModelError(found)
+    return plan
+
+
+def _own_copy(plan: KernelPlan, call: Call) -> Call:
+    """A generic copy of a buffer as an elementwise one."""
+    kernel, out = call.kernel, plan.buffers[call.output]
+    if not isinstance(kernel, Generic) or kernel.op != "Identity":
+        return call
+    if call.inputs[0] not in plan.buffers:
+        return call
+    x, size = plan.buffers[call.inputs[0]], _flat(out).size
+    if (x.dtype, x.batch, _flat(x).size) != (out.dtype, out.batch, size):
+        return call
+    return replace(call, kernel=Elementwise(out.batch, (size,), (_flat(x),), _flat(out), Copy()))
+
+
+def _flat(buffer: Buffer) -> Operand:
+    return Operand(buffer.dtype, buffer.shape or (1,), True, (1,))
+
+
+def _title(kernel: object) -> str:
+    return str(getattr(kernel, "op", type(kernel).__name__))
+
+
+def _refusal(node: str, reason: str) -> Diagnostic:
+    return Diagnostic(
+        "ACT0470",
+        reason,
+        place=Place(node=node),
+        help="`--target cpu` or `--target onnx` runs it",
+    )
