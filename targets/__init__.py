@@ -37,6 +37,7 @@ TARGETS = Registry(
     {
         "onnx": "actc.targets.onnx:OnnxTarget",
         "cpu": "actc.targets.tvm:CpuTarget",
+        "c": "actc.targets.c:CTarget",
         "cuda": "actc.targets.tvm.cuda:CudaTarget",
         "bnn-hls": "actc.targets.bnn_hls:BnnHlsTarget",
         "hls4ml": "actc.targets.hls4ml:Hls4mlTarget",

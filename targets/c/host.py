@@ -1,0 +1,133 @@
+"""Compiling the C code for this machine, and running it on samples."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic
+from actc.errors import ToolFailed, UsageError
+from actc.targets.tvm.runtime import prepared
+
+Array = np.ndarray[Any, Any]
+Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+COMPILER_HELP = "apt-get install gcc"
+SIGNATURE = "signature.json"
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+_COMPILE_SECONDS = 600.0
+_RUN_SECONDS = 1200.0
+_MEMORY = 8 << 30
+
+
+def compile_command(name: str, program: str, flags: Sequence[str] = FLAGS) -> tuple[str, ...]:
+    """The command that makes the example, which reads and writes float."""
+    return ("gcc", *flags, f"-D{name.upper()}_FLOAT", f"{name}.c", "main.c", "-o", program)
+
+
+def load(directory: Path) -> Runner:
+    """The C code in a directory as a function from feeds to outputs; compiled when it changes.
+
+    Raises:
+        UsageError: there is none. MissingTool, ToolFailed: of gcc.
+    """
+    if not (directory / SIGNATURE).is_file():
+        raise UsageError(
+            Diagnostic(
+                "ACT0474",
+                f"there is no C code in {directory}",
+                help="build it first: actc compile MODEL.onnx --target c -o DIR",
+            )
+        )
+    signature = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
+    name = str(signature["name"])
+    texts = tuple((directory / file).read_bytes() for file in _sources(name))
+    program = _compiled(name, texts)
+
+    def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        arrays = [prepared(feeds, item) for item in signature["inputs"]]
+        return execute((str(program.path),), arrays, signature["outputs"])
+
+    return run
+
+
+def _sources(name: str) -> tuple[str, ...]:
+    return (f"{name}.c", f"{name}.h", "main.c")
+
+
+class _Program:
+    """A compiled example; its folder goes with it."""
+
+    def __init__(self, name: str, texts: Sequence[bytes]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="actc-c-")
+        folder = Path(self._folder.name)
+        for file, text in zip(_sources(name), texts, strict=True):
+            (folder / file).write_bytes(text)
+        compiler = toolchain.find("gcc", COMPILER_HELP)
+        self.path = folder / "program"
+        command = [str(compiler), *compile_command(name, self.path.name)[1:]]
+        toolchain.run(command, timeout=_COMPILE_SECONDS, memory=_MEMORY, cwd=folder)
+
+
+@lru_cache(maxsize=8)
+def _compiled(name: str, texts: tuple[bytes, ...]) -> _Program:
+    return _Program(name, texts)
+
+
+def execute(
+    command: Sequence[str], arrays: Sequence[Array], outputs: Sequence[Mapping[str, Any]]
+) -> dict[str, Array]:
+    """What a program gives that reads samples from one file and writes results to another.
+
+    Args:
+        command: the program; both files' names are added.
+        arrays: the inputs, first axis = samples.
+        outputs: name, dtype and shape of each output.
+
+    Returns:
+        output name -> array.
+
+    Raises:
+        ToolFailed: of the program; ACT0475, it wrote less or more.
+    """
+    count = len(arrays[0])
+    rows = [np.ascontiguousarray(a).reshape(count, -1).view(np.uint8) for a in arrays]
+    with tempfile.TemporaryDirectory(prefix="actc-c-") as work:
+        source, result = Path(work) / "in.bin", Path(work) / "out.bin"
+        source.write_bytes(np.concatenate(rows, axis=1).tobytes())
+        argv = [*command, source.name, result.name]
+        toolchain.run(argv, timeout=_RUN_SECONDS, memory=_MEMORY, cwd=Path(work))
+        found = result.read_bytes()
+    return unpacked(found, count, outputs)
+
+
+def unpacked(content: bytes, count: int, outputs: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """The outputs in what a program wrote: for each sample one output behind the other.
+
+    Raises:
+        ToolFailed: ACT0475, it is less or more.
+    """
+    sizes = [int(np.prod(o["shape"][1:])) * np.dtype(o["dtype"]).itemsize for o in outputs]
+    if len(content) != count * sum(sizes):
+        raise ToolFailed(
+            Diagnostic(
+                "ACT0475",
+                f"the program wrote {len(content)} bytes instead of {count * sum(sizes)}",
+                help="main.c or the network was changed by hand; compile again",
+            )
+        )
+    table = np.frombuffer(content, np.uint8).reshape(count, sum(sizes))
+    cuts = np.cumsum([0, *sizes])
+    return {
+        o["name"]: np.ascontiguousarray(table[:, start:end])
+        .view(np.dtype(o["dtype"]))
+        .reshape(count, *o["shape"][1:])
+        for o, start, end in zip(outputs, cuts[:-1], cuts[1:], strict=True)
+    }

@@ -1,0 +1,160 @@
+"""The target `c`: freestanding C of integers for microcontrollers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from actc import toolchain
+from actc.diagnostics import Diagnostic
+from actc.errors import ModelError
+from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
+from actc.targets.c import host
+from actc.targets.c.memory import as_json, as_text, described, memory_of, proof_text
+from actc.targets.c.options import DESCRIBED, Options, parse
+from actc.targets.c.ports import Port
+from actc.targets.c.program import Program, examine, program_of
+from actc.targets.c.source import Writer
+from actc.targets.tvm.lower import INT8_RULES
+from actc.targets.tvm.plan import KernelPlan
+
+GOLDEN = "golden.onnx"
+MEMORY = "memory.json"
+
+
+@dataclass(frozen=True)
+class CTarget(Target):
+    """C99 of integers with one static arena, for microcontrollers and anything else.
+
+    Tools: gcc, which compiles and runs it here to compare it with golden.
+    Options: see :class:`~actc.targets.c.options.Options`.
+    Products: model.c and model.h; main.c, an example; memory.txt and memory.json, what it takes;
+    signature.json, names, types and shapes of inputs and outputs.
+
+    Attributes:
+        settings: how it is written.
+    """
+
+    settings: Options = field(default_factory=Options)
+    name: ClassVar[str] = "c"
+    options: ClassVar[Mapping[str, str]] = DESCRIBED
+
+    @classmethod
+    def parse(cls, option: str) -> CTarget:
+        """The target behind ``c`` or ``c:name=keywords``.
+
+        Raises:
+            UsageError: ACT0473, options are wrong.
+        """
+        return cls(parse(option))
+
+    @property
+    def spec(self) -> str:
+        """The name and the options that are no defaults."""
+        text = str(self.settings)
+        return f"{self.name}:{text}" if text else self.name
+
+    def capabilities(self) -> Capabilities:
+        """What this target takes."""
+        return Capabilities(
+            precisions=("int8",),
+            forms=("table", "pwl"),
+            operators=frozenset(INT8_RULES),
+            tools=(Tool("C compiler", "command", "gcc", host.COMPILER_HELP),),
+            widest=8,
+            summary="freestanding C of integers for microcontrollers, one static arena",
+            products={
+                f"{self.settings.name}.c": "the network: kernels, weights, one function",
+                f"{self.settings.name}.h": "the function, sizes, scales and zero points",
+                "main.c": "example: samples from a file",
+                "memory.txt": "arena, constants and where each buffer lies",
+                MEMORY: "the same for programs",
+                host.SIGNATURE: "names, types and shapes of inputs and outputs",
+            },
+        )
+
+    def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
+        """All reasons why `model` cannot be lowered."""
+        return examine(model)[1]
+
+    def plan(self, model: ir.Model, precision: str) -> BuildPlan:
+        """Plan the build: all files.
+
+        Raises:
+            ModelError: the model cannot be lowered; all reasons at once.
+        """
+        kernels, diagnostics = examine(model)
+        if diagnostics:
+            raise ModelError(diagnostics)
+        program = program_of(kernels)
+        memory = memory_of(program, self.settings.seconds)
+        source = Writer(memory, self.settings.name).source()
+        facts = described(memory, source.constants, source.stack)
+        texts = {
+            **source.files,
+            "memory.txt": as_text(memory, facts),
+            host.SIGNATURE: _signature(kernels, program, self.settings.name),
+        }
+        golden = ir.to_proto(model).SerializeToString(deterministic=True)
+        files = {GOLDEN: golden, **{name: text.encode() for name, text in texts.items()}}
+        files[MEMORY] = as_json({**facts, "arena_proof_text": proof_text(memory)})
+        command = host.compile_command(self.settings.name, self.settings.name)
+        return BuildPlan(self.spec, files, (command,))
+
+    def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
+        """Write the files, and compile them for this machine.
+
+        Raises:
+            MissingTool, ToolFailed: of gcc.
+        """
+        toolchain.find("gcc", host.COMPILER_HELP)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in plan.files.items():
+            (directory / name).write_bytes(content)
+        say("gcc: the network for this machine")
+        host.load(directory)
+
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compile and run the C code in `directory` on one batch.
+
+        Raises:
+            UsageError: there is none, or inputs of another name, type or shape.
+            MissingTool, ToolFailed: of gcc or of the program.
+        """
+        return self.load(directory)(feeds)
+
+    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+        """The C code as a function; compiled again where it was changed."""
+        return host.load(directory)
+
+
+def _signature(kernels: KernelPlan, program: Program, name: str) -> str:
+    """Inputs and outputs of the model, and how they lie in the caller's memory."""
+    sources = {**kernels.inputs}
+    sources |= {output: kernels.buffers[buffer] for output, buffer in kernels.outputs.items()}
+
+    def entry(port: Port) -> dict[str, Any]:
+        known = port.quantizer or port.dequantizer
+        found: dict[str, Any] = {
+            "name": port.name,
+            "dtype": "float32" if port.real else port.dtype,
+            "shape": [sources[port.name].batch, *port.shape],
+            "codes": "uint32" if port.dtype == "float32" else port.dtype,
+        }
+        if known is not None:
+            found["scale"] = np.asarray(known.scale, np.float32).reshape(-1).tolist()
+            found["zero_point"] = known.zero
+        return found
+
+    facts = {
+        "name": name,
+        "inputs": [entry(port) for port in program.inputs],
+        "outputs": [entry(port) for port in program.outputs],
+    }
+    return json.dumps(facts, indent=2) + "\n"
