@@ -81,7 +81,8 @@ def test_what_follows_an_accumulator_is_fused() -> None:
 def test_the_plan_names_its_files() -> None:
     plan = CpuTarget("znver4").plan(conv_net(), "int8")
     assert plan.target == "cpu:znver4"
-    assert sorted(plan.files) == ["golden.onnx", "kernels.txt", "run.py", "signature.json"]
+    examples = ["run.cpp", "run.py"]
+    assert sorted(plan.files) == ["golden.onnx", "kernels.txt", *examples, "signature.json"]
     assert plan.commands[0][0] == "g++"
     signature = json.loads(plan.files["signature.json"])
     assert signature["inputs"] == [

@@ -9,44 +9,65 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
-from actc.diagnostics import Diagnostic
-from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
-from actc.targets.tvm import runtime
-from actc.targets.tvm.host import TVM_HELP, Cpu, host_cpu, import_tvm, named_cpu
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.tvm import emulator, machine, objects, runtime
+from actc.targets.tvm.files import cpp_example, python_example, signature
+from actc.targets.tvm.host import TVM_HELP, Cpu, host_arch, host_cpu, import_tvm, named_cpu
+from actc.targets.tvm.linker import link, link_command, tools_of
 from actc.targets.tvm.lower import INT8_RULES, examine, kernel_plan
-from actc.targets.tvm.plan import Buffer, KernelPlan
+from actc.targets.tvm.memory import memory, text
+from actc.targets.tvm.objects import KERNELS, footprint, one_sample, sources
+from actc.targets.tvm.plan import KernelPlan
 
 MODEL_FILES = {"int8": "golden.onnx", "float32": "approximated.onnx"}
-LINK_SECONDS = 120
-COMPILER_HELP = "apt install g++, or conda install gxx"
-_TEMPLATE = Path(__file__).parent / "templates" / "run.py.in"
-
-
-def link_command(objects: tuple[str, ...], library: str) -> tuple[str, ...]:
-    """The command that links objects; no build id, no symbols: equal inputs, equal bytes."""
-    return ("g++", "-shared", "-fPIC", "-s", "-Wl,--build-id=none", "-o", library, *objects)
+OBJECTS = "objects"
+_LIBRARY_PRODUCTS = {
+    runtime.LIBRARY: "the compiled model, complete with its constants",
+    "run.py": "example: runs model.so without importing TVM",
+    "run.cpp": "the same in C++",
+}
+_OBJECT_PRODUCTS = {
+    KERNELS: "the kernels' machine code",
+    "network.c": "calls the kernels in order; the constants",
+    "network.h": "how to compile and call it",
+    "main.c": "example of a program around it",
+}
+_PRODUCTS = {
+    "kernels.txt": "the kernels in execution order",
+    runtime.SIGNATURE: "names, types and shapes of inputs and outputs",
+    machine.CPU_FILE: "the CPU that it was compiled for, and the memory that it takes",
+}
 
 
 @dataclass(frozen=True)
 class CpuTarget(Target):
     """A shared library for a CPU, through Apache TVM and LLVM.
 
-    Tools: apache-tvm (build and run), g++ (link).
-    Options: the CPU's LLVM name (`cpu:znver4`); none means this machine.
-    Products: model.so; run.py, an example that runs it without importing TVM;
-    kernels.txt, the list of kernels; signature.json, names and shapes of inputs and outputs.
+    Tools: apache-tvm (build and run), g++ (link), for another architecture its own.
+    Options: the CPU's LLVM name (`cpu:znver4`), with its architecture in front or not
+    (`cpu:aarch64:cortex-a76`); none means this machine. `objects` (`cpu:cortex-a76,objects`)
+    makes object files and C that calls them, as do CPUs without an operating system
+    (`cpu:cortex-m7`).
+    Products: model.so; run.py, an example that runs it without importing TVM, and run.cpp,
+    the same in C++; kernels.txt, the list of kernels; signature.json, names and shapes of inputs
+    and outputs; cpu.json, what it was compiled for and the memory that it takes. As objects:
+    kernels.o, network.c, network.h and the example main.c instead of the first three.
 
     Attributes:
-        mcpu: LLVM's name of the CPU; "" for this machine.
+        mcpu: LLVM's name of the CPU, with its architecture in front or not; "" for this machine.
+        objects: whether to make object files.
     """
 
     mcpu: str = ""
+    objects: bool = False
     name: ClassVar[str] = "cpu"
 
     @classmethod
@@ -54,18 +75,29 @@ class CpuTarget(Target):
         """The target behind `cpu` or `cpu:OPTION`.
 
         Raises:
-            UsageError: TVM is installed and its LLVM has no such CPU.
+            UsageError: TVM is installed and its LLVM has no such CPU, or there are more options
+                than a CPU and `objects`.
         """
-        if option and _tvm_installed():
-            named_cpu(option)
-        return cls(option)
+        words = [word for word in option.split(",") if word]
+        names = [word for word in words if word != OBJECTS]
+        if len(names) > 1 or words.count(OBJECTS) > 1:
+            raise UsageError(
+                Diagnostic(
+                    "ACT0481",
+                    f"target 'cpu' cannot take the options '{option}'",
+                    help="give one CPU, and `objects` or not: cpu:cortex-a76,objects",
+                )
+            )
+        mcpu = names[0] if names else ""
+        bare = bool(mcpu) and _tvm_installed() and named_cpu(mcpu).bare
+        return cls(mcpu, bare or OBJECTS in words)
 
     @property
     def spec(self) -> str:
         """`cpu:` and LLVM's name; plain `cpu` while TVM is not there to tell this machine's."""
-        if self.mcpu:
-            return f"cpu:{self.mcpu}"
-        return f"cpu:{self.cpu().mcpu}" if _tvm_installed() else "cpu"
+        mcpu = self.mcpu or (self.cpu().mcpu if _tvm_installed() else "")
+        words = [word for word in (mcpu, OBJECTS if self.objects else "") if word]
+        return f"cpu:{','.join(words)}" if words else "cpu"
 
     def cpu(self) -> Cpu:
         """The CPU that code is generated for.
@@ -75,29 +107,32 @@ class CpuTarget(Target):
         """
         return _resolve(self.mcpu)
 
+    def _arch(self) -> str:
+        """The architecture; this machine's where TVM is not there to tell."""
+        return self.cpu().arch if self.mcpu and _tvm_installed() else host_arch()
+
     def capabilities(self) -> Capabilities:
         """What this target takes."""
+        tools = tools_of(self._arch())
+        linker = Tool("C++ compiler", "command", tools.cxx, tools.how)
+        made = _OBJECT_PRODUCTS if self.objects else _LIBRARY_PRODUCTS
         return Capabilities(
             precisions=("int8", "float32"),
             forms=("table", "pwl"),
             operators=frozenset(INT8_RULES),
             tools=(
                 Tool("Apache TVM", "package", "tvm", TVM_HELP),
-                Tool("C++ compiler", "command", "g++", COMPILER_HELP),
+                *(() if self.objects else (linker,)),
             ),
             widest=8,
             summary="shared library for a CPU, through Apache TVM and LLVM",
-            products={
-                runtime.LIBRARY: "the compiled model, complete with its constants",
-                "run.py": "example: runs model.so without importing TVM",
-                "kernels.txt": "the kernels in execution order",
-                runtime.SIGNATURE: "names, types and shapes of inputs and outputs",
-            },
+            products={**made, **_PRODUCTS},
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
         """All reasons why `model` cannot be lowered."""
-        return examine(model, precision)[1]
+        found = examine(model, precision)[1]
+        return found + (_not_one_sample(model) if self.objects else [])
 
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build.
@@ -105,51 +140,70 @@ class CpuTarget(Target):
         Raises:
             ModelError: the model cannot be lowered; all reasons at once.
         """
-        kernels = kernel_plan(model, precision)
-        signature = _signature(kernels)
+        kernels = kernel_plan(one_sample(model) if self.objects else model, precision)
+        names = signature(kernels)
         proto = ir.serde.serialize_model(model)
         files = {
             MODEL_FILES[precision]: proto.SerializeToString(deterministic=True),
-            "kernels.txt": kernels.text().encode(),
-            runtime.SIGNATURE: (json.dumps(signature, indent=2) + "\n").encode(),
-            "run.py": _example(signature).encode(),
+            "kernels.txt": (kernels.text() + text(memory(kernels))).encode(),
+            runtime.SIGNATURE: (json.dumps(names, indent=2) + "\n").encode(),
         }
-        return BuildPlan(self.spec, files, (link_command(("lib0.o", "devc.o"), runtime.LIBRARY),))
+        if self.objects:
+            return BuildPlan(self.spec, files)
+        files |= {"run.py": python_example(names).encode(), "run.cpp": cpp_example(names).encode()}
+        command = link_command(("lib0.o", "devc.o"), runtime.LIBRARY, self._arch())
+        return BuildPlan(self.spec, files, (command,))
 
     def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
-        """Write the plan's files and model.so.
+        """Write the plan's files and model.so, or kernels.o and its C.
 
         Raises:
             MissingTool: TVM or the C++ compiler is missing.
             ToolFailed: linking failed; the notes hold the linker's log.
         """
         import_tvm()
-        compiler = toolchain.find("g++", COMPILER_HELP)
+        if not self.objects:
+            tools = tools_of(self._arch())
+            toolchain.find(tools.cxx, tools.how)
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in plan.files.items():
             (directory / name).write_bytes(content)
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
         model = ir.load(directory / MODEL_FILES[precision])
-        self._compile(kernel_plan(model, precision), compiler, directory)
+        kernels = kernel_plan(one_sample(model) if self.objects else model, precision)
+        taken = (self._objects if self.objects else self._library)(kernels, directory)
+        (directory / machine.CPU_FILE).write_bytes(machine.description(self.cpu(), taken))
 
-    def _compile(self, kernels: KernelPlan, compiler: Path, directory: Path) -> None:
+    def _library(self, kernels: KernelPlan, directory: Path) -> dict[str, int]:
+        """Write model.so; the bytes that it takes."""
         from actc.targets.tvm import codegen
 
-        def link(objects: list[Path], library: Path) -> None:
-            _, *arguments = link_command(tuple(o.name for o in objects), library.name)
-            toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=library.parent)
-
+        arch = self._arch()
         executable = codegen.compile_plan(kernels, self.cpu())
         with tempfile.TemporaryDirectory(dir=directory) as folder:
             library = Path(folder) / runtime.LIBRARY
-            codegen.export(executable, library, link)
+            codegen.export(executable, library, lambda objects, path: link(objects, path, arch))
             library.replace(directory / runtime.LIBRARY)
+        return {"library": (directory / runtime.LIBRARY).stat().st_size, **memory(kernels)}
+
+    def _objects(self, kernels: KernelPlan, directory: Path) -> dict[str, int]:
+        """Write kernels.o and the C that calls it; the bytes that they take."""
+        from actc.targets.tvm import codegen
+        from actc.targets.tvm.program import program
+
+        found = program(codegen.ModuleBuilder(kernels, self.cpu().features).module())
+        executable = codegen.compile_plan(kernels, self.cpu())
+        codegen.export_kernels(executable, directory / KERNELS)
+        for name, content in sources(found, self.cpu()).items():
+            (directory / name).write_text(content, encoding="utf-8")
+        return {"library": (directory / KERNELS).stat().st_size, **footprint(found)}
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Execute model.so on one batch.
+        """Execute the artefact on one batch.
 
         Raises:
-            UsageError: no model.so, or inputs of another name, type or shape.
+            UsageError: it was not built, this machine does not run it, or inputs of another
+                name, type or shape.
             MissingTool: TVM's runtime is missing.
         """
         return self.load(directory)(feeds)
@@ -158,9 +212,42 @@ class CpuTarget(Target):
         """The compiled model as a function.
 
         Raises:
-            UsageError: there is no compiled model. MissingTool: TVM's runtime is missing.
+            UsageError: there is no compiled model, or this machine does not run it.
+            MissingTool: TVM's runtime is missing.
         """
+        runtime.require(directory, KERNELS if self.objects else runtime.LIBRARY)
+        reason = self.not_run(directory)
+        if reason:
+            raise UsageError(Diagnostic("ACT0480", f"the artefact does not run here: {reason}"))
+        found = machine.describe(directory)
+        arch, mcpu = found.get("architecture", host_arch()), found.get("cpu", "")
+        if self.objects:
+            return objects.load(directory, arch, mcpu)
+        if machine.is_foreign(directory):
+            return emulator.load(directory, arch, mcpu)
         return runtime.load(directory)
+
+    def not_run(self, directory: Path) -> str:
+        """Why this machine cannot run the artefact, not even emulated; "" where it can."""
+        return machine.why_not_here(directory, needs_runtime=not self.objects)
+
+    def footprint(self, directory: Path) -> dict[str, int] | None:
+        """Bytes of the library, of constants, and of memory for one sample."""
+        found: dict[str, int] | None = machine.describe(directory).get("bytes")
+        return found
+
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Say so where the artefact was run by an emulator (`run` has been compared)."""
+        if not machine.is_foreign(directory) or self.not_run(directory):
+            return []
+        samples = len(next(iter(golden.values()), ()))
+        return [Rung("artifact, emulated", "equal", machine.emulation(directory), samples)]
 
 
 @lru_cache(maxsize=8)
@@ -172,19 +259,15 @@ def _tvm_installed() -> bool:
     return importlib.util.find_spec("tvm") is not None
 
 
-def _signature(kernels: KernelPlan) -> dict[str, list[dict[str, Any]]]:
-    """Inputs and outputs in the order in which the library takes and gives them."""
-    outputs = {name: kernels.buffers[source] for name, source in kernels.outputs.items()}
-    return {"inputs": _entries(kernels.inputs), "outputs": _entries(outputs)}
-
-
-def _entries(buffers: Mapping[str, Buffer]) -> list[dict[str, Any]]:
+def _not_one_sample(model: ir.Model) -> list[Diagnostic]:
+    """Why a model cannot be called sample by sample."""
     return [
-        {"name": name, "dtype": b.dtype, "shape": [b.batch, *b.shape]}
-        for name, b in buffers.items()
+        Diagnostic(
+            "ACT0484",
+            f"'{value.name}' has no axis of samples, which object files are called by",
+            place=Place(node=str(value.name)),
+            help="leave `objects` out",
+        )
+        for value in (*model.graph.inputs, *model.graph.outputs)
+        if value.shape is not None and len(value.shape) == 0
     ]
-
-
-def _example(signature: Mapping[str, list[dict[str, Any]]]) -> str:
-    names = tuple([str(item["name"]) for item in signature[part]] for part in ("inputs", "outputs"))
-    return _TEMPLATE.read_text(encoding="utf-8").replace("@NAMES@", repr(names))

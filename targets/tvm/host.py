@@ -106,6 +106,8 @@ class Cpu:
         found: dict[str, Any] = {"kind": "llvm", "mcpu": self.mcpu, "mtriple": self.triple}
         if self.exact:
             found["mattr"] = list(self.exact)
+        if self.bare:
+            found["vector-width"] = 128  # what TVM takes where it knows none, with a warning
         if self.arch in _ABI:
             found["mabi"] = _ABI[self.arch]
         return found
@@ -143,6 +145,11 @@ def host_cpu() -> Cpu:
     return Cpu(name, frozenset((stated | has) - lacks), triple, tuple(more))
 
 
+def unasked(features: Iterable[str]) -> list[str]:
+    """Features that LLVM may use unasked, sorted."""
+    return sorted(set(features) - _NEVER_CHOSEN)
+
+
 def lacking(features: Iterable[str]) -> list[str]:
     """Which of a CPU's features code may use that this machine does not have.
 
@@ -150,7 +157,7 @@ def lacking(features: Iterable[str]) -> list[str]:
     on none.
     """
     real = _real(import_tvm())
-    return sorted(f for f in features if real.get(f) is False and f not in _NEVER_CHOSEN)
+    return [f for f in unasked(features) if real.get(f) is False]
 
 
 def named_cpu(name: str) -> Cpu:

@@ -70,17 +70,26 @@ def load(directory: Path) -> Runner:
     Raises:
         UsageError: there is no compiled model. MissingTool: TVM's runtime is missing.
     """
+    require(directory, LIBRARY)
     library = directory.resolve() / LIBRARY
-    if not library.is_file():
+    status = library.stat()
+    return _load(library, status.st_mtime_ns, status.st_size)
+
+
+def require(directory: Path, product: str) -> None:
+    """See that a directory holds a compiled model.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not (directory / product).is_file():
         raise UsageError(
             Diagnostic(
                 "ACT0407",
-                f"there is no {LIBRARY} in {directory}",
+                f"there is no {product} in {directory}",
                 help="build it first: actc compile MODEL.onnx --target cpu -o DIR",
             )
         )
-    status = library.stat()
-    return _load(library, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=32)
@@ -93,7 +102,7 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
     inputs, outputs = signature["inputs"], signature["outputs"]
 
     def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
-        arrays = [_prepared(feeds, item) for item in inputs]
+        arrays = [prepared(feeds, item) for item in inputs]
         results = main(*(ffi.from_dlpack(array) for array in arrays))
         return {
             item["name"]: np.array(np.from_dlpack(result))
@@ -116,7 +125,7 @@ def _open(ffi: Any, library: Path) -> Any:
         return ffi.load_module(shutil.copy(library, folder))
 
 
-def _prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
+def prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
     """One input as a contiguous, writable array of the right type.
 
     Raises:
