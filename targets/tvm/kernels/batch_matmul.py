@@ -5,6 +5,7 @@ Importing this module imports TVM.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from tvm.tirx.script import builder as T
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.elementwise import Finish, View, loops, open_views, sweep
+from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.reduce import Accumulator
 
 LANES = 16
@@ -37,7 +39,8 @@ def batch_matmul_prim_func(name: str, spec: BatchMatMul, features: frozenset[str
         finish = Finish(spec.requantize, spec.table, spec.inputs, spec.table_size, batch)
         out = View("out", spec.out, batch)
         open_views(a, b, finish, out)
-        with loops([batch, *outer_dims]) as (sample, *outer):
+        work = math.prod(spec.dims) * spec.depth // 8
+        with spread_loops(batch, outer_dims, work) as (sample, *outer):
 
             def store(value: Any, row: Any, column: Any) -> None:
                 finish.store(T.Bind(value), out, sample, [*outer, row, column], features)
@@ -122,7 +125,7 @@ def masked_softmax_prim_func(name: str, spec: MaskedSoftmax, features: frozenset
         open_views(x, hidden, out)
         every = (tirx.const(0, "int64"), tirx.const(count, "int64"))
         nothing, none = tirx.const(0, "int32"), tirx.const(-1, "int32")
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], 4 * math.prod(spec.dims)) as (sample, *outer):
 
             def code(i: Any) -> Any:
                 return tir.cast("int32", x.load(x.at(sample, [*outer, i]), 1))

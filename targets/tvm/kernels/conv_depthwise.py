@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 from tvm.tirx.script.builder import ir as T
 
+from actc.targets.tvm.kernels.conv_cut import row_bands
 from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame
 from actc.targets.tvm.kernels.conv_input import (
-    Scratch,
+    Band,
     WordMap,
     allocate_scratch,
     prepare_input,
+    whole_map,
 )
 from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
 from actc.targets.tvm.kernels.conv_tiling import block_starts, vector_lanes
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
+from actc.targets.tvm.kernels.parallel import spread
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _UNROLLED_TAPS = 200
@@ -94,7 +97,7 @@ def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr)
         multipliers = frame.multipliers([start], lanes)
         with T.serial(0, -(-spec.out_w // plan.pixels)) as step:
             x = T.Bind(T.min(step * plan.pixels, spec.out_w - plan.pixels))
-            row = y * (spec.strides[0] * source.row)
+            row = (y * spec.strides[0] - source.first) * source.row
             column = x * (spec.strides[1] * source.pixel)
             base = T.Bind(row + column + T.floordiv(start, plan.dot.channels))
             acc = accumulators(plan.pixels, lanes, plan.dot.total_type)
@@ -118,10 +121,20 @@ def depthwise_prim_func(
     plan = _Plan(spec, dot)
     frame = KernelFrame(spec, dot, plan.blocks * plan.block_size, features, activation)
 
-    def sample(words: Buffer, out: Buffer, scratch: Scratch) -> None:
-        source = prepare_input(words, spec, dot, scratch, 0)
-        with T.serial(0, spec.out_h) as y:
-            _row(frame, plan, source, out, y)
-            frame.finish_row(out, y, spec.out_w)
+    work = spec.out_h * spec.out_w * plan.blocks * (plan.taps + 4)
+    bands, band_rows = row_bands(spec.out_h, work)
+    height = (band_rows - 1) * spec.strides[0] + spec.dilations[0] * (spec.kernel[0] - 1) + 1
 
-    return frame.prim_func(name, lambda: allocate_scratch(spec, dot, 0), sample)
+    def piece(n: Expr, index: Expr) -> None:
+        words, out = frame.sample(n)
+        band = whole_map(spec)
+        if bands > 1 and height < band.rows:
+            band = Band(T.Bind(index * (band_rows * spec.strides[0])), height)
+        scratch = allocate_scratch(spec, dot, 0, band.rows)
+        source = prepare_input(words, spec, dot, scratch, 0, band)
+        first = T.Bind(index * band_rows)
+        with T.serial(0, T.min(band_rows, spec.out_h - first)) as row:
+            _row(frame, plan, source, out, first + row)
+            frame.finish_row(out, first + row, spec.out_w)
+
+    return frame.prim_func(name, lambda: spread(frame.batch, bands, work, piece))

@@ -14,7 +14,6 @@ from actc.targets.tvm.kernels.conv_epilogue import (
     load_multiplier,
     requantized,
 )
-from actc.targets.tvm.kernels.conv_input import Scratch
 from actc.targets.tvm.kernels.conv_isa import DotProduct
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
@@ -37,6 +36,7 @@ class KernelFrame:
     Attributes:
         weight, bias, multiplier, table: argument buffers, set inside `prim_func`;
             None where the epilogue takes none.
+        batch: number of samples, or the variable that holds it; set inside `prim_func`.
     """
 
     def __init__(
@@ -56,6 +56,9 @@ class KernelFrame:
         self.bias: Buffer = None
         self.multiplier: Buffer | None = None
         self.table: Buffer | None = None
+        self.batch: Expr = None
+        self._x: Buffer = None
+        self._out: Buffer = None
 
     @property
     def out_type(self) -> str:
@@ -63,54 +66,38 @@ class KernelFrame:
         stored = self.spec.epilogue.out_dtype
         return self.dot.total_type if stored == "int32" else stored
 
-    def prim_func(
-        self,
-        name: str,
-        allocate: Callable[[], Scratch],
-        sample: Callable[[Buffer, Buffer, Scratch], None],
-    ) -> Expr:
+    def prim_func(self, name: str, emit: Callable[[], None]) -> Expr:
         """Build the PrimFunc.
 
         Args:
             name: its global symbol.
-            allocate: makes scratch buffers, once per call of the kernel.
-            sample: emits the code for one sample from its input as words
-                and its output.
+            emit: emits the code for all samples; `batch`, `sample` and the others then
+                stand for the arguments.
         """
-        spec = self.spec
         with IRBuilder() as builder:
             with T.prim_func():
                 T.func_name(name)
                 T.func_attr({"global_symbol": name, "tirx.noalias": True})
-                x, out, batch = self._arguments()
-                words = spec.in_h * spec.in_w * self.dot.pixel_words(spec.in_c)
-                size = spec.out_h * spec.out_w * padded(spec.out_c)
-                scratch = allocate()
-                with T.serial(0, batch) as n:
-                    one = alias(x, self.dot.word_type, words, n * words)
-                    result = alias(out, self.out_type, size, n * size)
-                    sample(one, result, scratch)
+                self._x, self._out, self.batch = self._arguments()
+                emit()
             return builder.get()
 
-    def prim_func_across(self, name: str, samples: Callable[[Buffer, Buffer, Expr], None]) -> Expr:
-        """Build the PrimFunc without a loop over samples.
+    def sample(self, n: Expr) -> tuple[Buffer, Buffer]:
+        """The input of sample `n` as words, and its output."""
+        words, size = self._sizes()
+        one = alias(self._x, self.dot.word_type, words, n * words)
+        return one, alias(self._out, self.out_type, size, n * size)
 
-        Args:
-            name: its global symbol.
-            samples: emits the code for all samples from their input as words,
-                their output and their number.
-        """
+    def samples(self) -> tuple[Buffer, Buffer]:
+        """The inputs of all samples as words, and their outputs."""
+        words, size = self._sizes()
+        whole = alias(self._x, self.dot.word_type, self.batch * words)
+        return whole, alias(self._out, self.out_type, self.batch * size)
+
+    def _sizes(self) -> tuple[int, int]:
         spec = self.spec
-        with IRBuilder() as builder:
-            with T.prim_func():
-                T.func_name(name)
-                T.func_attr({"global_symbol": name, "tirx.noalias": True})
-                x, out, batch = self._arguments()
-                words = spec.in_h * spec.in_w * self.dot.pixel_words(spec.in_c)
-                size = spec.out_h * spec.out_w * padded(spec.out_c)
-                whole = alias(out, self.out_type, batch * size)
-                samples(alias(x, self.dot.word_type, batch * words), whole, batch)
-            return builder.get()
+        words = spec.in_h * spec.in_w * self.dot.pixel_words(spec.in_c)
+        return words, spec.out_h * spec.out_w * padded(spec.out_c)
 
     def multipliers(self, starts: list[Expr], lanes: int) -> list[Multiplier]:
         """The multipliers of vectors of channels; empty when accumulators are stored."""
@@ -146,7 +133,10 @@ class KernelFrame:
         return x, out, batch
 
     def finish_row(self, out: Buffer, row: Expr, pixels: int) -> None:
-        """Apply the table, if there is one, to a finished row of `pixels` pixels."""
+        """Apply the table, if there is one, to a finished row of `pixels` pixels.
+
+        A table is applied in place: once, when nobody writes the row again.
+        """
         channels = padded(self.spec.out_c)
         start = row * (pixels * channels)
         if self.table is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from actc.targets.tvm.kernels.attention_spec import Logic
 from actc.targets.tvm.kernels.float_spec import Apply, FloatTable
 from actc.targets.tvm.kernels.logic import apply_logic
 from actc.targets.tvm.kernels.operand import Operand
+from actc.targets.tvm.kernels.parallel import MOST_TASKS, spread_loops
 from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import Epilogue
 from actc.targets.tvm.kernels.staircase import count_passed, search
@@ -37,6 +39,9 @@ NARROW_VECTOR = 16
 
 VECTOR = 64
 """Lanes of the widest step; LLVM splits what the CPU's registers do not hold."""
+
+_LEAST_CHUNK = 4096
+"""Elements of a piece of a long loop, at least."""
 
 
 class View:
@@ -220,7 +225,13 @@ def _nest(
     features: frozenset[str],
     finish: Callable[[Any, Any, list[Any]], None],
 ) -> None:
-    with loops([batch, *dims[:-1]]) as (sample, *outer):
+    narrow = isinstance(operation, (Apply, Search))
+    width = NARROW_VECTOR if narrow else VECTOR
+    outer_dims, size, chunk = dims[:-1], dims[-1], _chunk(dims)
+    if chunk:
+        outer_dims = (*dims[:-1], size // chunk)
+    with spread_loops(batch, outer_dims, _work(dims, operation)) as (sample, *places):
+        outer = places[: len(dims) - 1]
 
         def step(start: Any, lanes: int) -> None:
             indices = [*outer, start]
@@ -239,8 +250,31 @@ def _nest(
             values = [T.Bind(view.load(view.at(sample, indices), lanes)) for view in views]
             finish(apply(operation, values, features), sample, indices)
 
-        narrow = isinstance(operation, (Apply, Search))
-        sweep(dims[-1], NARROW_VECTOR if narrow else VECTOR, step)
+        if not chunk:
+            sweep(size, width, step)
+            return
+        first = T.Bind(places[-1] * chunk)
+        sweep(chunk, width, lambda start, lanes: step(first + start, lanes))
+        if size % chunk:
+            rest = size // chunk * chunk
+            with T.If(T.EQ(places[-1], size // chunk - 1)), T.Then():
+                sweep(size % chunk, width, lambda start, lanes: step(start + rest, lanes))
+
+
+def _chunk(dims: Sequence[int]) -> int:
+    """Elements of the pieces of a long innermost loop under few others; 0: it stays whole."""
+    if math.prod(dims[:-1]) >= MOST_TASKS or dims[-1] < 2 * _LEAST_CHUNK:
+        return 0
+    pieces = min(MOST_TASKS, dims[-1] // _LEAST_CHUNK)
+    return dims[-1] // pieces // VECTOR * VECTOR
+
+
+def _work(dims: Sequence[int], operation: Operation) -> int:
+    """Vector instructions of a sample, roughly."""
+    each = 4 if isinstance(operation, Copy) else 16
+    if isinstance(operation, Apply):
+        each = 16 * len(operation.function.steps)
+    return math.prod(dims) * each // NARROW_VECTOR
 
 
 def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]) -> Any:

@@ -18,6 +18,7 @@ from actc.targets.tvm.kernels.float_spec import (
     FloatReduce,
     FloatSoftmax,
 )
+from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.reduce import Accumulator, pooling_taps
 
 LANES = 16
@@ -33,7 +34,8 @@ def float_reduce_prim_func(name: str, spec: FloatReduce, features: frozenset[str
         x, out = View("x", spec.x, batch), View("out", spec.out, batch)
         open_views(x, out)
         stride = spec.x.strides[len(spec.dims) - 1]
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        work = math.prod(spec.dims) * count // 8
+        with spread_loops(batch, spec.dims[:-1], work) as (sample, *outer):
 
             def step(start: Any, lanes: int) -> None:
                 total = Accumulator("float32", lanes, _neutral(spec.kind))
@@ -71,7 +73,8 @@ def float_pool_prim_func(name: str, spec: FloatPool, features: frozenset[str]) -
         batch = tir.batch_var(spec.batch)
         x = T.arg("x", T.buffer((batch, *size_in), "float32"))
         out = T.arg("out", T.buffer((batch, *size_out), "float32"))
-        with loops([batch, spec.out_h, spec.out_w]) as (n, i, j):
+        work = math.prod(size_out) * math.prod(spec.kernel) // 8
+        with spread_loops(batch, [spec.out_h, spec.out_w], work) as (n, i, j):
             taps = pooling_taps(spec, i, j)
 
             def step(start: Any, lanes: int) -> None:
@@ -140,7 +143,7 @@ def float_softmax_prim_func(name: str, spec: FloatSoftmax, features: frozenset[s
         batch = tir.batch_var(spec.batch)
         x, out = View("x", spec.x, batch), View("out", spec.out, batch)
         open_views(x, out)
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], 4 * math.prod(spec.dims)) as (sample, *outer):
             largest = _fold(x, sample, outer, count, "max")
 
             def power(value: Any, lanes: int) -> Any:
@@ -176,7 +179,7 @@ def float_layer_norm_prim_func(name: str, spec: FloatLayerNorm, features: frozen
         out = View("out", spec.out, batch)
         open_views(x, gamma, beta, out)
         size = tirx.const(float(count), "float32")
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], math.prod(spec.dims)) as (sample, *outer):
             mean = T.Bind(_fold(x, sample, outer, count, "sum") / size) if spec.centred else None
 
             def moved_by(value: Any, lanes: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.elementwise import VECTOR, Finish, View, loops, open_views, sweep
 from actc.targets.tvm.kernels.float_spec import FloatPool
 from actc.targets.tvm.kernels.operand import Operand
+from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.strided import (
     Embed,
     LayerNorm,
@@ -51,7 +53,8 @@ def reduce_prim_func(name: str, spec: Reduce, features: frozenset[str]) -> Any:
         open_views(x, finish, out)
         stride = spec.x.strides[len(spec.dims) - 1]
 
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        work = math.prod(spec.dims) * math.prod(spec.over) // 8
+        with spread_loops(batch, spec.dims[:-1], work) as (sample, *outer):
 
             def step(start: Any, lanes: int) -> None:
                 total = Accumulator(dtype, lanes, spec.bias)
@@ -83,7 +86,8 @@ def max_pool_prim_func(name: str, spec: MaxPool, features: frozenset[str]) -> An
         batch = tir.batch_var(spec.batch)
         x = T.arg("x", T.buffer((batch, *size_in), spec.dtype))
         out = T.arg("out", T.buffer((batch, *size_out), spec.dtype))
-        with loops([batch, spec.out_h, spec.out_w]) as (n, i, j):
+        work = math.prod(size_out) * math.prod(spec.kernel) // 16
+        with spread_loops(batch, [spec.out_h, spec.out_w], work) as (n, i, j):
 
             def step(start: Any, lanes: int) -> None:
                 largest = Accumulator(spec.dtype, lanes)
@@ -153,7 +157,7 @@ def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -
         finish = Finish(spec.requantize, spec.table, spec.inputs[3:], spec.table_size, batch)
         out = View("out", spec.out, batch)
         open_views(x, gamma, beta, finish, out)
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], 2 * math.prod(spec.dims)) as (sample, *outer):
             total, squares = _moments(x, sample, outer, count, wide)
             total64, squares64 = tir.cast("int64", total), tir.cast("int64", squares)
             if spec.zero is None:
@@ -212,7 +216,7 @@ def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any
         table = T.arg("table", T.buffer((256,), "int32"))
         out = View("out", spec.out, batch)
         open_views(x, out)
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], 4 * math.prod(spec.dims)) as (sample, *outer):
             largest = Accumulator("int32", 1)
             with T.serial(tirx.const(0, "int64"), tirx.const(count, "int64")) as i:
                 code = tir.cast("int32", x.load(x.at(sample, [*outer, i]), 1))
@@ -261,7 +265,7 @@ def embed_prim_func(name: str, spec: Embed, features: frozenset[str]) -> Any:
         out = View("out", spec.out, batch)
         open_views(index, table, out)
         last = spec.rows - 1
-        with loops([batch, *spec.dims[:-1]]) as (sample, *outer):
+        with spread_loops(batch, spec.dims[:-1], math.prod(spec.dims) // 16) as (sample, *outer):
             first = index.at(sample, [*outer, tirx.const(0, "int64")])
             wanted = T.Bind(index.load(first, 1))
             known = tirx.And(wanted >= 0, wanted < last)
