@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from actc.targets.tvm.generic import rules
+from actc.targets.tvm.generic import rules_data as data
 from actc.targets.tvm.generic.request import Request
 
 Plan: TypeAlias = Callable[[Request], None]
@@ -50,6 +51,38 @@ RULES: dict[str, Rule] = {
         "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor",
         plan=rules.broadcasting,
     ),
+    **_family(
+        "reductions",
+        "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+        "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+        plan=rules.reduction,
+    ),
+    **_family("reductions", "ArgMax", "ArgMin", plan=rules.along_axis(0)),
+    **_family("reductions", "CumProd", "CumSum", plan=rules.cumulative),
+    **_family(
+        "moves",
+        "CenterCropPad", "Concat", "DepthToSpace", "Expand", "Flatten", "Pad", "Reshape",
+        "ReverseSequence", "Slice", "SpaceToDepth", "Squeeze", "Tile", "Transpose", "Trilu",
+        "Unsqueeze",
+    ),
+    **_family("moves", "Split", plan=data.split),
+    **_family(
+        "gather",
+        "BitCast", "Col2Im", "EyeLike", "Gather", "GatherElements", "GatherND", "OneHot", "Range",
+        "Scatter", "ScatterElements", "ScatterND", "TensorScatter",
+    ),
+    **_family("gather", "ConstantOfShape", plan=data.constant_of_shape),
+    **_family("elementwise", "Shape", "Size", plan=data.shape),
+    **_family("selection", "Compress", "NonMaxSuppression", "NonZero", "TopK", "Unique"),
+    **_family("products", "Gemm", "MatMul"),
+    **_family("products", "Einsum", plan=rules.einsum),
+    **_family(
+        "normalizations",
+        "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "Softmax",
+        plan=rules.along_axis(-1),
+    ),
+    **_family("normalizations", "BatchNormalization", plan=rules.batch_normalization),
+    **_family("normalizations", "InstanceNormalization", "LRN"),
     **_family("cast", "Cast", "CastLike", plan=rules.cast),
 }
 # fmt: on

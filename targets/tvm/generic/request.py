@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
+from actc.targets.tvm.generic.declared import shape_of
 from actc.targets.tvm.generic.spec import DTYPES, Attribute, Generic, TensorType
 from actc.targets.tvm.layout import Shape, Tensor, plain
 from actc.targets.tvm.plan import Array
@@ -85,10 +86,11 @@ class Request:
             Unsupported: its shape or type is not known, or has no generic kernel.
         """
         value = self.node.outputs[index]
-        if value.shape is None or value.dtype is None:
+        declared = shape_of(value)
+        if declared is None or value.dtype is None:
             raise self._unknown(index)
         shape: list[int | None] = []
-        for axis, extent in enumerate(value.shape):
+        for axis, extent in enumerate(declared):
             symbol = None if isinstance(extent, int) else extent.value
             if symbol is not None and (axis or symbol != self.planner.batch_name):
                 raise self._unknown(index)
@@ -127,7 +129,11 @@ class Request:
         array = self.planner.constant(value)
         if array is not None:
             return self.planner.add_constant(str(value.name), np.ascontiguousarray(array))
-        return self.row_major(self.planner.tensors[str(value.name)]).name
+        tensor = self.planner.tensors[str(value.name)]
+        if 0 in tensor.shape:  # the runtime does not take an empty array for a compact one
+            empty = np.zeros([extent or 0 for extent in tensor.shape], tensor.dtype)
+            return self.planner.add_constant(f"{value.name}/empty", empty)
+        return self.row_major(tensor).name
 
     def row_major(self, tensor: Tensor) -> Tensor:
         """The tensor in row-major order without padding, copied if it lies otherwise."""
