@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.tvm.kernels.conv_arm import arm_dot_product
 from actc.targets.tvm.kernels.conv_dense import dense_prim_func
 from actc.targets.tvm.kernels.conv_depthwise import depthwise_prim_func, pack_depthwise
-from actc.targets.tvm.kernels.conv_isa import dot_product
+from actc.targets.tvm.kernels.conv_isa import DotProduct, dot_product
 from actc.targets.tvm.kernels.conv_tiling import pack_dense
 from actc.targets.tvm.kernels.conv_vector import Expr
 from actc.targets.tvm.kernels.spec import ConvSpec
@@ -26,7 +27,7 @@ def conv_prim_func(spec: ConvSpec, features: frozenset[str], name: str = "conv")
         name: global symbol.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, dot_product(features), features, name)
+    return build(spec, _dot_product(features), features, name)
 
 
 def pack_weight(
@@ -41,5 +42,10 @@ def pack_weight(
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
     pack = pack_depthwise if spec.depthwise else pack_dense
-    packed: npt.NDArray[np.int8] = pack(weight, spec, dot_product(features))
+    packed: npt.NDArray[np.int8] = pack(weight, spec, _dot_product(features))
     return packed
+
+
+def _dot_product(features: frozenset[str]) -> DotProduct:
+    """The fastest exact form for a CPU with LLVM's feature names `features`."""
+    return arm_dot_product(features) or dot_product(features)

@@ -116,6 +116,28 @@ def lookup64(table: Any, codes: Any, base: Any = 0) -> Any:
     return tirx.Select(codes < const(128, "uint8", codes), low, high)
 
 
+def lookup16(table: Any, codes: Any) -> Any:
+    """``table[codes]`` for 16 codes at once, with 64-bit Arm's tbl.
+
+    It looks up in 64 bytes; codes beyond them leave what the step before found.
+    """
+    name = "llvm.aarch64.neon.{}.v16i8"
+    found: tuple[Any, ...] = ()
+    for quarter in range(4):
+        part = [table[tirx.Ramp(64 * quarter + 16 * k, 1, 16)] for k in range(4)]
+        within = codes - const(64 * quarter, "uint8", codes) if quarter else codes
+        kind = name.format("tbx4" if found else "tbl4")
+        found = (tirx.call_llvm_pure_intrin("uint8x16", kind, *found, *part, within),)
+    return found[0]
+
+
+def table_block(features: frozenset[str]) -> int:
+    """Bytes that the CPU looks up at once; 0 where it has no instruction for that."""
+    if has_byte_permute(features):
+        return TABLE_BLOCK
+    return 16 if {"neon", "fp-armv8"} <= features and "aclass" not in features else 0
+
+
 def lookup(table: Any, code: Any, base: Any = 0) -> Any:
     """``table[base + code]``, one element or vector by gathering."""
     return table[cast("int32", code) + base]
@@ -123,13 +145,15 @@ def lookup(table: Any, code: Any, base: Any = 0) -> Any:
 
 def table_in_place(data: Any, start: Any, count: int, table: Any, features: frozenset[str]) -> None:
     """Emit ``data[start : start + count] = table[...]`` on a flat uint8 buffer."""
-    blocks = count // TABLE_BLOCK if has_byte_permute(features) else 0
+    size = table_block(features)
+    blocks = count // size if size else 0
+    find = lookup64 if size == TABLE_BLOCK else lookup16
     if blocks:
         with T.serial(0, blocks) as block:
-            at = span(start + block * TABLE_BLOCK, TABLE_BLOCK)
+            at = span(start + block * size, size)
             codes = T.Bind(data[at])
-            T.buffer_store(data, lookup64(table, codes), [at])
-    rest = count - blocks * TABLE_BLOCK
+            T.buffer_store(data, find(table, codes), [at])
+    rest = count - blocks * size
     if rest and has_byte_permute(features):
         at = span(start + blocks * TABLE_BLOCK, TABLE_BLOCK)
         mask = tirx.Ramp(0, 1, TABLE_BLOCK) < tirx.Broadcast(rest, TABLE_BLOCK)
@@ -137,5 +161,5 @@ def table_in_place(data: Any, start: Any, count: int, table: Any, features: froz
         T.evaluate(T.masked_store(data, lookup64(table, codes), at, mask))
     elif rest:
         with T.serial(0, rest) as i:
-            at = start + blocks * TABLE_BLOCK + i
+            at = start + blocks * size + i
             T.buffer_store(data, lookup(table, data[at]), [at])
