@@ -13,6 +13,7 @@ from typing import Any
 import tvm
 from tvm import relax, tirx
 
+from actc.targets.tvm.entry import TIR_PIPELINE, entry_function, hide_kernels, with_pointers
 from actc.targets.tvm.generic.kernel import generic_prim_func
 from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.host import Cpu
@@ -32,7 +33,6 @@ from actc.targets.tvm.kernels.binary_spec import (
     pack_signs,
 )
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
-from actc.targets.tvm.kernels.conv_arm import code_offset
 from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
 from actc.targets.tvm.kernels.float_ops import float_conv_prim_func, pack_float_weight
 from actc.targets.tvm.kernels.float_spec import (
@@ -126,7 +126,6 @@ class ModuleBuilder:
         self.features = features
         self._builder = relax.BlockBuilder()
         self._batch = tirx.Var("n", "int64")
-        self._values: dict[str, Any] = {}
         self._kernels: dict[Kernel, tuple[Any, Any]] = {}
 
     def module(self) -> Any:
@@ -134,38 +133,28 @@ class ModuleBuilder:
 
         `main` takes the inputs in order and returns a tuple of the outputs.
         """
-        inputs = {
-            name: relax.Var(f"input{i}", self._type(buffer))
-            for i, (name, buffer) in enumerate(self.plan.inputs.items())
-        }
-        self._values.update(inputs)
-        with self._builder.function("main", list(inputs.values())):
+        entry = entry_function(
+            "network", self.plan, lambda call: self._kernel(call.kernel), self._arrays
+        )
+        inputs = [
+            relax.Var(f"input{i}", self._type(buffer))
+            for i, buffer in enumerate(self.plan.inputs.values())
+        ]
+        types = [self._type(self.plan.buffers[name]) for name in entry.results]
+        with self._builder.function("main", inputs):
             with self._builder.dataflow():
-                for call in self.plan.calls:
-                    self._values[call.output] = self._builder.emit(self._call(call))
-                outputs = [self._values[source] for source in self.plan.outputs.values()]
+                symbol = self._builder.add_func(entry.function, "network")
+                constants = relax.const(entry.constants, "uint8")
+                call = relax.call_tir(symbol, [*inputs, constants], types)
+                found = self._builder.emit(call)
+                parts = [relax.TupleGetItem(found, i) for i in range(len(types))]
+                if len(types) == 1:  # then TVM makes no tuple
+                    parts = [found]
+                values = dict(zip(entry.results, parts, strict=True))
+                outputs = [values[source] for source in self.plan.outputs.values()]
                 result = self._builder.emit_output(relax.Tuple(outputs))
             self._builder.emit_func_output(result)
         return self._builder.finalize()
-
-    def _call(self, call: Call) -> Any:
-        function, symbol = self._kernel(call.kernel)
-        arrays = self._arrays(call)
-        arguments = []
-        for name, parameter in zip(call.inputs, function.params, strict=False):
-            shape = parameter.shape
-            if name in self.plan.buffers:
-                arguments.append(self._activation(name, len(shape), shape))
-            else:
-                array = arrays[name] if name in arrays else self.plan.constants[name]
-                if isinstance(call.kernel, Generic):
-                    array = array.reshape([int(extent) for extent in shape])
-                arguments.append(relax.const(array, str(array.dtype)))  # else int64 shrinks
-        buffer = self.plan.buffers[call.output]
-        if not buffer.scalar:
-            return relax.call_tir(symbol, arguments, self._type(buffer))
-        value = relax.call_tir(symbol, arguments, relax.TensorType((1,), buffer.dtype))
-        return relax.op.reshape(self._builder.emit(value), ())
 
     def _arrays(self, call: Call) -> Mapping[str, Array]:
         """Constants that the kernel reads in another form than the plan holds."""
@@ -181,11 +170,7 @@ class ModuleBuilder:
         values = self.plan.constants[weight]
         return {
             weight: pack_weight(values, call.kernel, self.features),
-            bias: fold_bias(
-                self.plan.constants[bias],
-                values,
-                call.kernel.x_zero - code_offset(call.kernel, self.features),
-            ),
+            bias: fold_bias(self.plan.constants[bias], values, call.kernel.x_zero),
         }
 
     def _binary_arrays(self, call: Call, spec: BinaryConv) -> Mapping[str, Array]:
@@ -198,26 +183,15 @@ class ModuleBuilder:
             packed[name] = pack_place(self.plan.constants[name], spec, self.features)
         return packed
 
-    def _activation(self, name: str, rank: int, shape: Any) -> Any:
-        """The value of a buffer in the shape that the kernel declares."""
-        value, buffer = self._values[name], self.plan.buffers[name]
-        wanted = tuple(int(extent) for extent in list(shape)[1:])
-        if wanted == buffer.shape and not buffer.scalar:
-            return value
-        return self._builder.emit(relax.op.reshape(value, (self._extent(buffer), *wanted)))
-
     def _kernel(self, kernel: Kernel) -> tuple[Any, Any]:
-        """PrimFunc and its symbol; equal kernels share one."""
+        """PrimFunc, and the symbol of its form with pointers; equal kernels share one."""
         if kernel not in self._kernels:
             kind = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
             name = f"{kind.lower()}_{len(self._kernels)}"
             function = _BUILDERS[type(kernel)](name, kernel, self.features)
-            symbol = self._builder.add_func(function, name)
+            symbol = self._builder.add_func(with_pointers(function), name)
             self._kernels[kernel] = (function, symbol)
         return self._kernels[kernel]
-
-    def _extent(self, buffer: Buffer) -> Any:
-        return self._batch if buffer.batch is None else buffer.batch
 
     def _type(self, buffer: Buffer) -> Any:
         extents = [self._batch if extent is None else extent for extent in buffer.extents]
@@ -244,6 +218,7 @@ def _relax_pipeline() -> Any:
             transform.VMShapeLower(),
             _order_shape_stores(),
             transform.AttachGlobalSymbol(),
+            hide_kernels(),
         ]
     )
 
@@ -277,7 +252,9 @@ def compile_plan(plan: KernelPlan, cpu: Cpu) -> Any:
     module = ModuleBuilder(plan, cpu.features).module()
     with tvm.transform.PassContext(opt_level=3):
         target = tvm.target.Target(cpu.target())
-        return tvm.compile(module, target=target, relax_pipeline=_relax_pipeline())
+        return tvm.compile(
+            module, target, relax_pipeline=_relax_pipeline(), tir_pipeline=TIR_PIPELINE
+        )
 
 
 def export(executable: Any, path: Path, link: Callable[[list[Path], Path], None]) -> None:
