@@ -33,6 +33,7 @@ from actc.targets.tvm.kernels.binary_spec import (
     pack_signs,
 )
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight
+from actc.targets.tvm.kernels.conv_arm import code_offset
 from actc.targets.tvm.kernels.elementwise import concat_prim_func, elementwise_prim_func
 from actc.targets.tvm.kernels.float_ops import float_conv_prim_func, pack_float_weight
 from actc.targets.tvm.kernels.float_spec import (
@@ -170,7 +171,11 @@ class ModuleBuilder:
         values = self.plan.constants[weight]
         return {
             weight: pack_weight(values, call.kernel, self.features),
-            bias: fold_bias(self.plan.constants[bias], values, call.kernel.x_zero),
+            bias: fold_bias(
+                self.plan.constants[bias],
+                values,
+                call.kernel.x_zero - code_offset(call.kernel, self.features),
+            ),
         }
 
     def _binary_arrays(self, call: Call, spec: BinaryConv) -> Mapping[str, Array]:
