@@ -6,18 +6,27 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from actc.targets.tvm.cuda.tiling import Tiling, pack_tiles
 from actc.targets.tvm.kernels.binary_spec import WORD, BinaryConv, words
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias, padded
 from actc.targets.tvm.plan import Array, Call
 
 
-def packed_constants(call: Call, constants: Mapping[str, Array]) -> dict[str, Array]:
-    """The constants of a call that its kernel reads in another form than the plan holds."""
+def packed_constants(
+    call: Call, constants: Mapping[str, Array], tiling: Tiling | None
+) -> dict[str, Array]:
+    """The constants of a call that its kernel reads in another form than the plan holds.
+
+    Args:
+        call: of the kernel.
+        constants: of the plan.
+        tiling: of the kernel, where it has tiles.
+    """
     kernel = call.kernel
     if isinstance(kernel, FloatConv):
         weight = call.inputs[1]
-        return {weight: _taps_first(constants[weight])}
+        return {weight: _ordered(constants[weight], tiling)}
     if isinstance(kernel, BinaryConv):
         weight = call.inputs[1]
         return {weight: _sign_words(constants[weight], kernel)}
@@ -26,9 +35,13 @@ def packed_constants(call: Call, constants: Mapping[str, Array]) -> dict[str, Ar
     _, weight, bias, *_ = call.inputs
     values = constants[weight]
     return {
-        weight: _taps_first(values),
+        weight: _ordered(values, tiling),
         bias: fold_bias(constants[bias], values, kernel.x_zero),
     }
+
+
+def _ordered(weight: Array, tiling: Tiling | None) -> Array:
+    return _taps_first(weight) if tiling is None else pack_tiles(weight, tiling)
 
 
 def _taps_first(weight: Array) -> Array:

@@ -12,9 +12,10 @@ import tvm
 from tvm import tirx
 from tvm.tirx.op import register_intrin_lowering
 
-from actc.targets.tvm.cuda.kernels import instances, pointwise, products, reductions, rows
+from actc.targets.tvm.cuda.kernels import direct, instances, pointwise, reductions, rows, tiles
 from actc.targets.tvm.cuda.network import Launch, Network, ends, pack_constants, plan_arena
 from actc.targets.tvm.cuda.packing import packed_constants
+from actc.targets.tvm.cuda.tiling import Products, Tiling, chosen_tiling
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
 from actc.targets.tvm.kernels.float_spec import (
@@ -41,11 +42,11 @@ from actc.targets.tvm.plan import Array, Call, KernelPlan
 PRELUDE = Path(__file__).parent / "templates" / "prelude.cuh"
 
 BUILDERS: dict[type, Callable[[str, Any], Any]] = {
-    ConvSpec: products.conv,
-    FloatConv: products.float_conv,
-    BatchMatMul: products.batch_matmul,
-    FloatMatMul: products.float_matmul,
-    BinaryConv: products.binary_conv,
+    ConvSpec: direct.conv,
+    FloatConv: direct.float_conv,
+    BatchMatMul: direct.batch_matmul,
+    FloatMatMul: direct.float_matmul,
+    BinaryConv: direct.binary_conv,
     Elementwise: pointwise.elementwise,
     Concat: pointwise.concat,
     Embed: pointwise.embed,
@@ -74,25 +75,41 @@ class _Device:
     threads: int
 
 
-def generate(plan: KernelPlan, architecture: str) -> tuple[str, Network]:
+def generate(
+    plan: KernelPlan, architecture: str, products: Products = "auto"
+) -> tuple[str, Network]:
     """CUDA C of all kernels of a plan, and the network that launches them.
 
     Args:
         plan: the kernels and their order.
         architecture: the oldest one that the code must run on, "sm_80".
+        products: how large products are computed.
     """
     symbols: dict[Any, str] = {}
     for call in plan.calls:
         if call.kernel not in symbols:
-            symbols[call.kernel] = f"{type(call.kernel).__name__.lower()}_{len(symbols)}"
-    functions = {name: BUILDERS[type(k)](name, k) for k, name in symbols.items()}
+            symbols[call.kernel] = f"{_title(call.kernel)}_{len(symbols)}"
+    tilings = {kernel: chosen_tiling(kernel, architecture, products) for kernel in symbols}
+    functions = {name: _function(name, k, tilings[k]) for k, name in symbols.items()}
     source, devices = _compile(functions, architecture)
-    return source, _network(plan, symbols, functions, devices)
+    return source, _network(plan, symbols, tilings, functions, devices)
+
+
+def _title(kernel: Any) -> str:
+    return type(kernel).__name__.removesuffix("Spec").lower()
+
+
+def _function(name: str, kernel: Any, tiling: Tiling | None) -> Any:
+    if tiling is None:
+        return BUILDERS[type(kernel)](name, kernel)
+    build = tiles.tiled_conv if isinstance(kernel, ConvSpec) else tiles.tiled_float_conv
+    return build(name, kernel, tiling)
 
 
 def _network(
     plan: KernelPlan,
     symbols: dict[Any, str],
+    tilings: dict[Any, Tiling | None],
     functions: dict[str, Any],
     devices: dict[str, _Device],
 ) -> Network:
@@ -101,7 +118,8 @@ def _network(
     for step, call in enumerate(plan.calls):
         symbol = symbols[call.kernel]
         names = _formal_names(functions[symbol])
-        given = _actual_names(call, step, plan, arrays)
+        packed = packed_constants(call, plan.constants, tilings[call.kernel])
+        given = _actual_names(call, step, plan, packed, arrays)
         actual = dict(zip(names, ["n", *given, call.output], strict=True))
         device = devices[symbol]
         arguments = tuple(actual[parameter] for parameter in device.parameters)
@@ -121,9 +139,10 @@ def _network(
     )
 
 
-def _actual_names(call: Call, step: int, plan: KernelPlan, arrays: dict[str, Array]) -> list[str]:
+def _actual_names(
+    call: Call, step: int, plan: KernelPlan, packed: dict[str, Array], arrays: dict[str, Array]
+) -> list[str]:
     """What a call reads; constants get names of their own and are added to `arrays`."""
-    packed = packed_constants(call, plan.constants)
     names = []
     for position, name in enumerate(call.inputs):
         if name in plan.buffers:
@@ -146,7 +165,6 @@ def _compile(functions: dict[str, Any], architecture: str) -> tuple[str, dict[st
     transform = tirx.transform
     module = transform.BindTarget(target)(tvm.IRModule(functions))
     lower = [
-        transform.FlattenBuffer(),
         transform.VectorizeLoop(True),
         transform.UnrollLoop(),
         transform.AnnotateEntryFunc(),

@@ -20,6 +20,7 @@ from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, T
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
 from actc.targets.tvm.cuda.lower import examined, kernel_plan
+from actc.targets.tvm.cuda.tiling import Products
 from actc.targets.tvm.cuda.toolkit import (
     NVCC_HELP,
     Resources,
@@ -44,15 +45,18 @@ class CudaTarget(Target):
 
     Tools: apache-tvm and nvcc (build), g++ (link); NVIDIA's driver to run. Without a GPU the
     kernels are executed on the CPU, thread by thread, and compared with golden so.
-    Options: architectures, joined by commas (`cuda:sm_80,sm_90`, which is the default).
+    Options, joined by commas: architectures (`cuda:sm_80,sm_90`, which is the default);
+    `dp4a`, no tensor cores; `fp16`, products of float32 networks in half precision.
     Products: model.so; run.py, an example; kernels.cu; kernels.txt, the list of kernels with
     their registers and shared memory; signature.json; resources.json.
 
     Attributes:
         architectures: that machine code is generated for, the oldest first.
+        products: how large products are computed.
     """
 
     architectures: tuple[str, ...] = parse_architectures("")
+    products: Products = "auto"
     name: ClassVar[str] = "cuda"
 
     @classmethod
@@ -62,12 +66,19 @@ class CudaTarget(Target):
         Raises:
             UsageError: CUDA has no such architecture.
         """
-        return cls(parse_architectures(option))
+        parts = [part.strip() for part in option.split(",") if part.strip()]
+        chosen = [part for part in parts if part in ("dp4a", "fp16")]
+        rest = ",".join(part for part in parts if part not in chosen)
+        products: Products = "auto"
+        if chosen:
+            products = "dp4a" if chosen[-1] == "dp4a" else "fp16"
+        return cls(parse_architectures(rest), products)
 
     @property
     def spec(self) -> str:
         """`cuda:` and the architectures."""
-        return f"cuda:{','.join(self.architectures)}"
+        chosen = () if self.products == "auto" else (self.products,)
+        return f"cuda:{','.join((*self.architectures, *chosen))}"
 
     def capabilities(self) -> Capabilities:
         """What this target takes."""
@@ -132,7 +143,7 @@ class CudaTarget(Target):
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
         model = ir.load(directory / MODEL_FILES[precision])
         kernels = kernel_plan(model, precision)
-        source, network = generate(kernels, self.architectures[0])
+        source, network = generate(kernels, self.architectures[0], self.products)
         (directory / runtime.KERNELS).write_text(source, encoding="utf-8")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

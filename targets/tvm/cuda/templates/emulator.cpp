@@ -1,7 +1,10 @@
 // A stand-in for NVIDIA's driver that executes the kernels on the CPU; see emulator.h.
 #include "emulator.h"
 
+// CUDA takes alignas() behind __shared__, C++ does not.
+#define alignas(n) __attribute__((aligned(n)))
 #include "kernels.cu"
+#undef alignas
 
 struct Kernel {
   const char *name;

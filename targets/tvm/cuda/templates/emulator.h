@@ -103,17 +103,77 @@ static void run_block(unsigned count) {
   }
 }
 
-// Every lane of a warp gives `size` bytes and then sees those of all lanes.
-static const unsigned char (*share(const void *mine, size_t size))[64] {
-  static unsigned char kept[32][32][64];
+struct Fragments {
+  int a[4], b[2];
+};
+
+// Every lane of a warp gives its fragments and then sees those of all lanes. What the lanes gave
+// is kept until the call after the next one: by then every lane has passed a barrier.
+static const Fragments *share(const Fragments &mine) {
+  static Fragments kept[2][32][32];
+  static unsigned turn[1024];
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  memcpy(kept[warp][lane], mine, size);
+  Fragments *all = kept[turn[threadIdx.x]++ % 2][warp];
+  all[lane] = mine;
   wait(AT_WARP);
-  return kept[warp];
+  return all;
 }
-static void shared_is_read() { wait(AT_WARP); }
+
+static inline int word_of_a(const Fragments *lanes, int row, int word) {
+  return lanes[4 * (row % 8) + word % 4].a[row / 8 + word / 4 * 2];
+}
+static inline int word_of_b(const Fragments *lanes, int column, int word) {
+  return lanes[4 * column + word % 4].b[word / 4];
+}
+
+// Sums of a lane: `product(a, b)` of each pair of words, added up.
+template <class Sum, class Product>
+static void multiply(Sum *sums, const Fragments &mine, Product product) {
+  const Fragments *lanes = share(mine);
+  const int group = threadIdx.x % 32 / 4, part = threadIdx.x % 4;
+  for (int k = 0; k < 4; ++k)
+    for (int word = 0; word < 8; ++word)
+      sums[k] += product(word_of_a(lanes, group + k / 2 * 8, word),
+                         word_of_b(lanes, 2 * part + k % 2, word));
+}
 
 }  // namespace emulation
 
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
 static inline void __syncthreads() { emulation::wait(emulation::AT_BLOCK); }
 static inline int __popc(unsigned value) { return __builtin_popcount(value); }
+
+static inline int actc_dp4a(int a, int b, int sum) {
+  for (int k = 0; k < 4; ++k)
+    sum += static_cast<uint8_t>(a >> 8 * k) * static_cast<int8_t>(b >> 8 * k);
+  return sum;
+}
+static inline void actc_mma_u8s8(int *c, int a0, int a1, int a2, int a3, int b0, int b1) {
+  emulation::multiply(c, {{a0, a1, a2, a3}, {b0, b1}},
+                      [](int a, int b) { return actc_dp4a(a, b, 0); });
+}
+static inline float actc_half(int word, int k) {
+  const uint16_t bits = static_cast<uint16_t>(word >> 16 * k);
+  _Float16 half;
+  memcpy(&half, &bits, sizeof half);
+  return static_cast<float>(half);
+}
+static inline void actc_mma_f16(float *c, int a0, int a1, int a2, int a3, int b0, int b1) {
+  emulation::multiply(c, {{a0, a1, a2, a3}, {b0, b1}}, [](int a, int b) {
+    return actc_half(a, 0) * actc_half(b, 0) + actc_half(a, 1) * actc_half(b, 1);
+  });
+}
+static inline int actc_halves(float low, float high) {
+  const _Float16 halves[2] = {static_cast<_Float16>(low), static_cast<_Float16>(high)};
+  int word;
+  memcpy(&word, halves, sizeof word);
+  return word;
+}

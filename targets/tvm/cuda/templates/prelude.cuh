@@ -15,3 +15,35 @@
 #define CUDART_NAN ((double)NAN)
 #endif
 
+#ifdef __CUDACC__
+// Four codes (unsigned) times four weights (signed), added to a sum.
+__device__ __forceinline__ int actc_dp4a(int a, int b, int sum) {
+  int result;
+  asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+#if __CUDA_ARCH__ >= 800
+// Tensor cores: 16 rows by 8 columns, 32 bytes or 16 halves deep; codes unsigned, weights signed.
+__device__ __forceinline__ void actc_mma_u8s8(int *c, int a0, int a1, int a2, int a3, int b0,
+                                              int b1) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ void actc_mma_f16(float *c, int a0, int a1, int a2, int a3, int b0,
+                                             int b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+// Two float32 rounded to halves, the first in the lower bits.
+__device__ __forceinline__ int actc_halves(float low, float high) {
+  int result;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+  return result;
+}
+#endif
+#endif
+

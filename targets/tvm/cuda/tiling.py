@@ -1,0 +1,105 @@
+"""How a large product is cut into tiles, and its weights in their order. Pure Python.
+
+A convolution is a matrix product of pixels and output channels (implicit GEMM). It counts in
+words of 32 bits: four codes of 8 bits, two halves or one float32. A block of threads computes
+`BLOCK_PIXELS` pixels of some channels; it goes through the words of the sum `DEPTH` at a time,
+which lie in shared memory meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from actc.targets.tvm.kernels.float_spec import FloatConv
+from actc.targets.tvm.kernels.spec import ConvSpec, padded
+from actc.targets.tvm.plan import Array, Kernel
+
+Method = Literal["dp4a", "mma.u8s8", "mma.f16", "fma"]
+"""Dot products of four codes, tensor cores on codes or on halves, float32 as it is."""
+
+Products = Literal["auto", "dp4a", "fp16"]
+"""What the user chooses: tensor cores for codes where all GPUs have them, never, or for halves in
+place of float32 too."""
+
+BLOCK_PIXELS = 128
+DEPTH = 16
+"""Words of the sum that are in shared memory at a time."""
+ROW = DEPTH + 4
+"""Words from one row of a tile to the next: rows of a warp begin in different banks."""
+
+PACKED = {"dp4a": 4, "mma.u8s8": 4, "mma.f16": 2, "fma": 1}
+"""Channels of a word."""
+
+_LEAST_DEPTH, _LEAST_CHANNELS = 16, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """The tiles of one convolution.
+
+    Attributes:
+        method: how products are computed.
+        words: of a pixel.
+        channels: of a block.
+        columns: blocks side by side, which together have all channels.
+        steps: times that shared memory is filled.
+    """
+
+    method: Method
+    words: int
+    channels: int
+    columns: int
+    steps: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether four neighbouring words always are of one pixel, to be loaded at once."""
+        return self.words % 4 == 0
+
+
+def tiling_of(spec: ConvSpec, method: Method) -> Tiling | None:
+    """The tiles of a convolution; None where the plain kernel is as good."""
+    taps = spec.kernel[0] * spec.kernel[1]
+    words = -(-spec.in_c // PACKED[method])
+    lanes = padded(spec.out_c)
+    if spec.group != 1 or taps * words < _LEAST_DEPTH or lanes < _LEAST_CHANNELS:
+        return None
+    channels = 64 if lanes > 32 else 32 if lanes > 16 else 16
+    columns = -(-lanes // channels)
+    return Tiling(method, words, channels, columns, -(-taps * words // DEPTH))
+
+
+def chosen_tiling(kernel: Kernel, architecture: str, products: Products) -> Tiling | None:
+    """The tiles of a kernel; None where it has none.
+
+    Args:
+        kernel: any kernel of a plan.
+        architecture: the oldest that it must run on; tensor cores take bytes from sm_80 on.
+        products: the user's choice.
+    """
+    modern = int(architecture.removeprefix("sm_")) >= 80
+    if isinstance(kernel, ConvSpec):
+        tensor = modern and products != "dp4a"
+        return tiling_of(kernel, "mma.u8s8" if tensor else "dp4a")
+    if isinstance(kernel, FloatConv):
+        half = modern and products == "fp16"
+        return tiling_of(kernel.conv, "mma.f16" if half else "fma")
+    return None
+
+
+def pack_tiles(weight: Array, tiling: Tiling) -> Array:
+    """Weights (O, C, kh, kw) as rows of words, one for each channel of the blocks; int32, or
+    float32 for "fma"; zeros where there is no channel or tap."""
+    packed = PACKED[tiling.method]
+    moved = np.moveaxis(weight, 1, -1)
+    room = tiling.words * packed - moved.shape[-1]
+    rows = np.pad(moved, ((0, 0), (0, 0), (0, 0), (0, room))).reshape(len(moved), -1)
+    if tiling.method == "mma.f16":
+        rows = rows.astype(np.float16)
+    full = np.zeros((tiling.columns * tiling.channels, tiling.steps * DEPTH * packed), rows.dtype)
+    full[: len(rows), : rows.shape[1]] = rows
+    found: Array = full if tiling.method == "fma" else full.view("<i4")
+    return np.ascontiguousarray(found)
