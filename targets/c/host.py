@@ -23,7 +23,7 @@ COMPILER_HELP = "apt-get install gcc"
 SIGNATURE = "signature.json"
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 _COMPILE_SECONDS = 600.0
-_RUN_SECONDS = 1200.0
+RUN_SECONDS = 1200.0
 _MEMORY = 8 << 30
 
 
@@ -82,14 +82,20 @@ def _compiled(name: str, texts: tuple[bytes, ...]) -> _Program:
 
 
 def execute(
-    command: Sequence[str], arrays: Sequence[Array], outputs: Sequence[Mapping[str, Any]]
+    command: Sequence[str],
+    arrays: Sequence[Array],
+    outputs: Sequence[Mapping[str, Any]],
+    named: bool = True,
+    seconds: float = RUN_SECONDS,
 ) -> dict[str, Array]:
     """What a program gives that reads samples from one file and writes results to another.
 
     Args:
-        command: the program; both files' names are added.
+        command: the program, run where the files in.bin and out.bin lie.
         arrays: the inputs, first axis = samples.
         outputs: name, dtype and shape of each output.
+        named: whether the program takes the files' names.
+        seconds: limit.
 
     Returns:
         output name -> array.
@@ -102,8 +108,8 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="actc-c-") as work:
         source, result = Path(work) / "in.bin", Path(work) / "out.bin"
         source.write_bytes(np.concatenate(rows, axis=1).tobytes())
-        argv = [*command, source.name, result.name]
-        toolchain.run(argv, timeout=_RUN_SECONDS, memory=_MEMORY, cwd=Path(work))
+        argv = [*command, *((source.name, result.name) if named else ())]
+        toolchain.run(argv, timeout=seconds, memory=_MEMORY, cwd=Path(work))
         found = result.read_bytes()
     return unpacked(found, count, outputs)
 

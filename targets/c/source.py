@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from actc.targets.c.example import Example, Move, Slot
 from actc.targets.c.form import C_TYPES, WIDTH, Form, index, wrapped
 from actc.targets.c.kernels import form_of
 from actc.targets.c.kernels.elementwise import bits_of
@@ -78,11 +79,13 @@ class Source:
 
     Attributes:
         files: name -> text.
+        labels: names of all inputs, then of all outputs.
         constants: bytes of constants.
         stack: bytes of the largest kernel's arrays on the stack.
     """
 
     files: dict[str, str]
+    labels: tuple[str, ...]
     constants: int
     stack: int
 
@@ -112,8 +115,9 @@ class Writer:
         order = self.memory.plan.layout.order
         calls = [self._call(self.program.calls[step]) for step in order]
         header, code = self._header(), self._code(calls)
+        labels = tuple(self.labels.values())
         files = {f"{self.name}.h": header, f"{self.name}.c": code, "main.c": self._main()}
-        return Source(files, self.constants.size, self.stack)
+        return Source(files, labels, self.constants.size, self.stack)
 
     # ---- calls -------------------------------------------------------------------------
 
@@ -264,54 +268,22 @@ class Writer:
         )
 
     def _main(self) -> str:
-        buffers, reads, runs, writes = [], [], [], []
-        upper = self.name.upper()
-        for port in (*self.program.inputs, *self.program.outputs):
-            label, kind = self.labels[port], C_TYPES[port.dtype]
-            count = f"{upper}_{label.upper()}_COUNT"
-            buffers.append(f"static {kind} {label}[{count}];")
-            if port.real:
-                buffers += ["#ifdef " + upper + "_FLOAT"]
-                buffers += [f"static float {label}_values[{count}];", "#endif"]
-        for first, port in enumerate(self.program.inputs):
-            reads += self._transfer(
-                port, "fread", "stdin", "return 0;" if not first else "return 1;"
-            )
-        for port in self.program.outputs:
-            writes += self._transfer(port, "fwrite", "stdout", "return 1;")
-        names = [self.labels[p] for p in (*self.program.inputs, *self.program.outputs)]
-        runs.append(f"        if ({self.name}_run({', '.join(names)}) != 0) {{")
-        runs += ["            return 1;", "        }"]
-        return filled(
-            "main.c.in", NAME=self.name, UPPER=upper, BUFFERS="\n".join(buffers),
-            READS="\n".join(reads), RUN="\n".join(runs), WRITES="\n".join(writes),
-        )  # fmt: skip
+        def moves(function: str, stream: str) -> Move:
+            return lambda name, count: f"{function}({name}, sizeof {name}[0], {count}, {stream})"
 
-    def _transfer(self, port: Port, function: str, stream: str, failed: str) -> list[str]:
-        """Lines that read an input or write an output, as float where the model has float."""
-        label = self.labels[port]
-        count = f"{self.name.upper()}_{label.upper()}_COUNT"
-
-        def lines(name: str) -> list[str]:
-            moved = wrapped(function, [name, f"sizeof {name}[0]", count, stream])
-            return [
-                f"        moved = {moved};",
-                f"        if (moved != {count}) {{",
-                f"            {failed}",
-                "        }",
-            ]
-
-        if not port.real:
-            return lines(label)
-        convert = f"        {self.name}_{label}_"
-        convert += (
-            f"from_float({label}_values, {label});"
-            if function == "fread"
-            else f"to_float({label}, {label}_values);"
+        found = self.example()
+        body = found.body(
+            moves("fread", "stdin"), moves("fwrite", "stdout"), lambda status: f"return {status};"
         )
-        real = lines(f"{label}_values")
-        real = [*real, convert] if function == "fread" else [convert, *real]
-        return [f"#ifdef {self.name.upper()}_FLOAT", *real, "#else", *lines(label), "#endif"]
+        return filled("main.c.in", NAME=self.name, BUFFERS=found.buffers(), BODY=body)
+
+    def example(self) -> Example:
+        """What an example program needs to know."""
+        inputs, outputs = (
+            tuple(Slot(self.labels[port], port.dtype, port.real) for port in ports)
+            for ports in (self.program.inputs, self.program.outputs)
+        )
+        return Example(self.name, inputs, outputs)
 
 
 def _float_parts(program: Program) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,8 +14,8 @@ import onnx_ir as ir
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
-from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
-from actc.targets.c import host
+from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.c import emulator, host
 from actc.targets.c.memory import as_json, as_text, described, memory_of, proof_text
 from actc.targets.c.options import DESCRIBED, Options, parse
 from actc.targets.c.ports import Port
@@ -99,7 +99,7 @@ class CTarget(Target):
         texts = {
             **source.files,
             "memory.txt": as_text(memory, facts),
-            host.SIGNATURE: _signature(kernels, program, self.settings.name),
+            host.SIGNATURE: _signature(kernels, program, source.labels, self.settings.name),
         }
         golden = ir.to_proto(model).SerializeToString(deterministic=True)
         files = {GOLDEN: golden, **{name: text.encode() for name, text in texts.items()}}
@@ -133,18 +133,57 @@ class CTarget(Target):
         """The C code as a function; compiled again where it was changed."""
         return host.load(directory)
 
+    def verify(
+        self,
+        directory: Path,
+        feeds: Mapping[str, np.ndarray],
+        golden: Mapping[str, np.ndarray],
+        say: Progress = quiet,
+    ) -> list[Rung]:
+        """Compare a few samples on an emulated Cortex-M4, where compiler and emulator are there."""
+        return [emulator.rung(directory, feeds, golden, say)]
 
-def _signature(kernels: KernelPlan, program: Program, name: str) -> str:
+    def footprint(self, directory: Path) -> dict[str, int] | None:
+        """Bytes of constants and of the arena."""
+        facts = _memory(directory)
+        workspace = facts["arena_bytes"] + facts["wide_bytes"]
+        return {"constants": facts["constant_bytes"], "workspace": workspace}
+
+    def hardware(self, directory: Path) -> dict[str, Any] | None:
+        """What a device must have, for the report."""
+        facts = _memory(directory)
+        rows = (
+            ("arena", "arena_bytes"),
+            ("greedy arena", "arena_greedy_bytes"),
+            ("unshared arena", "arena_without_sharing_bytes"),
+            ("inputs", "input_bytes"),
+            ("outputs", "output_bytes"),
+            ("constants", "constant_bytes"),
+        )
+        return {
+            "device": "any with a C99 compiler",
+            "resources": [{"name": name, "used": facts[key]} for name, key in rows],
+            "notes": [f"the arena is {facts['arena_proof_text']}", "resources are bytes"],
+        }
+
+
+def _memory(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / MEMORY).read_text(encoding="utf-8"))
+    return found
+
+
+def _signature(kernels: KernelPlan, program: Program, labels: Sequence[str], name: str) -> str:
     """Inputs and outputs of the model, and how they lie in the caller's memory."""
     sources = {**kernels.inputs}
     sources |= {output: kernels.buffers[buffer] for output, buffer in kernels.outputs.items()}
 
-    def entry(port: Port) -> dict[str, Any]:
+    def entry(port: Port, label: str) -> dict[str, Any]:
         known = port.quantizer or port.dequantizer
         found: dict[str, Any] = {
             "name": port.name,
             "dtype": "float32" if port.real else port.dtype,
             "shape": [sources[port.name].batch, *port.shape],
+            "argument": label,
             "codes": "uint32" if port.dtype == "float32" else port.dtype,
         }
         if known is not None:
@@ -152,9 +191,8 @@ def _signature(kernels: KernelPlan, program: Program, name: str) -> str:
             found["zero_point"] = known.zero
         return found
 
-    facts = {
-        "name": name,
-        "inputs": [entry(port) for port in program.inputs],
-        "outputs": [entry(port) for port in program.outputs],
-    }
+    ports = (*program.inputs, *program.outputs)
+    entries = [entry(port, label) for port, label in zip(ports, labels, strict=True)]
+    count = len(program.inputs)
+    facts = {"name": name, "inputs": entries[:count], "outputs": entries[count:]}
     return json.dumps(facts, indent=2) + "\n"

@@ -1,0 +1,147 @@
+"""The C code on an emulated Cortex-M: compiled by Arm's gcc, run by QEMU, no library behind it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actc import toolchain
+from actc.errors import MissingTool, ToolFailed
+from actc.targets.base import Progress, Rung, quiet
+from actc.targets.c.example import Example, Move, slots
+from actc.targets.c.host import SIGNATURE, execute
+from actc.targets.c.templates import filled
+
+Array = np.ndarray[Any, Any]
+
+COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
+COMPILER_HELP = "apt-get install gcc-arm-none-eabi"
+EMULATOR_HELP = "apt-get install qemu-system-arm"
+FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffreestanding", "-Wall", "-Wextra", "-Wconversion")
+MOST_SAMPLES = 4
+_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A core and the board that QEMU has with it."""
+
+    title: str
+    cpu: str
+    board: str
+
+
+CORTEX_M4 = Core("Cortex-M4", "cortex-m4", "mps2-an386")
+CORTEX_M7 = Core("Cortex-M7", "cortex-m7", "mps2-an500")
+
+
+def object_command(core: Core, source: str, target: str) -> tuple[str, ...]:
+    """The command that compiles one file for a core."""
+    return (COMPILER, *FLAGS, "-Werror", f"-mcpu={core.cpu}", "-c", source, "-o", target)
+
+
+def build(directory: Path, folder: Path, core: Core) -> Path:
+    """Link the code with a start-up of its own, and with nothing else.
+
+    Args:
+        directory: of the C code. folder: for what is made.
+
+    Returns:
+        the program.
+
+    Raises:
+        MissingTool, ToolFailed: of the compiler.
+    """
+    compiler = str(toolchain.find(COMPILER, COMPILER_HELP))
+    signature = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
+    name = str(signature["name"])
+    upper = name.upper()
+    (folder / "start.c").write_text(_start(signature), encoding="utf-8")
+    (folder / "board.ld").write_text(filled("cortex_m.ld"), encoding="utf-8")
+    for source, made in ((directory.resolve() / f"{name}.c", "network.o"), ("start.c", "start.o")):
+        command = object_command(core, str(source), made)
+        more = [f"-D{upper}_FLOAT", f"-I{directory.resolve()}"]
+        toolchain.run([compiler, *command[1:], *more], timeout=_SECONDS, cwd=folder)
+    link = ["-nostdlib", "-mthumb", f"-mcpu={core.cpu}", "-T", "board.ld"]
+    toolchain.run(
+        [compiler, *link, "network.o", "start.o", "-o", "network.elf"],
+        timeout=_SECONDS,
+        cwd=folder,
+    )
+    return folder / "network.elf"
+
+
+def _start(signature: Mapping[str, Any]) -> str:
+    """The start-up, which is an example whose files are those of the emulator's host."""
+
+    def moves(operation: int, file: str) -> Move:
+        return lambda name, count: (
+            f"{count} - (size_t)move({operation}, {file}, {name}, sizeof {name})"
+        )
+
+    name = str(signature["name"])
+    found = Example(name, slots(signature["inputs"]), slots(signature["outputs"]))
+    body = found.body(moves(6, "source"), moves(5, "result"), lambda status: f"leave({status});")
+    return filled("cortex_m.c.in", NAME=name, BUFFERS=found.buffers(), BODY=body)
+
+
+def run(
+    program: Path, core: Core, arrays: Sequence[Array], outputs: Sequence[Mapping[str, Any]]
+) -> dict[str, Array]:
+    """What the program gives for samples.
+
+    Raises:
+        MissingTool, ToolFailed: of the emulator.
+    """
+    emulator = str(toolchain.find(EMULATOR, EMULATOR_HELP))
+    command = (
+        *(emulator, "-M", core.board, "-display", "none", "-serial", "none", "-monitor", "none"),
+        *("-semihosting-config", "enable=on,target=native", "-kernel", str(program)),
+    )
+    return execute(command, arrays, outputs, named=False, seconds=_SECONDS)
+
+
+def rung(
+    directory: Path,
+    feeds: Mapping[str, Array],
+    golden: Mapping[str, Array],
+    say: Progress = quiet,
+    core: Core = CORTEX_M4,
+) -> Rung:
+    """Compare golden with the code on an emulated core, for a few samples."""
+    name = f"{core.title}, emulated"
+    signature = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
+    inputs, outputs = signature["inputs"], signature["outputs"]
+    count = min(MOST_SAMPLES, *(len(array) for array in feeds.values()))
+    arrays = [np.ascontiguousarray(feeds[item["name"]][:count]) for item in inputs]
+    say(f"{EMULATOR}: {count} samples on a {core.title}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="actc-c-") as folder:
+            program = build(directory, Path(folder), core)
+            found = run(program, core, arrays, outputs)
+    except MissingTool as problem:
+        return Rung(name, "not run", problem.diagnostics[0].message)
+    except ToolFailed as problem:
+        reason = _beyond_the_board(problem)
+        if reason is None:
+            raise
+        return Rung(name, "not run", reason)
+    same = all(found[k].tobytes() == np.asarray(golden[k][:count]).tobytes() for k in found)
+    detail = f"{COMPILER} without libraries, {EMULATOR}"
+    return Rung(name, "equal" if same else "differs", detail, count)
+
+
+def _beyond_the_board(problem: ToolFailed) -> str | None:
+    """Why a network is too large for the emulated board; None where something else failed."""
+    (found,) = problem.diagnostics
+    if found.code == "ACT0511":
+        return f"{EMULATOR} took more than {_SECONDS:g} seconds"
+    if any("will not fit in region" in note or "overflowed by" in note for note in found.notes):
+        return "the network does not fit the board's 4 MiB of flash or of memory"
+    return None
