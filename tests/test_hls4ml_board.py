@@ -200,6 +200,7 @@ def test_words_of_all_shapes(tmp_path: Path) -> None:
     (tmp_path / "main.cpp").write_text(_MAIN.replace("@LOOPS@", "".join(loops)), "ascii")
     (tmp_path / "actc_axi.h").write_text(files.library("axi/actc_axi.h"), "utf-8")
     (tmp_path / vendor.AXI_HEADER).write_text(vendor.axi_header(), "utf-8")
+    (tmp_path / vendor.WORD_HEADER).write_text(vendor.word_header(), "utf-8")
     templates = Path(hls4ml.__file__).parent / "templates/vivado"
     folders = [f"-I{tmp_path}", f"-I{templates}", f"-I{templates}/ap_types"]
     command = ["g++", "-O0", "-std=c++11", "-D_GLIBCXX_ASSERTIONS", *folders]
@@ -236,6 +237,7 @@ def test_the_library_is_of_the_standard_that_scripts_ask_for(tmp_path: Path) -> 
     lines = [f'#include "{name}"' for name in [*given, *own, "axi/actc_axi.h"]]
     (tmp_path / "all.cpp").write_text("\n".join(lines) + "\n", "ascii")
     (tmp_path / vendor.AXI_HEADER).write_text(vendor.axi_header(), "utf-8")
+    (tmp_path / vendor.WORD_HEADER).write_text(vendor.word_header(), "utf-8")
     folders = [templates, templates / "ap_types", templates / "nnet_utils"]
     folders += [LIBRARY, LIBRARY / "xilinx", tmp_path]
     flags = ["-std=c++11", "-Wpedantic", "-Wno-unknown-pragmas", "-fsyntax-only"]

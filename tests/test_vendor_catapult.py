@@ -447,6 +447,7 @@ def test_the_scripts_of_hls4ml(io: str, fake: Fake, tmp_path: Path) -> None:
     assert places == sorted(places)
     assert "SCVerify/launch_make" not in log
     assert log.count("go extract") == 1
+    assert "-DRANDOM_FRAMES=2" in log
     assert "OutputVHDL false" in log
     assert "OutputVerilog true" in log
     text = readme(network, options)

@@ -11,7 +11,7 @@ _PACKAGE = "actc.targets.bnn_hls"
 
 def library() -> dict[str, str]:
     """Name -> text of the C++ library."""
-    return _texts("library")
+    return {**_texts("library"), vendor.WORD_HEADER: vendor.word_header()}
 
 
 def simulation_headers() -> dict[str, str]:

@@ -102,6 +102,7 @@ def _sources(network: HlsNetwork, options: Options, name: str) -> dict[str, str]
         f"{name}.h": files.filled("axi.h.in", **values, **words),
         f"{name}.cpp": files.filled(f"axi_{kind}.cpp.in", **values, **ports),
         "actc_axi.h": files.library("axi/actc_axi.h"),
+        vendor.WORD_HEADER: vendor.word_header(),
         "testbench.cpp": vendor.filled("testbench.cpp.in", NAME=name, GUARD=values["GUARD"]),
         f"simulation/{vendor.AXI_HEADER}": vendor.axi_header(),
     }

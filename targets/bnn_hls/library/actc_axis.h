@@ -3,14 +3,10 @@
 #ifndef ACTC_AXIS_H
 #define ACTC_AXIS_H
 
+#include "actc_axis_word.h"
 #include "actc_words.h"
 
-#include <ap_axi_sdata.h>
-
 namespace actc {
-
-enum { AXIS_BITS = 64 };
-typedef ap_axiu<AXIS_BITS, 1, 1, 1> axis_word;
 
 // SIZE elements of BITS bits leave, ELEMENTS at a time; that many divide the slots of a word.
 template <int SIZE, int SLOT, int BITS, int ELEMENTS>
@@ -61,17 +57,7 @@ words:
     }
     place<ELEMENTS * SLOT>(data, group, slots);
     const bool last = i == SIZE / ELEMENTS - 1;
-    if (group == GROUPS - 1 || last) {
-      axis_word given;
-      given.data = data;
-      given.keep = ap_uint<AXIS_BITS / 8>(-1);
-      given.strb = ap_uint<AXIS_BITS / 8>(-1);
-      given.user = 0;
-      given.last = ap_uint<1>(last ? 1 : 0);
-      given.id = 0;
-      given.dest = 0;
-      out.write(given);
-    }
+    if (group == GROUPS - 1 || last) send(out, data, last);
     group = group == GROUPS - 1 ? 0 : group + 1;
   }
 }

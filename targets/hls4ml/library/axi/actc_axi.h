@@ -6,14 +6,9 @@
 #ifndef ACTC_AXI_H_
 #define ACTC_AXI_H_
 
-#include <ap_axi_sdata.h>
-#include <ap_int.h>
-#include <hls_stream.h>
+#include "actc_axis_word.h"
 
 namespace actc {
-
-enum { AXIS_BITS = 64 };
-typedef ap_axiu<AXIS_BITS, 1, 1, 1> axis_word;
 
 // The next elements of `data` come behind those of `x`, whose first ones leave.
 template <class value_T, int SIZE, int SLOT, int ELEMENTS>
@@ -54,19 +49,6 @@ moved:
         #pragma HLS UNROLL
         x[j] = x[j + ELEMENTS];
     }
-}
-
-inline void send(hls::stream<axis_word> &out, const ap_uint<AXIS_BITS> &data, bool last) {
-    #pragma HLS INLINE
-    axis_word word;
-    word.data = data;
-    word.keep = ap_uint<AXIS_BITS / 8>(-1);
-    word.strb = ap_uint<AXIS_BITS / 8>(-1);
-    word.user = 0;
-    word.last = ap_uint<1>(last ? 1 : 0);
-    word.id = 0;
-    word.dest = 0;
-    out.write(word);
 }
 
 // --- networks of arrays (io_parallel): a sample comes whole
