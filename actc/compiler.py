@@ -445,7 +445,7 @@ def _measure(
     if reason:
         measured.not_run(machine.spec, reason, context_of(model))
     else:
-        measured.require_exact(precision)
+        measured.require_exact(precision, machine.float_tolerance)
     return measured
 
 

@@ -65,8 +65,12 @@ class Measured:
         if problems:
             raise BudgetMissed(problems)
 
-    def require_exact(self, precision: str) -> None:
+    def require_exact(self, precision: str, tolerance: float = _FLOAT_TOLERANCE) -> None:
         """The artefact must equal golden on every bit (float32: the approximated model closely).
+
+        Args:
+            precision: "int8" or "float32".
+            tolerance: of float32, in units of an output's RMS.
 
         Raises:
             BudgetMissed: it does not.
@@ -77,7 +81,7 @@ class Measured:
             same, count = identical(reference, artifact)
             problem = "" if same else f"the artefact differs from golden.onnx on {count} samples"
         else:
-            problem = _too_far(reference, artifact)
+            problem = _too_far(reference, artifact, tolerance)
         if problem:
             raise BudgetMissed(
                 Diagnostic("ACT0602", problem, help="please report this with the model")
@@ -90,17 +94,17 @@ class Measured:
         return 0 if first is None else len(first)
 
 
-def _tolerance(dtype: np.dtype[Any]) -> float:
+def _tolerance(dtype: np.dtype[Any], least: float) -> float:
     """The tolerance of a type: of float32, or a few roundings of a type that has fewer bits."""
     if dtype.kind != "f" and "float" not in dtype.name:
-        return _FLOAT_TOLERANCE
-    return max(_FLOAT_TOLERANCE, 4 * float(ml_dtypes.finfo(dtype).eps))  # type: ignore[no-untyped-call]
+        return least
+    return max(least, 4 * float(ml_dtypes.finfo(dtype).eps))  # type: ignore[no-untyped-call]
 
 
-def _too_far(reference: Outputs, artifact: Outputs) -> str:
+def _too_far(reference: Outputs, artifact: Outputs, tolerance: float) -> str:
     for name, array in reference.items():
         found = errors(array, artifact[name])
-        unit = _tolerance(array.dtype) * max(found["reference_rms"], 1e-6)
+        unit = _tolerance(array.dtype, tolerance) * max(found["reference_rms"], 1e-6)
         if not (found["p99"] <= unit and found["max"] <= 500 * unit):
             return f"output '{name}' of the artefact is off by {found['max']:.3g}"
     return ""

@@ -188,6 +188,12 @@ class Target(ABC):
             model output name -> array.
         """
 
+    @property
+    def float_tolerance(self) -> float:
+        """How far 99 percent of a float artefact's outputs may be from the approximated model's,
+        in units of their RMS."""
+        return 1e-4
+
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The artefact as a function, made ready once; `run` with a different batch each time."""
         return lambda feeds: self.run(directory, feeds)

@@ -80,6 +80,11 @@ class CudaTarget(Target):
         chosen = () if self.products == "auto" else (self.products,)
         return f"cuda:{','.join((*self.architectures, *chosen))}"
 
+    @property
+    def float_tolerance(self) -> float:
+        """That of a few roundings to half precision, where products are in it."""
+        return 4 * 2.0**-10 if self.products == "fp16" else super().float_tolerance
+
     def capabilities(self) -> Capabilities:
         """What this target takes."""
         return Capabilities(
@@ -196,8 +201,14 @@ class CudaTarget(Target):
         return {
             "device": f"NVIDIA GPU ({', '.join(self.architectures)})",
             "kernels": rows,
-            "notes": [_summary(rows, name) for name in self.architectures],
+            "notes": [*[_summary(rows, name) for name in self.architectures], _where()],
         }
+
+
+def _where() -> str:
+    if runtime.gpu_count():
+        return "the kernels ran on this machine's GPU"
+    return "no GPU here: model.so ran with its kernels executed on the CPU, thread by thread"
 
 
 def _rungs(samples: int) -> list[Rung]:
