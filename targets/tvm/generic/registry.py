@@ -83,6 +83,12 @@ RULES: dict[str, Rule] = {
     ),
     **_family("normalizations", "BatchNormalization", plan=rules.batch_normalization),
     **_family("normalizations", "InstanceNormalization", "LRN"),
+    **_family(
+        "pools",
+        "AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
+        "MaxUnpool",
+    ),
+    **_family("convolutions", "Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"),
     **_family("cast", "Cast", "CastLike", plan=rules.cast),
 }
 # fmt: on
