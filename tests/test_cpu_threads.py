@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 
 import actc
+from actc.targets.tvm.kernels.float_spec import Apply, ScalarFunction, Step, Value
+from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.spec import Epilogue
+from actc.targets.tvm.kernels.strided import Elementwise
 
-pytest.importorskip("tvm", reason="needs the tvm extra: pip install 'actc[tvm]'")
+tvm = pytest.importorskip("tvm", reason="needs the tvm extra: pip install 'actc[tvm]'")
 
-from test_cpu_kernels import HOST, SPECS, TABLE, Case, check, compiled, spec
+from test_cpu_kernels import HOST, SPECS, TABLE, Case, check, compiled, spec  # noqa: E402
 
-from actc.targets.tvm.kernels import conv_cut, parallel
+from actc.targets.tvm.kernels import conv_cut, elementwise, parallel  # noqa: E402
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 MANY = {
@@ -60,6 +63,22 @@ def test_a_batch_known_at_the_call_chooses_between_loops() -> None:
     conv = spec((6, 6, 16), 16, (3, 3), pads=(1, 1, 1, 1), batch=None, epilogue=TABLE)
     for batch in (1, 40):
         check(Case.random(conv, batch), HOST)
+
+
+@pytest.mark.parametrize(("dims", "batch"), [((9001,), 1), ((20000,), 3), ((3, 8209), 1)])
+def test_long_loops_in_pieces(dims: tuple[int, ...], batch: int) -> None:
+    size = int(np.prod(dims))
+    strides = tuple(int(np.prod(dims[i + 1 :])) for i in range(len(dims)))
+    operand = Operand("float32", dims, True, strides)
+    double = Step("Add", (Value(0), Value(0)))
+    spec = Elementwise(batch, dims, (operand,), operand, Apply(ScalarFunction(1, (double,))))
+    assert elementwise._chunk(dims) > 0
+    function = elementwise.elementwise_prim_func("f", spec, HOST)
+    x = np.arange(batch * size, dtype=np.float32).reshape(batch, *dims)
+    out = tvm.runtime.tensor(np.zeros_like(x))
+    module = tvm.compile(tvm.IRModule({"f": function}), target=tvm.target.Target("llvm"))
+    module["f"](tvm.runtime.tensor(x), out)
+    np.testing.assert_array_equal(out.numpy(), x + x)
 
 
 RUN = """

@@ -7,8 +7,9 @@ import onnx_ir as ir
 from actc.targets.tvm.generic.registry import RULES
 from actc.targets.tvm.generic.request import Request
 from actc.targets.tvm.generic.spec import Generic, TensorType
-from actc.targets.tvm.layout import Tensor, plain
+from actc.targets.tvm.layout import plain
 from actc.targets.tvm.planner import Planner, Unsupported
+from actc.targets.tvm.rules_shape import copy_out
 
 
 def has_kernel(node: ir.Node) -> bool:
@@ -35,18 +36,12 @@ def finish(planner: Planner, value: ir.Value) -> str:
         return _copy(planner, value, source, TensorType(str(array.dtype), array.shape))
     tensor = planner.tensors[str(value.name)]
     if not tensor.plain:
-        tensor = _straight(planner, tensor)
+        return copy_out(planner, value)
     extents = tuple(int(extent or 0) for extent in tensor.shape[1:])
     same = planner.is_scalar(tensor.name) == (not tensor.shape)
     if same and planner.buffer_shape(tensor.name) == extents and planner.writes(tensor.name):
         return tensor.name
     return _copy(planner, value, tensor.name, TensorType(tensor.dtype, tensor.shape))
-
-
-def _straight(planner: Planner, tensor: Tensor) -> Tensor:
-    from actc.targets.tvm.rules_common import ensure
-
-    return ensure(planner, tensor, plain(tensor.name, tensor.dtype, tensor.shape))
 
 
 def _copy(planner: Planner, value: ir.Value, source: str, kind: TensorType) -> str:

@@ -257,7 +257,7 @@ def _nest(
         sweep(chunk, width, lambda start, lanes: step(first + start, lanes))
         if size % chunk:
             rest = size // chunk * chunk
-            with T.If(T.EQ(places[-1], size // chunk - 1)), T.Then():
+            with T.If(places[-1] >= size // chunk - 1), T.Then():
                 sweep(size % chunk, width, lambda start, lanes: step(start + rest, lanes))
 
 
