@@ -21,6 +21,7 @@ from actc.targets.tvm.layout import (
 )
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import Source, Tail, emit_nest, ensure, nest
+from actc.targets.tvm.rules_selection import select_in_front
 
 
 def identity(planner: Planner, node: ir.Node) -> None:
@@ -35,7 +36,8 @@ def transpose(planner: Planner, node: ir.Node) -> None:
     found = node.attributes.get("perm")
     perm = [int(p) for p in found.as_ints()] if found else list(range(rank))[::-1]
     if perm[0] != 0:
-        raise Unsupported("the batch axis is moved by Transpose")
+        select_in_front(planner, node, x, perm)
+        return
     planner.view(node.outputs[0], transposed(x, x.name, perm))
 
 
