@@ -234,6 +234,32 @@ def test_scripts(backend: str) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        (
+            "quartus/Makefile",
+            ["-march=$(DEVICE)", "myproject_test.cpp firmware/myproject.cpp\n", "-o $@"],
+        ),
+        (
+            "catapult/build_prj.tcl",
+            [
+                "project new -name CATAPULT_DIR\n", "set design_top myproject\n", "project save\n",
+                "flow run /Vivado/synthesize -shell vivado_concat_v/concat_rtl.v.xv\n",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_scripts_of_other_tools(path: str, parts: list[str]) -> None:
+    text = (TEMPLATES / path).read_text("utf-8")
+    for part in parts:
+        expect(
+            part in text,
+            f"{path} has no `{part.strip()}`",
+            "component_step() in targets/vendor/quartus.py, and catapult.py there",
+        )
+
+
 def test_signatures_of_functions(written: dict[str, bytes]) -> None:
     """What the bench and the AXI wrapper call."""
     header = written[f"{PROJECT}/firmware/net.h"].decode()

@@ -41,7 +41,7 @@ def build(
         JSON-ready: goal; steps: rows of goal, tool, title, version, log, products; synthesis
         (see :func:`~actc.targets.vendor.csynth.read_csynth`) and implementation: slack (see
         :func:`~actc.targets.vendor.vivado.read_timing`), whole and network (see
-        :func:`~actc.targets.vendor.vivado.read_utilization`), stage: "synthesized" where nothing
+        :func:`~actc.targets.vendor.vivado.read_utilization`), stage: "unplaced" where nothing
         was placed, or None. And what they say against the design: ACT0434, ACT0438; ACT0435, an
         untried version.
 

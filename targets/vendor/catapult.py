@@ -126,7 +126,7 @@ def read_gates(utilization: Path, timing: Path) -> dict[str, Any]:
         "slack": slack,
         "whole": read_sites(utilization),
         "network": None,
-        "stage": "synthesized",
+        "stage": "unplaced",
     }
 
 
