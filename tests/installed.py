@@ -7,16 +7,30 @@ import shutil
 
 import pytest
 
+from actc.targets.tvm.cuda.runtime import gpu_count
+from actc.targets.tvm.cuda.toolkit import locate_nvcc
+
 
 def _needs(title: str, programs: tuple[str, ...], package: str = "sys") -> pytest.MarkDecorator:
     there = all(map(shutil.which, programs)) and importlib.util.find_spec(package) is not None
     return pytest.mark.skipif(not there, reason=f"{title} is not installed")
 
 
+needs_aarch64 = _needs(
+    "a compiler or an emulator for 64-bit Arm (apt: g++-aarch64-linux-gnu qemu-user)",
+    ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
+)
 needs_gcc = _needs("gcc", ("gcc",))
 needs_gxx = _needs("g++", ("g++",))
 needs_iverilog = _needs("Icarus Verilog (apt: iverilog)", ("iverilog", "vvp"))
 needs_tclsh = _needs("tclsh (apt: tcl)", ("tclsh",))
+needs_nvcc = pytest.mark.skipif(
+    locate_nvcc() is None or shutil.which("g++") is None or not importlib.util.find_spec("tvm"),
+    reason="nvcc (pip install 'actc[cuda]'), apache-tvm or g++ is not installed",
+)
+needs_gpu = pytest.mark.skipif(
+    gpu_count() == 0, reason="NO NVIDIA GPU: THE MACHINE CODE OF THE TARGET cuda IS NOT RUN"
+)
 needs_tvm = _needs("apache-tvm or g++", ("g++",), package="tvm")
 needs_verilator = _needs("Verilator (apt: verilator g++ make)", ("verilator", "g++", "make"))
 needs_yosys = _needs("pyosys (pip install 'actc[fpga]')", (), package="pyosys")
