@@ -113,7 +113,7 @@ class Form:
     def text(self, name: str) -> str:
         """The function's definition."""
         arguments = [f"const {C_TYPES[a.dtype]} *{a.name}" for a in self.arguments]
-        head = wrapped(f"static void {name}", [*arguments, f"{C_TYPES[self.result]} *out"])
+        head = wrapped(f"KERNEL void {name}", [*arguments, f"{C_TYPES[self.result]} *out"])
         return "\n".join([head, "{", *self.lines, "}", ""])
 
 
