@@ -61,6 +61,7 @@ from actc.targets.tvm.kernels.reduce import (
     softmax_prim_func,
 )
 from actc.targets.tvm.kernels.scalar_function import apply_function
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias
 from actc.targets.tvm.kernels.strided import (
     Concat,
@@ -74,23 +75,32 @@ from actc.targets.tvm.kernels.strided import (
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 
 Features = frozenset[str]
+Schedules = Mapping[Kernel, Schedule]
+SCHEDULED = (ConvSpec, FloatConv)
+"""Kernels that take a schedule."""
 _PROGRAM = "devc.o"
 """TVM's name of the object file with constants and the program."""
 
 
-def _float_conv(name: str, spec: FloatConv, features: Features) -> Any:
+def _float_conv(
+    name: str, spec: FloatConv, features: Features, schedule: Schedule | None = None
+) -> Any:
     function = spec.function
     if function is None:
-        return float_conv_prim_func(spec.conv, features, name)
+        return float_conv_prim_func(spec.conv, features, name, schedule=schedule)
 
     def activation(value: Any) -> Any:
         return apply_function(function, [value], features)
 
-    return float_conv_prim_func(spec.conv, features, name, activation)
+    return float_conv_prim_func(spec.conv, features, name, activation, schedule)
 
 
-_BUILDERS: dict[type, Callable[[str, Any, Features], Any]] = {
-    ConvSpec: lambda name, spec, features: conv_prim_func(spec, features, name),
+def _conv(name: str, spec: ConvSpec, features: Features, schedule: Schedule | None = None) -> Any:
+    return conv_prim_func(spec, features, name, schedule)
+
+
+_BUILDERS: dict[type, Callable[..., Any]] = {
+    ConvSpec: _conv,
     BinaryConv: binary_conv_prim_func,
     Pack: pack_prim_func,
     Unpack: unpack_prim_func,
@@ -120,11 +130,15 @@ class ModuleBuilder:
     Args:
         plan: the kernels and their order.
         features: LLVM's names of the CPU's features.
+        schedules: of convolutions that are not cut as modelled; see `SCHEDULED`.
     """
 
-    def __init__(self, plan: KernelPlan, features: Features) -> None:
+    def __init__(
+        self, plan: KernelPlan, features: Features, schedules: Schedules | None = None
+    ) -> None:
         self.plan = plan
         self.features = features
+        self.schedules = schedules or {}
         self._builder = relax.BlockBuilder()
         self._batch = tirx.Var("n", "int64")
         self._kernels: dict[Kernel, tuple[Any, Any]] = {}
@@ -162,7 +176,8 @@ class ModuleBuilder:
         if isinstance(call.kernel, FloatConv):
             weight = call.inputs[1]
             values = self.plan.constants[weight]
-            return {weight: pack_float_weight(values, call.kernel.conv, self.features)}
+            schedule = self.schedules.get(call.kernel)
+            return {weight: pack_float_weight(values, call.kernel.conv, self.features, schedule)}
         if isinstance(call.kernel, BinaryConv):
             return self._binary_arrays(call, call.kernel)
         if not isinstance(call.kernel, ConvSpec):
@@ -170,7 +185,9 @@ class ModuleBuilder:
         _, weight, bias, *_ = call.inputs
         values = self.plan.constants[weight]
         return {
-            weight: pack_weight(values, call.kernel, self.features),
+            weight: pack_weight(
+                values, call.kernel, self.features, self.schedules.get(call.kernel)
+            ),
             bias: fold_bias(
                 self.plan.constants[bias],
                 values,
@@ -193,14 +210,15 @@ class ModuleBuilder:
         if kernel not in self._kernels:
             kind = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
             name = f"{kind.lower()}_{len(self._kernels)}"
-            function = _BUILDERS[type(kernel)](name, kernel, self.features)
+            given = {"schedule": self.schedules[kernel]} if kernel in self.schedules else {}
+            function = _BUILDERS[type(kernel)](name, kernel, self.features, **given)
             symbol = self._builder.add_func(with_pointers(function), name)
             self._kernels[kernel] = (function, symbol)
         return self._kernels[kernel]
 
     def _type(self, buffer: Buffer) -> Any:
         extents = [self._batch if extent is None else extent for extent in buffer.extents]
-        return relax.TensorType(extents, buffer.dtype)
+        return relax.TensorType(extents, buffer.passed_as)
 
 
 def _relax_pipeline() -> Any:
@@ -252,9 +270,9 @@ def _order_shape_stores() -> Any:
     return tvm.transform.module_pass(run, opt_level=0, name="OrderShapeStores")
 
 
-def compile_plan(plan: KernelPlan, cpu: Cpu) -> Any:
+def compile_plan(plan: KernelPlan, cpu: Cpu, schedules: Schedules | None = None) -> Any:
     """Generate machine code for `cpu`; returns TVM's executable."""
-    module = ModuleBuilder(plan, cpu.features).module()
+    module = ModuleBuilder(plan, cpu.features, schedules).module()
     with tvm.transform.PassContext(opt_level=3):
         target = tvm.target.Target(cpu.target())
         return tvm.compile(

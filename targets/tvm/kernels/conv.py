@@ -15,25 +15,35 @@ from actc.targets.tvm.kernels.conv_depthwise import depthwise_prim_func, pack_de
 from actc.targets.tvm.kernels.conv_isa import DotProduct, dot_product
 from actc.targets.tvm.kernels.conv_tiling import pack_dense
 from actc.targets.tvm.kernels.conv_vector import Expr
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec
 
 
-def conv_prim_func(spec: ConvSpec, features: frozenset[str], name: str = "conv") -> Expr:
+def conv_prim_func(
+    spec: ConvSpec,
+    features: frozenset[str],
+    name: str = "conv",
+    schedule: Schedule | None = None,
+) -> Expr:
     """A `tvm.tirx.PrimFunc` that computes `spec`.
 
     Args:
         spec: what to compute; its docstring lists the arguments.
         features: LLVM's names of the CPU's features, e.g. "avx512vnni".
         name: global symbol.
+        schedule: how to cut it; None: as modelled.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, _dot_product(features), features, name)
+    return build(spec, _dot_product(features), features, name, schedule=schedule)
 
 
 def pack_weight(
-    weight: npt.NDArray[np.int8], spec: ConvSpec, features: frozenset[str]
+    weight: npt.NDArray[np.int8],
+    spec: ConvSpec,
+    features: frozenset[str],
+    schedule: Schedule | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Weights in the order that the kernel of the same `spec` and `features` reads.
+    """Weights in the order that the kernel of the same `spec`, `features`, `schedule` reads.
 
     Args:
         weight: (O, C/g, kh, kw) int8.
@@ -42,7 +52,7 @@ def pack_weight(
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
     pack = pack_depthwise if spec.depthwise else pack_dense
-    packed: npt.NDArray[np.int8] = pack(weight, spec, _dot_product(features))
+    packed: npt.NDArray[np.int8] = pack(weight, spec, _dot_product(features), schedule)
     return packed
 
 

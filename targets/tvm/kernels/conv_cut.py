@@ -16,6 +16,7 @@ from actc.targets.tvm.kernels.conv_input import needs_scratch
 from actc.targets.tvm.kernels.conv_isa import DotProduct
 from actc.targets.tvm.kernels.conv_tiling import Tiling
 from actc.targets.tvm.kernels.parallel import task_count
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec
 
 _LARGE_WEIGHTS = 1 << 20
@@ -68,12 +69,16 @@ def work_of(dot: DotProduct, tiling: Tiling) -> int:
     return per_pixel * tiling.rows * tiling.row_pixels * dot.word_cost
 
 
-def dense_cut(spec: ConvSpec, tiling: Tiling) -> Cut:
+def dense_cut(spec: ConvSpec, tiling: Tiling, schedule: Schedule | None = None) -> Cut:
     """Cut a convolution that is not depthwise."""
     work = work_of(tiling.dot, tiling)
     wanted = task_count(work, tiling.rows * steps_of(tiling) * _most_repeats(tiling))
     groups = 1
-    if _weight_bytes(tiling) > _LARGE_WEIGHTS:
+    if schedule is not None and schedule.pieces:
+        wanted = schedule.pieces
+    if schedule is not None and schedule.groups:
+        groups = _even(_most_repeats(tiling), schedule.groups)[0]
+    elif _weight_bytes(tiling) > _LARGE_WEIGHTS:
         groups = _even(_most_repeats(tiling), wanted)[0]
     bands, band_rows = _even(tiling.rows, -(-wanted // groups))
     left = -(-wanted // (groups * bands)) if tiling.rows == 1 else 1
@@ -81,23 +86,25 @@ def dense_cut(spec: ConvSpec, tiling: Tiling) -> Cut:
         steps_of(tiling), min(left, max(1, steps_of(tiling) // _FEWEST_STEPS))
     )
     left = -(-wanted // (groups * bands * segments))
-    if groups == 1 and left > 1:
+    if groups == 1 and left > 1 and not (schedule is not None and schedule.groups):
         groups = _even(_most_repeats(tiling), left)[0]
     shared = needs_scratch(spec, tiling.folded) and (groups > 1 or segments > 1)
     return Cut(work, bands, band_rows, segments, segment_steps, groups, shared)
 
 
-def row_bands(rows: int, work: int) -> tuple[int, int]:
+def row_bands(rows: int, work: int, schedule: Schedule | None = None) -> tuple[int, int]:
     """(bands, rows of a band) of a map whose rows are independent."""
-    return _even(rows, task_count(work, rows))
+    pieces = 0 if schedule is None else schedule.pieces
+    return _even(rows, pieces or task_count(work, rows))
 
 
-def across_cut(tiling: Tiling) -> tuple[int, int]:
+def across_cut(tiling: Tiling, schedule: Schedule | None = None) -> tuple[int, int]:
     """(pixels of a piece, groups) of a kernel over the pixels of all samples."""
     work = work_of(tiling.dot, tiling)
     pixel_work = max(1, work // tiling.row_pixels)
     tile = tiling.pixels
-    groups = _even(_most_repeats(tiling), task_count(work, _most_repeats(tiling)))[0]
+    wanted = 0 if schedule is None else schedule.groups
+    groups = _even(_most_repeats(tiling), wanted or task_count(work, _most_repeats(tiling)))[0]
     return tile * -(-parallel.TASK_WORK * groups // (pixel_work * tile)), groups
 
 

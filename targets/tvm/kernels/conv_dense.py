@@ -27,6 +27,7 @@ from actc.targets.tvm.kernels.conv_isa import DotProduct
 from actc.targets.tvm.kernels.conv_tiling import ChannelTile, Tiling, dense_tiling
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
 from actc.targets.tvm.kernels.parallel import spread
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _UNROLLED_STEPS = 4
@@ -161,6 +162,7 @@ class _Kernel:
     frame: KernelFrame
     tiling: Tiling
     cut: Cut
+    schedule: Schedule | None
 
     def maps(self) -> None:
         """Sample by sample, each in bands of rows, stretches of rows and ranges of channels."""
@@ -243,7 +245,7 @@ class _Kernel:
         frame, tiling = self.frame, self.tiling
         words, out = frame.samples()
         source = prepare_input(words, frame.spec, tiling.dot, (None, None), 0)
-        size, groups = across_cut(tiling)
+        size, groups = across_cut(tiling, self.schedule)
         count = frame.batch * tiling.row_pixels
 
         def piece(chunk: Expr, group: Expr) -> None:
@@ -269,9 +271,10 @@ def dense_prim_func(
     features: frozenset[str],
     name: str,
     activation: Activation | None = None,
+    schedule: Schedule | None = None,
 ) -> Expr:
     """The PrimFunc of a convolution that is not depthwise; see `ConvSpec`."""
-    tiling = dense_tiling(spec, dot)
+    tiling = dense_tiling(spec, dot, schedule)
     frame = KernelFrame(spec, dot, tiling.packed_size(), features, activation)
-    kernel = _Kernel(frame, tiling, dense_cut(spec, tiling))
+    kernel = _Kernel(frame, tiling, dense_cut(spec, tiling, schedule), schedule)
     return frame.prim_func(name, kernel.pixels if tiling.across_samples else kernel.maps)

@@ -18,6 +18,7 @@ from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
 from actc.targets.tvm.kernels.conv_tiling import block_starts, vector_lanes
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, load, store
 from actc.targets.tvm.kernels.parallel import spread
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _UNROLLED_TAPS = 200
@@ -27,25 +28,33 @@ _UNROLLED_TAPS = 200
 class _Plan:
     """Vectors, pixels per tile and packed layout (block, tap, lane)."""
 
-    def __init__(self, spec: ConvSpec, dot: DotProduct) -> None:
+    def __init__(self, spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = None) -> None:
         self.dot = dot
         self.channels = padded(spec.out_c)
         self.lanes = vector_lanes(spec, dot)
         self.blocks = -(-self.channels // self.lanes)
         self.taps = spec.kernel[0] * spec.kernel[1]
         self.block_size = self.taps * dot.tap_size(self.lanes)
-        most = min(8 if dot.registers > 16 else 4, spec.out_w)
-        self.pixels = -(-spec.out_w // -(-spec.out_w // most))
+        self.pixels = modelled_pixels(spec, dot) if schedule is None else schedule.pixels
         self.unrolled = self.pixels * self.taps <= _UNROLLED_TAPS
 
 
-def pack_depthwise(weight: Weight, spec: ConvSpec, dot: DotProduct) -> Weight:
+def modelled_pixels(spec: ConvSpec, dot: DotProduct) -> int:
+    """Pixels of a tile where no schedule tells another number."""
+    most = min(8 if dot.registers > 16 else 4, spec.out_w)
+    return -(-spec.out_w // -(-spec.out_w // most))
+
+
+def pack_depthwise(
+    weight: Weight, spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = None
+) -> Weight:
     """Packed weights of a depthwise convolution, one-dimensional.
 
     Args:
         weight: (C, 1, kh, kw).
+        schedule: that of the kernel.
     """
-    plan = _Plan(spec, dot)
+    plan = _Plan(spec, dot, schedule)
     lanes = np.zeros((plan.channels, plan.taps), weight.dtype)
     lanes[: spec.out_c] = weight.reshape(spec.out_c, plan.taps)
     starts = block_starts(plan.channels, plan.lanes)
@@ -116,13 +125,14 @@ def depthwise_prim_func(
     features: frozenset[str],
     name: str,
     activation: Activation | None = None,
+    schedule: Schedule | None = None,
 ) -> Expr:
     """The PrimFunc of a depthwise convolution; see `ConvSpec`."""
-    plan = _Plan(spec, dot)
+    plan = _Plan(spec, dot, schedule)
     frame = KernelFrame(spec, dot, plan.blocks * plan.block_size, features, activation)
 
     work = spec.out_h * spec.out_w * plan.blocks * (plan.taps + 4)
-    bands, band_rows = row_bands(spec.out_h, work)
+    bands, band_rows = row_bands(spec.out_h, work, schedule)
     height = (band_rows - 1) * spec.strides[0] + spec.dilations[0] * (spec.kernel[0] - 1) + 1
 
     def piece(n: Expr, index: Expr) -> None:

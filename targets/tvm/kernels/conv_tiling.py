@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
 _FOLDED_CHANNELS = 2
@@ -157,10 +158,10 @@ def _tile_cost(dot: DotProduct, pixels: int, blocks: int, steps: int) -> int:
     return per_step * steps + 12 * pixels * blocks + _TILE_OVERHEAD
 
 
-def _choose_tile(
+def _tiles_by_cost(
     dot: DotProduct, row_pixels: int, blocks: int, steps: int, across_samples: bool
-) -> tuple[int, int]:
-    """(pixels, blocks) of a register tile with the least cost that fits the registers."""
+) -> list[tuple[int, int]]:
+    """(pixels, blocks) of the register tiles that fit the registers, the least cost first."""
 
     def cost(pixels: int, wide: int) -> int:
         if across_samples:
@@ -177,7 +178,7 @@ def _choose_tile(
         for pixels in range(1, most + 1)
         if pixels * wide + dot.operands * (wide + 1) < dot.registers
     ]
-    return min(shapes, key=lambda shape: (cost(*shape), -shape[0] * shape[1], shape[1]))
+    return sorted(shapes, key=lambda shape: (cost(*shape), -shape[0] * shape[1], shape[1]))
 
 
 def _row_cost(
@@ -206,15 +207,33 @@ def vector_lanes(spec: ConvSpec, dot: DotProduct) -> int:
     return lanes
 
 
-def dense_tiling(spec: ConvSpec, dot: DotProduct) -> Tiling:
+def register_tiles(spec: ConvSpec, dot: DotProduct) -> list[tuple[int, int]]:
+    """(pixels, blocks) of the register tiles of a convolution that is not depthwise.
+
+    The first one is taken where no schedule tells another.
+    """
+    taps, words = _taps_and_words(spec, dot)
+    blocks = len(block_starts(padded(spec.out_c), vector_lanes(spec, dot)))
+    steps = taps[0] * taps[1] * words
+    return _tiles_by_cost(dot, _grid(spec)[1], blocks, steps, _across_samples(spec))
+
+
+def _across_samples(spec: ConvSpec) -> bool:
+    rows, row_pixels = _grid(spec)
+    return spec.pointwise and spec.batch != 1 and rows * row_pixels < _NARROW
+
+
+def dense_tiling(spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = None) -> Tiling:
     """Cut a convolution that is not depthwise into register tiles."""
     channels, lanes = padded(spec.out_c), vector_lanes(spec, dot)
     starts = block_starts(channels, lanes)
     taps, words = _taps_and_words(spec, dot)
     rows, row_pixels = _grid(spec)
-    across = spec.pointwise and spec.batch != 1 and rows * row_pixels < _NARROW
-    steps = taps[0] * taps[1] * words
-    pixels, blocks = _choose_tile(dot, row_pixels, len(starts), steps, across)
+    across = _across_samples(spec)
+    if schedule is None:
+        pixels, blocks = register_tiles(spec, dot)[0]
+    else:
+        pixels, blocks = schedule.pixels, schedule.blocks
     tiles: list[ChannelTile] = []
     offset = 0
     for at in range(0, len(starts), blocks):
@@ -238,13 +257,16 @@ def _append(tiles: list[ChannelTile], tile: ChannelTile, lanes: int) -> None:
     tiles.append(tile)
 
 
-def pack_dense(weight: Weight, spec: ConvSpec, dot: DotProduct) -> Weight:
+def pack_dense(
+    weight: Weight, spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = None
+) -> Weight:
     """Packed weights of a dense or grouped convolution, one-dimensional.
 
     Args:
         weight: (O, C/g, kh, kw).
+        schedule: that of the kernel.
     """
-    tiling = dense_tiling(spec, dot)
+    tiling = dense_tiling(spec, dot, schedule)
     full = _dense_weight(weight, spec, dot)
     lanes_total = padded(spec.out_c)
     channels = np.zeros((lanes_total, *full.shape[1:]), weight.dtype)

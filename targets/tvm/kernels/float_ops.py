@@ -22,6 +22,7 @@ from actc.targets.tvm.kernels.conv_isa import DotProduct, Weight
 from actc.targets.tvm.kernels.conv_tiling import pack_dense
 from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, intrinsic, load, splat
 from actc.targets.tvm.kernels.float_math import f32, i32, keep
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.kernels.tir import lanes_of, vector
 
@@ -102,6 +103,7 @@ def float_conv_prim_func(
     features: frozenset[str],
     name: str = "float_conv",
     activation: Activation | None = None,
+    schedule: Schedule | None = None,
 ) -> Expr:
     """A PrimFunc (x, packed_weight, bias, out), all float32.
 
@@ -113,17 +115,21 @@ def float_conv_prim_func(
         features: LLVM's names of the CPU's features.
         name: global symbol.
         activation: maps a vector of results to what is stored.
+        schedule: how to cut it; None: as modelled.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, _arithmetic(features), features, name, activation)
+    return build(spec, _arithmetic(features), features, name, activation, schedule)
 
 
 def pack_float_weight(
-    weight: Float32Array, spec: ConvSpec, features: frozenset[str]
+    weight: Float32Array,
+    spec: ConvSpec,
+    features: frozenset[str],
+    schedule: Schedule | None = None,
 ) -> Float32Array:
-    """Weights (O, C/g, kh, kw) in the order that the PrimFunc reads; one-dimensional."""
+    """Weights (O, C/g, kh, kw) in the order that the PrimFunc of `schedule` reads, in a row."""
     pack = pack_depthwise if spec.depthwise else pack_dense
-    packed: Float32Array = pack(weight, spec, _arithmetic(features))
+    packed: Float32Array = pack(weight, spec, _arithmetic(features), schedule)
     return packed
 
 
