@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +47,16 @@ def _programs() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="actc-cuda-")
 
 
+def capability() -> str:
+    """The architecture of the first GPU, "sm_90"; there must be one."""
+    driver, found = ctypes.CDLL("libcuda.so.1"), []
+    for attribute in (75, 76):  # major and minor number of the compute capability
+        value = ctypes.c_int(0)
+        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0)
+        found.append(str(value.value))
+    return "sm_" + "".join(found)
+
+
 def emulation(directory: Path) -> Path:
     """The library that executes kernels.cu of `directory` on the CPU, compiled once per process.
 
@@ -68,7 +79,7 @@ def emulation(directory: Path) -> Path:
     return program
 
 
-def load(directory: Path, emulate: bool) -> Runner:
+def load(directory: Path, emulate: bool) -> Network:
     """The network in `directory` as a function from feeds to outputs.
 
     Args:
@@ -87,11 +98,18 @@ def load(directory: Path, emulate: bool) -> Runner:
                 help="build it first: actc compile MODEL.onnx --target cuda -o DIR",
             )
         )
-    return _Loaded(library, str(emulation(directory)) if emulate else None)
+    return Network(library, str(emulation(directory)) if emulate else None)
 
 
-class _Loaded:
-    """A network that was opened; the device's memory is freed with it."""
+class Network:
+    """A network that was opened: a function from feeds to outputs.
+
+    The device's memory is freed with it.
+
+    Args:
+        library: model.so; signature.json lies beside it.
+        driver: library that takes the place of NVIDIA's driver; None: the driver.
+    """
 
     def __init__(self, library: Path, driver: str | None) -> None:
         # The dynamic loader takes equal paths for one library, also where it was built again.
@@ -105,6 +123,11 @@ class _Loaded:
             raise self._failed()
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs of a batch.
+
+        Raises:
+            UsageError: feeds do not fit. ToolFailed: the GPU refuses.
+        """
         arrays = [prepared(feeds, item) for item in self._signature["inputs"]]
         batch = len(arrays[0])
         outputs = {
@@ -120,6 +143,24 @@ class _Loaded:
         if status:
             raise self._failed()
         return outputs
+
+    def seconds(self, feeds: Mapping[str, Array], times: int) -> float:
+        """Time of a batch on the device alone: the kernels' graph, `times` times.
+
+        Args:
+            feeds: what the batch holds.
+            times: launches, between two waits.
+
+        Returns:
+            seconds of one launch.
+        """
+        self(feeds)
+        start = time.perf_counter()
+        status = self._library.actc_repeat(ctypes.c_void_p(self._handle), times)
+        elapsed = time.perf_counter() - start
+        if status:
+            raise self._failed()
+        return elapsed / times
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
