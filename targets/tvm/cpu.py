@@ -191,7 +191,8 @@ class CpuTarget(Target):
         from actc.targets.tvm import codegen
         from actc.targets.tvm.program import program
 
-        found = program(codegen.ModuleBuilder(kernels, self.cpu().features).module())
+        module = codegen.ModuleBuilder(kernels, self.cpu().features).module()
+        found = program(module, kernels.outputs)
         executable = codegen.compile_plan(kernels, self.cpu())
         codegen.export_kernels(executable, directory / KERNELS)
         for name, content in sources(found, self.cpu()).items():

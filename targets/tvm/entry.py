@@ -51,7 +51,7 @@ class Entry:
 def with_pointers(function: Any) -> Any:
     """A kernel whose parameters are pointers and, where it has one, the batch.
 
-    It keeps no global symbol, so that TVM calls it directly.
+    It keeps no global symbol, so that TVM calls it directly; `tir_pipeline` lets it return 0.
     """
     parameters = list(function.params)
     pointers = [
@@ -61,8 +61,7 @@ def with_pointers(function: Any) -> Any:
     declared = [tirx.DeclBuffer(p, data=d) for p, d in zip(parameters, pointers, strict=True)]
     batch = symbolic_batch(function)
     attributes = tvm.ir.make_node("ir.DictAttrs", **{"tirx.noalias": True, _PRIVATE: True})
-    done = tirx.Return(tirx.const(0, "int32"))
-    body = tirx.SeqStmt([*declared, function.body, done])
+    body = tirx.SeqStmt([*declared, function.body])
     scalars = [] if batch is None else [batch]
     return tirx.PrimFunc([*pointers, *scalars], body, tvm.ir.PrimType("int32"), attributes)
 
@@ -76,7 +75,8 @@ def tir_pipeline() -> tuple[Any, Any, Any]:
     """TVM's pipeline for loop nests; kernels with pointers get what scratch memory asks for.
 
     TVM writes the device into functions that take tensors only, and moves allocations
-    outside of what surrounds them, so that this comes last.
+    outside of what surrounds them, so that this comes last. It gives scratch memory back at
+    the end of a function: the return has to come behind that.
     """
 
     def on_cpu(function: Any) -> Any:
@@ -85,9 +85,15 @@ def tir_pipeline() -> tuple[Any, Any, Any]:
             body = tirx.AttrStmt(tvm.ir.StringImm("default"), key, tirx.const(value, "int32"), body)
         return function.with_body(body)
 
+    def returning(function: Any) -> Any:
+        done = tirx.Return(tirx.const(0, "int32"))
+        return function.with_body(tirx.SeqStmt([function.body, done]))
+
     lowering, host, device = tirx.get_tir_pipeline("s_tir")
     marking = _over_kernels("PutKernelsOnCpu", on_cpu)
-    return tvm.transform.Sequential([lowering, marking]), host, device
+    ending = _over_kernels("ReturnFromKernels", returning)
+    sequence = tvm.transform.Sequential
+    return sequence([lowering, marking]), lambda: sequence([host(), ending]), device
 
 
 tirx.register_tir_pipeline(TIR_PIPELINE, tir_pipeline)
@@ -225,5 +231,5 @@ def _call(step: _Step, pointers: Mapping[str, Any], constants: Any, batch: Any) 
     if symbolic_batch(step.function) is not None:
         arguments.append(batch)
     status = tvm.ir.Call(step.symbol, arguments, ret_ty=tvm.ir.PrimType("int32"))
-    with T.If(status != 0), T.Then():
-        T.Return(tirx.const(-1, "int32"))
+    with T.Assert(status == 0, "a kernel got no memory"):
+        T.evaluate(0)

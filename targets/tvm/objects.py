@@ -25,7 +25,7 @@ from actc.targets.tvm.linker import Tools, tools_of
 from actc.targets.tvm.runtime import SIGNATURE, Runner, prepared
 
 if TYPE_CHECKING:  # it imports TVM
-    from actc.targets.tvm.program import Operand, Program
+    from actc.targets.tvm.program import Program
 
 Array = np.ndarray[Any, Any]
 
@@ -47,20 +47,27 @@ def one_sample(model: ir.Model) -> ir.Model:
 
 def sources(program: Program, cpu: Cpu) -> dict[str, str]:
     """network.c, network.h and the example main.c."""
-    symbols = sorted({call.kernel for call in program.calls})
+    results = range(len(program.results))
     fields = {
-        "MOST": str(max(len(call.operands) for call in program.calls)),
-        "DECLARATIONS": "\n".join(f"Kernel __tvm_ffi_{name};" for name in symbols),
-        "ARENA": str(max(program.arena, 1)),
+        "SYMBOL": program.symbol,
         "SCRATCH": str(max(program.scratch, 1)),
-        "CONSTANTS": "".join(_constant(i, array) for i, array in enumerate(program.constants)),
-        "CALLS": _calls(program),
-        "COPIES_IN": _copies(program, program.inputs, "  copy({}, inputs[{}], {});\n"),
-        "COPIES_OUT": _copies(program, program.outputs, "  copy(outputs[{1}], {0}, {2});\n"),
+        "RESULT_COUNT": str(len(program.results)),
+        "RESULTS": "".join(
+            f"static ALIGNED uint8_t result_{i}[{max(program.results[i].size, 1)}];\n"
+            for i in results
+        ),
+        "RESULT_NAMES": ", ".join(f"result_{i}" for i in results),
+        "CONSTANTS": _bytes(program.constants),
+        "KINDS": _kinds(program),
+        "COPIES": "".join(
+            f"  copy(outputs[{i}], result_{number}, {program.results[number].size});\n"
+            for i, number in enumerate(program.outputs)
+        ),
     }
-    inputs = [program.sizes[i] for i in program.inputs]
-    outputs = [program.sizes[i] for i in program.outputs]
+    inputs = [operand.size for operand in program.inputs]
+    outputs = [program.results[number].size for number in program.outputs]
     header = {
+        "SYMBOL": program.symbol,
         "COMPILE": " ".join(_compile_command(tools_of(cpu.arch).cc, "program")),
         "INPUT_COUNT": str(len(inputs)),
         "OUTPUT_COUNT": str(len(outputs)),
@@ -77,10 +84,8 @@ def sources(program: Program, cpu: Cpu) -> dict[str, str]:
 
 def footprint(program: Program) -> dict[str, int]:
     """Bytes of constants and of memory for values."""
-    return {
-        "constants": sum(array.nbytes for array in program.constants),
-        "workspace": program.arena + program.scratch,
-    }
+    results = sum(operand.size for operand in program.results)
+    return {"constants": program.constants.nbytes, "workspace": program.scratch + results}
 
 
 def _filled(name: str, fields: Mapping[str, str]) -> str:
@@ -90,49 +95,26 @@ def _filled(name: str, fields: Mapping[str, str]) -> str:
     return text
 
 
-def _constant(number: int, array: Array) -> str:
-    """An array as C: its bytes, little-endian."""
-    values = [str(byte) for byte in array.astype(array.dtype.newbyteorder("<")).tobytes()]
-    lines = [
-        ",".join(values[start : start + _PER_LINE]) for start in range(0, len(values), _PER_LINE)
-    ]
-    return f"static const ALIGNED uint8_t constant_{number}[] = {{\n" + ",\n".join(lines) + "};\n"
+def _bytes(array: Array) -> str:
+    """Bytes as C."""
+    values = [str(byte) for byte in array.tobytes()]
+    rows = range(0, len(values), _PER_LINE)
+    return ",\n".join(",".join(values[start : start + _PER_LINE]) for start in rows)
 
 
-def _calls(program: Program) -> str:
-    shapes = sorted({operand.shape for call in program.calls for operand in call.operands})
-    names = {shape: f"shape_{number}" for number, shape in enumerate(shapes)}
-    lines = [
-        f"static const int64_t {names[shape]}[] = {{{', '.join(map(str, shape)) or '0'}}};"
-        for shape in shapes
-    ]
-    for number, call in enumerate(program.calls):
-        rows = ", ".join(_operand(operand, program, names) for operand in call.operands)
-        lines.append(f"static const Operand operands_{number}[] = {{{rows}}};")
-    lines.append("static const Call calls[] = {")
-    for number, call in enumerate(program.calls):
-        count = len(call.operands)
-        lines.append(f"    {{__tvm_ffi_{call.kernel}, operands_{number}, {count}}},")
-    return "\n".join([*lines, "};", ""])
-
-
-def _operand(operand: Operand, program: Program, names: Mapping[tuple[int, ...], str]) -> str:
-    constant = operand.constant >= 0
-    place = f"constant_{operand.constant}" if constant else _place(program, operand.value)
-    kind = operand.dtype.rstrip("0123456789")
-    bits = 8 if kind == "bool" else int(operand.dtype[len(kind) :])
-    return f"{{{place}, {names[operand.shape]}, {len(operand.shape)}, {_CODES[kind]}, {bits}}}"
-
-
-def _place(program: Program, value: int) -> str:
-    return f"arena + {program.offsets[value]}"
-
-
-def _copies(program: Program, values: Sequence[int], form: str) -> str:
-    return "".join(
-        form.format(_place(program, value), number, program.sizes[value])
-        for number, value in enumerate(values)
-    )
+def _kinds(program: Program) -> str:
+    """Types and shapes of all operands."""
+    block = (str(program.constants.dtype), program.constants.shape)
+    operands = [(o.dtype, o.shape) for o in (*program.inputs, *program.results)]
+    operands.insert(len(program.inputs), block)
+    lines, rows = [], []
+    for number, (dtype, shape) in enumerate(operands):
+        kind = dtype.rstrip("0123456789")
+        bits = 8 if kind == "bool" else int(dtype[len(kind) :])
+        extents = ", ".join(map(str, shape)) or "0"
+        lines.append(f"static const int64_t shape_{number}[] = {{{extents}}};")
+        rows.append(f"    {{shape_{number}, {len(shape)}, {_CODES[kind]}, {bits}}},")
+    return "\n".join([*lines, "static const Kind kinds[] = {", *rows, "};", ""])
 
 
 def _compile_command(compiler: str, program: str) -> tuple[str, ...]:
