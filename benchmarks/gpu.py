@@ -126,7 +126,7 @@ def torch_timer(module: Any, x: Any, half: bool) -> Timer | None:
     if not torch.cuda.is_available():
         return None
     dtype = torch.float16 if half else torch.float32
-    cuda: Any = torch.cuda
+    cuda: Any = torch.cuda  # its functions have no types
     network = torch.compile(module.eval().cuda().to(dtype), mode="reduce-overhead")
     given = torch.from_numpy(x).cuda().to(dtype)
     with torch.inference_mode():

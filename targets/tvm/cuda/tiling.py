@@ -2,7 +2,7 @@
 
 A convolution is a matrix product of pixels and output channels (implicit GEMM). It counts in
 words of 32 bits: four codes of 8 bits, two halves or one float32. A block of threads computes
-`BLOCK_PIXELS` pixels of some channels; it goes through the words of the sum `DEPTH` at a time,
+some pixels times some channels; it goes through the words of the sum `DEPTH` at a time,
 which lie in shared memory meanwhile.
 """
 
@@ -24,7 +24,6 @@ Products = Literal["auto", "dp4a", "fp16"]
 """What the user chooses: tensor cores for codes where all GPUs have them, never, or for halves in
 place of float32 too."""
 
-BLOCK_PIXELS = 128
 DEPTH = 16
 """Words of the sum that are in shared memory at a time."""
 ROW = DEPTH + 4
@@ -33,6 +32,9 @@ ROW = DEPTH + 4
 PACKED = {"dp4a": 4, "mma.u8s8": 4, "mma.f16": 2, "fma": 1}
 """Channels of a word."""
 
+_MANY_PIXELS, _FEW_PIXELS = 128, 32
+"""Of a block; few for dense layers and small maps, so that a small batch leaves no blocks idle."""
+_SMALL_MAP = 16
 _LEAST_DEPTH, _LEAST_CHANNELS = 16, 8
 
 
@@ -43,13 +45,14 @@ class Tiling:
     Attributes:
         method: how products are computed.
         words: of a pixel.
-        channels: of a block.
+        pixels, channels: of a block.
         columns: blocks side by side, which together have all channels.
         steps: times that shared memory is filled.
     """
 
     method: Method
     words: int
+    pixels: int
     channels: int
     columns: int
     steps: int
@@ -67,9 +70,11 @@ def tiling_of(spec: ConvSpec, method: Method) -> Tiling | None:
     lanes = padded(spec.out_c)
     if spec.group != 1 or taps * words < _LEAST_DEPTH or lanes < _LEAST_CHANNELS:
         return None
-    channels = 64 if lanes > 32 else 32 if lanes > 16 else 16
+    few = spec.out_h * spec.out_w <= _SMALL_MAP
+    channels = 64 if lanes > 32 or few else 32 if lanes > 16 else 16
     columns = -(-lanes // channels)
-    return Tiling(method, words, channels, columns, -(-taps * words // DEPTH))
+    pixels = _FEW_PIXELS if few else _MANY_PIXELS
+    return Tiling(method, words, pixels, channels, columns, -(-taps * words // DEPTH))
 
 
 def chosen_tiling(kernel: Kernel, architecture: str, products: Products) -> Tiling | None:

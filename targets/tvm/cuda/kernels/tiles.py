@@ -23,7 +23,7 @@ from actc.targets.tvm.cuda.kernels.thread import (
     mod,
     when,
 )
-from actc.targets.tvm.cuda.tiling import BLOCK_PIXELS, DEPTH, ROW, Tiling
+from actc.targets.tvm.cuda.tiling import DEPTH, ROW, Tiling
 from actc.targets.tvm.kernels.conv_vector import word_of_bytes
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
@@ -91,18 +91,18 @@ class _Block:
         self._word = "float32" if self._floats else "int32"
         self._sum = "int32" if tiling.method in ("dp4a", "mma.u8s8") else "float32"
         self._map = spec.out_h * spec.out_w
-        self._stage = (BLOCK_PIXELS + tiling.channels) * ROW
+        self._stage = (tiling.pixels + tiling.channels) * ROW
 
     def emit(self) -> None:
         """All of it, behind the arguments."""
         tiling = self._tiling
         self._total = self._n * self._map
-        rows = div(self._total + (BLOCK_PIXELS - 1), BLOCK_PIXELS)
+        rows = div(self._total + (tiling.pixels - 1), tiling.pixels)
         with launch(rows * tiling.columns) as (block, thread):
             self._thread = thread
-            self._first_pixel = T.Bind(div(block, tiling.columns) * BLOCK_PIXELS)
+            self._first_pixel = T.Bind(div(block, tiling.columns) * tiling.pixels)
             self._first_channel = T.Bind(mod(block, tiling.columns) * tiling.channels)
-            size = max(2 * self._stage, BLOCK_PIXELS * (tiling.channels + 1))
+            size = max(2 * self._stage, tiling.pixels * (tiling.channels + 1))
             self._shared = T.alloc_buffer((size,), self._word, scope="shared")
             self._prepare_loads()
             multiply = _Lanes(self) if tiling.method in ("dp4a", "fma") else _Warps(self)
@@ -132,9 +132,11 @@ class _Block:
         self._row = T.Bind(div(self._thread, _UNITS))
         self._places = []
         step = THREADS // _UNITS
-        for q in range(BLOCK_PIXELS // step):
+        for q in range(-(-self._tiling.pixels // step)):
             pixel = T.Bind(self._first_pixel + self._row + q * step)
             there = pixel < self._total
+            if self._tiling.pixels % step:
+                there = tirx.And(there, self._row + q * step < self._tiling.pixels)
             sample, rest = T.Bind(div(pixel, self._map)), T.Bind(mod(pixel, self._map))
             i, j = div(rest, spec.out_w), mod(rest, spec.out_w)
             # A pixel behind the last one lies nowhere on the map.
@@ -211,12 +213,14 @@ class _Block:
         """From registers to shared memory."""
         step = THREADS // _UNITS
         for q in range(len(self._places)):
-            at = half + (self._row + q * step) * (ROW // 4) + self._unit
-            T.buffer_store(self._shared, self._moved[_four(int32(q))], [_four(at)])
+            row = T.Bind(self._row + q * step)
+            with when(row < self._tiling.pixels if self._tiling.pixels % step else None):
+                at = half + row * (ROW // 4) + self._unit
+                T.buffer_store(self._shared, self._moved[_four(int32(q))], [_four(at)])
         for q in range(self._own_rows):
             row = T.Bind(self._row + q * step)
             with when(row < self._tiling.channels if self._tiling.channels % step else None):
-                at = half + (row + BLOCK_PIXELS) * (ROW // 4) + self._unit
+                at = half + (row + self._tiling.pixels) * (ROW // 4) + self._unit
                 start = int32(len(self._places) + q)
                 T.buffer_store(self._shared, self._moved[_four(start)], [_four(at)])
 
@@ -230,7 +234,7 @@ class _Block:
         channel = T.Bind(self._first_channel + own)
         with when(channel < lanes if lanes % channels else None):
             bias = T.Bind(self._epilogue.bias[channel])
-            with T.serial(0, BLOCK_PIXELS // rows) as turn:
+            with T.serial(0, self._tiling.pixels // rows) as turn:
                 row = T.Bind(turn * rows + div(self._thread, channels))
                 pixel = T.Bind(self._first_pixel + row)
                 with when(pixel < self._total):
@@ -268,7 +272,8 @@ class _Lanes:
         self._method = tiling.method
         self._down = T.Bind(div(thread, self._SIDE))
         self._right = T.Bind(mod(thread, self._SIDE))
-        self._rows = BLOCK_PIXELS // self._SIDE
+        self._pixels = tiling.pixels
+        self._rows = tiling.pixels // self._SIDE
         self._columns = tiling.channels // self._SIDE
         self._sums = T.alloc_buffer((self._rows * self._columns,), dtype, scope="local")
         for k in range(self._rows * self._columns):
@@ -284,7 +289,7 @@ class _Lanes:
                 if i < self._rows:
                     row = self._down + i * self._SIDE
                 else:
-                    row = self._right + (BLOCK_PIXELS + (i - self._rows) * self._SIDE)
+                    row = self._right + (self._pixels + (i - self._rows) * self._SIDE)
                 words = self._shared[_four(half + row * (ROW // 4) + unit)]
                 T.buffer_store(self._operands, words, [_four(int32(i))])
             for k in range(4):
@@ -319,9 +324,10 @@ class _Warps:
         self._block = block
         thread, tiling, self._shared, self._word, dtype = block.parts
         self._name = "actc_mma_u8s8" if tiling.method == "mma.u8s8" else "actc_mma_f16"
-        across = 2 if tiling.channels == 64 else 1
-        down = THREADS // WARP // across
-        self._height, self._width = BLOCK_PIXELS // down, tiling.channels // across
+        down = min(THREADS // WARP // (2 if tiling.channels == 64 else 1), tiling.pixels // 16)
+        across = THREADS // WARP // down
+        self._pixels = tiling.pixels
+        self._height, self._width = tiling.pixels // down, tiling.channels // across
         warp, lane = T.Bind(div(thread, WARP)), mod(thread, WARP)
         self._first_row = T.Bind(div(warp, across) * self._height)
         self._first_column = T.Bind(mod(warp, across) * self._width)
@@ -342,7 +348,7 @@ class _Warps:
                 for k, (down, right) in enumerate(((0, 0), (8, 0), (0, 4), (8, 4))):
                     self._fetch(4 * i + k, half, row + down, start + right)
             for j in range(self._columns):
-                row = self._first_column + self._group + (BLOCK_PIXELS + j * 8)
+                row = self._first_column + self._group + (self._pixels + j * 8)
                 for k in range(2):
                     at = 4 * self._rows + 2 * j + k
                     self._fetch(at, half, row, start + 4 * k)

@@ -3,6 +3,7 @@
 // runs up to its next barrier. A barrier that some threads never reach is an error.
 #pragma once
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,13 +31,15 @@ namespace emulation {
 
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 struct Thread {
-  ucontext_t context;
+  ucontext_t context;  // where it begins; later turns start from `jump`, which is faster
+  jmp_buf jump;
+  bool begun;
   std::vector<char> stack;
   State state;
 };
 
 static std::vector<Thread> threads;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static unsigned current;
 static void (*entry)(void **);
 static void **arguments;
@@ -45,7 +48,7 @@ static bool deadlock;
 static void wait(State state) {
   const unsigned self = current;
   threads[self].state = state;
-  swapcontext(&threads[self].context, &scheduler);
+  if (!_setjmp(threads[self].jump)) _longjmp(scheduler, 1);
   current = self;
   threadIdx.x = self;
 }
@@ -54,6 +57,14 @@ static void begin() {
   threadIdx.x = current;
   entry(arguments);
   threads[current].state = DONE;
+  _longjmp(scheduler, 1);
+}
+
+static void turn(Thread &thread) {
+  if (_setjmp(scheduler)) return;
+  if (thread.begun) _longjmp(thread.jump, 1);
+  thread.begun = true;
+  setcontext(&thread.context);
 }
 
 static bool all(unsigned first, unsigned last, State state) {
@@ -80,9 +91,10 @@ static void run_block(unsigned count) {
     getcontext(&thread.context);
     thread.context.uc_stack.ss_sp = thread.stack.data();
     thread.context.uc_stack.ss_size = thread.stack.size();
-    thread.context.uc_link = &scheduler;
+    thread.context.uc_link = nullptr;
     makecontext(&thread.context, begin, 0);
     thread.state = READY;
+    thread.begun = false;
   }
   for (;;) {
     bool progress = false, left = false;
@@ -90,7 +102,7 @@ static void run_block(unsigned count) {
       if (threads[t].state == READY) {
         progress = true;
         current = t;
-        swapcontext(&scheduler, &threads[t].context);
+        turn(threads[t]);
       }
     for (unsigned t = 0; t < count; ++t) left |= threads[t].state != DONE;
     if (!left) return;
