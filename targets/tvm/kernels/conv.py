@@ -34,7 +34,7 @@ def conv_prim_func(
         schedule: how to cut it; None: as modelled.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, _dot_product(features), features, name, schedule=schedule)
+    return build(spec, int8_arithmetic(features), features, name, schedule=schedule)
 
 
 def pack_weight(
@@ -52,10 +52,10 @@ def pack_weight(
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
     pack = pack_depthwise if spec.depthwise else pack_dense
-    packed: npt.NDArray[np.int8] = pack(weight, spec, _dot_product(features), schedule)
+    packed: npt.NDArray[np.int8] = pack(weight, spec, int8_arithmetic(features), schedule)
     return packed
 
 
-def _dot_product(features: frozenset[str]) -> DotProduct:
+def int8_arithmetic(features: frozenset[str]) -> DotProduct:
     """The fastest exact form for a CPU with LLVM's feature names `features`."""
     return arm_dot_product(features) or dot_product(features)

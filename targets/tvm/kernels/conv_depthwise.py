@@ -45,6 +45,12 @@ def modelled_pixels(spec: ConvSpec, dot: DotProduct) -> int:
     return -(-spec.out_w // -(-spec.out_w // most))
 
 
+def depthwise_work(spec: ConvSpec, dot: DotProduct) -> int:
+    """Vector instructions of one sample."""
+    blocks = -(-padded(spec.out_c) // vector_lanes(spec, dot))
+    return spec.out_h * spec.out_w * blocks * (spec.kernel[0] * spec.kernel[1] + 4)
+
+
 def pack_depthwise(
     weight: Weight, spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = None
 ) -> Weight:
@@ -131,7 +137,7 @@ def depthwise_prim_func(
     plan = _Plan(spec, dot, schedule)
     frame = KernelFrame(spec, dot, plan.blocks * plan.block_size, features, activation)
 
-    work = spec.out_h * spec.out_w * plan.blocks * (plan.taps + 4)
+    work = depthwise_work(spec, dot)
     bands, band_rows = row_bands(spec.out_h, work, schedule)
     height = (band_rows - 1) * spec.strides[0] + spec.dilations[0] * (spec.kernel[0] - 1) + 1
 

@@ -215,10 +215,11 @@ def register_tiles(spec: ConvSpec, dot: DotProduct) -> list[tuple[int, int]]:
     taps, words = _taps_and_words(spec, dot)
     blocks = len(block_starts(padded(spec.out_c), vector_lanes(spec, dot)))
     steps = taps[0] * taps[1] * words
-    return _tiles_by_cost(dot, _grid(spec)[1], blocks, steps, _across_samples(spec))
+    return _tiles_by_cost(dot, _grid(spec)[1], blocks, steps, across_samples(spec))
 
 
-def _across_samples(spec: ConvSpec) -> bool:
+def across_samples(spec: ConvSpec) -> bool:
+    """Whether a register tile may hold pixels of several samples."""
     rows, row_pixels = _grid(spec)
     return spec.pointwise and spec.batch != 1 and rows * row_pixels < _NARROW
 
@@ -229,7 +230,7 @@ def dense_tiling(spec: ConvSpec, dot: DotProduct, schedule: Schedule | None = No
     starts = block_starts(channels, lanes)
     taps, words = _taps_and_words(spec, dot)
     rows, row_pixels = _grid(spec)
-    across = _across_samples(spec)
+    across = across_samples(spec)
     if schedule is None:
         pixels, blocks = register_tiles(spec, dot)[0]
     else:

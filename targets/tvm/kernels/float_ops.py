@@ -91,7 +91,7 @@ class FusedMultiplyAdd(DotProduct):
         return intrinsic("llvm.fmuladd", dtype, value, factor, total)
 
 
-def _arithmetic(features: frozenset[str]) -> FusedMultiplyAdd:
+def float_arithmetic(features: frozenset[str]) -> FusedMultiplyAdd:
     """Vector width and registers for a CPU."""
     if "avx512f" in features:
         return FusedMultiplyAdd(16, 32)
@@ -118,7 +118,7 @@ def float_conv_prim_func(
         schedule: how to cut it; None: as modelled.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, _arithmetic(features), features, name, activation, schedule)
+    return build(spec, float_arithmetic(features), features, name, activation, schedule)
 
 
 def pack_float_weight(
@@ -129,7 +129,7 @@ def pack_float_weight(
 ) -> Float32Array:
     """Weights (O, C/g, kh, kw) in the order that the PrimFunc of `schedule` reads, in a row."""
     pack = pack_depthwise if spec.depthwise else pack_dense
-    packed: Float32Array = pack(weight, spec, _arithmetic(features), schedule)
+    packed: Float32Array = pack(weight, spec, float_arithmetic(features), schedule)
     return packed
 
 
