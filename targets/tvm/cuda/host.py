@@ -78,7 +78,7 @@ def _argument(network: Network, name: str) -> str:
 _SIGNATURE = re.compile(
     r'^extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\((.*)\) \{', re.MULTILINE
 )
-_BARRIERS = ("__syncthreads", "actc_mma")
+_BARRIERS = ("__syncthreads", "actc_mma", "actc_warp")
 
 
 def emulated_kernels(source: str) -> str:

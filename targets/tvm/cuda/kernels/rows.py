@@ -1,7 +1,7 @@
-"""Softmax and normalization: a warp's worth of threads, or one thread, per row.
+"""Softmax and normalization: a warp per row.
 
-One thread walks a whole row. Integer sums do not depend on their order, so these rows are those
-of golden; sums of float32 go from left to right.
+A lane takes every 32nd element; what the lanes found is joined by exchanges within the warp.
+Integer sums do not depend on their order, so these rows are golden's.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from actc.targets.tvm.cuda.kernels.thread import (
     View,
     argument,
     device_func,
-    each_item,
+    each_row,
     indices_of,
     int32,
+    shared_out,
+    warp_max,
+    warp_sum,
 )
 from actc.targets.tvm.kernels import float_math
 from actc.targets.tvm.kernels.attention_spec import MaskedSoftmax
@@ -45,17 +48,18 @@ def layer_norm(name: str, spec: LayerNorm) -> Any:
         )
         finish = Finish(spec.requantize, spec.table, spec.inputs[3:], spec.table_size, n)
         out = View("out", spec.out, n)
-        with each_item(n, math.prod(spec.dims[:-1])) as (sample, item):
-            outer = indices_of(item, spec.dims[:-1])
-            total, squares = Register("int64", 0), Register("int64", 0)
-            with T.serial(0, count) as i:
+        with each_row(n, math.prod(spec.dims[:-1])) as (sample, row, lane):
+            outer = indices_of(row, spec.dims[:-1])
+            own, squares = Register("int64", 0), Register("int64", 0)
+            with shared_out(count, lane) as i:
                 code = T.Bind(_int64(x.load(sample, [*outer, i])))
-                total.set(total.value + code)
+                own.set(own.value + code)
                 squares.set(squares.value + code * code)
-            factor, offset, variance = _scaled(spec, total.value, squares.value)
+            totals = [warp_sum(part.value, "int64") for part in (own, squares)]
+            factor, offset, variance = _scaled(spec, *totals)
             eps = tirx.const(spec.eps, "float64")
             root = T.Bind(_sqrt(tirx.Cast("float64", variance) + eps))
-            with T.serial(0, count) as i:
+            with shared_out(count, lane) as i:
                 indices = [*outer, i]
                 moved = _int64(x.load(sample, indices)) * factor - offset
                 ratio = tirx.Cast("float64", moved) / root
@@ -93,21 +97,23 @@ def softmax(name: str, spec: Softmax) -> Any:
         x = View("x", spec.x, n)
         table = argument("table", 256, "int32")
         out = View("out", spec.out, n)
-        with each_item(n, math.prod(spec.dims[:-1])) as (sample, item):
-            outer = indices_of(item, spec.dims[:-1])
+        with each_row(n, math.prod(spec.dims[:-1])) as (sample, row, lane):
+            outer = indices_of(row, spec.dims[:-1])
 
             def code(i: Any) -> Any:
                 return tirx.Cast("int32", x.load(sample, [*outer, i]))
 
-            largest = Register("int32", 0)
-            with T.serial(0, count) as i:
-                largest.set(tirx.Max(largest.value, code(i)))
-            total = Register("int32", 0)
-            with T.serial(0, count) as i:
-                total.set(total.value + table[largest.value - code(i)])
-            share = _code_of(total, spec.bits) if spec.bits else _ratio_to(total.value)
-            with T.serial(0, count) as i:
-                out.store(sample, [*outer, i], share(table[largest.value - code(i)]))
+            own = Register("int32", 0)
+            with shared_out(count, lane) as i:
+                own.set(tirx.Max(own.value, code(i)))
+            largest = warp_max(own.value, "int32")
+            part = Register("int32", 0)
+            with shared_out(count, lane) as i:
+                part.set(part.value + table[largest - code(i)])
+            total = warp_sum(part.value, "int32")
+            share = _code_of(total, spec.bits) if spec.bits else _ratio_to(total)
+            with shared_out(count, lane) as i:
+                out.store(sample, [*outer, i], share(table[largest - code(i)]))
 
     return device_func(name, body)
 
@@ -117,8 +123,8 @@ def _ratio_to(total: Any) -> Callable[[Any], Any]:
     return lambda power: tirx.Cast("float32", tirx.Cast("float64", power) / below)
 
 
-def _code_of(total: Register, bits: int) -> Callable[[Any], Any]:
-    whole = T.Bind(_int64(total.value))
+def _code_of(total: Any, bits: int) -> Callable[[Any], Any]:
+    whole = T.Bind(_int64(total))
     unit, largest = tirx.const(2 << bits, "int64"), tirx.const((1 << bits) - 1, "int64")
 
     def code(power: Any) -> Any:
@@ -136,8 +142,8 @@ def masked_softmax(name: str, spec: MaskedSoftmax) -> Any:
         x, hidden = View("x", spec.x, n), View("hidden", spec.hidden, n)
         table = argument("table", 256, "int32")
         out = View("out", spec.out, n)
-        with each_item(n, math.prod(spec.dims[:-1])) as (sample, item):
-            outer = indices_of(item, spec.dims[:-1])
+        with each_row(n, math.prod(spec.dims[:-1])) as (sample, row, lane):
+            outer = indices_of(row, spec.dims[:-1])
 
             def code(i: Any) -> Any:
                 return tirx.Cast("int32", x.load(sample, [*outer, i]))
@@ -145,24 +151,25 @@ def masked_softmax(name: str, spec: MaskedSoftmax) -> Any:
             def covered(i: Any) -> Any:
                 return hidden.load(sample, [*outer, i]) != tirx.const(0, "uint8")
 
-            highest, lowest = Register("int32", -1), Register("int32", -1)
-            with T.serial(0, count) as i:
+            shown, any_code = Register("int32", -1), Register("int32", -1)
+            with shared_out(count, lane) as i:
                 value = T.Bind(code(i))
-                shown = tirx.Select(covered(i), int32(-1), value)
-                highest.set(tirx.Max(highest.value, shown))
-                lowest.set(tirx.Max(lowest.value, value))
+                shown.set(tirx.Max(shown.value, tirx.Select(covered(i), int32(-1), value)))
+                any_code.set(tirx.Max(any_code.value, value))
+            highest = warp_max(shown.value, "int32")
+            lowest = warp_max(any_code.value, "int32")
 
             def power(i: Any) -> Any:
-                seen = table[tirx.Max(highest.value - code(i), int32(0))]
-                empty = (table[0], table[lowest.value - code(i)], int32(0))[spec.empty]
+                seen = table[tirx.Max(highest - code(i), int32(0))]
+                empty = (table[0], table[lowest - code(i)], int32(0))[spec.empty]
                 some = tirx.Select(covered(i), int32(0), seen)
-                return tirx.Select(highest.value < int32(0), empty, some)
+                return tirx.Select(highest < int32(0), empty, some)
 
-            total = Register("int32", 0)
-            with T.serial(0, count) as i:
-                total.set(total.value + power(i))
-            share = _ratio_to(tirx.Max(total.value, int32(1)))
-            with T.serial(0, count) as i:
+            part = Register("int32", 0)
+            with shared_out(count, lane) as i:
+                part.set(part.value + power(i))
+            share = _ratio_to(tirx.Max(warp_sum(part.value, "int32"), int32(1)))
+            with shared_out(count, lane) as i:
                 out.store(sample, [*outer, i], share(power(i)))
 
     return device_func(name, body)
@@ -174,26 +181,25 @@ def float_softmax(name: str, spec: FloatSoftmax) -> Any:
 
     def body(n: Any) -> None:
         x, out = View("x", spec.x, n), View("out", spec.out, n)
-        with each_item(n, math.prod(spec.dims[:-1])) as (sample, item):
-            outer = indices_of(item, spec.dims[:-1])
-            largest = Register("float32", -math.inf)
-            with T.serial(0, count) as i:
+        with each_row(n, math.prod(spec.dims[:-1])) as (sample, row, lane):
+            outer = indices_of(row, spec.dims[:-1])
+            own = Register("float32", -math.inf)
+            with shared_out(count, lane) as i:
                 value = T.Bind(x.load(sample, [*outer, i]))
-                largest.set(combined("max", largest.value, value))
+                own.set(combined("max", own.value, value))
+            largest = warp_max(own.value, "float32")
 
             def power(i: Any) -> Any:
-                return float_math.exp(T.Bind(x.load(sample, [*outer, i]) - largest.value))
+                return float_math.exp(T.Bind(x.load(sample, [*outer, i]) - largest))
 
-            total = Register("float32", 0.0)
-            with T.serial(0, count) as i:
-                total.set(total.value + power(i))
-            shift = T.Bind(largest.value + float_math.log(total.value)) if spec.log else None
-            with T.serial(0, count) as i:
-                if shift is None:
-                    result = power(i) / total.value
-                else:
-                    result = x.load(sample, [*outer, i]) - shift
-                out.store(sample, [*outer, i], result)
+            part = Register("float32", 0.0)
+            with shared_out(count, lane) as i:
+                part.set(part.value + power(i))
+            total = warp_sum(part.value, "float32")
+            shift = T.Bind(largest + float_math.log(total)) if spec.log else None
+            with shared_out(count, lane) as i:
+                value = x.load(sample, [*outer, i]) if spec.log else power(i)
+                out.store(sample, [*outer, i], value / total if shift is None else value - shift)
 
     return device_func(name, body)
 
@@ -209,22 +215,24 @@ def float_layer_norm(name: str, spec: FloatLayerNorm) -> Any:
             for label, operand in zip(("x", "gamma", "beta"), spec.inputs, strict=True)
         )
         out = View("out", spec.out, n)
-        with each_item(n, math.prod(spec.dims[:-1])) as (sample, item):
-            outer = indices_of(item, spec.dims[:-1])
-            mean = Register("float32", 0.0)
+        with each_row(n, math.prod(spec.dims[:-1])) as (sample, row, lane):
+            outer = indices_of(row, spec.dims[:-1])
+            mean: Any = tirx.const(0.0, "float32")
             if spec.centred:
-                with T.serial(0, count) as i:
-                    mean.set(mean.value + x.load(sample, [*outer, i]))
-                mean.set(mean.value / size)
-            variance = Register("float32", 0.0)
-            with T.serial(0, count) as i:
-                moved = T.Bind(x.load(sample, [*outer, i]) - mean.value)
-                variance.set(variance.value + moved * moved)
+                part = Register("float32", 0.0)
+                with shared_out(count, lane) as i:
+                    part.set(part.value + x.load(sample, [*outer, i]))
+                mean = T.Bind(warp_sum(part.value, "float32") / size)
+            squares = Register("float32", 0.0)
+            with shared_out(count, lane) as i:
+                moved = T.Bind(x.load(sample, [*outer, i]) - mean)
+                squares.set(squares.value + moved * moved)
+            variance = warp_sum(squares.value, "float32") / size
             eps = tirx.const(spec.eps, "float32")
-            root = T.Bind(_call("float32", "sqrtf", variance.value / size + eps))
-            with T.serial(0, count) as i:
+            root = T.Bind(_call("float32", "sqrtf", variance + eps))
+            with shared_out(count, lane) as i:
                 indices = [*outer, i]
-                normal = (x.load(sample, indices) - mean.value) / root
+                normal = (x.load(sample, indices) - mean) / root
                 result = normal * gamma.load(sample, indices) + beta.load(sample, indices)
                 out.store(sample, indices, result)
 

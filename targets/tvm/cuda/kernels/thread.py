@@ -21,6 +21,7 @@ from actc.targets.tvm.kernels.spec import Epilogue
 from actc.targets.tvm.kernels.strided import TableKind
 
 THREADS = 256
+WARP = 32
 
 
 def device_func(name: str, body: Callable[[Any], None]) -> Any:
@@ -96,6 +97,35 @@ def each_item(n: Any, items: int) -> Iterator[tuple[Any, Any]]:
             inside = tirx.And(inside, thread < together * items)
         with when(inside):
             yield sample, item
+
+
+@contextlib.contextmanager
+def each_row(n: Any, rows: int) -> Iterator[tuple[Any, Any, Any]]:
+    """A warp for every row of every sample: yields the sample, the row and the lane."""
+    together = THREADS // WARP
+    with launch(div(n * rows + (together - 1), together)) as (block, thread):
+        index = T.Bind(block * together + div(thread, WARP))
+        with when(index < n * rows):
+            yield T.Bind(div(index, rows)), T.Bind(mod(index, rows)), T.Bind(mod(thread, WARP))
+
+
+@contextlib.contextmanager
+def shared_out(count: int, lane: Any) -> Iterator[Any]:
+    """A warp's loop over `count` elements: yields those of the lane, every 32nd."""
+    with T.serial(0, -(-count // WARP)) as step:
+        place = T.Bind(step * WARP + lane)
+        with when(place < count if count % WARP else None):
+            yield place
+
+
+def warp_sum(value: Any, dtype: str) -> Any:
+    """The sum over a warp, for every lane."""
+    return T.Bind(T.call_extern(dtype, "actc_warp_sum", value))
+
+
+def warp_max(value: Any, dtype: str) -> Any:
+    """The largest of a warp, for every lane."""
+    return T.Bind(T.call_extern(dtype, "actc_warp_max", value))
 
 
 def indices_of(item: Any, dims: Sequence[int]) -> list[Any]:

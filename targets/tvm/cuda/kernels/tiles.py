@@ -15,6 +15,7 @@ from tvm.tirx.script import builder as T
 from actc.targets.tvm.cuda.kernels.direct import ConvEpilogue, FloatEpilogue
 from actc.targets.tvm.cuda.kernels.thread import (
     THREADS,
+    WARP,
     argument,
     device_func,
     div,
@@ -28,7 +29,6 @@ from actc.targets.tvm.kernels.conv_vector import word_of_bytes
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 
-WARP = 32
 _UNITS = DEPTH // 4
 """Groups of four words of a row: a thread moves one at a time."""
 

@@ -119,13 +119,14 @@ struct Fragments {
   int a[4], b[2];
 };
 
-// Every lane of a warp gives its fragments and then sees those of all lanes. What the lanes gave
-// is kept until the call after the next one: by then every lane has passed a barrier.
-static const Fragments *share(const Fragments &mine) {
-  static Fragments kept[2][32][32];
+// Every lane of a warp gives a value and then sees those of all lanes. What the lanes gave is kept
+// until the call after the next one: by then every lane has passed a barrier.
+template <class Value>
+static const Value *share(const Value &mine) {
+  static Value kept[2][32][32];
   static unsigned turn[1024];
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  Fragments *all = kept[turn[threadIdx.x]++ % 2][warp];
+  Value *all = kept[turn[threadIdx.x]++ % 2][warp];
   all[lane] = mine;
   wait(AT_WARP);
   return all;
@@ -163,6 +164,18 @@ static inline float4 make_float4(float x, float y, float z, float w) { return {x
 static inline void __syncthreads() { emulation::wait(emulation::AT_BLOCK); }
 static inline int __popc(unsigned value) { return __builtin_popcount(value); }
 
+template <class Value>
+static Value actc_warp_sum(Value value) {
+  for (int apart = 16; apart; apart /= 2)
+    value += emulation::share(value)[(threadIdx.x % 32) ^ apart];
+  return value;
+}
+template <class Value>
+static Value actc_warp_max(Value value) {
+  for (int apart = 16; apart; apart /= 2)
+    value = max(value, emulation::share(value)[(threadIdx.x % 32) ^ apart]);
+  return value;
+}
 static inline int actc_dp4a(int a, int b, int sum) {
   for (int k = 0; k < 4; ++k)
     sum += static_cast<uint8_t>(a >> 8 * k) * static_cast<int8_t>(b >> 8 * k);

@@ -22,6 +22,19 @@ __device__ __forceinline__ int actc_dp4a(int a, int b, int sum) {
   asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
   return result;
 }
+template <class Value>
+__device__ __forceinline__ Value actc_warp_sum(Value value) {
+  for (int apart = 16; apart; apart /= 2) value += __shfl_xor_sync(~0u, value, apart);
+  return value;
+}
+template <class Value>
+__device__ __forceinline__ Value actc_warp_max(Value value) {
+  for (int apart = 16; apart; apart /= 2) {
+    const Value other = __shfl_xor_sync(~0u, value, apart);
+    value = other > value ? other : value;
+  }
+  return value;
+}
 #if __CUDA_ARCH__ >= 800
 // Tensor cores: 16 rows by 8 columns, 32 bytes or 16 halves deep; codes unsigned, weights signed.
 __device__ __forceinline__ void actc_mma_u8s8(int *c, int a0, int a1, int a2, int a3, int b0,
