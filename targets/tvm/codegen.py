@@ -53,9 +53,9 @@ from actc.targets.tvm.kernels.float_strided import (
 )
 from actc.targets.tvm.kernels.instance_spec import InstanceSteps
 from actc.targets.tvm.kernels.instances import instance_steps_prim_func
+from actc.targets.tvm.kernels.layer_norm import layer_norm_prim_func
 from actc.targets.tvm.kernels.reduce import (
     embed_prim_func,
-    layer_norm_prim_func,
     max_pool_prim_func,
     reduce_prim_func,
     softmax_prim_func,

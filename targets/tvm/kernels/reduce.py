@@ -16,7 +16,6 @@ from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.strided import (
     Embed,
-    LayerNorm,
     MaxPool,
     Reduce,
     Softmax,
@@ -29,7 +28,7 @@ class Accumulator:
     """A vector that stays in registers over a loop."""
 
     def __init__(self, dtype: str, lanes: int, start: float = 0) -> None:
-        self.buffer = T.alloc_buffer((lanes,), dtype, scope="local")
+        self.buffer = T.alloc_buffer((lanes,), dtype, scope=tir.register_scope())
         self.set(tir.const(start, dtype, self.value(lanes)))
 
     def value(self, lanes: int) -> Any:
@@ -137,73 +136,6 @@ def _tap(
     if (out_size - 1) * spec.strides[axis] + shift >= size:
         tests.append(place < size)
     return place
-
-
-def layer_norm_prim_func(name: str, spec: LayerNorm, features: frozenset[str]) -> Any:
-    """The PrimFunc of IntLayerNorm or IntRmsNorm; buffers as `LayerNorm` says.
-
-    Sums and differences are exact integers; the square root and the quotient are
-    one correctly rounded float64 operation each.
-    """
-    count = spec.dims[-1]
-    wide = "int32" if count * 255 * 255 < 2**31 else "int64"
-
-    def body() -> None:
-        batch = tir.batch_var(spec.batch)
-        x, gamma, beta = (
-            View(label, o, batch)
-            for label, o in zip(("x", "gamma", "beta"), spec.inputs[:3], strict=True)
-        )
-        finish = Finish(spec.requantize, spec.table, spec.inputs[3:], spec.table_size, batch)
-        out = View("out", spec.out, batch)
-        open_views(x, gamma, beta, finish, out)
-        with spread_loops(batch, spec.dims[:-1], 2 * math.prod(spec.dims)) as (sample, *outer):
-            total, squares = _moments(x, sample, outer, count, wide)
-            total64, squares64 = tir.cast("int64", total), tir.cast("int64", squares)
-            if spec.zero is None:
-                factor, offset = count << 12, T.Bind(total64 * 4096)
-                variance = T.Bind(squares64 * count - total64 * total64)
-            else:
-                factor, offset = 1 << 17, tirx.const(spec.zero << 17, "int64")
-                apart = count * spec.zero * spec.zero - total64 * (2 * spec.zero)
-                variance = T.Bind(squares64 + apart)
-            root = T.Bind(T.sqrt(tir.cast("float64", variance) + tirx.const(spec.eps, "float64")))
-
-            def step(start: Any, lanes: int) -> None:
-                indices = [*outer, start]
-                value = tir.cast("int64", x.load(x.at(sample, indices), lanes))
-                below_it = offset if lanes == 1 else tirx.Broadcast(offset, lanes)
-                moved = value * tir.const(factor, "int64", value) - below_it
-                below = root if lanes == 1 else tirx.Broadcast(root, lanes)
-                normal = tir.cast("int32", T.floor(tir.cast("float64", moved) / below))
-                scaled = normal * gamma.load(gamma.at(sample, indices), lanes)
-                result = scaled + beta.load(beta.at(sample, indices), lanes)
-                finish.store(T.Bind(result), out, sample, indices, features)
-
-            sweep(count, SUM_LANES, step)
-
-    return tir.prim_func(name, body)
-
-
-def _moments(x: View, sample: Any, outer: list[Any], count: int, dtype: str) -> tuple[Any, Any]:
-    """Sum and sum of squares along the last loop."""
-    sums, squares = Accumulator(dtype, SUM_LANES), Accumulator(dtype, SUM_LANES)
-
-    def step(start: Any, lanes: int) -> None:
-        value = T.Bind(tir.cast(dtype, x.load(x.at(sample, [*outer, start]), lanes)))
-        sums.set(sums.value(lanes) + value)
-        squares.set(squares.value(lanes) + value * value)
-
-    sweep(count, SUM_LANES, step)
-    return _horizontal(sums), _horizontal(squares)
-
-
-def _horizontal(vector: Accumulator) -> Any:
-    """Sum of all lanes."""
-    total = vector.buffer[0]
-    for lane in range(1, SUM_LANES):
-        total = total + vector.buffer[lane]
-    return T.Bind(total)
 
 
 def softmax_prim_func(name: str, spec: Softmax, features: frozenset[str]) -> Any:

@@ -38,6 +38,10 @@ def device_code() -> Iterator[None]:
         _REGISTER_SCOPE.reset(token)
 
 
+_PAIRED = 8
+"""Lanes from which on even and odd ones are requantized apart."""
+
+
 def prim_func(name: str, body: Callable[[], None]) -> Any:
     """A PrimFunc whose arguments and statements `body` emits; buffers do not alias."""
     with IRBuilder() as builder, T.prim_func():
@@ -89,6 +93,8 @@ def requantize(acc: Any, multiplier: Any, epilogue: Epilogue) -> Any:
     The zero point joins the rounding constant (``2**46 * 255 + 2**53 < 2**63``), and
     the clamp comes after, so this is the definition with fewer steps.
     """
+    if lanes_of(acc) >= _PAIRED:
+        return _requantize_pairs(acc, multiplier, epilogue)
     product = cast("int64", acc) * cast("int64", multiplier)
     offset = (1 << (epilogue.shift - 1)) + (epilogue.zero << epilogue.shift)
     moved = tirx.shift_right(
@@ -96,6 +102,32 @@ def requantize(acc: Any, multiplier: Any, epilogue: Epilogue) -> Any:
     )
     low, high = const(epilogue.low, "int64", acc), const(epilogue.high, "int64", acc)
     return cast("uint8", tirx.Min(tirx.Max(moved, low), high))
+
+
+def _requantize_pairs(acc: Any, multiplier: Any, epilogue: Epilogue) -> Any:
+    """`requantize` of many lanes: even and odd ones apart, so that products are vpmuldq."""
+    lanes = lanes_of(acc)
+    half = vector("int64", lanes // 2)
+
+    def word(number: int) -> Any:
+        return tirx.Broadcast(tirx.const(number, "int64"), lanes // 2)
+
+    def halves(value: Any) -> tuple[Any, Any]:
+        pairs = T.Bind(T.reinterpret(half, value))
+        return tirx.shift_right(tirx.shift_left(pairs, word(32)), word(32)), tirx.shift_right(
+            pairs, word(32)
+        )
+
+    rounding = (1 << (epilogue.shift - 1)) + (epilogue.zero << epilogue.shift)
+    moved = [
+        tirx.shift_right(a * b + word(rounding), word(epilogue.shift))
+        for a, b in zip(halves(acc), halves(multiplier), strict=True)
+    ]
+    even, odd = (
+        tirx.Min(tirx.Max(value, word(epilogue.low)), word(epilogue.high)) for value in moved
+    )
+    joined = tirx.bitwise_or(even, tirx.shift_left(odd, word(32)))
+    return cast("uint8", T.reinterpret(vector("int32", lanes), joined))
 
 
 def has_byte_permute(features: frozenset[str]) -> bool:
