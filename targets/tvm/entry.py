@@ -23,6 +23,9 @@ from actc.targets.tvm.plan import Array, Buffer, Call, KernelPlan
 
 _CPU = 1
 """DLPack's number of CPUs."""
+_LEAST_ARENA = 1024
+"""Bytes from which TVM takes memory from its workspace: what it puts on the stack instead, and
+kernels get pointers into, does not keep its values."""
 
 _PRIVATE = "actc.private"
 
@@ -206,7 +209,7 @@ def _body(
         pointers[name] = result.access_ptr("rw")
     if arena.places:
         memory = T.alloc_buffer(
-            (max(1, arena.size.fixed) + batch * arena.size.per_sample,), "uint8"
+            (max(_LEAST_ARENA, arena.size.fixed) + batch * arena.size.per_sample,), "uint8"
         )
         for name, at in arena.places.items():
             pointers[name] = memory.access_ptr("rw", offset=_offset(at, batch))
