@@ -145,8 +145,6 @@ def test_operators_of_one_operand(op: str, lanes: int) -> None:
     attributes, (low, high), absolute = NODES[op]
     node, values = node_of(op, attributes, 1)
     x = sample(low, high)
-    if op in ("Sin", "Cos", "Tan"):
-        x = x[~(np.abs(x) > 2**30)]
     actual = mapped(lambda v: RULES[op](node, [v]), x, lanes=lanes)
     assert_near(actual, reference(node, values, x), 1e-5, absolute)
 
@@ -202,7 +200,8 @@ def test_clip_with_absent_bounds(bounds: tuple[bool, bool]) -> None:
     node = ir.node("Clip", inputs)
     numbers = [g for g in given if g is not None]
     actual = mapped(lambda v: RULES["Clip"](node, [v, *(m.f32(n, v) for n in numbers)]), x)
-    low, high = (-np.inf if given[0] is None else -2), (np.inf if given[1] is None else 3)
+    largest = np.finfo(np.float32).max  # ONNX: the ends of the type, so that infinity goes
+    low, high = (-largest if given[0] is None else -2), (largest if given[1] is None else 3)
     np.testing.assert_array_equal(actual, np.clip(x, low, high))
 
 

@@ -218,7 +218,7 @@ class ModuleBuilder:
 
     def _type(self, buffer: Buffer) -> Any:
         extents = [self._batch if extent is None else extent for extent in buffer.extents]
-        return relax.TensorType(extents, buffer.dtype)
+        return relax.TensorType(extents, buffer.passed_as)
 
 
 def _relax_pipeline() -> Any:

@@ -17,15 +17,17 @@ import tvm
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T
+from tvm_ffi import structural_map
 
 from actc.targets.tvm.arena import ALIGNMENT, Arena, Place, lay_out
+from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.plan import Array, Buffer, Call, KernelPlan
 
-_CPU = 1
-"""DLPack's number of CPUs."""
 _LEAST_ARENA = 1024
 """Bytes from which TVM takes memory from its workspace: what it puts on the stack instead, and
 kernels get pointers into, does not keep its values."""
+_CPU = 1
+"""DLPack's number of CPUs."""
 
 _PRIVATE = "actc.private"
 
@@ -63,7 +65,9 @@ def with_pointers(function: Any) -> Any:
     ]
     declared = [tirx.DeclBuffer(p, data=d) for p, d in zip(parameters, pointers, strict=True)]
     batch = symbolic_batch(function)
-    attributes = tvm.ir.make_node("ir.DictAttrs", **{"tirx.noalias": True, _PRIVATE: True})
+    # With "noalias", TVM marks each pointer's accesses as those of a type of its own. LLVM
+    # inlines kernels and then moves loads from the arena before the stores of an earlier one.
+    attributes = tvm.ir.make_node("ir.DictAttrs", **{"tirx.noalias": False, _PRIVATE: True})
     body = tirx.SeqStmt([*declared, function.body])
     scalars = [] if batch is None else [batch]
     return tirx.PrimFunc([*pointers, *scalars], body, tvm.ir.PrimType("int32"), attributes)
@@ -96,10 +100,30 @@ def tir_pipeline() -> tuple[Any, Any, Any]:
     marking = _over_kernels("PutKernelsOnCpu", on_cpu)
     ending = _over_kernels("ReturnFromKernels", returning)
     sequence = tvm.transform.Sequential
-    return sequence([lowering, marking]), lambda: sequence([host(), ending]), device
+    return sequence([lowering, marking]), lambda: sequence([host(), ending, failing()]), device
 
 
 tirx.register_tir_pipeline(TIR_PIPELINE, tir_pipeline)
+
+
+def failing() -> Any:
+    """A pass that lets a function fail from within.
+
+    TVM cuts what an exported function does out into one that returns nothing, so that the
+    error of an assertion in it would be set but not reported.
+    """
+
+    def opened(statement: Any) -> Any:
+        return statement.body if statement.attr_key == "compute_scope" else statement
+
+    def run(module: Any, _context: Any) -> Any:
+        for symbol, function in module.functions_items():
+            if isinstance(function, tirx.PrimFunc):
+                body = structural_map(function.body, (tirx.AttrStmt, opened))
+                module.update_func(symbol, function.with_body(body))
+        return module
+
+    return tvm.transform.module_pass(run, opt_level=0, name="FailFromWithin")
 
 
 def _over_kernels(name: str, change: Callable[[Any], Any]) -> Any:
@@ -197,7 +221,7 @@ def _body(
 
     def argument(label: str, buffer: Buffer, align: int) -> Any:
         shape = [batch if extent is None else extent for extent in buffer.extents]
-        return T.arg(label, T.buffer(shape, buffer.dtype, align=align))
+        return T.arg(label, T.buffer(shape, buffer.passed_as, align=align))
 
     pointers: dict[str, Any] = {}
     for i, (name, buffer) in enumerate(plan.inputs.items()):
@@ -234,5 +258,9 @@ def _call(step: _Step, pointers: Mapping[str, Any], constants: Any, batch: Any) 
     if symbolic_batch(step.function) is not None:
         arguments.append(batch)
     status = tvm.ir.Call(step.symbol, arguments, ret_ty=tvm.ir.PrimType("int32"))
+    if isinstance(step.call.kernel, Generic):  # it has said which of its inputs is wrong
+        with T.If(status != 0), T.Then():
+            T.evaluate(tirx.tvm_throw_last_error())
+        return
     with T.Assert(status == 0, "a kernel got no memory"):
         T.evaluate(0)

@@ -10,7 +10,7 @@ from actc.targets.tvm.plan import Buffer, KernelPlan
 
 Signature = Mapping[str, list[dict[str, Any]]]
 _TEMPLATES = Path(__file__).parent / "templates"
-_DLPACK = {"int": "kDLInt", "uint": "kDLUInt", "float": "kDLFloat", "bfloat": "kDLBfloat"}
+_DLPACK = {"int": "kDLInt", "uint": "kDLUInt", "float": "kDLFloat", "bfloat": "kDLUInt"}
 _NPY = {"int": "i", "uint": "u", "float": "f", "bfloat": "V"}
 
 

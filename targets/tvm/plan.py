@@ -66,6 +66,11 @@ class Buffer:
     scalar: bool = False
 
     @property
+    def passed_as(self) -> str:
+        """Element type of the tensor that a caller gives or gets: bits of bfloat16."""
+        return "uint16" if self.dtype == "bfloat16" else self.dtype
+
+    @property
     def extents(self) -> tuple[int | None, ...]:
         """All axes."""
         return () if self.scalar else (self.batch, *self.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from actc.diagnostics import Diagnostic
@@ -105,7 +107,7 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
         arrays = [prepared(feeds, item) for item in inputs]
         results = main(*(ffi.from_dlpack(array) for array in arrays))
         return {
-            item["name"]: np.array(np.from_dlpack(result))
+            item["name"]: np.array(np.from_dlpack(result)).view(_dtype(item))
             for item, result in zip(outputs, results, strict=True)
         }
 
@@ -142,12 +144,27 @@ def prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
     ):
         found = "is missing" if array is None else f"has shape {array.shape}"
         raise UsageError(Diagnostic("ACT0408", f"input '{name}' {found}, the model wants {wanted}"))
-    if array.dtype != np.dtype(item["dtype"]):
+    if array.dtype != _dtype(item):
         raise UsageError(
             Diagnostic(
                 "ACT0408",
                 f"input '{name}' has type {array.dtype}, the model wants {item['dtype']}",
             )
         )
-    # DLPack has no read-only arrays.
+    return passed(array)
+
+
+def _dtype(item: Mapping[str, Any]) -> np.dtype[Any]:
+    name = str(item["dtype"])
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+def passed(array: Array) -> Array:
+    """An array as DLPack takes it: contiguous and writable, bfloat16 as its bits."""
+    if array.dtype.name == "bfloat16":
+        array = array.view(np.uint16)
+    if array.size == 0:  # numpy's own strides of nothing are not those of row-major order
+        steps = [math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
+        strides = [array.itemsize * step for step in steps]
+        return np.lib.stride_tricks.as_strided(np.zeros(1, array.dtype), array.shape, strides)
     return np.require(array, requirements=["C", "W"])

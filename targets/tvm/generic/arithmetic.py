@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
@@ -161,6 +162,18 @@ def lowest(dtype: str) -> Expr:
 def highest(dtype: str) -> Expr:
     """The largest number: what a minimum starts with."""
     return const(math.inf, dtype) if is_float(dtype) else tirx.max_value(dtype)
+
+
+def ends(dtype: str) -> tuple[float, float]:
+    """The lowest and the highest finite number of a stored type."""
+    if dtype == "bfloat16":
+        largest = 255 * 2.0**120
+        return -largest, largest
+    if is_float(dtype):
+        info = np.finfo(dtype)
+        return float(info.min), float(info.max)
+    whole = np.iinfo(dtype)
+    return int(whole.min), int(whole.max)
 
 
 def power(x: Expr, exponent: Expr) -> Expr:

@@ -9,6 +9,7 @@ from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.generic import arithmetic as n
+from actc.targets.tvm.generic.arithmetic import ends
 from actc.targets.tvm.generic.cast import convert
 from actc.targets.tvm.generic.kernel import (
     Array,
@@ -83,7 +84,8 @@ def _sign(x: Expr) -> Expr:
     if not is_float(dtype_of(x)):
         below = _like(-1, x) if is_signed(dtype_of(x)) else zero
         return select(x > zero, one, select(x < zero, below, zero))
-    return select(x > zero, one, select(x < zero, _like(-1, x), x))
+    other = select(n.is_nan(x), x, zero)
+    return select(x > zero, one, select(x < zero, _like(-1, x), other))
 
 
 def _where(condition: Expr, chosen: Expr, other: Expr) -> Expr:
@@ -93,15 +95,17 @@ def _where(condition: Expr, chosen: Expr, other: Expr) -> Expr:
 
 
 def _clip(k: Kernel) -> None:
+    """Absent bounds are the ends of the type, so that an infinity becomes finite."""
     x, *bounds = k.inputs
     low, high = [*bounds, None, None][:2]
+    smallest, largest = ends(x.dtype)
 
     def bound(array: Array | None, default: Expr) -> Expr:
         return default if array is None else keep(array.broadcast([]))
 
     with nest(k.out.shape) as index:
-        least = bound(low, n.lowest(x.compute))
-        most = bound(high, n.highest(x.compute))
+        least = bound(low, const(smallest, x.compute))
+        most = bound(high, const(largest, x.compute))
         k.out.store(index, n.bounded(keep(x[index]), least, most))
 
 

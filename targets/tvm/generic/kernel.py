@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
@@ -125,8 +126,9 @@ class Kernel:
     out: Array
 
     def attribute(self, name: str, default: Attribute) -> Any:
-        """An attribute of the call."""
-        return dict(self.spec.attributes).get(name, default)
+        """An attribute of the call; the defaults of ONNX are float32 numbers."""
+        exact = float(np.float32(default)) if isinstance(default, float) else default
+        return dict(self.spec.attributes).get(name, exact)
 
     @property
     def given(self) -> list[Array]:

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
+from actc.targets.tvm.kernels import float_circular as circular
 from actc.targets.tvm.kernels import float_math as m
 from actc.targets.tvm.kernels.conv_vector import Expr
 
@@ -82,8 +83,9 @@ def _bounded(x: Expr, low: Expr, high: Expr) -> Expr:
 def _clip(node: ir.Node, operands: list[Expr]) -> Expr:
     x, *bounds = operands
     given = [len(node.inputs) > k and node.inputs[k] is not None for k in (1, 2)]
-    low = bounds.pop(0) if given[0] else m.f32(_attribute(node, "min", -np.inf), x)
-    high = bounds.pop(0) if given[1] else m.f32(_attribute(node, "max", np.inf), x)
+    largest = float(np.finfo(np.float32).max)  # so an infinity becomes finite
+    low = bounds.pop(0) if given[0] else m.f32(_attribute(node, "min", -largest), x)
+    high = bounds.pop(0) if given[1] else m.f32(_attribute(node, "max", largest), x)
     return _bounded(x, low, high)
 
 
@@ -136,7 +138,8 @@ def _cast(node: ir.Node, operands: list[Expr]) -> Expr:
 
 
 def _sign(x: Expr) -> Expr:
-    return T.Select(x > _zero(x), _one(x), T.Select(x < _zero(x), m.f32(-1, x), x))
+    other = T.Select(m.is_nan(x), x, _zero(x))
+    return T.Select(x > _zero(x), _one(x), T.Select(x < _zero(x), m.f32(-1, x), other))
 
 
 def _swish(node: ir.Node, operands: list[Expr]) -> Expr:
@@ -210,7 +213,8 @@ def _acosh(x: Expr) -> Expr:
     large = x > m.f32(2.0**30, x)
     over = m.keep(T.Select(large, one, x) - one)
     near = m.log1p(m.keep(over + m.square_root(m.keep(over * (over + m.f32(2, x))))))
-    return T.Select(large, _log_of_double(m.keep(T.Select(large, x, one))), near)
+    value = T.Select(large, _log_of_double(m.keep(T.Select(large, x, one))), near)
+    return T.Select(x < one, m.f32(np.nan, x), value)
 
 
 def _atanh(x: Expr) -> Expr:
@@ -253,7 +257,7 @@ RULES: dict[str, Rule] = {
     "Ceil": _unary(lambda x: m.rounded("ceil", x)),
     "Celu": _celu,
     "Clip": _clip,
-    "Cos": _unary(m.cos),
+    "Cos": _unary(circular.cos),
     "Cosh": _unary(_cosh),
     "Div": _binary(lambda a, b: a / b),
     "Elu": lambda n, o: _exponential_unit(o[0], _attribute(n, "alpha", 1)),
@@ -292,7 +296,7 @@ RULES: dict[str, Rule] = {
     "Shrink": _shrink,
     "Sigmoid": _unary(m.sigmoid),
     "Sign": _unary(_sign),
-    "Sin": _unary(m.sin),
+    "Sin": _unary(circular.sin),
     "Sinh": _unary(_sinh),
     "Softplus": _unary(m.softplus),
     "Softsign": _unary(lambda x: x / (_one(x) + m.magnitude(x))),
@@ -300,7 +304,7 @@ RULES: dict[str, Rule] = {
     "Sub": _binary(lambda a, b: a - b),
     "Sum": _fold(lambda a, b: a + b),
     "Swish": _swish,
-    "Tan": _unary(m.tan),
+    "Tan": _unary(circular.tan),
     "Tanh": _unary(m.tanh),
     "ThresholdedRelu": _thresholded,
     "Where": _where,

@@ -43,11 +43,7 @@ _ERFC_FAR = (
     -1.015265279202700, 4.218463358204948e-1, -2.820767439740514e-1, 5.641895067754075e-1,
 )  # fmt: skip
 
-_SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-_COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
 _ATAN = (8.05374449538e-2, -1.38776856032e-1, 1.99777106478e-1, -3.33329491539e-1)
-_HALF_PI = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
-"""pi/2 in float64 parts of 33 bits, so that their products with 20 bit numbers are exact."""
 
 
 def f32(value: float, like: Expr) -> Expr:
@@ -75,18 +71,18 @@ def keep(value: Expr) -> Expr:
 
 def is_nan(x: Expr) -> Expr:
     """Lanes that are NaN; from the bits, since simplifiers fold ``x != x``."""
-    magnitude = _bits(x) & i32(0x7FFFFFFF, x)
+    magnitude = bits_of(x) & i32(0x7FFFFFFF, x)
     return magnitude > i32(0x7F800000, x)
 
 
 def magnitude(x: Expr) -> Expr:
     """The absolute value."""
-    return _float(_bits(x) & i32(0x7FFFFFFF, x))
+    return _float(bits_of(x) & i32(0x7FFFFFFF, x))
 
 
 def with_sign_of(value: Expr, sign: Expr) -> Expr:
     """`value` (not negative) with the sign of `sign`."""
-    return _float(_bits(value) | (_bits(sign) & i32(-(1 << 31), sign)))
+    return _float(bits_of(value) | (bits_of(sign) & i32(-(1 << 31), sign)))
 
 
 def maximum(a: Expr, b: Expr) -> Expr:
@@ -106,7 +102,7 @@ def exp(x: Expr) -> Expr:
     turns = keep(rounded("roundeven", bounded * f32(1.4426950408889634, x)))
     rest = keep(bounded - turns * f32(_LN2_HIGH, x))
     rest = keep(rest - turns * f32(_LN2_LOW, x))
-    value = _polynomial(_EXP, rest) * (rest * rest) + rest + f32(1, x)
+    value = polynomial(_EXP, rest) * (rest * rest) + rest + f32(1, x)
     # Two factors, because 2**turns itself may be no normal number.
     power = keep(cast("int32", turns))
     half = keep(power >> i32(1, x))
@@ -118,14 +114,14 @@ def log(x: Expr) -> Expr:
     """The natural logarithm; -inf at 0, NaN below."""
     tiny = x < f32(1.1754943508222875e-38, x)
     normal = keep(T.Select(tiny, x * f32(2.0**23, x), x))
-    bits = keep(_bits(normal))
+    bits = keep(bits_of(normal))
     exponent = (bits >> i32(23, x)) - i32(126, x) - T.Select(tiny, i32(23, x), i32(0, x))
     mantissa = keep(_float((bits & i32(0x007FFFFF, x)) | i32(0x3F000000, x)))
     low = mantissa < f32(0.7071067811865476, x)
     rest = keep(T.Select(low, mantissa + mantissa, mantissa) - f32(1, x))
     power = keep(cast("float32", exponent - T.Select(low, i32(1, x), i32(0, x))))
     square = keep(rest * rest)
-    value = _polynomial(_LOG, rest) * rest * square
+    value = polynomial(_LOG, rest) * rest * square
     value = value + power * f32(_LN2_LOW, x) - square * f32(0.5, x)
     value = value + rest + power * f32(_LN2_HIGH, x)
     value = T.Select(x > f32(3.4028234663852886e38, x), x, value)
@@ -158,47 +154,30 @@ def tanh(x: Expr) -> Expr:
     """The hyperbolic tangent."""
     size = keep(magnitude(x))
     square = keep(x * x)
-    near = _polynomial(_TANH, square) * square * x + x
+    near = polynomial(_TANH, square) * square * size + size
     far = f32(1, x) - f32(2, x) / (exp(keep(size + size)) + f32(1, x))
-    value = T.Select(size < f32(0.625, x), near, with_sign_of(far, x))
-    return keep(T.Select(is_nan(x), x, value))
+    value = keep(T.Select(size < f32(0.625, x), near, far))
+    return keep(T.Select(is_nan(x), x, with_sign_of(value, x)))
 
 
 def erf(x: Expr) -> Expr:
     """The error function."""
     size = keep(magnitude(x))
     square = keep(x * x)
-    near = _polynomial(_ERF, square) * x
+    near = polynomial(_ERF, square) * x
     # Beyond 4 the complement is below half a unit of 1; the bound avoids inf * 0.
     bounded = keep(T.Select(size > f32(4, x), f32(4, x), T.Select(is_nan(x), f32(4, x), size)))
     inverse = keep(f32(1, x) / T.Select(bounded < f32(0.5, x), f32(0.5, x), bounded))
     inverse_square = keep(inverse * inverse)
     tail = T.Select(
         bounded < f32(2, x),
-        _polynomial(_ERFC_NEAR, inverse_square),
-        _polynomial(_ERFC_FAR, inverse_square),
+        polynomial(_ERFC_NEAR, inverse_square),
+        polynomial(_ERFC_FAR, inverse_square),
     )
     complement = exp(keep(f32(0, x) - bounded * bounded)) * inverse * tail
     far = with_sign_of(keep(f32(1, x) - complement), x)
     value = T.Select(size < f32(1, x), near, far)
     return keep(T.Select(is_nan(x), x, value))
-
-
-def sin(x: Expr) -> Expr:
-    """The sine; beyond 2**30, where neighbours lie 64 apart, that of 0."""
-    rest, quadrant = _reduced_angle(x)
-    return _circular(x, rest, quadrant)
-
-
-def cos(x: Expr) -> Expr:
-    """The cosine; beyond 2**30, where neighbours lie 64 apart, that of 0."""
-    rest, quadrant = _reduced_angle(x)
-    return _circular(x, rest, keep(quadrant + i32(1, x)))
-
-
-def tan(x: Expr) -> Expr:
-    """The tangent."""
-    return keep(sin(x) / cos(x))
 
 
 def atan(x: Expr) -> Expr:
@@ -210,7 +189,7 @@ def atan(x: Expr) -> Expr:
     angle = keep(T.Select(steep, f32(-1, x) / T.Select(steep, size, one), lower))
     offset = T.Select(steep, f32(np.pi / 2, x), T.Select(middle, f32(np.pi / 4, x), f32(0, x)))
     square = keep(angle * angle)
-    value = keep(offset + (_polynomial(_ATAN, square) * square * angle + angle))
+    value = keep(offset + (polynomial(_ATAN, square) * square * angle + angle))
     return keep(T.Select(is_nan(x), x, with_sign_of(value, x)))
 
 
@@ -227,7 +206,7 @@ def power(x: Expr, exponent: Expr) -> Expr:
     negative = keep(T.Select(odd, negated(value), value))
     invalid = T.And(tirx.NE(whole, exponent), T.And(size > f32(0, x), size < f32(np.inf, x)))
     negative = keep(T.Select(invalid, f32(np.nan, x), negative))
-    below = keep(T.Select(_bits(x) < i32(0, x), negative, value))
+    below = keep(T.Select(bits_of(x) < i32(0, x), negative, value))
     signed = keep(T.Select(is_nan(x), value, below))
     signed = keep(T.Select(tirx.EQ(x, f32(1, x)), f32(1, x), signed))
     return keep(T.Select(tirx.EQ(exponent, f32(0, x)), f32(1, x), signed))
@@ -252,32 +231,9 @@ def _scalar_type(x: Expr) -> str:
     return str(x.ty.dtype).split("x")[0]
 
 
-def _f64(value: float, like: Expr) -> Expr:
+def f64(value: float, like: Expr) -> Expr:
+    """A float64 constant in every lane of `like`."""
     return const(value, "float64", like)
-
-
-def _reduced_angle(x: Expr) -> tuple[Expr, Expr]:
-    """(x minus a multiple of pi/2 as float32, that multiple as int32)."""
-    safe = keep(T.Select(magnitude(x) <= f32(2.0**30, x), x, f32(0, x)))
-    wide = keep(cast("float64", safe))
-    turns = _llvm("roundeven", keep(wide * _f64(2 / np.pi, x)))
-    rest = wide
-    for part in _HALF_PI:
-        rest = keep(rest - turns * _f64(part, x))
-    return keep(cast("float32", rest)), keep(cast("int32", turns))
-
-
-def _circular(x: Expr, rest: Expr, quadrant: Expr) -> Expr:
-    """The sine of ``rest + quadrant * pi / 2``; NaN where x is not finite."""
-    square = keep(rest * rest)
-    sine = keep(_polynomial(_SIN, square) * square * rest + rest)
-    cosine = _polynomial(_COS, square) * square * square
-    cosine = keep(cosine - f32(0.5, x) * square + f32(1, x))
-    odd = tirx.NE(quadrant & i32(1, x), i32(0, x))
-    value = keep(T.Select(odd, cosine, sine))
-    value = keep(T.Select(tirx.NE(quadrant & i32(2, x), i32(0, x)), negated(value), value))
-    finite = magnitude(x) < f32(np.inf, x)
-    return keep(T.Select(finite, value, f32(np.nan, x)))
 
 
 def _log2(size: Expr) -> Expr:
@@ -287,34 +243,34 @@ def _log2(size: Expr) -> Expr:
     exponent = keep((bits >> const(52, "int64", size)) - const(1023, "int64", size))
     fraction = (bits & const((1 << 52) - 1, "int64", size)) | const(1023 << 52, "int64", size)
     mantissa = keep(T.reinterpret(vector("float64", lanes_of(size)), fraction))
-    large = mantissa > _f64(np.sqrt(2), size)
-    scaled = keep(T.Select(large, mantissa * _f64(0.5, size), mantissa))
-    power_of_two = keep(cast("float64", exponent) + T.Select(large, _f64(1, size), _f64(0, size)))
-    ratio = keep((scaled - _f64(1, size)) / (scaled + _f64(1, size)))
+    large = mantissa > f64(np.sqrt(2), size)
+    scaled = keep(T.Select(large, mantissa * f64(0.5, size), mantissa))
+    power_of_two = keep(cast("float64", exponent) + T.Select(large, f64(1, size), f64(0, size)))
+    ratio = keep((scaled - f64(1, size)) / (scaled + f64(1, size)))
     square = keep(ratio * ratio)
-    total = _f64(1 / 15, size)
+    total = f64(1 / 15, size)
     for k in (13, 11, 9, 7, 5, 3, 1):
-        total = total * square + _f64(1 / k, size)
-    value = keep(power_of_two + total * ratio * _f64(2 / np.log(2), size))
-    value = keep(T.Select(tirx.EQ(size, f32(np.inf, size)), _f64(np.inf, size), value))
-    return keep(T.Select(tirx.EQ(size, f32(0, size)), _f64(-np.inf, size), value))
+        total = total * square + f64(1 / k, size)
+    value = keep(power_of_two + total * ratio * f64(2 / np.log(2), size))
+    value = keep(T.Select(tirx.EQ(size, f32(np.inf, size)), f64(np.inf, size), value))
+    return keep(T.Select(tirx.EQ(size, f32(0, size)), f64(-np.inf, size), value))
 
 
 def _exp2(x: Expr) -> Expr:
     """``2**x`` in float64, exact enough for float32; beyond its range 0 and infinity."""
-    bounded = keep(T.Select(x > _f64(300, x), _f64(300, x), x))
-    bounded = keep(T.Select(bounded < _f64(-300, x), _f64(-300, x), bounded))
+    bounded = keep(T.Select(x > f64(300, x), f64(300, x), x))
+    bounded = keep(T.Select(bounded < f64(-300, x), f64(-300, x), bounded))
     whole = _llvm("roundeven", bounded)
-    rest = keep((bounded - whole) * _f64(np.log(2), x))
-    total = _f64(1 / math.factorial(11), x)
+    rest = keep((bounded - whole) * f64(np.log(2), x))
+    total = f64(1 / math.factorial(11), x)
     for k in range(10, -1, -1):
-        total = total * rest + _f64(1 / math.factorial(k), x)
+        total = total * rest + f64(1 / math.factorial(k), x)
     biased = cast("int64", whole) + const(1023, "int64", x)
     scale = T.reinterpret(vector("float64", lanes_of(x)), biased << const(52, "int64", x))
     return keep(total * scale)
 
 
-def _polynomial(coefficients: Sequence[float], x: Expr) -> Expr:
+def polynomial(coefficients: Sequence[float], x: Expr) -> Expr:
     """Horner's scheme, highest power first."""
     total = f32(coefficients[0], x)
     for coefficient in coefficients[1:]:
@@ -327,7 +283,8 @@ def _power_of_two(exponent: Expr) -> Expr:
     return _float((exponent + i32(127, exponent)) << i32(23, exponent))
 
 
-def _bits(x: Expr) -> Expr:
+def bits_of(x: Expr) -> Expr:
+    """The bits of float32 lanes as int32."""
     return T.reinterpret(vector("int32", lanes_of(x)), x)
 
 
@@ -337,4 +294,4 @@ def _float(bits: Any) -> Expr:
 
 def negated(x: Expr) -> Expr:
     """``-x``, with the sign of zero."""
-    return _float(_bits(x) ^ i32(-(1 << 31), x))
+    return _float(bits_of(x) ^ i32(-(1 << 31), x))

@@ -1,0 +1,488 @@
+"""Generic kernels of the target cpu: all element types, ranks and axes, values known late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+from generic_kernels import check, inferred, model, planned, run
+from installed import needs_tvm
+from onnx import parser
+
+import actc
+from actc.errors import ModelError
+from actc.targets.tvm.generic import rules_data as data
+from actc.targets.tvm.generic.registry import RULES
+from actc.targets.tvm.lower import FLOAT32_RULES, examine
+
+Array = np.ndarray[Any, Any]
+
+SIGNED = ("int8", "int16", "int32", "int64")
+UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+
+
+def integers(dtype: str, count: int = 64) -> tuple[Array, Array]:
+    """Pairs that overflow, divide by -1 and so on; no divisor is 0."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(3)
+    special = np.array([info.min, info.max, 1, 2, 3, info.max - 1], dtype)
+    a = np.concatenate([np.repeat(special, 6), rng.integers(info.min, info.max, count, dtype)])
+    b = np.concatenate([np.tile(special, 6), rng.integers(1, 100, count, dtype)])
+    if info.min:
+        b[::7] = -1
+    return a, np.where(b == 0, np.array(1, dtype), b)
+
+
+def truncated(a: Array, b: Array) -> Array:
+    """Quotients rounded towards zero; what does not fit wraps around."""
+    low, width = int(np.iinfo(a.dtype).min), 1 << (8 * a.dtype.itemsize)
+    exact = [abs(int(x)) // abs(int(y)) * (-1 if (x < 0) != (y < 0) else 1)
+             for x, y in zip(a, b, strict=True)]  # fmt: skip
+    return np.array([(q - low) % width + low for q in exact], a.dtype)
+
+
+@needs_tvm
+@pytest.mark.parametrize("dtype", SIGNED + UNSIGNED)
+def test_integers_wrap_around_and_divide_towards_zero(dtype: str) -> None:
+    a, b = integers(dtype)
+    small = (np.arange(a.size) % 6).astype(dtype)
+    n = a.size
+    kinds = f"{dtype}[{n}] a, {dtype}[{n}] b, {dtype}[{n}] c"
+    names = ["add", "subtract", "multiply", "divide", "least", "most", "python", "whole", "power"]
+    proto = model(
+        f"""g ({kinds}) => ({", ".join(f"{dtype}[{n}] {name}" for name in names)}) {{
+          add = Add(a, b)  subtract = Sub(a, b)  multiply = Mul(a, b)  divide = Div(a, b)
+          least = Min(a, b)  most = Max(a, b)
+          python = Mod(a, b)  whole = Mod<fmod = 1>(a, b)  power = Pow(a, c)
+        }}"""
+    )
+    with np.errstate(all="ignore"):
+        wanted = {
+            "add": a + b,
+            "subtract": a - b,
+            "multiply": a * b,
+            "divide": truncated(a, b),
+            "least": np.minimum(a, b),
+            "most": np.maximum(a, b),
+            "python": np.mod(a, b),
+            "whole": np.fmod(a, b),
+            "power": np.power(a, small),
+        }
+    check(proto, {"a": a, "b": b, "c": small}, wanted)
+
+
+@needs_tvm
+def test_division_by_zero_gives_a_number() -> None:
+    proto = model("g (int32[3] a, int32[3] b) => (int32[3] q, int32[3] r) { q = Div(a, b) "
+                  "r = Mod(a, b) }")  # fmt: skip
+    a, b = np.array([1, -(2**31), 7], np.int32), np.array([0, -1, 0], np.int32)
+    got = run(planned(proto), {"a": a, "b": b})
+    assert got["q"].tolist() == [0, -(2**31), 0]
+    assert got["r"].tolist() == [0, 0, 0]
+
+
+@needs_tvm
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_functions_of_all_float_types(dtype: str) -> None:
+    kind = {"float32": "float", "float64": "double"}.get(dtype, dtype)
+    names = [
+        "Abs", "Ceil", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "LeakyRelu",
+        "Neg", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin",
+        "Softplus", "Softsign", "Tanh", "ThresholdedRelu", "Gelu",
+    ]  # fmt: skip
+    outputs = ", ".join(f"{kind}[2, 0x20] y{i}" for i in range(len(names))).replace("0x20", "32")
+    nodes = " ".join(f"y{i} = {name}(x)" for i, name in enumerate(names))
+    x = (3 * np.random.default_rng(0).normal(size=(2, 32))).astype(dtype)
+    tolerance = {"float32": 3e-6, "float64": 1e-7}.get(dtype, 4e-3)
+    check(model(f"g ({kind}[2, 32] x) => ({outputs}) {{ {nodes} }}"), {"x": x}, tolerance=tolerance)
+
+
+SPECIAL = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-45, 1e-40, -1e-39, 1.2e-38, 3e38, -3e38, 1e30,
+     -1e30, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 1, -1, 3, 10, -10, 20, -20, 88, -88, 90, -90, 1e-5,
+     -1e-5, 0.3, -0.3],
+    np.float32,
+)  # fmt: skip
+ONE = [
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh",
+    "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
+    "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign",
+    "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh", "ThresholdedRelu", "IsNaN",
+    "IsInf",
+]  # fmt: skip
+TWO = [
+    "Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean",
+    "Min", "Mul", "PRelu", "Pow", "Sub", "Sum",
+]  # fmt: skip
+TRUTH = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN", "IsInf"}
+
+
+def special_model(count: int) -> onnx.ModelProto:
+    """All float operators on rows of numbers; truth values leave as numbers."""
+    calls = [(op, "a") for op in ONE] + [(op, "a, b") for op in TWO]
+    calls += [("Clip", "a, low, high"), ("Clip", "a, low"), ("Clip", "a,, high")]
+    calls += [("Max", "a, b, c"), ("Min", "a, b, c")]
+    lines = []
+    for i, (op, operands) in enumerate(calls):
+        if op in TRUTH:
+            lines.append(f"t{i} = {op}({operands})  y{i} = Cast<to = 1>(t{i})")
+        else:
+            lines.append(f"y{i} = {op}({operands})")
+    outputs = ", ".join(f"float[1, {count}] y{i}" for i in range(len(calls)))
+    constants = {
+        "low": np.array(-2, np.float32),
+        "high": np.array(3, np.float32),
+        "c": np.array([[0.25]], np.float32),
+    }
+    text = f"g (float[1, {count}] a, float[1, {count}] b) => ({outputs}) {{ {' '.join(lines)} }}"
+    return model(text, constants)
+
+
+def spelled(proto: onnx.ModelProto, name: str) -> str:
+    """The node that gives an output, for messages."""
+    made = {node.output[0]: node for node in proto.graph.node}
+    node = made.get(f"t{name[1:]}", made[name])
+    return f"{node.op_type} of {list(node.input)}"
+
+
+@needs_tvm
+@pytest.mark.parametrize("scheduled", [True, False], ids=["scheduled", "generic"])
+def test_infinities_nan_and_denormals_as_in_onnxruntime(scheduled: bool) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    a, b = (np.ascontiguousarray(v.reshape(1, -1)) for v in np.meshgrid(SPECIAL, SPECIAL))
+    proto = special_model(a.size)
+    got = run(planned(proto, scheduled), {"a": a, "b": b})
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in proto.graph.output]
+    for name, wanted in zip(names, session.run(names, {"a": a, "b": b}), strict=True):
+        what = spelled(proto, name)
+        np.testing.assert_array_equal(np.isnan(got[name]), np.isnan(wanted), what)
+        infinite = np.isinf(wanted)
+        np.testing.assert_array_equal(got[name][infinite], wanted[infinite], what)
+        finite = np.isfinite(wanted)
+        # onnxruntime's own sigmoid and exponential units are off by 1e-7 near 0
+        np.testing.assert_allclose(got[name][finite], wanted[finite], 1e-5, 4e-7, err_msg=what)
+    zeros = a[0] == 0
+    for op in ("Sin", "Tanh", "Asin", "Sinh", "Neg", "Round", "Sqrt"):
+        value = got[f"y{ONE.index(op)}"][0][zeros]
+        negative = np.signbit(a[0][zeros]) ^ (op == "Neg")
+        np.testing.assert_array_equal(np.signbit(value), negative, op)
+
+
+@needs_tvm
+def test_casts_between_all_types() -> None:
+    kinds = {
+        "bool": 9, "int8": 3, "int16": 5, "int32": 6, "int64": 7, "uint8": 2, "uint16": 4,
+        "uint32": 12, "uint64": 13, "float16": 10, "float": 1, "double": 11,
+    }  # fmt: skip
+    dtypes = {"float": "float32", "double": "float64"}
+    nodes, outputs, feeds, wanted = [], [], {}, {}
+    for source in kinds:
+        x = np.array([0, 1, 2, 100, 7], dtypes.get(source, source))
+        if source.startswith(("float", "double")):
+            x = x + x.dtype.type(0.75)
+        elif source.startswith("int"):
+            x = x - x.dtype.type(50)
+        feeds[source] = x
+        for target, number in kinds.items():
+            if x.dtype.kind == "f" and target.startswith("u"):
+                x = np.abs(x)
+            name = f"{source}_{target}"
+            nodes.append(f"{name} = Cast<to = {number}>({source}_)")
+            outputs.append(f"{target}[5] {name}")
+            wanted[name] = x.astype(dtypes.get(target, target))
+    inputs = ", ".join(f"{kind}[5] {kind}_" for kind in kinds)
+    proto = model(f"g ({inputs}) => ({', '.join(outputs)}) {{ {' '.join(nodes)} }}")
+    check(proto, {f"{kind}_": array for kind, array in feeds.items()}, wanted)
+
+
+@needs_tvm
+def test_casts_of_what_does_not_fit_are_defined() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 3e9, -3e9, 1e20], np.float32)
+    proto = model("g (float[6] x) => (int32[6] i, int64[6] l) { i = Cast<to = 6>(x) "
+                  "l = Cast<to = 7>(x) }")  # fmt: skip
+    got = run(planned(proto), {"x": x})
+    lowest, wide = -(2**31), -(2**63)
+    assert got["i"].tolist() == [lowest] * 6
+    assert got["l"].tolist() == [wide, wide, wide, 3000000000, -3000000000, wide]
+
+
+@needs_tvm
+def test_logic_and_bits() -> None:
+    rng = np.random.default_rng(1)
+    proto = model(
+        """g (bool[2, 1] p, bool[3] q, int8[4] i, uint64[4] u, uint64[4] s) => (bool[2, 3] a,
+            bool[2, 3] o, bool[2, 3] x, bool[2, 1] n, bool[2, 3] e, bool[2, 3] w, int8[4] b,
+            int8[4] c, uint64[4] l, uint64[4] r) {
+          a = And(p, q)  o = Or(p, q)  x = Xor(p, q)  n = Not(p)  e = Equal(p, q)
+          w = Where(p, q, n)  b = BitwiseNot(i)  c = BitwiseXor(i, b)
+          l = BitShift<direction = "LEFT">(u, s)  r = BitShift<direction = "RIGHT">(u, s)
+        }"""
+    )
+    feeds: dict[str, Array] = {
+        "p": np.array([[True], [False]]),
+        "q": np.array([True, False, True]),
+        "i": np.array([-128, 5, 127, -1], np.int8),
+        "u": rng.integers(0, 2**64, 4, np.uint64),
+        "s": np.array([0, 1, 63, 5], np.uint64),
+    }
+    check(proto, feeds)
+
+
+REDUCTIONS = (
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+)  # fmt: skip
+
+
+@needs_tvm
+@pytest.mark.parametrize("late", [False, True], ids=["constant", "run-time"])
+def test_reductions_over_any_axes(late: bool) -> None:
+    """The batch axis, negative axes, all axes; as constants, or as an input of the model."""
+    x = np.abs(np.random.default_rng(0).normal(size=(3, 4, 2))).astype(np.float32) + 0.1
+    axes = np.array([0, -1])
+    nodes = [f"y{i} = {op}(x, axes)" for i, op in enumerate(REDUCTIONS)]
+    nodes += [f"z{i} = {op}<keepdims = 0>(x, axes)" for i, op in enumerate(REDUCTIONS)]
+    outputs = [f"float[1, 4, 1] y{i}" for i in range(10)] + [f"float[4] z{i}" for i in range(10)]
+    text = f"g (float[3, 4, 2] x{', int64[2] axes' if late else ''}) => ({', '.join(outputs)})"
+    proto = model(f"{text} {{ {' '.join(nodes)} }}", {} if late else {"axes": axes})
+    check(proto, {"x": x, "axes": axes} if late else {"x": x})
+
+
+@needs_tvm
+def test_axes_at_run_time_that_do_not_fit_fail_the_call() -> None:
+    proto = model("g (float[3, 4] x, int64[1] axes) => (float[3, 1] y) { y = ReduceSum(x, axes) }")
+    with pytest.raises(ValueError, match="do not give the declared shape"):
+        run(planned(proto), {"x": np.ones((3, 4), np.float32), "axes": np.array([0])})
+
+
+@needs_tvm
+def test_reductions_to_a_number_and_of_nothing() -> None:
+    proto = model(
+        """g (int32[2, 3] x, float[2, 0] none, float s) => (int32 all, int32[2] place,
+            float[2] sum, float[2] least, float twice, int32[2, 3] running) {
+          all = ReduceSum<keepdims = 0>(x)  place64 = ArgMax<axis = 1, keepdims = 0>(x)
+          place = Cast<to = 6>(place64)
+          sum = ReduceSum<keepdims = 0>(none, last)  least = ReduceMin<keepdims = 0>(none, last)
+          twice = Add(s, s)  running = CumSum<exclusive = 1, reverse = 1>(x, axis)
+        }""",
+        {"last": np.array([1]), "axis": np.array(1)},
+    )
+    feeds: dict[str, Array] = {
+        "x": np.array([[1, 5, 5], [9, 2, 1]], np.int32),
+        "none": np.zeros((2, 0), np.float32),
+        "s": np.array(1.5, np.float32),
+    }
+    wanted = {
+        "all": np.array(23, np.int32),
+        "place": np.array([1, 0], np.int32),
+        "sum": np.zeros(2, np.float32),
+        "least": np.full(2, np.inf, np.float32),
+        "twice": np.array(3, np.float32),
+        "running": np.array([[10, 5, 0], [3, 1, 0]], np.int32),
+    }
+    check(proto, feeds, wanted)
+
+
+@needs_tvm
+def test_products_of_all_ranks() -> None:
+    rng = np.random.default_rng(5)
+    shapes = {"v": (4,), "m": (4, 5), "w": (3, 4), "b": (2, 1, 3, 4), "c": (6, 4, 5)}
+    feeds = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    feeds["i"] = rng.integers(-(2**31), 2**31 - 1, (3, 4), np.int32)
+    feeds["h"] = feeds["m"].astype(np.float16)
+    inputs = ", ".join(f"float{list(shape)} {name}" for name, shape in shapes.items())
+    proto = model(
+        f"""g ({inputs}, int32[3, 4] i, float16[4, 5] h) => (float vv, float[5] vm, float[3] wv,
+            float[2, 6, 3, 5] bc, int32[3, 3] ii, float16[5, 5] hh, float[5, 3] gemm,
+            float[3, 5] path, float diagonal, float[6, 5] dots) {{
+          vv = MatMul(v, v)  vm = MatMul(v, m)  wv = MatMul(w, v)  bc = MatMul(b, c)
+          it = Transpose(i)  ii = MatMul(i, it)  ht = Transpose(h)  hh = MatMul(ht, h)
+          gemm = Gemm<transA = 1, transB = 1, alpha = 0.5, beta = 2.0>(m, w, wv)
+          path = Einsum<equation = "ij,jk->ik">(w, m)  square = MatMul(w, wt)
+          wt = Transpose(w)  diagonal = Einsum<equation = "ii->">(square)
+          dots = Einsum<equation = "...jk,j->...k">(c, v)
+        }}"""
+    )
+    nodes = list(proto.graph.node)
+    order = [n for n in nodes if n.output[0] != "square"]
+    place = next(i for i, n in enumerate(order) if n.output[0] == "wt") + 1
+    order.insert(place, next(n for n in nodes if n.output[0] == "square"))
+    del proto.graph.node[:]
+    proto.graph.node.extend(order)
+    for node in proto.graph.node:
+        if node.op_type == "Transpose":
+            assert not node.attribute
+    check(proto, feeds, tolerance=2e-3)
+
+
+@needs_tvm
+def test_normalizations_along_the_batch_axis_too() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3, 4, 5)).astype(np.float32)
+    row = rng.normal(size=4).astype(np.float32)
+    proto = model(
+        """g (float[3, 4, 5] x, float[4] row, double[3, 4, 5] d) => (float[3, 4, 5] soft,
+            float[3, 4, 5] log, float[3, 4, 5] hard, float[3, 4, 5] inst, float[3, 4, 5] batch,
+            float[3, 4, 5] layer, float[3, 1, 1] mean, float[3, 1, 1] inverse, float[3, 4, 5] lp,
+            double[3, 4, 5] wide) {
+          soft = Softmax<axis = 0>(x)  log = LogSoftmax<axis = 1>(x)  hard = Hardmax<axis = 0>(x)
+          inst = InstanceNormalization(x, row, row)
+          square = Mul(row, row)  batch = BatchNormalization(x, row, row, row, square)
+          layer, mean, inverse = LayerNormalization<axis = 1>(x, scale)
+          lp = LpNormalization<axis = 0>(x)
+          wide = Softmax(d)
+        }""",
+        {"scale": rng.normal(size=(4, 5)).astype(np.float32)},
+    )
+    check(proto, {"x": x, "row": row, "d": x.astype(np.float64)})
+
+
+@needs_tvm
+def test_half_precision_is_rounded_once_per_operator() -> None:
+    """bfloat16 comes and goes as its bits; sums are taken in more than half precision."""
+    x = np.linspace(-3, 3, 24).reshape(4, 6).astype(ml_dtypes.bfloat16)
+    proto = model(
+        """g (bfloat16[4, 6] x) => (bfloat16[4, 6] y, bfloat16[4, 1] s, bfloat16[4, 4] m) {
+          y = Exp(x)  s = ReduceSum(x, axis)  t = Transpose(x)  m = MatMul(x, t)
+        }""",
+        {"axis": np.array([1])},
+    )
+    wide = x.astype(np.float64)
+    wanted = {"y": np.exp(wide), "s": wide.sum(1, keepdims=True), "m": wide @ wide.T}
+    got = run(planned(proto), {"x": x})
+    for name, array in wanted.items():
+        assert got[name].dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(got[name], array.astype(ml_dtypes.bfloat16), name)
+
+
+@needs_tvm
+def test_an_open_batch_runs_at_any_size() -> None:
+    """Operators that treat samples alike take the open batch; its size shows when called."""
+    proto = model(
+        """g (double[N, 3] x) => (double[N, 3] y, double[N] s) {
+          e = Exp(x)  y = Softmax<axis = 1>(e)  s = ReduceSum<keepdims = 0>(e, axis)
+        }""",
+        {"axis": np.array([1])},
+    )
+    plan = planned(proto)
+    for size in (1, 5):
+        x = np.random.default_rng(size).normal(size=(size, 3))
+        got = run(plan, {"x": x})
+        power = np.exp(np.exp(x))
+        np.testing.assert_allclose(got["y"], power / power.sum(1, keepdims=True), 1e-9)
+        np.testing.assert_allclose(got["s"], np.exp(x).sum(1), 1e-9)
+
+
+def test_an_open_batch_that_moves_is_refused() -> None:
+    proto = model("g (double[N, 3] x) => (double[3, N] y) { y = Transpose(x) }")
+    _, diagnostics = examine(inferred(proto), "float32")
+    assert [d.code for d in diagnostics] == ["ACT0460"]
+    assert "fix the batch" in diagnostics[0].help
+
+
+def test_what_a_refused_rule_planned_is_forgotten() -> None:
+    """A chain of float operators that ends in a comparison: its scheduled rule gives up late."""
+    proto = model("""g (float[2, 8] x, float[2, 8] y) => (bool[2, 8] c) {
+      a = Exp(x)  b = Add(a, y)  c = Less(b, y)
+    }""")
+    plan, diagnostics = examine(inferred(proto), "float32")
+    assert not diagnostics
+    assert [call.output for call in plan.calls] == ["a", "b", "c"]
+    assert set(plan.buffers) == {"x", "y", "a", "b", "c"}
+
+
+@needs_tvm
+def test_integers_inside_of_float_code_are_integers() -> None:
+    """Division between casts truncates; a chain of float32 steps would not."""
+    proto = model(
+        """g (float[2, 8] x) => (float[2, 8] y, int32[2, 8] i) {
+          i = Cast<to = 6>(x)  half = Div(i, two)  y = Cast<to = 1>(half)
+        }""",
+        {"two": np.array(2, np.int32)},
+    )
+    x = np.linspace(-8, 8, 16, dtype=np.float32).reshape(2, 8)
+    check(proto, {"x": x}, scheduled=True)
+
+
+@needs_tvm
+def test_functions_are_written_out() -> None:
+    """ONNX's own definitions, functions of the model inside each other, an activation in half."""
+    proto = model(
+        """g (float[2, 4, 6] x, float16[2, 5] h) => (float[2, 4, 6] mvn, float[2, 4, 6] rms,
+            float16[2, 5] twice) {
+          mvn = MeanVarianceNormalization<axes = [0, 2]>(x)  rms = RMSNormalization(x, scale)
+          twice = own.Outer(h)
+        }""",
+        {"scale": np.linspace(0.5, 1, 6, dtype=np.float32)},
+    )
+    proto.opset_import[0].version = 23
+    proto.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    for text in (
+        '<domain: "own", opset_import: ["" : 23, "own" : 1]> Outer (x) => (y) '
+        "{ a = own.Inner(x)  y = own.Inner(a) }",
+        '<domain: "own", opset_import: ["" : 23]> Inner (x) => (y) '
+        "{ s = Sigmoid(x)  y = Mul(s, x) }",
+    ):
+        proto.functions.append(parser.parse_function(text))
+    rng = np.random.default_rng(4)
+    feeds: dict[str, Array] = {
+        "x": rng.normal(size=(2, 4, 6)).astype(np.float32),
+        "h": rng.normal(size=(2, 5)).astype(np.float16),
+    }
+    check(proto, feeds, tolerance=2e-3, scheduled=True)
+
+
+GELU_BY_NAME = """<ir_version: 10, opset_import: ["" : 21, "own" : 1]>
+g (float[4, 8] x) => (float[4, 8] y) { y = own.Gelu(x) }
+<domain: "own", opset_import: ["" : 21]> Gelu (x) => (y) { s = Sigmoid(x)  y = Mul(x, s) }"""
+
+
+@needs_tvm
+def test_a_function_called_gelu_is_what_its_body_says(tmp_path: Path) -> None:
+    x = np.linspace(-3, 3, 32, dtype=np.float32).reshape(4, 8)
+    proto = parser.parse_model(GELU_BY_NAME)
+    artifact = actc.compile(
+        proto, "cpu", data={"x": x}, output=tmp_path / "out", precision="float32", approx="exact"
+    )
+    (y,) = artifact.run({"x": x}).values()
+    np.testing.assert_allclose(y, x / (1 + np.exp(-x)), 1e-5, 1e-6)
+
+
+def test_an_operator_of_another_domain_is_not_onnx_s() -> None:
+    proto = parser.parse_model(GELU_BY_NAME)
+    del proto.functions[:]
+    with pytest.raises(ModelError, match="Gelu"):
+        actc.compile(proto, "cpu", precision="float32", dry_run=True)
+    _, diagnostics = examine(onnx_ir_of(proto), "float32")
+    assert [d.code for d in diagnostics] == ["ACT0401"]
+
+
+def onnx_ir_of(proto: onnx.ModelProto) -> Any:
+    """The model with the type of its output, which inference cannot know."""
+    import onnx_ir as ir
+
+    return ir.from_proto(proto)
+
+
+@needs_tvm
+def test_every_operator_of_the_registry_has_its_kernel() -> None:
+    import importlib
+
+    for op, rule in RULES.items():
+        family = importlib.import_module(f"actc.targets.tvm.generic.{rule.module}")
+        known = op in family.KERNELS or rule.plan is data.shape  # which reads no element
+        assert known, op
+
+
+def test_what_is_scheduled_is_generic_too_or_is_written_out() -> None:
+    """So that a scheduled rule may refuse any use: domain actc has bodies in ONNX's operators."""
+    for name in FLOAT32_RULES:
+        domain, _, op = name.partition("::")
+        schema: Any = None if domain else onnx.defs.get_schema(op)
+        assert domain == "actc" or op in RULES or schema.has_function, name
