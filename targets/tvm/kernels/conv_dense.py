@@ -116,12 +116,9 @@ class _Pass:
         self._reduce(channels, acc, base, 0, 0)
         width = padded(spec.out_c)
         first = (y * self.tiling.row_pixels + x) * width
-        for at, vector in enumerate(acc):
-            pixel, block = divmod(at, blocks)
-            place = first + (pixel * width + channels.starts[block])
-            multiplier = channels.multipliers[block] if channels.multipliers else None
-            total = load(vector, 0, lanes)
-            self.frame.store(self.out, place, total, multiplier, lanes)
+        places = [first + start for start in channels.starts]
+        columns = [acc[block::blocks] for block in range(blocks)]
+        self.frame.store_pixels(self.out, places, width, columns, channels.multipliers, lanes)
 
     def _reduce(
         self, channels: _Channels, acc: list[Buffer], word: Expr, step: Expr, axis: int

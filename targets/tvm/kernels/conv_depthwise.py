@@ -120,9 +120,7 @@ def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr)
                 store(register, 0, load(frame.bias, start, lanes), lanes)
             _Tile(plan, frame, source, block).reduce(acc, base)
             first = (y * spec.out_w + x) * plan.channels + start
-            for pixel, register in enumerate(acc):
-                total, at = load(register, 0, lanes), first + pixel * plan.channels
-                frame.store(out, at, total, multipliers[0] if multipliers else None, lanes)
+            frame.store_pixels(out, [first], plan.channels, [acc], multipliers, lanes)
 
 
 def depthwise_prim_func(

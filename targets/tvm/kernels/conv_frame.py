@@ -15,12 +15,15 @@ from actc.targets.tvm.kernels.conv_epilogue import (
     requantized,
 )
 from actc.targets.tvm.kernels.conv_isa import DotProduct
-from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias, store
+from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias, load, store
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.kernels.tir import table_in_place
 
 Activation: TypeAlias = Callable[[Expr], Expr]
 """Vector code of a function of one variable, applied to float accumulators."""
+
+_LARGEST_LOCAL = 240
+"""Numbers of a local array that TVM leaves on the stack: less than 1 KiB."""
 
 
 class KernelFrame:
@@ -111,9 +114,54 @@ class KernelFrame:
         """Store one accumulator vector, requantized unless `multiplier` is None."""
         if multiplier is not None:
             total = requantized(total, multiplier, self.spec.epilogue, lanes)
-        elif self.activation is not None:
-            total = self.activation(T.Bind(total))
         store(out, offset, total, lanes)
+
+    def store_pixels(
+        self,
+        out: Buffer,
+        offsets: list[Expr],
+        step: int,
+        acc: list[list[Buffer]],
+        multipliers: list[Multiplier],
+        lanes: int,
+    ) -> None:
+        """Store the accumulators of neighbouring pixels.
+
+        Args:
+            out: the output.
+            offsets: where the first pixel's vectors go.
+            step: from one pixel to the next.
+            acc: per vector of a pixel, the accumulators of all pixels.
+            multipliers: one per vector of a pixel; empty when accumulators are stored.
+            lanes: of a vector.
+        """
+        if self.activation is not None:
+            most = max(1, _LARGEST_LOCAL // lanes)
+            for first in range(0, len(acc[0]), most):
+                part = [column[first : first + most] for column in acc]
+                starts = [offset + first * step for offset in offsets]
+                self._activate(out, starts, step, part, lanes)
+            return
+        for index, (offset, column) in enumerate(zip(offsets, acc, strict=True)):
+            for pixel, register in enumerate(column):
+                total, factor = load(register, 0, lanes), multipliers[index : index + 1]
+                at = offset + pixel * step
+                self.store(out, at, total, factor[0] if factor else None, lanes)
+
+    def _activate(
+        self, out: Buffer, offsets: list[Expr], step: int, acc: list[list[Buffer]], lanes: int
+    ) -> None:
+        """Apply the function pixel by pixel in a loop, so that its code is there once."""
+        assert self.activation is not None
+        pixels = len(acc[0])
+        kept = [T.alloc_buffer((pixels * lanes,), self.dot.total_type) for _ in acc]
+        for place, column in zip(kept, acc, strict=True):
+            for pixel, register in enumerate(column):
+                store(place, pixel * lanes, load(register, 0, lanes), lanes)
+        with T.serial(0, pixels) as pixel:
+            for place, offset in zip(kept, offsets, strict=True):
+                total = T.Bind(load(place, pixel * lanes, lanes))
+                store(out, offset + pixel * step, self.activation(total), lanes)
 
     def _arguments(self) -> tuple[Buffer, Buffer, Expr]:
         spec = self.spec

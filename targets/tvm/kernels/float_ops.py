@@ -142,8 +142,8 @@ def piecewise_linear(
 ) -> Expr:
     """``slopes[i] * x + intercepts[i]`` with i the number of breakpoints <= x.
 
-    Sixteen lanes with AVX-512 and 4 to 32 segments take a bisection whose tables are
-    registers; everything else a chain of selections. LLVM may fuse the product and
+    Vectors with AVX-512 and 4 to 32 segments take a bisection whose tables are registers;
+    everything else a chain of selections. LLVM may fuse the product and
     the sum into one rounding.
 
     Args:
@@ -152,7 +152,13 @@ def piecewise_linear(
         slopes, intercepts: n numbers.
         features: LLVM's names of the CPU's features.
     """
-    fits = 4 <= len(slopes) <= 2 * _PERMUTED and lanes_of(x) == _PERMUTED
+    narrow = lanes_of(x)
+    fits = 4 <= len(slopes) <= 2 * _PERMUTED and 1 < narrow <= _PERMUTED
+    if fits and narrow < _PERMUTED and "avx512f" in features:
+        copies = [keep(x)] * (_PERMUTED // narrow)
+        wide = keep(tirx.Shuffle(copies, list(range(_PERMUTED))))
+        value = piecewise_linear(wide, breakpoints, slopes, intercepts, features)
+        return tirx.Shuffle([keep(value)], list(range(narrow)))
     x = keep(x)
     if fits and "avx512f" in features:
         index = _segment_index(x, breakpoints)
