@@ -80,13 +80,32 @@ def test_more_kernels(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run(*LONG[name], tmp_path, monkeypatch)
 
 
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `actc.compile` build for the target cuda, whatever it is told."""
+    compile = actc.compile
+
+    def instead(model: object, _: str, **given: object) -> actc.Artifact:
+        return compile(model, "cuda:sm_80", **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(actc, "compile", instead)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["chosen", "filled"])
 def test_masks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile = actc.compile
-
-    def on_gpu(model: object, _: str, **given: object) -> actc.Artifact:
-        return compile(model, "cuda:sm_80", **given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(actc, "compile", on_gpu)
+    on_gpu(monkeypatch)
     attention.test_mask(tmp_path, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_thresholds_of_the_sample(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    import test_torch_binary_instances as instances
+
+    on_gpu(monkeypatch)
+    instances.test_thresholds_of_instances_run_on_cpu(3, getattr(instances, kind), tmp_path)
+    kernels = (tmp_path / "out" / "kernels.cu").read_text()
+    assert "instancesteps_" in kernels
