@@ -20,6 +20,11 @@ needs_aarch64 = _needs(
     "a compiler or an emulator for 64-bit Arm (apt: g++-aarch64-linux-gnu qemu-user)",
     ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
 )
+needs_arm_gcc = _needs("Arm's gcc (apt: gcc-arm-none-eabi)", ("arm-none-eabi-gcc",))
+needs_cortex_m = _needs(
+    "Arm's gcc or QEMU (apt: gcc-arm-none-eabi qemu-system-arm)",
+    ("arm-none-eabi-gcc", "qemu-system-arm"),
+)
 needs_gcc = _needs("gcc", ("gcc",))
 needs_gxx = _needs("g++", ("g++",))
 needs_iverilog = _needs("Icarus Verilog (apt: iverilog)", ("iverilog", "vvp"))
