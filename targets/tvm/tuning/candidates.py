@@ -25,12 +25,23 @@ _FACTORS = (2.0, 0.5, 4.0, 0.25)
 """Numbers of pieces that are tried, in terms of the modelled one."""
 
 
+def geometry(kernel: Tunable) -> ConvSpec:
+    """The geometry of a kernel."""
+    return kernel.conv if isinstance(kernel, FloatConv) else kernel
+
+
+def arithmetic(kernel: Tunable, features: frozenset[str]) -> tuple[ConvSpec, DotProduct]:
+    """The geometry of a kernel, and how it multiplies on a CPU."""
+    multiply = float_arithmetic if isinstance(kernel, FloatConv) else int8_arithmetic
+    return geometry(kernel), multiply(features)
+
+
 def tiles(kernel: Tunable, features: frozenset[str]) -> list[Schedule]:
     """Register tiles in the order of their modelled cost, the one that is modelled best first.
 
     Depthwise kernels have no such order: theirs is by the distance from the first.
     """
-    spec, dot = _parts(kernel, features)
+    spec, dot = arithmetic(kernel, features)
     if not spec.depthwise:
         return [Schedule(pixels, blocks) for pixels, blocks in register_tiles(spec, dot)]
     first = modelled_pixels(spec, dot)
@@ -41,7 +52,7 @@ def tiles(kernel: Tunable, features: frozenset[str]) -> list[Schedule]:
 
 def cuts(kernel: Tunable, features: frozenset[str], tile: Schedule) -> list[Schedule]:
     """`tile` with numbers of pieces and of ranges of channels that make a difference."""
-    spec, dot = _parts(kernel, features)
+    spec, dot = arithmetic(kernel, features)
     known = {_cut(spec, dot, tile)}
     found = []
     for schedule in _variants(spec, dot, tile):
@@ -57,12 +68,6 @@ def is_candidate(kernel: Tunable, features: frozenset[str], schedule: Schedule) 
     tile = replace(schedule, pieces=0, groups=0)
     fits = 0 <= schedule.pieces <= MOST_PIECES and 0 <= schedule.groups <= MOST_PIECES
     return fits and tile in tiles(kernel, features)
-
-
-def _parts(kernel: Tunable, features: frozenset[str]) -> tuple[ConvSpec, DotProduct]:
-    if isinstance(kernel, FloatConv):
-        return kernel.conv, float_arithmetic(features)
-    return kernel, int8_arithmetic(features)
 
 
 def _cut(spec: ConvSpec, dot: DotProduct, schedule: Schedule) -> Cut | tuple[int, int]:

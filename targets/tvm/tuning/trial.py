@@ -16,9 +16,9 @@ from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.conv_tiling import across_samples
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
-from actc.targets.tvm.kernels.spec import ConvSpec, padded
+from actc.targets.tvm.kernels.spec import padded
 from actc.targets.tvm.plan import Array, Buffer, Call, KernelPlan
-from actc.targets.tvm.tuning.candidates import Tunable
+from actc.targets.tvm.tuning.candidates import Tunable, geometry
 
 LARGE_BATCH = 64
 """Is timed beside 1 where a kernel takes pixels of several samples together."""
@@ -32,7 +32,7 @@ _SEED = 9
 
 def batches(kernel: Tunable) -> tuple[int, ...]:
     """The batches that a kernel is timed with."""
-    spec = _spec(kernel)
+    spec = geometry(kernel)
     if spec.batch is not None:
         return (spec.batch,)
     return (1, LARGE_BATCH) if across_samples(spec) else (1,)
@@ -40,7 +40,7 @@ def batches(kernel: Tunable) -> tuple[int, ...]:
 
 def kernel_plan(kernel: Tunable, calls: int = 1) -> KernelPlan:
     """A plan that calls a kernel several times, with random constants."""
-    spec, is_float = _spec(kernel), isinstance(kernel, FloatConv)
+    spec, is_float = geometry(kernel), isinstance(kernel, FloatConv)
     random = np.random.default_rng(_SEED)
     shape = (spec.out_c, spec.in_c // spec.group, *spec.kernel)
     channels = padded(spec.out_c)
@@ -101,10 +101,6 @@ class Trial:
         """Runs that take about as long as a measurement shall."""
         seconds = min(self._time(given, 1) for _ in range(3)) * CALLS
         return max(1, round(_SLICE_SECONDS / max(seconds, 1e-7)))
-
-
-def _spec(kernel: Tunable) -> ConvSpec:
-    return kernel.conv if isinstance(kernel, FloatConv) else kernel
 
 
 def _physical(shape: tuple[int, int, int]) -> tuple[int, ...]:
