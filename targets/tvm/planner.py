@@ -17,23 +17,10 @@ import onnx_ir as ir
 from actc.diagnostics import Diagnostic, Place
 from actc.ir.binary import Codes, possible_codes
 from actc.targets.tvm.kernels.operand import Operand
-from actc.targets.tvm.layout import Bits, Shape, Tensor, plain
+from actc.targets.tvm.layout import Bits, Tensor, plain
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
-
-
-class Unsupported(Exception):
-    """A node that the target cannot lower.
-
-    Args:
-        reason: one sentence without a final period.
-        help: what the user can do.
-        code: diagnostic code.
-    """
-
-    def __init__(self, reason: str, help: str = "", code: str = "ACT0401") -> None:
-        super().__init__(reason)
-        self.reason, self.help, self.code = reason, help, code
-
+from actc.targets.tvm.values import Unsupported as Unsupported
+from actc.targets.tvm.values import as_declared, dtype_of, ordinary, shape_of
 
 Rule = Callable[["Planner", ir.Node], None]
 
@@ -85,7 +72,8 @@ class Planner:
         self._fused: dict[ir.Node, None] = {}
         self._node = ""
         self._outputs = {value.name for value in model.graph.outputs}
-        self._declared: dict[str, ir.Value] = {}
+        values = (value for node in model.graph for value in node.outputs)
+        self._declared = {str(value.name): value for value in values}
 
     def plan(self) -> KernelPlan:
         """Run all rules; read `diagnostics` before using the result."""
@@ -302,9 +290,10 @@ class Planner:
         """By the node's rule, or by `fallback` where that refuses or gives another type."""
         mark, refused = self._mark(), Unsupported("")
         try:
-            if self._ordinary(node):
+            if ordinary(node, self.tensors):
                 self._by_rule(node)
-                if self._as_declared(mark):
+                new = islice(reversed(self.tensors.items()), len(self.tensors) - mark[0])
+                if as_declared(self._declared, new):
                     return
         except Unsupported as reason:
             refused = reason
@@ -314,32 +303,6 @@ class Planner:
         except Unsupported as reason:
             unknown = str(refused) and reason.code == "ACT0401"
             raise (refused if unknown else reason) from None
-
-    def _ordinary(self, node: ir.Node) -> bool:
-        """Whether the operands have axes and elements, as the rules expect."""
-        found = [self.tensors.get(str(value.name)) for value in node.inputs if value is not None]
-        shapes = [tensor.shape for tensor in found if tensor is not None]
-        shapes += [tuple(v.shape) for v in node.outputs if v.shape is not None]  # type: ignore[arg-type]
-        return all(shape and 0 not in shape for shape in shapes)
-
-    def _as_declared(self, mark: Sequence[int]) -> bool:
-        """Whether the tensors since `mark` have the types and shapes that the model declares."""
-        if not self._declared:
-            values = [value for node in self.model.graph for value in node.outputs]
-            self._declared = {str(value.name): value for value in values}
-        for name in islice(reversed(self.tensors), len(self.tensors) - mark[0]):
-            value, tensor = self._declared.get(name), self.tensors[name]
-            if value is None:
-                continue
-            if value.dtype is not None and str(value.dtype.numpy()) != tensor.dtype:
-                return False
-            extents = None if value.shape is None else list(value.shape)
-            if extents is not None and len(extents) != len(tensor.shape):
-                return False
-            pairs = zip(extents or (), tensor.shape, strict=False)
-            if any(isinstance(a, int) and b is not None and a != b for a, b in pairs):
-                return False
-        return True
 
     def _mark(self) -> list[int]:
         """How much was planned so far."""
@@ -388,35 +351,6 @@ def place(tensor: Tensor) -> tuple[int, ...]:
     if len(physical) <= 3:
         return (1,) * (3 - len(physical)) + physical
     return (math.prod(physical[:-2]), *physical[-2:])
-
-
-def shape_of(value: ir.Value) -> Shape:
-    """Shape of a model input; only the first axis may be symbolic.
-
-    Raises:
-        Unsupported
-    """
-    if value.shape is None:
-        raise Unsupported("the shape of this input is not known", code="ACT0402")
-    extents = [d if isinstance(d, int) else None for d in value.shape]
-    if any(extent is None for extent in extents[1:]):
-        raise Unsupported(
-            f"only the batch axis may vary, but the shape is {value.shape}",
-            "fix the other axes, e.g. with onnxruntime.tools.make_dynamic_shape_fixed",
-            code="ACT0402",
-        )
-    return tuple(extents)
-
-
-def dtype_of(value: ir.Value) -> str:
-    """numpy's name of a value's element type.
-
-    Raises:
-        Unsupported
-    """
-    if value.dtype is None:
-        raise Unsupported("the element type of this input is not known", code="ACT0402")
-    return str(value.dtype.numpy())
 
 
 def _same(a: Array, b: Array) -> bool:
