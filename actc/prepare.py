@@ -53,7 +53,7 @@ def prepare(model: ModelLike, data: DataLike | None, any_real: bool = False) -> 
         ModelError: the model is broken, does not run on the data, or has dynamic
             dimensions and no data.
     """
-    source = load(model)
+    source = load(model, any_real)
     graph = ir.from_proto(source.proto)
     context = Context(file=source.name)
     inputs = input_infos(graph, source.name, any_real)

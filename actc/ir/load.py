@@ -18,7 +18,7 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import batch_normalization, external, qonnx, qoperator, screen
+from actc.ir import batch_normalization, definitions, external, qonnx, qoperator, screen
 from actc.ir.dialect import DOMAIN
 
 MINIMUM_OPSET = 21
@@ -53,11 +53,12 @@ class LoadedModel:
         return Path(self.name).stem if not self.name.startswith("<") else "model"
 
 
-def load(model: ModelLike) -> LoadedModel:
+def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
     """Read, check and bring a model to opset 21 or later.
 
     Args:
         model: path of an .onnx file, or a model in memory.
+        any_real: it stays float: what only integers cannot take is no problem.
 
     Raises:
         UsageError: no such file, or not readable.
@@ -74,12 +75,13 @@ def load(model: ModelLike) -> LoadedModel:
     _raise_if_broken(sink)
     proto = _with_domains(proto)
     opset = _opset(proto, name, sink)
+    proto = definitions.write_out(proto)
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
     screen.screen(proto, opset, name, sink)
     _raise_if_broken(sink)
     qonnx.check(proto, name, sink)
-    qoperator.check(proto, name, sink)
+    qoperator.check(proto, name, sink, standard=not any_real)
     batch_normalization.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)

@@ -50,10 +50,19 @@ def is_qoperator(node: onnx.NodeProto) -> bool:
     return node.domain in ("", "ai.onnx") and node.op_type in _STANDARD
 
 
-def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
-    """Report every operator of the format that is not read (ACT0115)."""
+def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink, standard: bool = True) -> None:
+    """Report every operator of the format that is not read (ACT0115).
+
+    Args:
+        proto: the model.
+        name: its file name.
+        sink: gets the diagnostics.
+        standard: whether ONNX's own operators must be read too; float32 can leave them.
+    """
     writer = _Writer(proto.graph)
     for node in filter(is_qoperator, proto.graph.node):
+        if not standard and node.domain != MICROSOFT:
+            continue
         try:
             list(writer.written(node))
         except _NotRead as problem:
@@ -68,10 +77,10 @@ def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
 
 
 def to_standard(proto: onnx.ModelProto) -> None:
-    """Replace every operator of the format, in place.
+    """Replace every operator of the format that is read, in place.
 
     Args:
-        proto: a model at opset 21 or later in which `check` found nothing.
+        proto: a model at opset 21 or later.
     """
     if not any(map(is_qoperator, proto.graph.node)):
         return
@@ -112,7 +121,10 @@ class _Writer:
     def rewritten(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """The standard operators for any node of the graph."""
         if is_qoperator(node):
-            yield from self.written(node)
+            try:
+                yield from list(self.written(node))
+            except _NotRead:
+                yield node
         elif node.op_type == "QuantizeLinear" and len(node.input) > 2:
             self._formats[node.output[0]] = _Format(node.input[1], node.input[2])
             yield node

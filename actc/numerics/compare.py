@@ -39,7 +39,9 @@ def _distance(a: Array, b: Array) -> Array:
         return np.asarray(np.abs(a - b))
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
-        distance: Array = np.where(same, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
+        distance: Array = np.where(
+            same, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf, posinf=np.inf)
+        )
     return distance
 
 

@@ -92,6 +92,8 @@ def masked_softmax(planner: Planner, node: ir.Node) -> None:
     covers = mask is None or mask.ndim < -back or bool(mask.all(axis=back).any())
     if empty and covers:
         raise Unsupported("a mask that may hide whole rows, which float32 kernels make uniform")
+    if isinstance(hidden.data, Tensor) and len(hidden.data.shape) != rank:
+        raise Unsupported("a mask that has fewer axes than the scores")
     shown = like(x, planner.temporary(x.name), "float32", x.shape)
     kernel, names = nest(planner, shown, [Source(x.name, x), hidden], Logic("hide"), _NO_TAIL)
     planner.emit(kernel, names, shown, None)

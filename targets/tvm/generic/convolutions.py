@@ -14,6 +14,7 @@ from actc.targets.tvm.generic.kernel import (
     Kernel,
     KernelFunction,
     const,
+    dtype_of,
     int64,
     keep,
     nest,
@@ -157,7 +158,7 @@ def _transposed_pads(
     pads = list(k.attribute("pads", (0,) * (2 * rank)))
     if how == "VALID":
         return [0] * rank
-    if how == "NOTSET" and k.attribute("output_shape", None) is None:
+    if how == "NOTSET" and "output_shape" not in dict(k.spec.attributes):
         return pads[:rank]
     found = []
     for a in range(rank):
@@ -220,7 +221,7 @@ def sampled(x: Array, plane: list[Expr], at: list[Expr]) -> Expr:
 
 def whole(value: Expr) -> Expr:
     """A whole number in floating point as int64; far and undefined ones as one far outside."""
-    dtype = n.dtype_of(value)
+    dtype = dtype_of(value)
     far = const(2.0**40, dtype)
     near = n.magnitude(value) < far
     return keep(tirx.Cast("int64", keep(select(near, value, n.negate(far)))))

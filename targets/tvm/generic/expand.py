@@ -17,6 +17,7 @@ from onnx import inliner
 from actc.targets.tvm.generic.folding import fold
 
 _IR_VERSION = 10
+_OWN_DOMAIN = "actc.definition"
 _ROUNDS = 2
 """Of inference and folding: what depends on shapes may give shapes."""
 
@@ -97,10 +98,35 @@ def _body(model: ir.Model, node: ir.Node) -> ir.Graph | None:
     tiny = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=_IR_VERSION
     )
-    inlined = inliner.inline_selected_functions(tiny, [("", node.op_type)], False, True)
+    if schema.has_function:
+        inlined = inliner.inline_selected_functions(tiny, [("", node.op_type)], False, True)
+    else:
+        inlined = _inlined_for(tiny, schema, opset)
     if any(inner.op_type == node.op_type for inner in inlined.graph.node):
         return None
     return ir.from_proto(inlined).graph
+
+
+def _inlined_for(tiny: onnx.ModelProto, schema: Any, opset: int) -> onnx.ModelProto:
+    """The one node of a model as the function that its types and attributes define.
+
+    onnx's inliner itself fails where an optional input between others is absent.
+    """
+    (node,) = tiny.graph.node
+    types = {value.name: value.type for value in tiny.graph.input}
+    given = [types.get(name, onnx.TypeProto()).SerializeToString() for name in node.input]
+    version = max(v for v in schema.context_dependent_function_opset_versions if v <= opset)
+    function = onnx.FunctionProto()
+    text = node.SerializeToString()
+    function.ParseFromString(
+        schema.get_context_dependent_function_with_opset_version(version, text, given)
+    )
+    function.domain = node.domain = _OWN_DOMAIN
+    function.name = node.op_type
+    del function.attribute[:], node.attribute[:]
+    tiny.functions.append(function)
+    tiny.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
+    return inliner.inline_local_functions(tiny)
 
 
 def _described(name: str, value: ir.Value) -> onnx.ValueInfoProto:

@@ -14,6 +14,7 @@ from actc.targets.tvm.generic.kernel import (
     Kernel,
     KernelFunction,
     const,
+    dtype_of,
     int64,
     keep,
     nest,
@@ -108,13 +109,13 @@ def _power(x: Expr, p: int) -> Expr:
     size = n.magnitude(x)
     if p == 2:
         return keep(size * size)
-    return size if p == 1 else n.libm("pow", size, const(p, n.dtype_of(x)))
+    return size if p == 1 else n.libm("pow", size, const(p, dtype_of(x)))
 
 
 def _root(x: Expr, p: int) -> Expr:
     if p == 2:
         return n.intrinsic("sqrt", x)
-    return x if p == 1 else n.libm("pow", x, const(1 / p, n.dtype_of(x)))
+    return x if p == 1 else n.libm("pow", x, const(1 / p, dtype_of(x)))
 
 
 def _planes(k: Kernel, how: str) -> None:

@@ -89,6 +89,11 @@ RULES: dict[str, Rule] = {
         "MaxUnpool",
     ),
     **_family("convolutions", "Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"),
+    **_family(
+        "quantizing", "DequantizeLinear", "MatMulInteger", "QLinearMatMul", "QuantizeLinear"
+    ),
+    **_family("recurrent", "GRU", "LSTM", "RNN"),
+    **_family("resampling", "AffineGrid", "GridSample", "Resize", "RoiAlign"),
     **_family("cast", "Cast", "CastLike", plan=rules.cast),
 }
 # fmt: on

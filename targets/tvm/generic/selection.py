@@ -66,7 +66,7 @@ def _non_zero(k: Kernel) -> None:
 
 def _compress(k: Kernel) -> None:
     x, condition = k.inputs
-    axis = k.attribute("axis", None)
+    axis = k.attribute("axis", 0) if "axis" in dict(k.spec.attributes) else None
     found = Cell(int64(0))
     extent = k.out.shape[0 if axis is None else axis % x.rank]
     with nest([condition.shape[0]]) as (place,), when(condition[[place]]):
@@ -111,7 +111,8 @@ class _Slices:
 
 def _unique(k: Kernel) -> None:
     """Output 0: the pieces; 1: where each comes first; 2: which one each is; 3: how many."""
-    x, axis = k.inputs[0], k.attribute("axis", None)
+    x = k.inputs[0]
+    axis = k.attribute("axis", 0) if "axis" in dict(k.spec.attributes) else None
     slices = _Slices(x, None if axis is None else axis % x.rank)
     size, ordered = slices.count, k.attribute("sorted", 1)
     first = T.alloc_buffer((max(size, 1),), "int64")  # the first piece that equals this one
