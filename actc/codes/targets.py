@@ -201,6 +201,28 @@ CODES: dict[str, CodeInfo] = {
         "package's evaluator runs. This happens with operators and types newer than onnxruntime. "
         "Export the model with an older opset, and please report it with the model.",
     ),
+    "ACT0465": CodeInfo(
+        "CUDA has no such architecture",
+        "Behind `cuda:` stand the architectures that machine code is generated for, joined by "
+        "commas: `--target cuda:sm_80,sm_90`. GPUs newer than the newest of them compile the "
+        "kernels' PTX when model.so is loaded.",
+    ),
+    "ACT0466": CodeInfo(
+        "nvcc is missing",
+        "The target cuda compiles its kernels with NVIDIA's nvcc, which is looked for in "
+        "ACTC_NVCC, on PATH, in CUDA_HOME and among NVIDIA's packages on PyPI. No GPU and no "
+        "driver is needed to compile.",
+    ),
+    "ACT0467": CodeInfo(
+        "the GPU or its driver refuses",
+        "NVIDIA's driver could not load the kernels or run them; the message has its reason. "
+        "Where there is no driver at all, the kernels are executed on the CPU instead.",
+    ),
+    "ACT0470": CodeInfo(
+        "a kernel that the target cuda lacks",
+        "The target cuda has kernels for the operators of golden models and for the common ones in "
+        "float32; the generic kernels of the target cpu have no form for GPUs.",
+    ),
     "ACT0479": CodeInfo(
         "the artefact was not executed",
         "It was built for a CPU that this machine is not, or that lacks instructions it uses, and "
@@ -237,26 +259,26 @@ CODES: dict[str, CodeInfo] = {
         "`cpu:...,objects` and Cortex-M take one sample at a time and need all memory to be known: "
         "the message says what is not. `--target c` writes C for microcontrollers, without LLVM.",
     ),
-    "ACT0465": CodeInfo(
-        "CUDA has no such architecture",
-        "Behind `cuda:` stand the architectures that machine code is generated for, joined by "
-        "commas: `--target cuda:sm_80,sm_90`. GPUs newer than the newest of them compile the "
-        "kernels' PTX when model.so is loaded.",
+    "ACT0490": CodeInfo(
+        "nothing to tune",
+        "`--tune N` times schedules of the target cpu's kernels; other targets have none, and "
+        "`--tune-seconds` limits what `--tune` takes.",
     ),
-    "ACT0466": CodeInfo(
-        "nvcc is missing",
-        "The target cuda compiles its kernels with NVIDIA's nvcc, which is looked for in "
-        "ACTC_NVCC, on PATH, in CUDA_HOME and among NVIDIA's packages on PyPI. No GPU and no "
-        "driver is needed to compile.",
+    "ACT0491": CodeInfo(
+        "tuning for another machine",
+        "`--tune` times kernels where it runs: only for this machine's own CPU. Compile for "
+        "`--target cpu` on the machine that will run the model, or leave `--tune` out.",
     ),
-    "ACT0467": CodeInfo(
-        "the GPU or its driver refuses",
-        "NVIDIA's driver could not load the kernels or run them; the message has its reason. "
-        "Where there is no driver at all, the kernels are executed on the CPU instead.",
+    "ACT0492": CodeInfo(
+        "tuning ran out of time",
+        "After `--tune-seconds` (300) the kernels that were not timed keep the schedules that "
+        "are modelled to be fastest. Results do not depend on that. What was timed is kept, so "
+        "that compiling again goes on where this stopped.",
     ),
-    "ACT0470": CodeInfo(
-        "a kernel that the target cuda lacks",
-        "The target cuda has kernels for the operators of golden models and for the common ones in "
-        "float32; the generic kernels of the target cpu have no form for GPUs.",
+    "ACT0493": CodeInfo(
+        "what tuning kept cannot be used",
+        "A file of the cache ($ACTC_CACHE/tuning, or actc/tuning in XDG's cache folder) is "
+        "damaged or is not what its name says; the kernel was timed again. Or the folder "
+        "cannot be written, and nothing is kept.",
     ),
 }

@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic
+from actc.errors import MissingTool
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
@@ -26,6 +27,7 @@ from actc.targets.tvm.cuda.toolkit import (
     Resources,
     compile_fatbin,
     find_nvcc,
+    locate_nvcc,
     nvcc_command,
     parse_architectures,
 )
@@ -93,7 +95,7 @@ class CudaTarget(Target):
             operators=frozenset(INT8_RULES),
             tools=(
                 Tool("Apache TVM", "package", "tvm", TVM_HELP),
-                Tool("nvcc", "command", "nvcc", NVCC_HELP),
+                Tool("nvcc", "command", "nvcc", NVCC_HELP, _other_nvcc()),
                 Tool("C++ compiler", "command", "g++", runtime.COMPILER_HELP),
             ),
             widest=8,
@@ -203,6 +205,15 @@ class CudaTarget(Target):
             "kernels": rows,
             "notes": [*[_summary(rows, name) for name in self.architectures], _where()],
         }
+
+
+def _other_nvcc() -> tuple[str, ...]:
+    """An nvcc that is not on PATH."""
+    try:
+        found = locate_nvcc()
+    except MissingTool:  # what ACTC_NVCC names is no program; whoever compiles is told so
+        return ()
+    return () if found is None else (str(found),)
 
 
 def _where() -> str:
