@@ -23,6 +23,9 @@ from actc.targets.named import make_target
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
+TUNE_SECONDS = 300.0
+MOST_TUNED = 1000
+"""Candidates of a kernel, at most."""
 ARGMAX = "argmax"
 PROBABILITIES = "probabilities"
 ENDS = {"outputs": "", ARGMAX: "choose", PROBABILITIES: "probabilities"}
@@ -59,6 +62,8 @@ class Options:
     groups: int = 0
     end: str = "outputs"
     binarize: str | None = None
+    tune: int = 0
+    tune_seconds: float = TUNE_SECONDS
 
 
 def binarizer(options: Options) -> Binarize | None:
@@ -111,6 +116,8 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     problems.attempt(_require_few_bits, options)
     problems.attempt(_require_integers, options)
     problems.attempt(_require_binary, options)
+    if machine is not None:
+        machine = problems.attempt(_tuned, machine, options)
     if not 0 <= options.max_drop <= 1:
         message = f"--max-drop {options.max_drop} is not a fraction in 0..1"
         problems.add(Diagnostic("ACT0224", message))
@@ -195,6 +202,24 @@ def _require_integers(options: Options) -> None:
         )
 
 
+def _tuned(machine: Target, options: Options) -> Target:
+    """The target, tuned if it shall be."""
+    wrong = []
+    if not 0 <= options.tune <= MOST_TUNED:
+        wrong.append(f"--tune {options.tune} is not a number of candidates, 0 to {MOST_TUNED}")
+    if not 0 <= options.tune_seconds < float("inf"):
+        wrong.append(f"--tune-seconds {options.tune_seconds:g} is not a time")
+    if wrong:
+        raise UsageError(Diagnostic("ACT0224", message) for message in wrong)
+    if not options.tune:
+        if options.tune_seconds != TUNE_SECONDS:
+            message = "--tune-seconds has no meaning without --tune"
+            help = "say how many candidates to time: --tune 16"
+            raise UsageError(Diagnostic("ACT0490", message, help=help))
+        return machine
+    return machine.tuned(options.tune, options.tune_seconds)
+
+
 def _require_binary(options: Options) -> None:
     """What makes layers binary chooses their bits and scales itself."""
     if binarizer(options) is None:
@@ -242,7 +267,12 @@ def require_unchosen(options: Options, passes: object) -> None:
     Raises:
         UsageError: ACT0229, naming the options.
     """
-    default = Options(options.target, max_drop=options.max_drop)
+    default = Options(
+        options.target,
+        max_drop=options.max_drop,
+        tune=options.tune,
+        tune_seconds=options.tune_seconds,
+    )
     names = [
         f.name for f in fields(Options) if getattr(options, f.name) != getattr(default, f.name)
     ]

@@ -21,6 +21,7 @@ from actc.compile_options import (
     ONE_BIT,
     POWER_OF_TWO,
     PROBABILITIES,
+    TUNE_SECONDS,
     Options,
     binarizer,
     checked_target,
@@ -99,6 +100,8 @@ def compile(
     budget: str | None = None,
     end: str = "outputs",
     binarize: str | None = None,
+    tune: int = 0,
+    tune_seconds: float = TUNE_SECONDS,
     overrides: Overrides | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
@@ -146,6 +149,9 @@ def compile(
         binarize: layers that become binary: "auto" (as many as lose at most `max_drop`), "all",
             or names and patterns, by commas, with options of pass `binarize`:
             "auto,weights=ternary".
+        tune: schedules of each distinct kernel that are timed on this machine, beside the one
+            that is modelled to be fastest (target cpu); 0: none.
+        tune_seconds: after which no more are timed.
         overrides: bits of single tensors and layers, above every other choice:
             ``{"activations": {value: bits}, "weights": {node: bits}}``.
         progress: called with the name of each stage as it starts.
@@ -179,6 +185,8 @@ def compile(
         groups,
         end,
         binarize,
+        tune,
+        tune_seconds,
     )
     say = progress or (lambda name: None)
     toolless = dry_run or bool(problems.found)  # what is written wrongly comes first
@@ -459,3 +467,4 @@ def _verify(
         measured.require_equal_rungs()
     measured.hardware = machine.hardware(stage)
     measured.footprint = machine.footprint(stage)
+    measured.tuned(machine.tuning(stage), prepared.context)

@@ -41,6 +41,8 @@ _BITS = ("activations", "weights")
 _NUMBERS: dict[str, tuple[tuple[type, ...], str, str]] = {
     "groups": ((int,), "a whole number", "inputs per group, 32 say"),
     "max_drop": ((int, float), "a number", "a fraction in 0..1"),
+    "tune": ((int,), "a whole number", "candidates of each kernel, 16 say"),
+    "tune_seconds": ((int, float), "a number", "seconds, 300 say"),
 }
 OPTIONS = tuple(sorted((*_TEXTS, *_PATHS, *_BITS, *_NUMBERS)))
 """Keys of the table [compile]: options of `actc.compile`."""

@@ -33,6 +33,7 @@ class Measured:
         rungs: comparisons of the target's own stages with golden.
         hardware: what the artefact takes of a device, None where it is software.
         footprint: bytes of its library, constants and workspace, None where not known.
+        tuning: schedules that were chosen by timing, None where none were.
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -41,11 +42,32 @@ class Measured:
     rungs: list[Rung] = field(default_factory=list)
     hardware: dict[str, Any] | None = None
     footprint: dict[str, int] | None = None
+    tuning: dict[str, Any] | None = None
 
     def not_run(self, target: str, reason: str, context: Context) -> None:
         """Record that the artefact was not executed, so that nobody takes it for compared."""
         self.rungs.append(Rung("artifact", "not run", reason))
         context.sink.add(not_executed(target, reason, context.file))
+
+    def tuned(self, found: dict[str, Any] | None, context: Context) -> None:
+        """Record what tuning found, and what it could not do."""
+        self.tuning = found
+        if found is None:
+            return
+        if found["untimed"]:
+            context.sink.add(
+                Diagnostic(
+                    "ACT0492",
+                    f"{found['untimed']} of {len(found['kernels'])} kernels were not timed within "
+                    f"{found['seconds']:g} s; their schedules are the modelled ones",
+                    severity="warning",
+                    place=Place(context.file),
+                    help="give --tune-seconds, or compile again: what was timed is kept",
+                )
+            )
+        for problem in found["problems"]:
+            place = Place(context.file)
+            context.sink.add(Diagnostic("ACT0493", problem, severity="warning", place=place))
 
     def require_equal_rungs(self) -> None:
         """Every stage behind golden that was compared must equal it.

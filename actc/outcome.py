@@ -72,6 +72,7 @@ def build_report(
         "rungs": [dataclasses.asdict(rung) for rung in measured.rungs],
         "hardware": measured.hardware,
         "footprint": measured.footprint,
+        "tuning": measured.tuning,
         "activations": [_activation(s) for s in context.sites.values() if not s.affine],
         "structures": _structures(model),
         "left_float": [

@@ -19,6 +19,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
+from actc.errors import UsageError
 from actc.targets.vendor.flow import Flow
 
 Progress = Callable[[str], None]
@@ -204,6 +205,32 @@ class Target(ABC):
         Where it cannot, nothing is compared with golden, and the report says so.
         """
         return ""
+
+    def tuned(self, candidates: int, seconds: float) -> Target:
+        """This target with kernels whose schedules are chosen by timing them while it builds.
+
+        Args:
+            candidates: schedules of each distinct kernel that are timed.
+            seconds: after which no more are timed.
+
+        Raises:
+            UsageError: ACT0490, it has no such kernels; or others, why it cannot be done here.
+        """
+        raise UsageError(
+            Diagnostic(
+                "ACT0490",
+                f"--tune has no meaning for target '{self.name}'",
+                help="leave it out, or compile for `--target cpu`",
+            )
+        )
+
+    def tuning(self, directory: Path) -> dict[str, Any] | None:
+        """What was chosen so for the artefact, for the report; None where nothing was.
+
+        "kernels", "candidates", "seconds", "untimed" (kernels that there was no time for) and
+        "problems" (with what was kept from earlier builds).
+        """
+        return None
 
     def footprint(self, directory: Path) -> dict[str, int] | None:
         """Bytes that the artefact takes where it runs, for the report; None where not known.

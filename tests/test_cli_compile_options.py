@@ -20,6 +20,8 @@ GIVEN = {
     "dry_run": None,
     "groups": 32,
     "max_drop": 0.5,
+    "tune": 4,
+    "tune_seconds": 2.5,
 }
 """Values that are not just any text."""
 

@@ -119,6 +119,16 @@ def run(
             "last, or names and patterns by commas; with options: auto,weights=ternary,last=4",
         ),
     ] = None,
+    tune: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="cpu: time N schedules of each distinct kernel here, and take the fastest",
+        ),
+    ] = 0,
+    tune_seconds: Annotated[
+        float, typer.Option(metavar="S", help="cpu: after which no more are timed")
+    ] = 300,
     clock: Annotated[
         float | None,
         typer.Option(
@@ -219,6 +229,8 @@ def run(
         "budget": budget,
         "end": end,
         "binarize": binarize,
+        "tune": tune,
+        "tune_seconds": tune_seconds,
         "passes": passes,
     }
     found = _config(model, config)

@@ -28,6 +28,7 @@ _DEFAULTS: Report = {
     "rungs": [],
     "hardware": None,
     "footprint": None,
+    "tuning": None,
     "build": None,
     "activations": [],
     "structures": [],
@@ -215,9 +216,22 @@ def facts(report: Report) -> list[tuple[str, str, str]]:
     if taken:
         remark = f"batch 1; constants take {size(taken.get('constants'))}"
         found.append(("Workspace", size(taken.get("workspace")), remark))
+    if report["tuning"]:
+        found.append(_tuned(report["tuning"]))
     if integers is not None and floats is not None:
         found.append(("Operators", f"{integers} integer", f"{floats} float"))
     return found
+
+
+def _tuned(tuning: Mapping[str, Any]) -> tuple[str, str, str]:
+    """How many kernels got another schedule, and what that brings."""
+    timed = [row for row in tuning["kernels"] if row["tried"]]
+    chosen = sum(row["schedule"] is not None for row in timed)
+    before, after = (
+        sum(row[key][0] * len(row["nodes"]) for row in timed) for key in ("modelled_us", "tuned_us")
+    )
+    remark = f"{after:.0f} us for {before:.0f} us" if timed else "none was timed"
+    return "Kernels tuned", f"{chosen} of {len(tuning['kernels'])}", remark
 
 
 def binary_facts(found: Report) -> list[tuple[str, str, str]]:

@@ -75,7 +75,8 @@ from actc.targets.tvm.kernels.strided import (
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
 
 Features = frozenset[str]
-Schedules = Mapping[Kernel, Schedule]
+Schedules = Mapping[Any, Schedule]
+"""Kernel -> schedule; any kind of `SCHEDULED`."""
 SCHEDULED = (ConvSpec, FloatConv)
 """Kernels that take a schedule."""
 _PROGRAM = "devc.o"

@@ -6,10 +6,10 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx_ir as ir
@@ -20,14 +20,27 @@ from actc.errors import UsageError
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
 from actc.targets.tvm import emulator, machine, objects, runtime
 from actc.targets.tvm.files import cpp_example, python_example, signature
-from actc.targets.tvm.host import TVM_HELP, Cpu, host_arch, host_cpu, import_tvm, named_cpu
+from actc.targets.tvm.host import (
+    TVM_HELP,
+    Cpu,
+    host_arch,
+    host_cpu,
+    import_tvm,
+    lacking,
+    named_cpu,
+)
+from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.linker import link, link_command, tools_of
 from actc.targets.tvm.lower import INT8_RULES, examine, kernel_plan
 from actc.targets.tvm.memory import memory, text
 from actc.targets.tvm.objects import KERNELS, footprint, one_sample, sources
 from actc.targets.tvm.plan import KernelPlan
+from actc.targets.tvm.tuning.cache import Cache, folder
+from actc.targets.tvm.tuning.request import TUNING, Request, read_tuning
 
 MODEL_FILES = {"int8": "golden.onnx", "float32": "approximated.onnx"}
+_TUNED = {TUNING: "the schedules that were chosen by timing, and the times"}
+Schedules = Mapping[Any, Schedule]
 OBJECTS = "objects"
 _LIBRARY_PRODUCTS = {
     runtime.LIBRARY: "the compiled model, complete with its constants",
@@ -59,15 +72,18 @@ class CpuTarget(Target):
     Products: model.so; run.py, an example that runs it without importing TVM, and run.cpp,
     the same in C++; kernels.txt, the list of kernels; signature.json, names and shapes of inputs
     and outputs; cpu.json, what it was compiled for and the memory that it takes. As objects:
-    kernels.o, network.c, network.h and the example main.c instead of the first three.
+    kernels.o, network.c, network.h and the example main.c instead of the first three. Tuned:
+    tuning.json, the schedules that were chosen.
 
     Attributes:
         mcpu: LLVM's name of the CPU, with its architecture in front or not; "" for this machine.
         objects: whether to make object files.
+        request: how much to tune; None: schedules are those that are modelled to be best.
     """
 
     mcpu: str = ""
     objects: bool = False
+    request: Request | None = None
     name: ClassVar[str] = "cpu"
 
     @classmethod
@@ -126,7 +142,7 @@ class CpuTarget(Target):
             ),
             widest=8,
             summary="shared library for a CPU, through Apache TVM and LLVM",
-            products={**made, **_PRODUCTS},
+            products={**made, **_PRODUCTS, **({} if self.request is None else _TUNED)},
         )
 
     def validate(self, model: ir.Model, precision: str) -> list[Diagnostic]:
@@ -171,29 +187,65 @@ class CpuTarget(Target):
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
         model = ir.load(directory / MODEL_FILES[precision])
         kernels = kernel_plan(one_sample(model) if self.objects else model, precision)
-        taken = (self._objects if self.objects else self._library)(kernels, directory)
+        schedules = {} if self.request is None else self._tune(kernels, directory, say)
+        write = self._objects if self.objects else self._library
+        taken = write(kernels, directory, schedules)
         (directory / machine.CPU_FILE).write_bytes(machine.description(self.cpu(), taken))
 
-    def _library(self, kernels: KernelPlan, directory: Path) -> dict[str, int]:
+    def tuned(self, candidates: int, seconds: float) -> CpuTarget:
+        """This target with schedules that are chosen by timing them on this machine.
+
+        Raises:
+            UsageError: ACT0491, it is another machine's CPU.
+        """
+        if self.mcpu and _tvm_installed():
+            here, there = host_cpu(), self.cpu()
+            missing = lacking(there.features) if here.arch == there.arch else []
+            if (here.arch, here.mcpu) != (there.arch, there.mcpu) or missing:
+                message = f"--tune times kernels on this machine, which is no {self.mcpu}"
+                help = f"leave --tune out, or compile for this machine, {here.mcpu}: --target cpu"
+                raise UsageError(Diagnostic("ACT0491", message, help=help))
+        return replace(self, request=Request(candidates, seconds))
+
+    def tuning(self, directory: Path) -> dict[str, Any] | None:
+        """The schedules that were chosen, and the times."""
+        return read_tuning(directory)
+
+    def _tune(self, kernels: KernelPlan, directory: Path, say: Progress) -> Schedules:
+        """Choose schedules, and write down which."""
+        from actc.targets.tvm.tuning.tuner import tune
+
+        assert self.request is not None
+        found = tune(kernels, self.cpu(), self.request, Cache(folder()), say)
+        (directory / TUNING).write_bytes(found.document())
+        listed = directory / "kernels.txt"
+        listed.write_text(listed.read_text("utf-8") + found.text(), "utf-8")
+        return found.schedules()
+
+    def _library(
+        self, kernels: KernelPlan, directory: Path, schedules: Schedules
+    ) -> dict[str, int]:
         """Write model.so; the bytes that it takes."""
         from actc.targets.tvm import codegen
 
         arch = self._arch()
-        executable = codegen.compile_plan(kernels, self.cpu())
+        executable = codegen.compile_plan(kernels, self.cpu(), schedules)
         with tempfile.TemporaryDirectory(dir=directory) as folder:
             library = Path(folder) / runtime.LIBRARY
             codegen.export(executable, library, lambda objects, path: link(objects, path, arch))
             library.replace(directory / runtime.LIBRARY)
         return {"library": (directory / runtime.LIBRARY).stat().st_size, **memory(kernels)}
 
-    def _objects(self, kernels: KernelPlan, directory: Path) -> dict[str, int]:
+    def _objects(
+        self, kernels: KernelPlan, directory: Path, schedules: Schedules
+    ) -> dict[str, int]:
         """Write kernels.o and the C that calls it; the bytes that they take."""
         from actc.targets.tvm import codegen
         from actc.targets.tvm.program import program
 
-        module = codegen.ModuleBuilder(kernels, self.cpu().features).module()
+        module = codegen.ModuleBuilder(kernels, self.cpu().features, schedules).module()
         found = program(module, kernels.outputs)
-        executable = codegen.compile_plan(kernels, self.cpu())
+        executable = codegen.compile_plan(kernels, self.cpu(), schedules)
         codegen.export_kernels(executable, directory / KERNELS)
         for name, content in sources(found, self.cpu()).items():
             (directory / name).write_text(content, encoding="utf-8")
