@@ -38,16 +38,11 @@ def load(directory: Path) -> Runner:
     Raises:
         UsageError: there is none. MissingTool, ToolFailed: of gcc.
     """
-    if not (directory / SIGNATURE).is_file():
-        raise UsageError(
-            Diagnostic(
-                "ACT0474",
-                f"there is no C code in {directory}",
-                help="build it first: actc compile MODEL.onnx --target c -o DIR",
-            )
-        )
+    _require(directory, SIGNATURE)
     signature = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
     name = str(signature["name"])
+    for file in _sources(name):
+        _require(directory, file)
     texts = tuple((directory / file).read_bytes() for file in _sources(name))
     program = _compiled(name, texts)
 
@@ -56,6 +51,17 @@ def load(directory: Path) -> Runner:
         return execute((str(program.path),), arrays, signature["outputs"])
 
     return run
+
+
+def _require(directory: Path, file: str) -> None:
+    if not (directory / file).is_file():
+        raise UsageError(
+            Diagnostic(
+                "ACT0474",
+                f"there is no C code in {directory}: {file} is missing",
+                help="build it first: actc compile MODEL.onnx --target c -o DIR",
+            )
+        )
 
 
 def _sources(name: str) -> tuple[str, ...]:
@@ -109,7 +115,7 @@ def execute(
         source, result = Path(work) / "in.bin", Path(work) / "out.bin"
         source.write_bytes(np.concatenate(rows, axis=1).tobytes())
         argv = [*command, *((source.name, result.name) if named else ())]
-        toolchain.run(argv, timeout=seconds, memory=_MEMORY, cwd=Path(work))
+        toolchain.run(argv, timeout=seconds, cwd=Path(work))
         found = result.read_bytes()
     return unpacked(found, count, outputs)
 

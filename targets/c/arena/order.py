@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actc.targets.c.arena.problem import Problem
 
-MOST_STATES = 60_000
+MOST_STATES = 30_000
 """Sets of steps that the search may reach."""
 
 

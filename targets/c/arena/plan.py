@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from actc.targets.c.arena.check import faults
@@ -40,7 +42,8 @@ def planned(problem: Problem, seconds: float = SECONDS) -> Planned:
     """Plan order and offsets.
 
     Args:
-        seconds: limit of the integer program, which is solved where rules miss the bound.
+        seconds: limit of the integer program, which is solved where rules miss the bound; 0: it
+            is not.
 
     Raises:
         AssertionError: a layout is wrong, which is a mistake of this package.
@@ -51,13 +54,31 @@ def planned(problem: Problem, seconds: float = SECONDS) -> Planned:
     found = best(problem, orders)
     proof: Proof = "bound" if found.size == peak.bound else "none"
     bound = peak.bound
-    if proof == "none":
+    if seconds and found.size > bound and peak.order is not None:
+        solved = solve(_in_order(problem, peak.order), bound, found.size, seconds / 4)
+        found = _better(problem, found, solved.layout)
+        proof = "integer program" if found.size == bound else "none"
+    if seconds and found.size > bound:
         solved = solve(problem, peak.bound, found.size, seconds)
-        if solved.layout is not None and not faults(problem, solved.layout):
-            found = min(found, solved.layout, key=lambda layout: layout.size)
+        found = _better(problem, found, solved.layout)
         bound = solved.bound
         proof = "integer program" if solved.complete and found.size == bound else "none"
     for layout in (usual, found):
         wrong = faults(problem, layout)
         assert not wrong, wrong
     return Planned(found, usual, bound, proof)
+
+
+def _in_order(problem: Problem, order: Sequence[int]) -> Problem:
+    """The problem with this order alone."""
+    before = [frozenset[int]()] * problem.steps
+    for step, then in pairwise(order):
+        before[then] = frozenset({step})
+    return replace(problem, before=tuple(before))
+
+
+def _better(problem: Problem, known: Layout, found: Layout | None) -> Layout:
+    """The smaller of two layouts, if the second is right."""
+    if found is None or faults(problem, found) or found.size >= known.size:
+        return known
+    return found
