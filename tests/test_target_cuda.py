@@ -18,7 +18,7 @@ from golden_models import Golden, conv_net, outputs_of
 from installed import needs_gpu, needs_nvcc
 
 from actc.errors import MissingTool, ModelError, ToolFailed, UsageError
-from actc.targets.tvm.cuda import CudaTarget, runtime, toolkit
+from actc.targets.tvm.cuda import CudaTarget, host, runtime, toolkit
 from actc.targets.tvm.cuda.host import emulated_kernels
 from actc.targets.tvm.cuda.lower import SUPPORTED, kernel_plan
 from actc.targets.tvm.cuda.network import plan_arena, sample_bytes
@@ -156,6 +156,31 @@ def test_a_barrier_that_some_threads_never_reach_is_an_error(
     run = changed(directory, tmp_path / "changed", "__syncthreads();", half)
     with pytest.raises(ToolFailed, match=r"ACT0467.*a barrier that not all threads reach"):
         run(feeds_of(model, 1))
+
+
+@needs_nvcc
+@pytest.mark.parametrize("order", ["forwards", "backwards"])
+def test_accesses_are_aligned_and_in_bounds_and_no_thread_races(
+    built: tuple[ir.Model, Path], tmp_path: Path, order: str
+) -> None:
+    """Vectors must be aligned on a GPU; registers, shared memory and shifts have bounds."""
+    model, directory = built
+    feeds = feeds_of(model, 3)
+    np.savez(tmp_path / "in.npz", **feeds)  # type: ignore[arg-type]
+    sources = runtime.emulation(directory).parent
+    checks = "-fsanitize=alignment,bounds,shift,signed-integer-overflow"
+    flags = (*host.EMULATION_FLAGS, checks, "-fsanitize-undefined-trap-on-error")
+    driver = tmp_path / "driver.so"
+    compiler = ["g++", *flags, "-o", str(driver), "emulator.cpp"]
+    subprocess.run(compiler, cwd=sources, check=True, timeout=120)
+    environment = {**os.environ, "ACTC_CUDA_DRIVER": str(driver)}
+    if order == "backwards":
+        environment["ACTC_CUDA_BACKWARDS"] = "1"
+    command = [sys.executable, str(directory / "run.py"), "in.npz", "out.npz"]
+    subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, check=True)
+    got = np.load(tmp_path / "out.npz")
+    for name, wanted in outputs_of(model, feeds).items():
+        np.testing.assert_array_equal(got[name], wanted)
 
 
 @needs_nvcc

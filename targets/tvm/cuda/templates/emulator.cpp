@@ -1,6 +1,8 @@
 // A stand-in for NVIDIA's driver that executes the kernels on the CPU; see emulator.h.
 #include "emulator.h"
 
+#include <stdlib.h>
+
 // CUDA takes alignas() behind __shared__, C++ does not.
 #define alignas(n) __attribute__((aligned(n)))
 #include "kernels.cu"
@@ -31,8 +33,8 @@ int execute(const Kernel *kernel, unsigned blocks, unsigned threads, void **argu
   emulation::entry = kernel->call;
   emulation::arguments = arguments;
   emulation::deadlock = false;
-  for (unsigned block = 0; block < blocks; ++block) {
-    blockIdx = {block, 0, 0};
+  for (unsigned place = 0; place < blocks; ++place) {
+    blockIdx = {emulation::backwards ? blocks - 1 - place : place, 0, 0};
     if (kernel->barriers) {
       emulation::run_block(threads);
       if (emulation::deadlock) return 719;
@@ -61,7 +63,10 @@ int replay(const Graph *graph) {
 
 extern "C" {
 
-int cuInit(unsigned) { return 0; }
+int cuInit(unsigned) {
+  emulation::backwards = getenv("ACTC_CUDA_BACKWARDS") != nullptr;
+  return 0;
+}
 int cuDeviceGet(int *device, int ordinal) { return *device = ordinal, ordinal ? 101 : 0; }
 int cuDevicePrimaryCtxRetain(void **context, int) { return *context = &capturing, 0; }
 int cuDevicePrimaryCtxRelease_v2(int) { return 0; }

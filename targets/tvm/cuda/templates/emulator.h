@@ -44,6 +44,7 @@ static unsigned current;
 static void (*entry)(void **);
 static void **arguments;
 static bool deadlock;
+static bool backwards;  // the order of threads, to find what depends on it
 
 static void wait(State state) {
   const unsigned self = current;
@@ -98,12 +99,13 @@ static void run_block(unsigned count) {
   }
   for (;;) {
     bool progress = false, left = false;
-    for (unsigned t = 0; t < count; ++t)
-      if (threads[t].state == READY) {
-        progress = true;
-        current = t;
-        turn(threads[t]);
-      }
+    for (unsigned place = 0; place < count; ++place) {
+      const unsigned t = backwards ? count - 1 - place : place;
+      if (threads[t].state != READY) continue;
+      progress = true;
+      current = t;
+      turn(threads[t]);
+    }
     for (unsigned t = 0; t < count; ++t) left |= threads[t].state != DONE;
     if (!left) return;
     if (!progress) {
