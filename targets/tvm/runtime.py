@@ -101,17 +101,48 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
     machine = _open(ffi, library)["vm_load_executable"]()
     machine["vm_initialization"](_CPU, _DEVICE, _POOLED)
     main = machine["main"]
-    inputs, outputs = signature["inputs"], signature["outputs"]
+    inputs = [(item["name"], _ready(item), item) for item in signature["inputs"]]
+    outputs = [(item["name"], _dtype(item)) for item in signature["outputs"]]
 
     def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
-        arrays = [prepared(feeds, item) for item in inputs]
-        results = main(*(ffi.from_dlpack(array) for array in arrays))
-        return {
-            item["name"]: np.array(np.from_dlpack(result)).view(_dtype(item))
-            for item, result in zip(outputs, results, strict=True)
-        }
+        arrays = []
+        for name, ready, item in inputs:
+            array = feeds.get(name)
+            arrays.append(ffi.from_dlpack(array if ready(array) else prepared(feeds, item)))
+        results = main(*arrays)
+        # The arrays keep the tensors' memory; a copy would cost as much as a small layer.
+        pairs = zip(outputs, results, strict=True)
+        return {name: _writable(result, dtype) for (name, dtype), result in pairs}
 
     return run
+
+
+def _ready(item: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """A quick test whether an array can be passed as it is: for small models, checks count."""
+    dtype, shape = _dtype(item), tuple(item["shape"])
+    if dtype.name == "bfloat16" or 0 in shape:
+        return lambda array: False
+    rank, free = len(shape), 1 if shape and shape[0] is None else 0
+    fixed = shape[free:]
+
+    def ready(array: Any) -> bool:
+        return (
+            type(array) is np.ndarray
+            and array.dtype == dtype
+            and array.ndim == rank
+            and array.shape[free:] == fixed
+            and array.flags.carray
+            and array.size > 0
+        )
+
+    return ready
+
+
+def _writable(result: Any, dtype: np.dtype[Any]) -> Array:
+    array = np.from_dlpack(result)
+    if not array.flags.writeable:
+        array = np.array(array)
+    return array if array.dtype == dtype else array.view(dtype)
 
 
 _OPENED: set[Path] = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from actc.targets.tvm.kernels.conv_amx import amx_plan, amx_prim_func, pack_amx
 from actc.targets.tvm.kernels.conv_arm import arm_dot_product
 from actc.targets.tvm.kernels.conv_dense import dense_prim_func
 from actc.targets.tvm.kernels.conv_depthwise import depthwise_prim_func, pack_depthwise
@@ -33,6 +34,9 @@ def conv_prim_func(
         name: global symbol.
         schedule: how to cut it; None: as modelled.
     """
+    tiles = amx_plan(spec, features)
+    if tiles is not None:
+        return amx_prim_func(spec, tiles, features, name)
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
     return build(spec, int8_arithmetic(features), features, name, schedule=schedule)
 
@@ -51,6 +55,9 @@ def pack_weight(
     Returns:
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
+    tiles = amx_plan(spec, features)
+    if tiles is not None:
+        return pack_amx(weight, spec, tiles)
     pack = pack_depthwise if spec.depthwise else pack_dense
     packed: npt.NDArray[np.int8] = pack(weight, spec, int8_arithmetic(features), schedule)
     return packed
