@@ -14,6 +14,7 @@ from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
+from actc.targets.tvm.kernels.batch_matmul_vnni import VnniProduct, takes
 from actc.targets.tvm.kernels.elementwise import Finish, View, loops, open_views, sweep
 from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.reduce import Accumulator
@@ -45,6 +46,9 @@ def batch_matmul_prim_func(name: str, spec: BatchMatMul, features: frozenset[str
             def store(value: Any, row: Any, column: Any) -> None:
                 finish.store(T.Bind(value), out, sample, [*outer, row, column], features)
 
+            if takes(spec, features):
+                VnniProduct(spec, a, b, [sample, *outer], batch).emit(store)
+                return
             along = _down_the_sum if b_depth == 1 and b_column != 1 else _across_columns
             along(spec, a, b, [sample, *outer], (rows, columns), store)
 
