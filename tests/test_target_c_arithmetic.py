@@ -63,7 +63,8 @@ def call(library: ctypes.CDLL, name: str, result: type, *arrays: Array) -> Array
 
 def numbers(rng: np.random.Generator, bits: int, count: int = COUNT) -> Array:
     """Whole numbers of all lengths up to so many bits, at least 1."""
-    return np.maximum(rng.integers(0, 2**bits, count) >> rng.integers(0, bits, count), 1)
+    found: Array = np.maximum(rng.integers(0, 2**bits, count) >> rng.integers(0, bits, count), 1)
+    return found
 
 
 @needs_gcc

@@ -75,6 +75,27 @@ class _Model:
         return csr_array((factors, (rows, columns)), shape=shape)
 
 
+def windows(problem: Problem) -> tuple[list[int], list[int]]:
+    """The first and the last place at which each step can run."""
+    steps, ancestors = problem.steps, problem.ancestors
+    behind = [sum(step in some for some in ancestors) for step in range(steps)]
+    return [len(some) for some in ancestors], [steps - 1 - count for count in behind]
+
+
+def _variables(problem: Problem) -> int:
+    """About how many variables the program has; more than a few too many at most."""
+    first, last = windows(problem)
+    spans = [
+        (first[i.producer], max([last[i.producer], *(last[r] for r in i.readers)]))
+        for i in problem.items
+    ]
+    total = sum(b - a + 1 for a, b in zip(first, last, strict=True))
+    total += sum(b - a + 1 for a, b in spans)
+    for (a, b), (c, d) in combinations(spans, 2):
+        total += 2 if a <= d and c <= b else 0
+    return total
+
+
 class _Program(_Model):
     """The integer program of a problem.
 
@@ -95,11 +116,7 @@ class _Program(_Model):
         self._peaks()
 
     def _windows(self) -> None:
-        """The places at which a step can run."""
-        steps, ancestors = self.problem.steps, self.problem.ancestors
-        behind = [sum(step in some for some in ancestors) for step in range(steps)]
-        self.first = [len(some) for some in ancestors]
-        self.last = [steps - 1 - count for count in behind]
+        self.first, self.last = windows(self.problem)
 
     def _steps(self) -> None:
         steps = self.problem.steps
@@ -218,9 +235,9 @@ def solve(problem: Problem, lower: int, upper: int, seconds: float) -> Solved:
         lower: no layout is smaller, in units. upper: size of the known one, above `lower`.
         seconds: limit of the search.
     """
-    program = _Program(problem, lower, upper)
-    if len(program.low) > MOST_VARIABLES:
+    if _variables(problem) > MOST_VARIABLES:
         return Solved(None, lower, False)
+    program = _Program(problem, lower, upper)
     cost = np.zeros(len(program.low))
     cost[program.size] = 1.0
     limits = LinearConstraint(program.matrix(), ub=np.array(program.limits))
