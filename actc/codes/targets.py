@@ -201,6 +201,12 @@ CODES: dict[str, CodeInfo] = {
         "package's evaluator runs. This happens with operators and types newer than onnxruntime. "
         "Export the model with an older opset, and please report it with the model.",
     ),
+    "ACT0464": CodeInfo(
+        "inputs that the compiled model does not take",
+        "Axes, shapes, bounds and indices that are inputs of the model are read when it runs. They "
+        "must give the shapes that the model declares, and indices must lie in their axes. Compile "
+        "the model for the shapes that you need, or make these inputs constants.",
+    ),
     "ACT0465": CodeInfo(
         "CUDA has no such architecture",
         "Behind `cuda:` stand the architectures that machine code is generated for, joined by "

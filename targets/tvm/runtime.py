@@ -109,7 +109,11 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
         for name, ready, item in inputs:
             array = feeds.get(name)
             arrays.append(ffi.from_dlpack(array if ready(array) else prepared(feeds, item)))
-        results = main(*arrays)
+        try:
+            results = main(*arrays)
+        except ValueError as error:  # what only a call can check: axes, shapes, indices
+            message = f"the compiled model does not take these inputs: {error}"
+            raise UsageError(Diagnostic("ACT0464", message)) from error
         # The arrays keep the tensors' memory; a copy would cost as much as a small layer.
         pairs = zip(outputs, results, strict=True)
         return {name: _writable(result, dtype) for (name, dtype), result in pairs}

@@ -140,7 +140,7 @@ def _planes(k: Kernel, how: str) -> None:
 def _max_unpool(k: Kernel) -> None:
     """Elements back at the numbers of the pooled plane's elements."""
     x, indices, shape = (*k.inputs, None)[:3]
-    own = _unpooled(k)
+    own = list(k.out.shape)
     with nest(k.out.shape) as index:
         k.out.store(index, const(0, k.out.compute))
     for axis in range(k.out.rank if shape is not None else 0):
@@ -151,21 +151,6 @@ def _max_unpool(k: Kernel) -> None:
         require(inside(position, math.prod(own)), "an index is outside of the result")
         target = unfold(position, own)
         k.out.store(target, x[index])
-
-
-def _unpooled(k: Kernel) -> list[int]:
-    """The shape in which the indices count: that of the result without an output shape."""
-    x, kernel = k.inputs[0], k.attribute("kernel_shape", ())
-    if len(k.inputs) > 2 and k.inputs[2] is not None:
-        rank = len(kernel)
-        strides = k.attribute("strides", (1,) * rank)
-        pads = k.attribute("pads", (0,) * (2 * rank))
-        sides = [
-            (int(x.shape[2 + a]) - 1) * strides[a] + kernel[a] - pads[a] - pads[a + rank]
-            for a in range(rank)
-        ]
-        return [*x.shape[:2], *sides]
-    return list(k.out.shape)
 
 
 KERNELS: dict[str, KernelFunction] = {

@@ -86,14 +86,21 @@ RULES: dict[str, Rule] = {
     **_family(
         "pools",
         "AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
-        "MaxUnpool",
     ),
+    **_family("pools", "MaxUnpool", plan=data.max_unpool),
     **_family("convolutions", "Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"),
     **_family(
         "quantizing", "DequantizeLinear", "MatMulInteger", "QLinearMatMul", "QuantizeLinear"
     ),
     **_family("recurrent", "GRU", "LSTM", "RNN"),
     **_family("resampling", "AffineGrid", "GridSample", "Resize", "RoiAlign"),
+    **_family(
+        "spectra",
+        "BlackmanWindow", "DFT", "HammingWindow", "HannWindow", "MelWeightMatrix", "STFT",
+    ),
+    **_family("counting", "Det", "TfIdfVectorizer"),
+    **_family("elementwise", "Constant", plan=data.constant),
+    **_family("elementwise", "Dropout", plan=data.dropout),
     **_family("cast", "Cast", "CastLike", plan=rules.cast),
 }
 # fmt: on

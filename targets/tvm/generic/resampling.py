@@ -95,7 +95,12 @@ def _axes(k: Kernel) -> dict[int, _Axis]:
         old, new = int(x.shape[axis]), int(k.out.shape[axis])
         if scales is not None and entries(scales):
             scale = _wide(scales[[position]])
-            ideal = _floor(keep(_real(old) * scale))
+            exact = keep(_real(old) * scale)
+            ideal = _floor(exact)
+            if k.attribute("coordinate_transformation_mode", "") == "align_corners":
+                # where the last element lies is then read in two ways
+                near = keep(n.magnitude(keep(exact - ideal))) < _real(1e-4)
+                require(near, "a scale that gives no whole extent, with align_corners")
         elif shared is not None:
             scale = shared
             ideal = _floor(keep(_real(old) * scale + _real(0.5)))

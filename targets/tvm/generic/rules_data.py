@@ -49,3 +49,43 @@ def constant_of_shape(request: Request) -> None:
     value = np.zeros(1, np.float32) if attribute is None else attribute.as_tensor().numpy()
     inputs = [request.operand(0), hold(request, "value", value)]
     request.call(inputs=inputs, attributes={})
+
+
+def constant(request: Request) -> None:
+    """A constant that the model gives as it is."""
+    (attribute,) = request.node.attributes.values()
+    if attribute.name != "value":
+        raise request.refuse("a constant that is no tensor")
+    array = attribute.as_tensor().numpy()
+    request.call("Identity", [hold(request, "value", array)], attributes={})
+
+
+def dropout(request: Request) -> None:
+    """In inference: the input, and a mask that hides nothing."""
+    training = request.constant(2)
+    if request.has(2) and (training is None or training.any()):
+        raise request.refuse("it is in training mode", "export the model for inference")
+    if request.used(0):
+        request.call("Identity", [request.operand(0)], attributes={})
+    if request.used(1):
+        mask = hold(request, "mask", np.ones(1, np.bool_))
+        request.call("Identity", [mask], output=1, attributes={})
+
+
+def max_unpool(request: Request) -> None:
+    """Indices count in the result; with another shape than the windows give, that is unclear."""
+    x, out = request.type(0).shape, request.result().shape
+    kernel = request.attribute("kernel_shape", ())
+    assert isinstance(kernel, tuple)
+    rank = len(kernel)
+    strides, pads = (
+        request.attribute(name, (default,) * count)
+        for name, default, count in (("strides", 1, rank), ("pads", 0, 2 * rank))
+    )
+    assert isinstance(strides, tuple) and isinstance(pads, tuple)  # noqa: PT018
+    for axis, extent in enumerate(out[2:]):
+        cut = int(pads[axis]) + int(pads[axis + rank])
+        whole = ((x[2 + axis] or 0) - 1) * int(strides[axis]) + int(kernel[axis]) - cut
+        if whole != extent:
+            raise request.refuse("a shape that the windows do not give: indices are then unclear")
+    request.call()
