@@ -15,7 +15,7 @@ from onnx import parser
 
 import actc
 from actc.errors import ModelError
-from actc.targets.tvm.generic import rules_data as data
+from actc.targets.tvm.generic import rules
 from actc.targets.tvm.generic.registry import RULES
 from actc.targets.tvm.lower import FLOAT32_RULES, examine
 
@@ -189,7 +189,7 @@ def test_casts_between_all_types() -> None:
         elif source.startswith("int"):
             x = x - x.dtype.type(50)
         feeds[source] = x
-        for target, number in kinds.items():
+        for target, number in list(kinds.items())[len(feeds) % 3 :: 3]:
             if x.dtype.kind == "f" and target.startswith("u"):
                 x = np.abs(x)
             name = f"{source}_{target}"
@@ -411,6 +411,25 @@ def test_integers_inside_of_float_code_are_integers() -> None:
 
 
 @needs_tvm
+def test_numbers_pass_through_other_types() -> None:
+    """A chain of casts: half precision rounds, int8 wraps, int32 cuts off."""
+    proto = model(
+        """g (float[2, 8] x) => (float[2, 8] h, float[2, 8] b, float[2, 8] i) {
+          half = Cast<to = 10>(x)  h = Cast<to = 1>(half)
+          byte = Cast<to = 3>(x)  b = Cast<to = 1>(byte)
+          int = Cast<to = 6>(x)  i = Cast<to = 1>(int)
+        }"""
+    )
+    x = np.linspace(-300.1, 300.1, 16, dtype=np.float32).reshape(2, 8)
+    wanted = {
+        "h": x.astype(np.float16).astype(np.float32),
+        "b": x.astype(np.int32).astype(np.int8).astype(np.float32),
+        "i": np.trunc(x),
+    }
+    check(proto, {"x": x}, wanted, scheduled=True, tolerance=0)
+
+
+@needs_tvm
 def test_functions_are_written_out() -> None:
     """ONNX's own definitions, functions of the model inside each other, an activation in half."""
     proto = model(
@@ -474,10 +493,15 @@ def onnx_ir_of(proto: onnx.ModelProto) -> Any:
 def test_every_operator_of_the_registry_has_its_kernel() -> None:
     import importlib
 
-    for op, rule in RULES.items():
-        family = importlib.import_module(f"actc.targets.tvm.generic.{rule.module}")
-        known = op in family.KERNELS or rule.plan is data.shape  # which reads no element
-        assert known, op
+    modules = {rule.module for rule in RULES.values()}
+    kernels = {
+        module: importlib.import_module(f"actc.targets.tvm.generic.{module}").KERNELS
+        for module in modules
+    }
+    for op, rule in RULES.items():  # other plans may consist of other operators' kernels
+        assert rule.plan not in (rules.direct, rules.broadcasting) or op in kernels[rule.module]
+    for module, table in kernels.items():
+        assert {op for op in table if RULES.get(op) is None or RULES[op].module != module} == set()
 
 
 def test_what_is_scheduled_is_generic_too_or_is_written_out() -> None:

@@ -26,6 +26,8 @@ BOOLEAN = frozenset(
     ["And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Xor"]
 )
 _MOST_STEPS = 2000
+_CAST_TO = (ir.DataType.FLOAT, ir.DataType.BOOL, ir.DataType.INT32, ir.DataType.INT64)
+"""What a step may cast to: whole numbers stay float32, anything narrower would not be rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ class _Program:
         """
         if op not in SCALAR_OPERATORS and op != PIECEWISE_LINEAR:
             raise Unsupported(f"the function contains {op}, which has no float32 kernel")
+        target = ir.DataType(int(dict(attributes).get("to", 1))) if op == "Cast" else None
+        if target is not None and target not in _CAST_TO:
+            raise Unsupported(f"a function of float32 that casts to {target.name}")
         if len(self.steps) >= _MOST_STEPS:
             raise Unsupported(f"the function has more than {_MOST_STEPS} steps")
         self.steps.append((op, inputs, attributes))

@@ -53,11 +53,16 @@ def dtype_of(value: ir.Value) -> str:
 
 
 def ordinary(node: ir.Node, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether all operands and results have axes and elements, as scheduled rules expect."""
-    found = [tensors.get(str(value.name)) for value in node.inputs if value is not None]
-    shapes: list[tuple[object, ...]] = [tensor.shape for tensor in found if tensor is not None]
+    """Whether all operands and results have axes and elements, as scheduled rules expect.
+
+    And no operand is bfloat16, which TVM does not move in vectors.
+    """
+    given = [tensors.get(str(value.name)) for value in node.inputs if value is not None]
+    found = [tensor for tensor in given if tensor is not None]
+    shapes: list[tuple[object, ...]] = [tensor.shape for tensor in found]
     shapes += [tuple(value.shape) for value in node.outputs if value.shape is not None]
-    return all(shape and 0 not in shape for shape in shapes)
+    plain = all(tensor.dtype != "bfloat16" for tensor in found)
+    return plain and all(shape and 0 not in shape for shape in shapes)
 
 
 def as_declared(values: Mapping[str, ir.Value], tensors: Iterable[tuple[str, Tensor]]) -> bool:

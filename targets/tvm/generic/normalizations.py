@@ -9,6 +9,7 @@ from tvm import tirx
 from actc.targets.tvm.generic import arithmetic as n
 from actc.targets.tvm.generic.cast import convert
 from actc.targets.tvm.generic.kernel import (
+    WIDER,
     Array,
     Cell,
     Expr,
@@ -66,8 +67,12 @@ def _softmax(k: Kernel) -> None:
         level = n.libm("log", total.value) if log else total.value
         with nest(length) as (i,):
             index = at(outer, i)
-            value = keep(x[index])
-            value = moved(value) - level if log else power(value) / level
+            if log:
+                value = moved(keep(x[index])) - level
+            elif x.dtype in WIDER:  # what was stored has lost too much
+                value = power(keep(x[index])) / level
+            else:
+                value = tirx.Cast(_WIDE, k.out[index]) / level
             k.out.store(index, tirx.Cast(x.compute, value))
 
 

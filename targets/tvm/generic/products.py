@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tvm import tirx
+from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.generic import arithmetic as n
 from actc.targets.tvm.generic.cast import convert
@@ -42,21 +43,28 @@ def _matmul(k: Kernel) -> None:
     def place(batch: Index, i: Expr, j: Expr) -> list[Expr]:
         return [*batch, *([i] if row else []), *([j] if column else [])]
 
+    half = out.dtype in WIDER  # then the sums of a row are taken beside it, in float32
     with nest([*front, rows]) as (*batch, i):
-        if out.dtype in WIDER:
-            with nest([columns]) as (j,):
-                total = Cell(const(0, "float32"))
-                with nest([a.shape[-1]]) as (d,):
-                    total.set(total.value + left(batch, i, d) * right(batch, d, j))
-                out.store(place(batch, i, j), total.value)
-            return
+        sums = T.alloc_buffer((int64(columns),), out.compute) if half else None
+
+        def total(j: Expr) -> Expr:
+            return out[place(batch, i, j)] if sums is None else sums[j]
+
+        def store(j: Expr, value: Expr) -> None:
+            if sums is None:
+                out.store(place(batch, i, j), value)
+            else:
+                T.buffer_store(sums, value, [j])
+
         with nest([columns]) as (j,):
-            out.store(place(batch, i, j), const(0, out.dtype))
+            store(j, const(0, out.compute))
         with nest([a.shape[-1]]) as (d,):
             factor = keep(left(batch, i, d))
             with nest([columns]) as (j,):
-                at = place(batch, i, j)
-                out.store(at, n.add(out[at], n.multiply(factor, right(batch, d, j))))
+                store(j, n.add(total(j), n.multiply(factor, right(batch, d, j))))
+        if sums is not None:
+            with nest([columns]) as (j,):
+                out.store(place(batch, i, j), sums[j])
 
 
 def _broadcast(x: Array, matrix: int, batch: Index) -> list[Expr]:

@@ -132,9 +132,13 @@ def _cast(node: ir.Node, operands: list[Expr]) -> Expr:
     value, wanted = operands[0], ir.DataType(node.attributes["to"].as_int())
     if wanted == ir.DataType.BOOL:
         return _as_truth(value)
-    whole = (ir.DataType.INT32, ir.DataType.INT64)
     number = _number(value)
-    return m.rounded("trunc", m.keep(number)) if wanted in whole else number
+    if wanted not in (ir.DataType.INT32, ir.DataType.INT64):
+        return number
+    whole = m.rounded("trunc", m.keep(number))
+    edge = 2.0 ** (31 if wanted == ir.DataType.INT32 else 63)
+    inside = T.And(whole >= m.f32(-edge, whole), whole < m.f32(edge, whole))
+    return T.Select(inside, whole, m.f32(-edge, whole))  # as x86 converts, NaN too
 
 
 def _sign(x: Expr) -> Expr:
