@@ -97,7 +97,7 @@ def test_tensor_cores_equal_golden(built: tuple[ir.Model, Path]) -> None:
 
 @needs_nvcc
 def test_what_kernels_take_is_listed(built: tuple[ir.Model, Path]) -> None:
-    rows = json.loads((built[1] / "resources.json").read_text())
+    rows = json.loads((built[1] / "resources.json").read_text())["kernels"]
     kernels = {row["kernel"] for row in rows}
     for architecture in BOTH.architectures:
         own = {row["kernel"]: row for row in rows if row["architecture"] == architecture}
@@ -109,6 +109,10 @@ def test_what_kernels_take_is_listed(built: tuple[ir.Model, Path]) -> None:
     found = BOTH.hardware(built[1])
     assert found is not None
     assert any(note.startswith("sm_90: ") for note in found["notes"])
+    memory = BOTH.footprint(built[1])
+    assert memory is not None
+    assert memory["library"] > memory["constants"] > 33 * 20 * 9
+    assert memory["workspace"] >= 4 * 72 * 7 * 9
 
 
 @needs_nvcc

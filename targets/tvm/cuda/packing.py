@@ -41,14 +41,17 @@ def packed_constants(
 
 
 def _ordered(weight: Array, tiling: Tiling | None) -> Array:
-    return _taps_first(weight) if tiling is None else pack_tiles(weight, tiling)
+    return _outputs_last(weight) if tiling is None else pack_tiles(weight, tiling)
 
 
-def _taps_first(weight: Array) -> Array:
-    """(O, C, kh, kw) as (padded(O), kh, kw, C); channels behind the last are zeros."""
-    moved = np.moveaxis(weight, 1, -1)
-    room = padded(len(moved)) - len(moved)
-    return np.ascontiguousarray(np.pad(moved, ((0, room), (0, 0), (0, 0), (0, 0))))
+def _outputs_last(weight: Array) -> Array:
+    """(O, C, kh, kw) as (kh, kw, C, padded(O)): neighbouring threads read neighbouring weights.
+
+    Channels behind the last are zeros.
+    """
+    moved = np.transpose(weight, (2, 3, 1, 0))
+    room = padded(len(weight)) - len(weight)
+    return np.ascontiguousarray(np.pad(moved, ((0, 0), (0, 0), (0, 0), (0, room))))
 
 
 def _sign_words(signs: Array, spec: BinaryConv) -> Array:

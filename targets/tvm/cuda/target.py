@@ -21,6 +21,7 @@ from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, T
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
 from actc.targets.tvm.cuda.lower import examined, kernel_plan
+from actc.targets.tvm.cuda.network import Network
 from actc.targets.tvm.cuda.tiling import Products
 from actc.targets.tvm.cuda.toolkit import (
     NVCC_HELP,
@@ -105,7 +106,7 @@ class CudaTarget(Target):
                 "run.py": "example: runs model.so with numpy alone",
                 runtime.KERNELS: "the kernels as CUDA C",
                 "kernels.txt": "the kernels in execution order, and what they take of a GPU",
-                RESOURCES: "registers, shared memory and spills of each kernel",
+                RESOURCES: "registers, shared memory and spills of kernels; bytes of memory",
                 SIGNATURE: "names, types and shapes of inputs and outputs",
             },
         )
@@ -164,7 +165,7 @@ class CudaTarget(Target):
             toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=folder)
             shutil.copyfile(folder / LIBRARY, directory / f"{LIBRARY}.new")
             (directory / f"{LIBRARY}.new").replace(directory / LIBRARY)
-        _write_resources(directory, found, kernels.text())
+        _write_resources(directory, found, network, kernels.text())
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Execute model.so on one batch: on a GPU, or emulated where there is none.
@@ -183,6 +184,12 @@ class CudaTarget(Target):
         """
         return runtime.load(directory, emulate=runtime.gpu_count() == 0)
 
+    def footprint(self, directory: Path) -> dict[str, int] | None:
+        """Bytes of model.so, of its constants, and of the arena for one sample."""
+        found = _resources(directory)
+        library = (directory / LIBRARY).stat().st_size
+        return {"library": library, **{k: found[k] for k in ("constants", "workspace")}}
+
     def verify(
         self,
         directory: Path,
@@ -199,7 +206,7 @@ class CudaTarget(Target):
 
     def hardware(self, directory: Path) -> dict[str, Any] | None:
         """What the kernels take of a GPU."""
-        rows = json.loads((directory / RESOURCES).read_text(encoding="utf-8"))
+        rows = _resources(directory)["kernels"]
         return {
             "device": f"NVIDIA GPU ({', '.join(self.architectures)})",
             "kernels": rows,
@@ -249,7 +256,12 @@ def _entries(buffers: Mapping[str, Buffer]) -> list[dict[str, Any]]:
     ]
 
 
-def _write_resources(directory: Path, found: list[Resources], calls: str) -> None:
+def _resources(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / RESOURCES).read_text(encoding="utf-8"))
+    return found
+
+
+def _write_resources(directory: Path, found: list[Resources], network: Network, calls: str) -> None:
     rows: list[dict[str, Any]] = [
         {
             "kernel": r.kernel,
@@ -261,7 +273,8 @@ def _write_resources(directory: Path, found: list[Resources], calls: str) -> Non
         }
         for r in found
     ]
-    (directory / RESOURCES).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    document = {"constants": len(network.constants), "workspace": network.arena, "kernels": rows}
+    (directory / RESOURCES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     lines = [f"{'kernel':32}{'for':>8}{'registers':>11}{'shared':>9}{'spilled':>9}"]
     lines += [
         f"{r.kernel:32}{r.architecture:>8}{r.registers:>11}{r.shared:>9}{r.spilled:>9}"

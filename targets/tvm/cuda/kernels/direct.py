@@ -98,7 +98,7 @@ class FloatEpilogue:
 
 
 def conv(name: str, spec: ConvSpec) -> Any:
-    """A convolution of codes; weights lie as int8 (padded(O), taps, C / group)."""
+    """A convolution of codes; weights lie as int8 (taps, C / group, padded(O))."""
 
     def body(n: Any) -> None:
         x, weight = _operands(spec, "uint8", "int8", n)
@@ -113,7 +113,7 @@ def conv(name: str, spec: ConvSpec) -> Any:
 
 
 def float_conv(name: str, spec: FloatConv) -> Any:
-    """A convolution of float32; weights lie as (padded(O), taps, C / group)."""
+    """A convolution of float32; weights lie as (taps, C / group, padded(O))."""
 
     def body(n: Any) -> None:
         x, weight = _operands(spec.conv, "float32", "float32", n)
@@ -153,10 +153,11 @@ def _direct(
             row, column = T.Bind(tap(spec, 0, i, u)), T.Bind(tap(spec, 1, j, v))
             condition = inside(spec, row, column)
             place = (row * spec.in_w + column) * padded(spec.in_c) + start
-            taps = (channel * spec.kernel[0] + u) * spec.kernel[1] + v
+            first_row = (u * spec.kernel[1] + v) * depth
 
-            def add(value: Any, k: Any, taps: Any = taps) -> None:
-                total.set(product(total.value, value, weight[taps * depth + k]))
+            def add(value: Any, k: Any, first_row: Any = first_row) -> None:
+                factor = weight[(first_row + k) * lanes + channel]
+                total.set(product(total.value, value, factor))
 
             with when(condition), T.serial(0, depth) as k:
                 add(x[first + tirx.Cast("int64", place + k)], k)
