@@ -96,7 +96,7 @@ def test_results_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     few = {name: array[:4] for name, array in feeds.items()}
     model, folder = EXAMPLES / "digits" / "cnn.onnx", tmp_path / "out"
     actc.compile(model, target="cpu", data=few, output=folder, precision="float32")
-    np.savez(folder / "feeds.npz", **feeds)  # type: ignore[arg-type]
+    np.savez(folder / "feeds.npz", **feeds)
     results = []
     for threads in (1, 3):
         out = tmp_path / f"{threads}.npz"

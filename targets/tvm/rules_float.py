@@ -78,11 +78,28 @@ def conv(planner: Planner, node: ir.Node) -> None:
         _int(node, "group", 1), 0, Epilogue("accumulator"),
     )  # fmt: skip
     places = (spec.out_w,) if rank == 3 else (spec.out_h, spec.out_w)
+    if spec.in_w == spec.kernel[1] == 1 and not spec.pads[1] and not spec.pads[3]:
+        # A single column is a row to the kernel, whose tiles lie along rows.
+        spec, weight = _turned(spec), weight.swapaxes(2, 3)
     shape = (x.batch, spec.out_c, *places)
     value, function = function_behind(planner, node.outputs[0])
     out = channels_last(str(value.name), "float32", shape)
     source = ensure(planner, x, channels_last(x.name, "float32", x.shape))
     _emit_conv(planner, FloatConv(spec, function), source, weight, bias, out, value)
+
+
+def _turned(spec: ConvSpec) -> ConvSpec:
+    """The same convolution with height and width exchanged."""
+    top, left, bottom, right = spec.pads
+    return replace(
+        spec,
+        in_h=spec.in_w,
+        in_w=spec.in_h,
+        kernel=spec.kernel[::-1],
+        strides=spec.strides[::-1],
+        pads=(left, top, right, bottom),
+        dilations=spec.dilations[::-1],
+    )
 
 
 def _emit_conv(

@@ -25,6 +25,12 @@ _NARROW = 32
 """Pointwise rows shorter than this are joined."""
 
 _MAX_BLOCKS = 12
+_VECTOR_BYTES = 64
+_FIRST_CACHE = 32 << 10
+"""Bytes of weights that stay in the first-level cache."""
+_FAR_WEIGHT = 5
+"""Instruction slots in which the second-level cache gives a vector of weights."""
+
 _TILE_OVERHEAD = 24
 """Instructions of a pixel tile beside its reduction: addresses, start, loop."""
 
@@ -155,6 +161,8 @@ def _tile_cost(dot: DotProduct, pixels: int, blocks: int, steps: int) -> int:
     """Instruction slots of one register tile; loads and latency limit small ones."""
     work = pixels * (blocks * dot.word_cost + dot.spread_cost)
     per_step = max(work, pixels + blocks, 5)
+    if steps * blocks * _VECTOR_BYTES > _FIRST_CACHE:
+        per_step = max(per_step, _FAR_WEIGHT * blocks)
     return per_step * steps + 12 * pixels * blocks + _TILE_OVERHEAD
 
 

@@ -10,7 +10,7 @@ from tvm import tirx
 from tvm.tirx.script import builder as T
 
 from actc.targets.tvm.kernels import float_math, tir
-from actc.targets.tvm.kernels.elementwise import View, loops, open_views, sweep
+from actc.targets.tvm.kernels.elementwise import View, loops, open_views, pieces, sweep
 from actc.targets.tvm.kernels.float_spec import (
     FloatLayerNorm,
     FloatMatMul,
@@ -22,7 +22,7 @@ from actc.targets.tvm.kernels.parallel import spread_loops
 from actc.targets.tvm.kernels.reduce import Accumulator, pooling_taps
 
 LANES = 16
-ROWS = 4
+ROWS = 8
 
 
 def float_reduce_prim_func(name: str, spec: FloatReduce, features: frozenset[str]) -> Any:
@@ -129,10 +129,18 @@ def _fold(
         total.set(_combine(kind, total.value(lanes), value))
 
     sweep(count, LANES, step)
-    result = total.buffer[0]
-    for lane in range(1, LANES):
-        result = _combine(kind, result, total.buffer[lane])
-    return T.Bind(result)
+    return T.Bind(_across(total.buffer, kind))
+
+
+def _across(lanes: Any, kind: str) -> Any:
+    """Sum or maximum of the lanes of a local vector, half by half."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        halves = [lanes[tir.span(start, width)] for start in (0, width)]
+        lanes = T.alloc_buffer((width,), "float32", scope=tir.register_scope())
+        T.buffer_store(lanes, _combine(kind, *halves), [tir.span(0, width)])
+    return lanes[0]
 
 
 def float_softmax_prim_func(name: str, spec: FloatSoftmax, features: frozenset[str]) -> Any:
@@ -146,20 +154,30 @@ def float_softmax_prim_func(name: str, spec: FloatSoftmax, features: frozenset[s
         with spread_loops(batch, spec.dims[:-1], 4 * math.prod(spec.dims)) as (sample, *outer):
             largest = _fold(x, sample, outer, count, "max")
 
-            def power(value: Any, lanes: int) -> Any:
-                return float_math.exp(T.Bind(value - _broadcast(largest, lanes)))
+            total = Accumulator("float32", LANES)
 
-            total = _fold(x, sample, outer, count, "sum", power)
-            shift = T.Bind(float_math.log(total)) if spec.log else None
+            def power(start: Any, lanes: int) -> None:
+                indices = [*outer, start]
+                value = x.load(x.at(sample, indices), lanes) - _broadcast(largest, lanes)
+                result = T.Bind(float_math.exp(T.Bind(value)))
+                if not spec.log:
+                    out.store(out.at(sample, indices), result)
+                total.set(total.value(lanes) + result)
+
+            sweep(count, LANES, power)
+            whole = T.Bind(_across(total.buffer, "sum"))
+            if spec.log:
+                change = T.Bind(largest + float_math.log(whole))
+            else:
+                change = T.Bind(tirx.const(1.0, "float32") / whole)
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
-                value = x.load(x.at(sample, indices), lanes)
-                if shift is None:
-                    result = power(value, lanes) / _broadcast(total, lanes)
+                at, other = out.at(sample, indices), _broadcast(change, lanes)
+                if spec.log:
+                    out.store(at, x.load(x.at(sample, indices), lanes) - other)
                 else:
-                    result = value - _broadcast(largest + shift, lanes)
-                out.store(out.at(sample, indices), result)
+                    out.store(at, out.load(at, lanes) * other)
 
             sweep(count, LANES, step)
 
@@ -190,12 +208,13 @@ def float_layer_norm_prim_func(name: str, spec: FloatLayerNorm, features: frozen
                 return moved * moved
 
             variance = _fold(x, sample, outer, count, "sum", square) / size
-            root = T.Bind(T.sqrt(variance + tirx.const(spec.eps, "float32")))
+            root = T.sqrt(variance + tirx.const(spec.eps, "float32"))
+            inverse = T.Bind(tirx.const(1.0, "float32") / root)
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
                 moved = moved_by(x.load(x.at(sample, indices), lanes), lanes)
-                normal = moved / _broadcast(root, lanes)
+                normal = moved * _broadcast(inverse, lanes)
                 scaled = normal * gamma.load(gamma.at(sample, indices), lanes)
                 result = scaled + beta.load(beta.at(sample, indices), lanes)
                 out.store(out.at(sample, indices), result)
@@ -208,63 +227,93 @@ def float_layer_norm_prim_func(name: str, spec: FloatLayerNorm, features: frozen
 def float_matmul_prim_func(name: str, spec: FloatMatMul, features: frozenset[str]) -> Any:
     """The PrimFunc of a product of two activations; buffers as `FloatMatMul` says.
 
-    Vectors run along the columns if `b` has them side by side, else along the depth.
+    Vectors run along the columns. Where `b` does not have them side by side, each of its
+    matrices is transposed into scratch memory first.
     """
-    *outer_dims, rows, columns = spec.dims
-    b_column, b_depth = spec.b.strides[-2:]
+    *outer_dims, _rows, columns = spec.dims
+    beside = spec.b.strides[-2] == 1
+    width = -(-columns // LANES) * LANES
 
     def body() -> None:
         batch = tir.batch_var(spec.batch)
-        views = (View("a", spec.a, batch), View("b", spec.b, batch), View("out", spec.out, batch))
-        open_views(*views)
-        with loops([batch, *outer_dims]) as (sample, *outer):
-            if b_column == 1 or b_depth != 1:
-                _column_product(spec, views, sample, outer, rows, columns)
+        a, b, out = View("a", spec.a, batch), View("b", spec.b, batch), View("out", spec.out, batch)
+        open_views(a, b, out)
+        work = math.prod(spec.dims) * spec.depth // 8
+        with spread_loops(batch, outer_dims, work) as (sample, *outer):
+            place = [sample, *outer]
+            if beside:
+
+                def right(start: Any, k: Any, lanes: int) -> Any:
+                    zero = tirx.const(0, "int64")
+                    return b.data[tir.span(b.at(sample, [*outer, zero, start, k]), lanes)]
+
+                _product(spec, a, right, out, place, padded=False)
             else:
-                _dot_product(spec, views, sample, outer, rows, columns)
+                packed = T.alloc_buffer((spec.depth * width,), "float32")
+                _transpose(spec, b, packed, place, width)
+
+                def right(start: Any, k: Any, lanes: int) -> Any:
+                    return packed[tir.span(k * width + start, lanes)]
+
+                _product(spec, a, right, out, place, padded=True)
 
     return tir.prim_func(name, body)
 
 
-def _column_product(
-    spec: FloatMatMul, views: tuple[View, View, View], sample: Any, outer: list[Any],
-    rows: int, columns: int,
-) -> None:  # fmt: skip
-    a, b, out = views
-    stride = spec.b.strides[-2]
+def _transpose(spec: FloatMatMul, b: View, packed: Any, place: list[Any], width: int) -> None:
+    """Copy a matrix of `b` so that its columns lie side by side, in rows of `width`."""
+    sample, *outer = place
+    zero, stride = tirx.const(0, "int64"), spec.b.strides[-2]
+    with loops([spec.depth]) as (k,):
+
+        def step(start: Any, lanes: int) -> None:
+            at = b.at(sample, [*outer, zero, start, k])
+            value = b.data[at if lanes == 1 else tirx.Ramp(at, stride, lanes)]
+            T.buffer_store(packed, value, [tir.span(k * width + start, lanes)])
+
+        if spec.dims[-1] % LANES:
+            # Leftovers there, as denormal numbers, would slow the products down.
+            nothing = _broadcast(tirx.const(0.0, "float32"), LANES)
+            T.buffer_store(packed, nothing, [tir.span(k * width + (width - LANES), LANES)])
+        sweep(spec.dims[-1], LANES, step)
+
+
+def _product(
+    spec: FloatMatMul, a: View, right: Any, out: View, place: list[Any], *, padded: bool
+) -> None:
+    """Blocks of rows times vectors of columns; `padded`: those may be read beyond the last."""
+    sample, *outer = place
+    *_, rows, columns = spec.dims
 
     def block(first: Any, height: int) -> None:
-        def step(start: Any, lanes: int) -> None:
+        def totals_of(start: Any, lanes: int) -> list[Accumulator]:
             totals = [Accumulator("float32", lanes) for _ in range(height)]
             with loops([spec.depth]) as (k,):
-                at = b.at(sample, [*outer, first, start, k])
-                right = T.Bind(b.data[at if lanes == 1 else tirx.Ramp(at, stride, lanes)])
+                factor = T.Bind(right(start, k, lanes))
                 for row, total in enumerate(totals):
                     left = a.data[a.at(sample, [*outer, first + row, start, k])]
-                    total.set(total.value(lanes) + _broadcast(left, lanes) * right)
-            for row, total in enumerate(totals):
-                out.store(out.at(sample, [*outer, first + row, start]), total.value(lanes))
-
-        sweep(columns, LANES, step)
-
-    sweep(rows, ROWS, block)
-
-
-def _dot_product(
-    spec: FloatMatMul, views: tuple[View, View, View], sample: Any, outer: list[Any],
-    rows: int, columns: int,
-) -> None:  # fmt: skip
-    a, b, out = views
-    with loops([rows, columns]) as (i, j):
-        total = Accumulator("float32", LANES)
+                    fused = tirx.call_llvm_pure_intrin(
+                        tir.vector("float32", lanes), "llvm.fmuladd",
+                        _broadcast(left, lanes), factor, total.value(lanes),
+                    )  # fmt: skip
+                    total.set(fused)
+            return totals
 
         def step(start: Any, lanes: int) -> None:
-            indices = [*outer, i, j, start]
-            product = a.load(a.at(sample, indices), lanes) * b.load(b.at(sample, indices), lanes)
-            total.set(total.value(lanes) + product)
+            for row, total in enumerate(totals_of(start, lanes)):
+                out.store(out.at(sample, [*outer, first + row, start]), total.value(lanes))
 
-        sweep(spec.depth, LANES, step)
-        result = total.buffer[0]
-        for lane in range(1, LANES):
-            result = result + total.buffer[lane]
-        out.store(out.at(sample, [*outer, i, j]), result)
+        whole = columns // LANES * LANES
+        if not padded or whole == columns:
+            sweep(columns, LANES, step)
+            return
+        if whole:
+            sweep(whole, LANES, step)
+        for row, total in enumerate(totals_of(tirx.const(whole, "int64"), LANES)):
+            start = 0
+            for lanes in pieces(columns - whole, LANES):
+                at = out.at(sample, [*outer, first + row, tirx.const(whole + start, "int64")])
+                out.store(at, total.buffer[tir.span(start, lanes)])
+                start += lanes
+
+    sweep(rows, ROWS, block)
