@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,10 @@ def _needs(title: str, programs: tuple[str, ...], package: str = "sys") -> pytes
     return pytest.mark.skipif(not there, reason=f"{title} is not installed")
 
 
+def _has_distribution(name: str) -> bool:
+    return any(found.name == name for found in metadata.distributions())
+
+
 needs_aarch64 = _needs(
     "a compiler or an emulator for 64-bit Arm (apt: g++-aarch64-linux-gnu qemu-user)",
     ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
@@ -24,6 +30,10 @@ needs_arm_gcc = _needs("Arm's gcc (apt: gcc-arm-none-eabi)", ("arm-none-eabi-gcc
 needs_cortex_m = _needs(
     "Arm's gcc or QEMU (apt: gcc-arm-none-eabi qemu-system-arm)",
     ("arm-none-eabi-gcc", "qemu-system-arm"),
+)
+needs_gpu_onnxruntime = pytest.mark.skipif(
+    not (Path("/proc/driver/nvidia").exists() and _has_distribution("onnxruntime-gpu")),
+    reason="there is no GPU with onnxruntime-gpu",
 )
 needs_gcc = _needs("gcc", ("gcc",))
 needs_gxx = _needs("g++", ("g++",))

@@ -180,7 +180,8 @@ CODES: dict[str, CodeInfo] = {
         "the target has no such option",
         "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "
         "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
-        "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX.",
+        "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX; `onnx:cuda`, also "
+        "`onnx:full,cuda`, runs golden.onnx with onnxruntime's CUDA provider.",
     ),
     "ACT0460": CodeInfo(
         "the shape of a result is not known before it runs",

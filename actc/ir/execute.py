@@ -20,6 +20,9 @@ from actc.ir.graph import constant
 
 Array = np.ndarray[Any, Any]
 
+CPU_PROVIDER = "CPUExecutionProvider"
+"""onnxruntime's name of its kernels for CPUs."""
+
 _UNKNOWN = (
     "NOT_IMPLEMENTED",
     "is not a registered function/op",
@@ -132,12 +135,14 @@ class Session:
         outputs: names of values to return, also inner ones; None: the model's outputs.
         threads: number of threads; 0 lets onnxruntime choose.
         optimize: whether onnxruntime may rewrite the graph.
+        provider: of kernels, by onnxruntime's name; the CPU's stand in for what it lacks.
 
     Raises:
         ExecutionError: onnxruntime refuses the model, and so does the evaluator.
 
     Attributes:
         refusal: why onnxruntime does not run the model; None if it does.
+        provider: that onnxruntime took first, which may be the CPU's all the same.
     """
 
     def __init__(
@@ -147,6 +152,7 @@ class Session:
         *,
         threads: int = 0,
         optimize: bool = True,
+        provider: str = CPU_PROVIDER,
     ) -> None:
         ort = onnxruntime()
         options = ort.SessionOptions()
@@ -168,13 +174,15 @@ class Session:
                 self._session = ort.InferenceSession(
                     model.SerializeToString(),
                     options,
-                    providers=["CPUExecutionProvider"],
+                    providers=list(dict.fromkeys((provider, CPU_PROVIDER))),
                     disabled_optimizers=_unsafe_optimizers(model),
                 )
+                self.provider = str(self._session.get_providers()[0])
         except ExecutionError as error:
             if not error.unknown:
                 raise
             self.refusal, self._session = error, _Reference(model, error)
+            self.provider = CPU_PROVIDER
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run one batch; output name -> array.

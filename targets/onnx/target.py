@@ -18,6 +18,7 @@ from actc.ir import islands
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
+from actc.targets.onnx.cuda import cuda_session, why_no_cuda
 from actc.targets.onnx.given import is_given
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
 from actc.targets.onnx.qonnx_report import differences, written_qonnx
@@ -29,8 +30,8 @@ GOLDEN = "golden.onnx"
 FLOAT = "approximated.onnx"
 QDQ = "model.qdq.onnx"
 QONNX = "model.qonnx.onnx"
-FULL, AS_QONNX = "full", "qonnx"
-OPTIONS = (FULL, AS_QONNX)
+FULL, AS_QONNX, ON_CUDA = "full", "qonnx", "cuda"
+OPTIONS = (FULL, AS_QONNX, ON_CUDA)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class OnnxTarget(Target):
     Required tools: onnxruntime (or onnxruntime-gpu).
     Options: `full` (``onnx:full``) quantizes every tensor in model.qdq.onnx; without it
     operators run on integers only where onnxruntime is faster so. `qonnx`
-    (``onnx:qonnx``) writes model.qonnx.onnx instead.
+    (``onnx:qonnx``) writes model.qonnx.onnx instead. `cuda` (``onnx:cuda``,
+    ``onnx:full,cuda``) runs golden on a GPU, and refuses to fall back to the CPU.
     Build products: golden.onnx (integers, exact; written by the compiler) and
     model.qdq.onnx (QuantizeLinear/DequantizeLinear around float operators, for
     runtimes that fuse them; not bit-exact), or model.qonnx.onnx (QONNX quantizers around
@@ -51,28 +53,35 @@ class OnnxTarget(Target):
 
     full: bool = False
     qonnx: bool = False
+    cuda: bool = False
 
     @classmethod
     def parse(cls, option: str) -> OnnxTarget:
-        """`onnx`, `onnx:full` or `onnx:qonnx`.
+        """`onnx`, or options behind a colon, by commas: `onnx:full,cuda`.
 
         Raises:
-            UsageError: ACT0450, another option.
+            UsageError: ACT0450, another option, or two that exclude each other.
         """
-        if option not in ("", *OPTIONS):
-            near = difflib.get_close_matches(option, OPTIONS, n=1)
+        words = [word for word in option.split(",") if word]
+        wrong = [word for word in words if word not in OPTIONS]
+        if wrong:
+            near = difflib.get_close_matches(wrong[0], OPTIONS, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
-            message = f"target 'onnx' has no option '{option}'"
+            message = f"target 'onnx' has no option '{wrong[0]}'"
             known = " or ".join(f"--target onnx:{name}" for name in OPTIONS)
             help_text = f"{hint}write --target onnx, {known}"
             raise UsageError(Diagnostic("ACT0450", message, help=help_text))
-        return cls(full=option == FULL, qonnx=option == AS_QONNX)
+        if {FULL, AS_QONNX} <= set(words):
+            message = "target 'onnx' writes model.qdq.onnx or model.qonnx.onnx, not both"
+            raise UsageError(Diagnostic("ACT0450", message, help="give full or qonnx"))
+        return cls(full=FULL in words, qonnx=AS_QONNX in words, cuda=ON_CUDA in words)
 
     @property
     def spec(self) -> str:
-        """ "onnx", "onnx:full" or "onnx:qonnx"."""
-        option = FULL if self.full else AS_QONNX if self.qonnx else ""
-        return f"{self.name}:{option}" if option else self.name
+        """ "onnx", and its options behind a colon."""
+        given = (self.full, self.qonnx, self.cuda)
+        words = [word for word, there in zip(OPTIONS, given, strict=True) if there]
+        return f"{self.name}:{','.join(words)}" if words else self.name
 
     def capabilities(self) -> Capabilities:
         """Everything that the dialect can say."""
@@ -83,10 +92,10 @@ class OnnxTarget(Target):
             precisions=("int8", "float32"),
             forms=("table", "pwl", "exact", "clamp"),
             operators=None,
-            tools=(Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'"),),
+            tools=(_GPU_RUNTIME if self.cuda else _RUNTIME,),
             summary="integer-exact ONNX for any runtime, and a QDQ variant",
             products=products,
-            float_islands=not self.full,
+            float_islands=not self.full and not self.cuda,  # their bits are a CPU's
             activations="8" if self.full or self.qonnx else "mixed",
         )
 
@@ -120,16 +129,21 @@ class OnnxTarget(Target):
         for name, content in plan.files.items():
             (directory / name).write_bytes(content)
 
+    def not_run(self, directory: Path) -> str:
+        """Why golden cannot run on CUDA here; "" where it can, and on the CPU."""
+        return why_no_cuda() if self.cuda else ""
+
     def run(self, directory: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run golden.onnx, without onnxruntime's rewriting, so that it is a second opinion.
 
         Raises:
             UsageError: an input has another name, type or shape than the model's.
+            MissingTool: with option `cuda`, where onnxruntime would not run it on CUDA.
         """
         path = directory / GOLDEN
         if not path.exists():
             path = directory / FLOAT
-        session = _session(path.read_bytes())
+        session = _session(path.read_bytes(), self.cuda)
         try:
             return session.run(feeds)
         except ExecutionError as error:
@@ -142,19 +156,24 @@ class OnnxTarget(Target):
             ) from error
 
 
+_RUNTIME = Tool("onnxruntime", "package", "onnxruntime", "pip install 'actc[cpu]'")
+_GPU_RUNTIME = Tool("onnxruntime-gpu", "package", "onnxruntime", "pip install 'actc[gpu]'")
+
+
 def _quantized(model: ir.Model) -> ir.Model | None:
     """The float model with formats; None if no pass `quantize` ran."""
     found = context_of(model).facts.get("quantized", {}).get("model")
     return found if isinstance(found, ir.Model) else None
 
 
-_SESSIONS: dict[int, tuple[bytes, Session]] = {}
+_SESSIONS: dict[bool, tuple[bytes, Session]] = {}
 
 
-def _session(content: bytes) -> Session:
-    """The last session, kept while the file stays the same."""
-    held = _SESSIONS.get(0)
+def _session(content: bytes, cuda: bool) -> Session:
+    """The last session, on the CPU and on CUDA, kept while the file stays the same."""
+    held = _SESSIONS.get(cuda)
     if held is None or held[0] != content:
-        held = (content, islands.session(onnx.load_from_string(content), optimize=False))
-        _SESSIONS[0] = held
+        model = onnx.load_from_string(content)
+        session = cuda_session(model) if cuda else islands.session(model, optimize=False)
+        held = _SESSIONS[cuda] = (content, session)
     return held[1]
