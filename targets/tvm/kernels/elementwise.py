@@ -20,6 +20,7 @@ from actc.targets.tvm.kernels.parallel import MOST_TASKS, spread_loops
 from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import Epilogue
 from actc.targets.tvm.kernels.staircase import count_passed, search
+from actc.targets.tvm.kernels.stream import stream_table, streams
 from actc.targets.tvm.kernels.strided import (
     Add,
     Concat,
@@ -289,6 +290,10 @@ def elementwise_prim_func(name: str, spec: Elementwise, features: frozenset[str]
         finish = Finish(spec.requantize, spec.table, rest, spec.table_size, batch)
         out = View("out", spec.out, batch)
         open_views(*views, finish, out)
+
+        if streams(spec, features):
+            stream_table(spec, views[0], finish.table, out, batch)
+            return
 
         def store(value: Any, sample: Any, indices: list[Any]) -> None:
             finish.store(value, out, sample, indices, features)
