@@ -15,7 +15,6 @@ from tvm.tirx.script import builder as T
 from actc.targets.tvm.cuda.kernels.direct import ConvEpilogue, FloatEpilogue
 from actc.targets.tvm.cuda.kernels.thread import (
     THREADS,
-    WARP,
     argument,
     device_func,
     div,
@@ -24,13 +23,11 @@ from actc.targets.tvm.cuda.kernels.thread import (
     mod,
     when,
 )
+from actc.targets.tvm.cuda.kernels.tile_products import UNITS, LaneProducts, WarpProducts, four
 from actc.targets.tvm.cuda.tiling import DEPTH, ROW, Tiling
 from actc.targets.tvm.kernels.conv_vector import word_of_bytes
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
-
-_UNITS = DEPTH // 4
-"""Groups of four words of a row: a thread moves one at a time."""
 
 
 class Epilogue(Protocol):
@@ -74,11 +71,6 @@ def _weights(tiling: Tiling) -> int:
     return tiling.columns * tiling.channels * tiling.steps * DEPTH
 
 
-def _four(unit: Any) -> Any:
-    """Indices of a group of four words: visibly aligned, so that they are moved at once."""
-    return tirx.Ramp(unit * 4, 1, 4)
-
-
 class _Block:
     """Writes the code of a block of threads."""
 
@@ -105,7 +97,9 @@ class _Block:
             size = max(2 * self._stage, tiling.pixels * (tiling.channels + 1))
             self._shared = T.alloc_buffer((size,), self._word, scope="shared")
             self._prepare_loads()
-            multiply = _Lanes(self) if tiling.method in ("dp4a", "fma") else _Warps(self)
+            multiply = (
+                LaneProducts(self) if tiling.method in ("dp4a", "fma") else WarpProducts(self)
+            )
             self._load(int32(0))
             self._commit(int32(0))
             _barrier()
@@ -128,10 +122,10 @@ class _Block:
     def _prepare_loads(self) -> None:
         """What a thread knows of the rows that it moves: place on the map, sample."""
         spec = self._spec
-        self._unit = T.Bind(mod(self._thread, _UNITS))
-        self._row = T.Bind(div(self._thread, _UNITS))
+        self._unit = T.Bind(mod(self._thread, UNITS))
+        self._row = T.Bind(div(self._thread, UNITS))
         self._places = []
-        step = THREADS // _UNITS
+        step = THREADS // UNITS
         for q in range(-(-self._tiling.pixels // step)):
             pixel = T.Bind(self._first_pixel + self._row + q * step)
             there = pixel < self._total
@@ -152,7 +146,7 @@ class _Block:
     def _load(self, step: Any) -> None:
         """From memory to registers: the words of a step."""
         tiling = self._tiling
-        unit = T.Bind(step * _UNITS + self._unit)
+        unit = T.Bind(step * UNITS + self._unit)
         for q, place in enumerate(self._places):
             if tiling.wide:
                 self._load_words(q, place, unit, 4)
@@ -160,11 +154,11 @@ class _Block:
                 for k in range(4):
                     self._load_words(4 * q + k, place, unit * 4 + k, 1)
         for q in range(self._own_rows):
-            row = T.Bind(self._row + q * (THREADS // _UNITS))
-            with when(row < tiling.channels if tiling.channels % (THREADS // _UNITS) else None):
-                at = (self._first_channel + row) * (tiling.steps * _UNITS) + unit
-                to = _four(int32(len(self._places) + q))
-                T.buffer_store(self._moved, self._weight[_four(at)], [to])
+            row = T.Bind(self._row + q * (THREADS // UNITS))
+            with when(row < tiling.channels if tiling.channels % (THREADS // UNITS) else None):
+                at = (self._first_channel + row) * (tiling.steps * UNITS) + unit
+                to = four(int32(len(self._places) + q))
+                T.buffer_store(self._moved, self._weight[four(at)], [to])
 
     def _load_words(self, to: int, place: Any, word: Any, lanes: int) -> None:
         """A word of a pixel, or a group of four, or what stands for them outside of the map.
@@ -180,7 +174,7 @@ class _Block:
         test = tirx.And(down >= 0, down < spec.in_h)
         test = tirx.And(test, tirx.And(right >= 0, right < spec.in_w))
         test = tirx.And(test, tap < spec.kernel[0] * spec.kernel[1])
-        index = to if lanes == 1 else _four(int32(to))
+        index = to if lanes == 1 else four(int32(to))
         border = tirx.const(0.0 if self._floats else self._border(), self._word)
         value = border if lanes == 1 else tirx.Broadcast(border, lanes)
         T.buffer_store(self._moved, value, [index])
@@ -196,7 +190,7 @@ class _Block:
         if tiling.method != "mma.f16":
             size = padded(self._spec.in_c) if self._floats else tiling.words
             at = T.Bind(pixel * (size // lanes) + tirx.Cast("int64", word))
-            return self._x[at if lanes == 1 else _four(at)]
+            return self._x[at if lanes == 1 else four(at)]
         first = T.Bind(word * lanes)
         start = T.Bind(pixel * padded(self._spec.in_c) + tirx.Cast("int64", first) * 2)
         found = [self._half_pair(start, first, k) for k in range(lanes)]
@@ -211,18 +205,18 @@ class _Block:
 
     def _commit(self, half: Any) -> None:
         """From registers to shared memory."""
-        step = THREADS // _UNITS
+        step = THREADS // UNITS
         for q in range(len(self._places)):
             row = T.Bind(self._row + q * step)
             with when(row < self._tiling.pixels if self._tiling.pixels % step else None):
                 at = half + row * (ROW // 4) + self._unit
-                T.buffer_store(self._shared, self._moved[_four(int32(q))], [_four(at)])
+                T.buffer_store(self._shared, self._moved[four(int32(q))], [four(at)])
         for q in range(self._own_rows):
             row = T.Bind(self._row + q * step)
             with when(row < self._tiling.channels if self._tiling.channels % step else None):
                 at = half + (row + self._tiling.pixels) * (ROW // 4) + self._unit
                 start = int32(len(self._places) + q)
-                T.buffer_store(self._shared, self._moved[_four(start)], [_four(at)])
+                T.buffer_store(self._shared, self._moved[four(start)], [four(at)])
 
     # ---- from sums to results -----------------------------------------------------------
 
@@ -259,120 +253,3 @@ class _Block:
 
 def _barrier() -> None:
     T.evaluate(tirx.call_intrin("int32", "tirx.tvm_storage_sync", "shared"))
-
-
-class _Lanes:
-    """Products without tensor cores: 16 by 16 threads, each with every 16th row and column."""
-
-    _SIDE = 16
-
-    def __init__(self, block: _Block) -> None:
-        self._block = block
-        thread, tiling, self._shared, self._word, dtype = block.parts
-        self._method = tiling.method
-        self._down = T.Bind(div(thread, self._SIDE))
-        self._right = T.Bind(mod(thread, self._SIDE))
-        self._pixels = tiling.pixels
-        self._rows = tiling.pixels // self._SIDE
-        self._columns = tiling.channels // self._SIDE
-        self._sums = T.alloc_buffer((self._rows * self._columns,), dtype, scope="local")
-        for k in range(self._rows * self._columns):
-            T.buffer_store(self._sums, tirx.const(0, dtype), [k])
-        # Four words of each row and column.
-        count = 4 * (self._rows + self._columns)
-        self._operands = T.alloc_buffer((count,), self._word, scope="local")
-
-    def step(self, half: Any) -> None:
-        """Multiply what lies in one half of the shared memory, which begins at group `half`."""
-        with T.serial(0, _UNITS) as unit:
-            for i in range(self._rows + self._columns):
-                if i < self._rows:
-                    row = self._down + i * self._SIDE
-                else:
-                    row = self._right + (self._pixels + (i - self._rows) * self._SIDE)
-                words = self._shared[_four(half + row * (ROW // 4) + unit)]
-                T.buffer_store(self._operands, words, [_four(int32(i))])
-            for k in range(4):
-                for i in range(self._rows):
-                    for j in range(self._columns):
-                        self._add(i, j, k)
-
-    def _add(self, i: int, j: int, k: int) -> None:
-        at = i * self._columns + j
-        a, b = self._operands[4 * i + k], self._operands[4 * (self._rows + j) + k]
-        name = "actc_dp4a" if self._method == "dp4a" else "fmaf"
-        dtype = "int32" if self._method == "dp4a" else "float32"
-        T.buffer_store(self._sums, T.call_pure_extern(dtype, name, a, b, self._sums[at]), [at])
-
-    def store(self) -> None:
-        """Hand the sums to the block."""
-        for i in range(self._rows):
-            for j in range(self._columns):
-                row, column = self._down + i * self._SIDE, self._right + j * self._SIDE
-                self._block.keep_sum(row, column, self._sums[i * self._columns + j])
-
-
-class _Warps:
-    """Tensor cores: each warp has rows and columns of its own, in pieces of 16 by 8.
-
-    Fragments are those of PTX's mma.m16n8k32 for bytes and mma.m16n8k16 for halves, which are
-    the same in words: lane 4 g + t has rows g and g + 8, words t and t + 4 of `a`; column g,
-    words t and t + 4 of `b`; rows g and g + 8, columns 2 t and 2 t + 1 of the sums.
-    """
-
-    def __init__(self, block: _Block) -> None:
-        self._block = block
-        thread, tiling, self._shared, self._word, dtype = block.parts
-        self._name = "actc_mma_u8s8" if tiling.method == "mma.u8s8" else "actc_mma_f16"
-        down = min(THREADS // WARP // (2 if tiling.channels == 64 else 1), tiling.pixels // 16)
-        across = THREADS // WARP // down
-        self._pixels = tiling.pixels
-        self._height, self._width = tiling.pixels // down, tiling.channels // across
-        warp, lane = T.Bind(div(thread, WARP)), mod(thread, WARP)
-        self._first_row = T.Bind(div(warp, across) * self._height)
-        self._first_column = T.Bind(mod(warp, across) * self._width)
-        self._group, self._part = T.Bind(div(lane, 4)), T.Bind(mod(lane, 4))
-        self._rows, self._columns = self._height // 16, self._width // 8
-        count = self._rows * self._columns * 4
-        self._sums = T.alloc_buffer((count,), dtype, scope="local")
-        for k in range(count):
-            T.buffer_store(self._sums, tirx.const(0, dtype), [k])
-        size = 4 * self._rows + 2 * self._columns
-        self._fragments = T.alloc_buffer((size,), self._word, scope="local")
-
-    def step(self, half: Any) -> None:
-        """Multiply what lies in one half of the shared memory, which begins at group `half`."""
-        for start in range(0, DEPTH, 8):
-            for i in range(self._rows):
-                row = self._first_row + self._group + i * 16
-                for k, (down, right) in enumerate(((0, 0), (8, 0), (0, 4), (8, 4))):
-                    self._fetch(4 * i + k, half, row + down, start + right)
-            for j in range(self._columns):
-                row = self._first_column + self._group + (self._pixels + j * 8)
-                for k in range(2):
-                    at = 4 * self._rows + 2 * j + k
-                    self._fetch(at, half, row, start + 4 * k)
-            for i in range(self._rows):
-                for j in range(self._columns):
-                    self._multiply(i, j)
-
-    def _fetch(self, to: int, half: Any, row: Any, word: int) -> None:
-        value = self._shared[half * 4 + row * ROW + self._part + word]
-        T.buffer_store(self._fragments, value, [to])
-
-    def _multiply(self, i: int, j: int) -> None:
-        first = (i * self._columns + j) * 4
-        a = [self._fragments[4 * i + k] for k in range(4)]
-        b = [self._fragments[4 * self._rows + 2 * j + k] for k in range(2)]
-        sums = T.address_of(self._sums[first])
-        T.evaluate(T.call_extern("int32", self._name, sums, *a, *b))
-
-    def store(self) -> None:
-        """Hand the sums to the block."""
-        for i in range(self._rows):
-            for j in range(self._columns):
-                for k in range(4):
-                    row = self._first_row + self._group + (i * 16 + 8 * (k // 2))
-                    column = self._first_column + self._part * 2 + (j * 8 + k % 2)
-                    total = self._sums[(i * self._columns + j) * 4 + k]
-                    self._block.keep_sum(row, column, total)
