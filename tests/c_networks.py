@@ -49,6 +49,17 @@ def over_time() -> Network:
     return Network(g.model(g.add(e, f), g.dequantize(acc, 0.1, np.int32(0))), {"x": (6, 40)})
 
 
+def windows() -> Network:
+    """Rows of windows that are long, with and without padding and dilation; one channel."""
+    g = Golden(2)
+    x = g.quantize(g.input("x", 1, 11, 9))
+    a = g.conv(x, 1, 24, (2, 3), pads=[1, 0, 0, 2], finish="requantize")
+    b = g.conv(a, 24, 30, (3, 3), pads=[2, 1, 0, 4], zero=120, finish="channel_table")
+    c = g.conv(b, 30, 26, (3, 3), stride=2, zero=0, finish="table")
+    d = g.conv(b, 30, 26, (2, 3), dilation=2, pads=[1, 1, 0, 0], zero=99, finish="requantize")
+    return Network(g.model(c, g.dequantize(d, zero=np.uint8(120))), {"x": (1, 11, 9)})
+
+
 def gates() -> Network:
     """Products, reductions, tables per channel, parts joined and cut, in channels-last."""
     g = Golden(3)
@@ -166,6 +177,7 @@ def _sign(g: Golden, acc: str, channels: int, high: int) -> str:
 NETWORKS: dict[str, Callable[[], Network]] = {
     "convolutions": convolutions,
     "over time": over_time,
+    "windows": windows,
     "gates": gates,
     "attention": attention,
     "staircases": staircases,

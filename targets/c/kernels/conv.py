@@ -13,6 +13,11 @@ from actc.targets.c.program import Program
 from actc.targets.tvm.kernels.spec import ConvSpec, fold_bias
 from actc.targets.tvm.plan import Call
 
+SHORT = 64
+"""Elements of a window's row that are too few for a sum of their own."""
+MOST_GATHERED = 1024
+"""Bytes of a window that are copied to the stack."""
+
 
 def conv(spec: ConvSpec, call: Call, program: Program) -> Form:
     """The function of a convolution; maps are channels last, weights lie as they are read.
@@ -36,6 +41,8 @@ def conv(spec: ConvSpec, call: Call, program: Program) -> Form:
         _rows(form, spec)
     elif spec.depthwise:
         _depthwise(form, spec)
+    elif spec.group == 1 and spec.kernel[1] * spec.in_c < SHORT and _taps(spec) <= MOST_GATHERED:
+        _gathered(form, spec)
     else:
         _windows(form, spec)
     return form
@@ -111,6 +118,36 @@ def _last(spec: ConvSpec, axis: int) -> int:
     out = (spec.out_h, spec.out_w)[axis]
     reach = (spec.kernel[axis] - 1) * spec.dilations[axis]
     return (out - 1) * spec.strides[axis] - spec.pads[axis] + reach
+
+
+def _taps(spec: ConvSpec) -> int:
+    """Weights of an output channel."""
+    return spec.kernel[0] * spec.kernel[1] * spec.in_c // spec.group
+
+
+def _gathered(form: Form, spec: ConvSpec) -> None:
+    """Windows that are copied, with the zero point outside of the map: one sum for each channel."""
+    taps, channels, dot = _taps(spec), spec.in_c, form.calls("dot")
+    form.stack = taps
+    form.say(f"uint8_t window[{taps}];")
+    with form.loop("oy", spec.out_h), form.loop("ox", spec.out_w):
+        form.say("int32_t place = 0;")
+        with form.loop("ky", spec.kernel[0]):
+            form.say(f"const int32_t y = {_place(spec, 0)};")
+            with form.loop("kx", spec.kernel[1]):
+                form.say(f"const int32_t column = {_place(spec, 1)};")
+                tests = _tests(spec, "y", "column")
+                with form.block(f"if ({tests})") if tests else nullcontext():
+                    form.say(f"const uint8_t *pixel = &x[(y * {spec.in_w} + column) * {channels}];")
+                    with form.loop("k", channels):
+                        form.say("window[place + k] = pixel[k];")
+                if tests:
+                    with form.block("else"), form.loop("k", channels):
+                        form.say(f"window[place + k] = {spec.x_zero};")
+                form.say(f"place += {channels};")
+        with form.loop("c", spec.out_c):
+            form.say(f"const int32_t total = bias[c] + {dot}(window, &weight[c * {taps}], {taps});")
+            _store(form, spec, f"out[(oy * {spec.out_w} + ox) * {spec.out_c} + c]", "c")
 
 
 def _windows(form: Form, spec: ConvSpec) -> None:

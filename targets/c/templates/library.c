@@ -44,7 +44,7 @@ static inline uint32_t word(const uint8_t *bytes)
 /// dot: word
 /* The sum of products. With the DSP extension four at a time: SMLAD adds two products of 16 bits,
    to which UXTB16 and SXTB16 extend every other byte. */
-static inline int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
+KERNEL int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 {
     int32_t total = 0;
     int32_t i = 0;
@@ -91,20 +91,39 @@ typedef struct {
     int32_t exponent;
 } float64_parts;
 
-/// float64_of: float64_parts
+/// leading_zeros
+/* The number of bits above the highest that is 1, of a number that is not 0. */
+static inline int32_t leading_zeros(uint64_t value)
+{
+    uint32_t high = (uint32_t)(value >> 32);
+    int32_t zeros = 0;
+    if (high == 0u) {
+        high = (uint32_t)value;
+        zeros = 32;
+    }
+    for (int32_t half = 16; half > 0; half /= 2) {
+        if ((high >> (32 - half)) == 0u) {
+            high <<= half;
+            zeros += half;
+        }
+    }
+    return zeros;
+}
+
+/// float64_of: float64_parts leading_zeros
 /* mantissa * 2^exponent rounded to float64, ties to even. The lowest bit may stand for all that
    would follow it. */
 static float64_parts float64_of(uint64_t mantissa, int32_t exponent)
 {
     float64_parts found = {mantissa, exponent};
     uint64_t rest;
+    int32_t zeros;
     if (mantissa == 0u) {
         return found;
     }
-    while ((found.mantissa >> 63) == 0u) {
-        found.mantissa <<= 1;
-        found.exponent--;
-    }
+    zeros = leading_zeros(mantissa);
+    found.mantissa <<= zeros;
+    found.exponent -= zeros;
     rest = found.mantissa & 0x7FFu;
     found.mantissa >>= 11;
     found.exponent += 11;
@@ -202,23 +221,30 @@ static int64_t floor_of_quotient(int64_t value, float64_parts divisor)
 
 /// quotient_digits
 /* The first digits of numerator / denominator, which lies in [1, 2), and a last one that is 1
-   where more follow. */
-static uint64_t quotient_digits(uint64_t numerator, uint64_t denominator, int32_t digits)
+   where more follow; the denominator is below 2^31. */
+static uint64_t quotient_digits(uint32_t numerator, uint32_t denominator, int32_t digits)
 {
-    uint64_t rest = numerator;
+    uint32_t rest = numerator;
     uint64_t found = 0;
-    for (int32_t i = 0; i < digits; i++) {
-        found <<= 1;
-        if (rest >= denominator) {
-            rest -= denominator;
-            found |= 1u;
+    int32_t left = digits;
+    while (left > 0) {
+        const int32_t count = (left < 30) ? left : 30;
+        uint32_t part = 0;
+        for (int32_t i = 0; i < count; i++) {
+            part <<= 1;
+            if (rest >= denominator) {
+                rest -= denominator;
+                part |= 1u;
+            }
+            rest <<= 1;
         }
-        rest <<= 1;
+        found = (found << count) | part;
+        left -= count;
     }
     return (found << 1) | ((rest != 0u) ? 1u : 0u);
 }
 
-/// float32_bits
+/// float32_bits: leading_zeros
 /* The bits of mantissa * 2^exponent rounded to float32, ties to even. The lowest bit may stand for
    all that would follow it. */
 static uint32_t float32_bits(uint64_t mantissa, int32_t exponent)
@@ -231,10 +257,9 @@ static uint32_t float32_bits(uint64_t mantissa, int32_t exponent)
     if (mantissa == 0u) {
         return 0u;
     }
-    while ((high >> 63) == 0u) {
-        high <<= 1;
-        power--;
-    }
+    dropped = leading_zeros(mantissa);
+    high <<= dropped;
+    power -= dropped;
     if (power > 127) {
         return 0x7F800000u;
     }
@@ -251,25 +276,21 @@ static uint32_t float32_bits(uint64_t mantissa, int32_t exponent)
 }
 
 /// ratio: float64_of quotient_digits float32_bits
-/* power / total divided in float64 and rounded to float32: its bits. */
+/* power / total divided in float64 and rounded to float32: its bits. The power is at most the
+   total, which is below 2^31. */
 static uint32_t ratio(uint32_t power, uint32_t total)
 {
-    uint64_t numerator = power;
+    uint32_t numerator = power;
     int32_t exponent = -55;
     float64_parts found;
-    uint64_t denominator = total;
     if (power == 0u) {
         return 0u;
     }
-    while (numerator < denominator) {
+    while (numerator < total) {
         numerator <<= 1;
         exponent--;
     }
-    while (numerator >= (denominator << 1)) {
-        denominator <<= 1;
-        exponent++;
-    }
-    found = float64_of(quotient_digits(numerator, denominator, 55), exponent);
+    found = float64_of(quotient_digits(numerator, total, 55), exponent);
     return float32_bits(found.mantissa, found.exponent);
 }
 
@@ -316,7 +337,7 @@ static uint8_t quantize(uint32_t x, uint32_t scale, int32_t zero)
     const int32_t negative = ((x >> 31) != 0u) ? 1 : 0;
     const float64_parts above = float32_parts(size);
     const float64_parts below = float32_parts(scale);
-    uint64_t numerator = above.mantissa;
+    uint32_t numerator = (uint32_t)above.mantissa;
     int32_t exponent = above.exponent - below.exponent;
     int32_t whole;
     float64_parts rounded;
@@ -330,7 +351,7 @@ static uint8_t quantize(uint32_t x, uint32_t scale, int32_t zero)
         numerator <<= 1;
         exponent--;
     }
-    rounded = float32_parts(float32_bits(quotient_digits(numerator, below.mantissa, 30),
+    rounded = float32_parts(float32_bits(quotient_digits(numerator, (uint32_t)below.mantissa, 30),
                                          exponent - 30));
     if (rounded.exponent >= -14) {
         whole = 512;
