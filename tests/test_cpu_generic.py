@@ -246,12 +246,16 @@ def test_reductions_over_any_axes(late: bool) -> None:
     """The batch axis, negative axes, all axes; as constants, or as an input of the model."""
     x = np.abs(np.random.default_rng(0).normal(size=(3, 4, 2))).astype(np.float32) + 0.1
     axes = np.array([0, -1])
+    first = np.array([0])
     nodes = [f"y{i} = {op}(x, axes)" for i, op in enumerate(REDUCTIONS)]
     nodes += [f"z{i} = {op}<keepdims = 0>(x, axes)" for i, op in enumerate(REDUCTIONS)]
+    nodes += [f"r{i} = {op}(x, first)" for i, op in enumerate(REDUCTIONS)]
     outputs = [f"float[1, 4, 1] y{i}" for i in range(10)] + [f"float[4] z{i}" for i in range(10)]
-    text = f"g (float[3, 4, 2] x{', int64[2] axes' if late else ''}) => ({', '.join(outputs)})"
-    proto = model(f"{text} {{ {' '.join(nodes)} }}", {} if late else {"axes": axes})
-    check(proto, {"x": x, "axes": axes} if late else {"x": x})
+    outputs += [f"float[1, 4, 2] r{i}" for i in range(10)]
+    more = ", int64[2] axes, int64[1] first" if late else ""
+    text = f"g (float[3, 4, 2] x{more}) => ({', '.join(outputs)})"
+    proto = model(f"{text} {{ {' '.join(nodes)} }}", {} if late else {"axes": axes, "first": first})
+    check(proto, {"x": x, "axes": axes, "first": first} if late else {"x": x})
 
 
 @needs_tvm

@@ -128,6 +128,9 @@ def _reduce(k: Kernel) -> None:
     extents = [x.shape[axis] for axis in over]
     count = _product(extents)
     wide = k.out.rank == x.rank  # keepdims
+    if over and x.rank - 1 not in over and k.spec.op in FOLDS and isinstance(x.shape[-1], int):
+        _reduce_rows(k, kept[:-1], over, count)
+        return
     with nest([x.shape[axis] for axis in kept]) as outer:
 
         def at(inner: Index) -> Index:
@@ -140,6 +143,25 @@ def _reduce(k: Kernel) -> None:
             k.out.store([places.get(axis, int64(0)) for axis in range(x.rank)], value)
         else:
             k.out.store(outer, value)
+
+
+def _reduce_rows(k: Kernel, kept: Sequence[int], over: Sequence[int], count: Expr) -> None:
+    """As `_reduce` where the last axis stays: whole rows are added, in the order of memory."""
+    x, fold = k.inputs[0], FOLDS[k.spec.op]
+    dtype, width = accumulator_type(x.compute), int64(x.shape[-1])
+    with nest([x.shape[axis] for axis in kept]) as outer:
+        totals = T.alloc_buffer((width,), dtype)
+        with nest([width]) as (j,):
+            T.buffer_store(totals, fold.start(dtype), [j])
+        with nest([*(x.shape[axis] for axis in over), width]) as (*inner, j):
+            places = dict(zip([*kept, *over], [*outer, *inner], strict=True))
+            value = keep(convert(x[[*(places[axis] for axis in range(x.rank - 1)), j]], dtype))
+            T.buffer_store(totals, fold.step(totals[j], value), [j])
+        with nest([width]) as (j,):
+            value = convert(keep(fold.finish(keep(totals[j]), count)), k.out.compute)
+            places = dict(zip(kept, outer, strict=True))
+            front = [places.get(axis, int64(0)) for axis in range(x.rank - 1)]
+            k.out.store([*(front if k.out.rank == x.rank else outer), j], value)
 
 
 def _product(extents: Sequence[Expr]) -> Expr:
