@@ -21,10 +21,10 @@ def window_ends(form: Form, spec: ConvSpec | MaxPool, axis: int, out: str, size:
     count = (spec.out_h, spec.out_w)[axis]
     start = out if stride == 1 else f"{out} * {stride}"
     form.say(f"const int32_t start_{name} = {start}{f' - {pad}' if pad else ''};")
-    within = form.calls("within")
     first, last = "0", str(taps)
     if pad:
-        first = f"{within}(({step - 1} - start_{name}) / {step}, 0, {taps})"
+        first = f"{form.calls('within')}(({step - 1} - start_{name}) / {step}, 0, {taps})"
     if (count - 1) * stride - pad + (taps - 1) * step >= size:
-        last = f"{within}(({size + step - 1} - start_{name}) / {step}, first_{name}, {taps})"
+        last = f"({size + step - 1} - start_{name}) / {step}"
+        last = f"{form.calls('within')}({last}, first_{name}, {taps})"
     form.say(f"const int32_t first_{name} = {first};", f"const int32_t last_{name} = {last};")

@@ -34,12 +34,14 @@ static inline uint8_t requantize(int32_t sum, int32_t factor, int32_t shift, int
 }
 
 /// word
+#ifdef USE_DSP
 /* Four bytes at any address. */
 static inline uint32_t word(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] | ((uint32_t)bytes[1] << 8) | ((uint32_t)bytes[2] << 16) |
            ((uint32_t)bytes[3] << 24);
 }
+#endif
 
 /// dot: word
 /* The sum of products. With the DSP extension four at a time: SMLAD adds two products of 16 bits,
