@@ -32,7 +32,7 @@ test: $(VENV)/.dev ## the tests that need neither torch nor downloaded models
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.torch $(MODELS)/.stamp ## every test: also torch exports and real models
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations=60 --durations-min=5
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
