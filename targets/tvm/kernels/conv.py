@@ -32,9 +32,9 @@ def conv_prim_func(
         spec: what to compute; its docstring lists the arguments.
         features: LLVM's names of the CPU's features, e.g. "avx512vnni".
         name: global symbol.
-        schedule: how to cut it; None: as modelled.
+        schedule: how to cut it, without AMX; None: as modelled.
     """
-    tiles = amx_plan(spec, features)
+    tiles = amx_plan(spec, features) if schedule is None else None
     if tiles is not None:
         return amx_prim_func(spec, tiles, features, name)
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
@@ -55,7 +55,7 @@ def pack_weight(
     Returns:
         a one-dimensional array; bytes, whatever the kernel reads them as.
     """
-    tiles = amx_plan(spec, features)
+    tiles = amx_plan(spec, features) if schedule is None else None
     if tiles is not None:
         return pack_amx(weight, spec, tiles)
     pack = pack_depthwise if spec.depthwise else pack_dense

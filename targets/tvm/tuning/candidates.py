@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from actc.targets.tvm.kernels.conv import int8_arithmetic
+from actc.targets.tvm.kernels.conv_amx import amx_plan
 from actc.targets.tvm.kernels.conv_cut import Cut, across_cut, dense_cut, row_bands
 from actc.targets.tvm.kernels.conv_depthwise import depthwise_work, modelled_pixels
 from actc.targets.tvm.kernels.conv_isa import DotProduct
@@ -34,6 +35,11 @@ def arithmetic(kernel: Tunable, features: frozenset[str]) -> tuple[ConvSpec, Dot
     """The geometry of a kernel, and how it multiplies on a CPU."""
     multiply = float_arithmetic if isinstance(kernel, FloatConv) else int8_arithmetic
     return geometry(kernel), multiply(features)
+
+
+def is_amx(kernel: Tunable, features: frozenset[str]) -> bool:
+    """Whether a kernel is computed by AMX where no schedule tells that it is not."""
+    return not isinstance(kernel, FloatConv) and amx_plan(kernel, features) is not None
 
 
 def tiles(kernel: Tunable, features: frozenset[str]) -> list[Schedule]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.schedule import Schedule
-from actc.targets.tvm.tuning.candidates import Tunable, cuts, tiles
+from actc.targets.tvm.tuning.candidates import Tunable, cuts, is_amx, tiles
 from actc.targets.tvm.tuning.choice import Choice
 from actc.targets.tvm.tuning.trial import Trial, batches
 
@@ -73,6 +73,8 @@ def search(kernel: Tunable, cpu: Cpu, candidates: int, deadline: float) -> Choic
                 best = found, schedule, trial
 
     first, *others = tiles(kernel, cpu.features)
+    if is_amx(kernel, cpu.features):
+        others = [first, *others]
     share = math.ceil(candidates * _TILE_SHARE)
     attempt(others[:share])
     tile = best[1] if best is not None and best[0] < 1 else first

@@ -19,7 +19,7 @@ from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.tuning.cache import Cache, key
-from actc.targets.tvm.tuning.candidates import Tunable, geometry, is_candidate, tiles
+from actc.targets.tvm.tuning.candidates import Tunable, geometry, is_amx, is_candidate, tiles
 from actc.targets.tvm.tuning.choice import Choice
 from actc.targets.tvm.tuning.request import Request
 from actc.targets.tvm.tuning.search import OutOfTime, search
@@ -36,7 +36,7 @@ class Tuned:
         problems: with the cache, in words.
         request: what was asked for.
         threads: on which kernels ran.
-        modelled: schedules of kernels where nothing else is chosen.
+        modelled: how kernels are cut where nothing else is chosen.
     """
 
     choices: Mapping[Tunable, Choice]
@@ -45,7 +45,7 @@ class Tuned:
     problems: tuple[str, ...]
     request: Request
     threads: int
-    modelled: Mapping[Tunable, Schedule]
+    modelled: Mapping[Tunable, str]
 
     def schedules(self) -> dict[Tunable, Schedule]:
         """The schedules that are not the modelled ones."""
@@ -58,7 +58,7 @@ class Tuned:
             {
                 "kernel": title(kernel),
                 "nodes": list(nodes),
-                "modelled": _shape(self.modelled[kernel]),
+                "modelled": self.modelled[kernel],
                 **(self.choices[kernel].to_json() if kernel in self.choices else {"tried": 0}),
             }
             for kernel, nodes in self.nodes.items()
@@ -95,14 +95,13 @@ def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Cache, say: Progre
     """
     nodes = _nodes(plan)
     deadline = time.monotonic() + request.seconds
-    threads = int(tvm.get_global_func("runtime.NumThreads")())
-    modelled = {kernel: tiles(kernel, cpu.features)[0] for kernel in nodes}
+    modelled = {kernel: _modelled(kernel, cpu) for kernel in nodes}
     choices: dict[Tunable, Choice] = {}
     untimed: list[Tunable] = []
     heaviest = sorted(nodes, key=lambda kernel: -_work(kernel) * len(nodes[kernel]))
     for number, kernel in enumerate(heaviest, 1):
         line = f"tune {number}/{len(nodes)}: {title(kernel)}"
-        name = key(kernel, cpu, request.candidates, threads)
+        name = key(kernel, cpu, request.candidates, threads())
         known = _known(cache, name, kernel, cpu)
         if known is None and time.monotonic() < deadline:
             say(line)
@@ -118,7 +117,12 @@ def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Cache, say: Progre
             choices[kernel] = known
             say(f"{line}: {outcome(known, modelled[kernel])}")
     found = tuple(cache.problems)
-    return Tuned(choices, tuple(untimed), nodes, found, request, threads, modelled)
+    return Tuned(choices, tuple(untimed), nodes, found, request, threads(), modelled)
+
+
+def threads() -> int:
+    """Threads that kernels run on here."""
+    return int(tvm.get_global_func("runtime.NumThreads")())
 
 
 def title(kernel: Tunable) -> str:
@@ -132,7 +136,7 @@ def title(kernel: Tunable) -> str:
     return f"{kind} convolution {grouped}{window} to {spec.out_h}x{spec.out_w}, {size} channels"
 
 
-def outcome(choice: Choice, modelled: Schedule) -> str:
+def outcome(choice: Choice, modelled: str) -> str:
     """A choice in words."""
     batches = "/".join(map(str, choice.batches))
     before, after = (
@@ -140,8 +144,13 @@ def outcome(choice: Choice, modelled: Schedule) -> str:
     )
     unit = f"us at batch {batches}, {choice.tried} tried"
     if choice.schedule is None:
-        return f"{_shape(modelled)} as modelled, {before} {unit}"
-    return f"{_shape(choice.schedule)} instead of {_shape(modelled)}, {after} for {before} {unit}"
+        return f"{modelled} as modelled, {before} {unit}"
+    return f"{_shape(choice.schedule)} instead of {modelled}, {after} for {before} {unit}"
+
+
+def _modelled(kernel: Tunable, cpu: Cpu) -> str:
+    amx = is_amx(kernel, cpu.features)
+    return "AMX" if amx else _shape(tiles(kernel, cpu.features)[0])
 
 
 def _shape(schedule: Schedule) -> str:
