@@ -140,7 +140,11 @@ def changed(directory: Path, to: Path, old: str, new: str) -> runtime.Runner:
 @needs_nvcc
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("__syncthreads();", ""), ("2021654528", "2038431744"), (" >= 0) && (", " >= 1) && (")],
+    [
+        ("__syncthreads();", ""),
+        pytest.param("2021654528", "2038431744", marks=pytest.mark.slow),
+        pytest.param(" >= 0) && (", " >= 1) && (", marks=pytest.mark.slow),
+    ],
     ids=["no barriers", "another zero point", "one row less"],
 )
 def test_a_defect_is_seen(built: tuple[ir.Model, Path], tmp_path: Path, old: str, new: str) -> None:
@@ -163,7 +167,7 @@ def test_a_barrier_that_some_threads_never_reach_is_an_error(
 
 
 @needs_nvcc
-@pytest.mark.parametrize("order", ["forwards", "backwards"])
+@pytest.mark.parametrize("order", [pytest.param("forwards", marks=pytest.mark.slow), "backwards"])
 def test_accesses_are_aligned_and_in_bounds_and_no_thread_races(
     built: tuple[ir.Model, Path], tmp_path: Path, order: str
 ) -> None:
@@ -211,6 +215,7 @@ def test_a_fresh_process_runs_the_example(built: tuple[ir.Model, Path], tmp_path
     assert "no NVIDIA driver" in failed.stderr
 
 
+@pytest.mark.slow
 @needs_nvcc
 def test_two_builds_are_equal_byte_by_byte(built: tuple[ir.Model, Path], tmp_path: Path) -> None:
     BOTH.build(BOTH.plan(layers(), "int8"), tmp_path)
@@ -353,3 +358,28 @@ def test_kernels_are_called_with_their_types() -> None:
     assert "a_kernel(*(int**)p[0], *(int*)p[1]);" in found
     assert '{"a_kernel", call_a_kernel, true, 2}' in found
     assert '{"b_kernel", call_b_kernel, false, 1}' in found
+
+
+@needs_nvcc
+def test_half_precision_rounds_operands_and_sums_in_float32(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from test_target_cpu_float import make, random
+
+    text = """net (float[n, 15, 9, 11] x) => (float[n, 40, 5, 6] y) {
+  y = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (x, w, b)
+}"""
+    weight, bias = random(40, 15, 3, 3), random(40, seed=1)
+    model = make(text, {"w": weight, "b": bias})
+    target = CudaTarget.parse("sm_80,fp16")
+    assert target.float_tolerance > CudaTarget().float_tolerance
+    target.build(target.plan(model, "float32"), tmp_path)
+    assert "actc_mma_f16(" in (tmp_path / "kernels.cu").read_text().split("#endif")[-1]
+    feeds = feeds_of(model, 3)
+    (got,) = runtime.load(tmp_path, emulate=True)(feeds).values()
+    rounded = make(text, {"w": weight.astype(np.float16).astype(np.float32), "b": bias})
+    session = onnxruntime.InferenceSession(
+        ir.serde.serialize_model(rounded).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (wanted,) = session.run(None, {"x": feeds["x"].astype(np.float16).astype(np.float32)})
+    scale = float(np.sqrt(np.mean(np.square(wanted))))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-6 * scale)

@@ -22,28 +22,28 @@ Check = Callable[[Path], None]
 pytestmark = needs_nvcc
 
 QUICK: dict[str, tuple[ModuleType, Check]] = {
-    "tables, gates and moves": (
-        integers,
-        integers.test_gates_tables_and_moves_in_channels_last,
-    ),
     "normalization and softmax": (
         integers,
         integers.test_a_token_mixer_with_normalization_and_softmax,
     ),
-    "rows of a table": (integers, integers.test_embedding_and_a_fixed_batch),
     "layers of signs": (
         binary,
         lambda folder: binary.test_padding_of_any_code_is_exact(1, True, folder),
     ),
+    "a float network": (floats, floats.test_a_convolutional_net),
+}
+
+LONG: dict[str, tuple[ModuleType, Check]] = {
+    "tables, gates and moves": (
+        integers,
+        integers.test_gates_tables_and_moves_in_channels_last,
+    ),
+    "rows of a table": (integers, integers.test_embedding_and_a_fixed_batch),
     "bits to codes and back": (
         binary,
         binary.test_codes_that_others_read_are_unpacked_and_packed,
     ),
-    "a float network": (floats, floats.test_a_convolutional_net),
     "attention of floats": (floats, floats.test_attention),
-}
-
-LONG: dict[str, tuple[ModuleType, Check]] = {
     "one axis": (integers, integers.test_one_dimensional_convolutions),
     "two readers": (integers, integers.test_an_accumulator_with_two_readers),
     "one channel": (
