@@ -30,9 +30,8 @@ def resize(model: ir.Model, node: ir.Node) -> None:
         return
     if None in before[1:] or None in after[1:]:
         return
-    if not any(
-        np.size(constant(value)) for value in node.inputs[2:] if constant(value) is not None
-    ):
+    known = [array for array in map(constant, node.inputs[2:]) if array is not None]
+    if not any(array.size for array in known):
         return  # how is known when it runs
     old, new = [1, *(d or 0 for d in before[1:])], [1, *(d or 0 for d in after[1:])]
     mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "nearest"
