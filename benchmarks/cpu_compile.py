@@ -1,6 +1,6 @@
 """Compile one model with actc and print what it took, as JSON: seconds and peak memory.
 
-    python benchmarks/cpu_compile.py MODEL.onnx TARGET PRECISION DATA.npz DIR
+    python benchmarks/cpu_compile.py MODEL.onnx TARGET PRECISION DATA.npz DIR [APPROX]
 
 `cpu.py` calls it, so that the memory is that of one compilation.
 """
@@ -18,12 +18,17 @@ import numpy as np
 import actc
 
 
-def main(model: str, target: str, precision: str, data: str, folder: str) -> None:
+def main(
+    model: str, target: str, precision: str, data: str, folder: str, approx: str = "auto"
+) -> None:
     """Compile and print."""
     with np.load(data, allow_pickle=False) as arrays:
         samples = dict(arrays)
     start = time.perf_counter()
-    actc.compile(Path(model), target=target, precision=precision, data=samples, output=Path(folder))
+    actc.compile(
+        Path(model), target=target, precision=precision, approx=approx, data=samples,
+        output=Path(folder),
+    )  # fmt: skip
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(json.dumps({"seconds": seconds, "peak_mb": peak}))

@@ -105,14 +105,16 @@ def actc_runner(directory: Path) -> Runner:
     return lambda feeds: np.asarray(next(iter(function(feeds).values())))
 
 
-def compile_apart(path: Path, target: str, precision: str, data: Path, folder: Path) -> Cost:
+def compile_apart(
+    path: Path, target: str, precision: str, data: Path, folder: Path, approx: str = "auto"
+) -> Cost:
     """Compile with actc in a process of its own; the artefact goes to `folder`.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     script = Path(__file__).with_name("cpu_compile.py")
-    arguments = [str(path), target, precision, str(data), str(folder)]
+    arguments = [str(path), target, precision, str(data), str(folder), approx]
     done = subprocess.run(
         [sys.executable, str(script), *arguments], check=True, capture_output=True, text=True
     )
