@@ -87,7 +87,7 @@ class Cache:
                 content = stream.read(_LARGEST + 1)
             if len(content) > _LARGEST:
                 raise ValueError("too large")
-            found = json.loads(content)
+            found = json.loads(content.decode())
             if not isinstance(found, dict):
                 raise ValueError("no object")
             if (found.get("format"), found.get("key")) != (_FORMAT, name):
@@ -128,4 +128,5 @@ def _reason(error: Exception) -> str:
     """Why, without places of this machine."""
     if isinstance(error, OSError):
         return (error.strerror or type(error).__name__).lower()
-    return "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+    unreadable = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+    return "it is not JSON" if isinstance(error, unreadable) else str(error)

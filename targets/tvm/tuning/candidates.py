@@ -31,6 +31,13 @@ def geometry(kernel: Tunable) -> ConvSpec:
     return kernel.conv if isinstance(kernel, FloatConv) else kernel
 
 
+def products(kernel: Tunable) -> int:
+    """Products that a kernel sums for one sample."""
+    spec = geometry(kernel)
+    taps = spec.kernel[0] * spec.kernel[1] * spec.in_c // spec.group
+    return spec.out_h * spec.out_w * spec.out_c * taps
+
+
 def arithmetic(kernel: Tunable, features: frozenset[str]) -> tuple[ConvSpec, DotProduct]:
     """The geometry of a kernel, and how it multiplies on a CPU."""
     multiply = float_arithmetic if isinstance(kernel, FloatConv) else int8_arithmetic

@@ -18,13 +18,17 @@ from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import padded
 from actc.targets.tvm.plan import Array, Buffer, Call, KernelPlan
-from actc.targets.tvm.tuning.candidates import Tunable, geometry
+from actc.targets.tvm.tuning.candidates import Tunable, geometry, products
 
-LARGE_BATCH = 64
-"""Is timed beside 1 where a kernel takes pixels of several samples together."""
+JOINED_BATCH, LARGE_BATCH = 64, 16
+"""Timed beside 1 where only a call tells the batch: for kernels that take pixels of several
+samples together, and others in which what is done once per call counts."""
 
-CALLS = 8
-"""Calls of the kernel in one run, next to which what runs them takes no time."""
+_LARGE = 4_000_000
+"""Products of a sample beside which nothing else counts."""
+
+_CALLS = 8
+"""Calls of a small kernel in one run, next to which what runs them takes no time."""
 
 _SLICE_SECONDS = 1e-3
 _SEED = 9
@@ -35,7 +39,9 @@ def batches(kernel: Tunable) -> tuple[int, ...]:
     spec = geometry(kernel)
     if spec.batch is not None:
         return (spec.batch,)
-    return (1, LARGE_BATCH) if across_samples(spec) else (1,)
+    if products(kernel) >= _LARGE:
+        return (1,)
+    return (1, JOINED_BATCH if across_samples(spec) else LARGE_BATCH)
 
 
 def kernel_plan(kernel: Tunable, calls: int = 1) -> KernelPlan:
@@ -75,7 +81,8 @@ class Trial:
     """
 
     def __init__(self, kernel: Tunable, cpu: Cpu, schedule: Schedule | None) -> None:
-        plan = kernel_plan(kernel, CALLS)
+        self._repeated = 1 if products(kernel) >= _LARGE else _CALLS
+        plan = kernel_plan(kernel, self._repeated)
         schedules = None if schedule is None else {kernel: schedule}
         library = compile_plan(plan, cpu, schedules).jit()
         self._machine = relax.VirtualMachine(library, tvm.cpu())
@@ -95,11 +102,11 @@ class Trial:
 
     def _time(self, given: Any, calls: int) -> float:
         evaluate = self._machine.time_evaluator("main", tvm.cpu(), number=calls, repeat=1)
-        return float(evaluate(given).results[0]) / CALLS
+        return float(evaluate(given).results[0]) / self._repeated
 
     def _enough(self, given: Any) -> int:
         """Runs that take about as long as a measurement shall."""
-        seconds = min(self._time(given, 1) for _ in range(3)) * CALLS
+        seconds = min(self._time(given, 1) for _ in range(3)) * self._repeated
         return max(1, round(_SLICE_SECONDS / max(seconds, 1e-7)))
 
 

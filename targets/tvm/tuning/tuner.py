@@ -19,7 +19,14 @@ from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.tuning.cache import Cache, key
-from actc.targets.tvm.tuning.candidates import Tunable, geometry, is_amx, is_candidate, tiles
+from actc.targets.tvm.tuning.candidates import (
+    Tunable,
+    geometry,
+    is_amx,
+    is_candidate,
+    products,
+    tiles,
+)
 from actc.targets.tvm.tuning.choice import Choice
 from actc.targets.tvm.tuning.request import Request
 from actc.targets.tvm.tuning.search import OutOfTime, search
@@ -98,7 +105,7 @@ def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Cache, say: Progre
     modelled = {kernel: _modelled(kernel, cpu) for kernel in nodes}
     choices: dict[Tunable, Choice] = {}
     untimed: list[Tunable] = []
-    heaviest = sorted(nodes, key=lambda kernel: -_work(kernel) * len(nodes[kernel]))
+    heaviest = sorted(nodes, key=lambda kernel: -products(kernel) * len(nodes[kernel]))
     for number, kernel in enumerate(heaviest, 1):
         line = f"tune {number}/{len(nodes)}: {title(kernel)}"
         name = key(kernel, cpu, request.candidates, threads())
@@ -177,10 +184,3 @@ def _nodes(plan: KernelPlan) -> dict[Tunable, tuple[str, ...]]:
         if isinstance(call.kernel, SCHEDULED):
             found[call.kernel] = (*found.get(call.kernel, ()), call.node)
     return found
-
-
-def _work(kernel: Tunable) -> int:
-    """Products of one sample."""
-    spec = geometry(kernel)
-    taps = spec.kernel[0] * spec.kernel[1] * spec.in_c // spec.group
-    return spec.out_h * spec.out_w * spec.out_c * taps
