@@ -11,13 +11,16 @@ import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
+from actc.targets.tvm.generic.cast import convert
 from actc.targets.tvm.generic.kernel import (
+    Cell,
     Expr,
     const,
     dtype_of,
     is_float,
     is_signed,
     keep,
+    nest,
     select,
 )
 
@@ -185,16 +188,12 @@ def power(x: Expr, exponent: Expr) -> Expr:
         wide = libm("pow", tirx.Cast("float64", x), tirx.Cast("float64", exponent))
         return wide if dtype == "float64" else tirx.Cast(dtype, wide)
     if is_float(dtype_of(exponent)):
-        from actc.targets.tvm.generic.cast import convert
-
         return convert(libm("pow", tirx.Cast("float64", x), tirx.Cast("float64", exponent)), dtype)
     return _whole_power(keep(x), keep(tirx.Cast("int64", exponent)))
 
 
 def _whole_power(x: Expr, exponent: Expr) -> Expr:
     """By squaring: 63 steps that do nothing once the exponent is used up."""
-    from actc.targets.tvm.generic.kernel import Cell, nest
-
     dtype = dtype_of(x)
     one, zero = const(1, "int64"), const(0, "int64")
     rest = Cell(select(exponent < zero, zero, exponent))

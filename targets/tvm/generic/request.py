@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 
 from actc.targets.tvm.generic.declared import shape_of
 from actc.targets.tvm.generic.spec import DTYPES, Attribute, Generic, TensorType
-from actc.targets.tvm.layout import Shape, Tensor, plain
+from actc.targets.tvm.layout import Tensor, plain
 from actc.targets.tvm.plan import Array
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import ensure
@@ -190,11 +189,6 @@ class Request:
             Unsupported: one is no number, text, or list of them.
         """
         return {name: self.attribute(name, 0) for name in self.node.attributes}
-
-    def view(self, tensor: Tensor, shape: Shape, index: int = 0) -> None:
-        """Let output `index` be the row-major `tensor` in another shape."""
-        seen = replace(plain(tensor.name, tensor.dtype, shape), batched=tensor.batched)
-        self.planner.view(self.node.outputs[index], seen)
 
     def _temporary(self) -> str:
         return self.planner.temporary(f"{self.node.outputs[0].name}.part")
