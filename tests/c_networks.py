@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 from golden_models import Golden, conv_net
 
@@ -127,6 +128,20 @@ def staircases() -> Network:
     return Network(g.model(joined, few, many), {"ids": (7,), "x": (10,)})
 
 
+def comparisons() -> Network:
+    """Integers of all widths and truth values, compared, joined and converted."""
+    g = Golden(8)
+    ids = g.input("ids", 11, dtype=np.int32)
+    wide = g.node("Cast", ids, to=onnx.TensorProto.INT64)
+    three = g.node("Equal", wide, g.const(np.array([[3]], np.int64)))
+    low = g.node("Cast", g.node("Cast", wide, to=onnx.TensorProto.INT8), to=onnx.TensorProto.INT32)
+    same = g.node("Equal", low, g.const(np.arange(11, dtype=np.int32)[None]))
+    either = g.node("Or", three, same)
+    both = g.node("And", g.node("Not", three), g.node("Cast", ids, to=onnx.TensorProto.BOOL))
+    code = g.node("Cast", either, to=onnx.TensorProto.INT64)
+    return Network(g.model(either, both, code, low), {"ids": (11,)})
+
+
 def _steps(g: Golden, acc: str, channels: int, count: int) -> str:
     points = np.full((channels, 256), 2**31 - 1, np.int64)
     points[:, :count] = np.sort(g.rng.integers(-900, 900, (channels, count)))
@@ -181,6 +196,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "gates": gates,
     "attention": attention,
     "staircases": staircases,
+    "comparisons": comparisons,
     "signs": signs,
     "ternary": lambda: signs(ternary=True),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -72,8 +74,8 @@ class _Program:
     """A compiled example; its folder goes with it."""
 
     def __init__(self, name: str, texts: Sequence[bytes]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="actc-c-")
-        folder = Path(self._folder.name)
+        folder = Path(tempfile.mkdtemp(prefix="actc-c-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         for file, text in zip(_sources(name), texts, strict=True):
             (folder / file).write_bytes(text)
         compiler = toolchain.find("gcc", COMPILER_HELP)

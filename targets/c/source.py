@@ -157,10 +157,11 @@ class Writer:
 
     # ---- files -------------------------------------------------------------------------
 
-    def _parameters(self) -> str:
+    def _head(self) -> str:
+        """The head of the public function."""
         inputs = [f"const {C_TYPES[p.dtype]} *{self.labels[p]}" for p in self.program.inputs]
         outputs = [f"{C_TYPES[p.dtype]} *{self.labels[p]}" for p in self.program.outputs]
-        return ", ".join([*inputs, *outputs])
+        return wrapped(f"int {self.name}_run", [*inputs, *outputs])
 
     def _header(self) -> str:
         upper = self.name.upper()
@@ -175,7 +176,7 @@ class Writer:
             NAME=self.name,
             MACROS="\n".join(macros),
             WORDS=str(self.memory.plan.layout.size),
-            PARAMETERS=self._parameters(),
+            HEAD=self._head(),
             FLOATS="\n".join(floats),
         )
 
@@ -258,8 +259,8 @@ class Writer:
             FUNCTIONS="\n".join(b.replace("@", n, 1) for b, n in self.functions.items()),
             ARENA=filled("arena.c.in", UPPER=self.name.upper()) if self.memory.names else "",
             WIDE="\n".join(wide),
-            PARAMETERS=self._parameters(),
-            NULLS=" || ".join(f"({self.labels[port]} == NULL)" for port in ports),
+            HEAD=self._head(),
+            NULLS=" ||\n        ".join(f"({self.labels[port]} == NULL)" for port in ports),
             CALLS="\n".join(calls),
             FLOAT_HELPERS="\n".join(part.text for part in beside),
             FLOAT_CONSTANTS="\n".join(scales),
