@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 
 from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
-from actc.checks.equivalence import FunctionKept, check_specification
-from actc.checks.stages import run_artifact, run_model
+from actc.checks.equivalence import FunctionKept
 from actc.compile_options import (
     ARGMAX,
     ENDS,
@@ -30,15 +26,14 @@ from actc.compile_options import (
     wider_overrides,
 )
 from actc.data import DataLike
-from actc.diagnostics import Diagnostic, Place
+from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, Problems, UsageError
 from actc.ir.context import context_of
-from actc.ir.execute import ExecutionError
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.measured import Measured
 from actc.outcome import build_report, write_documents
-from actc.output import staged, write_json
+from actc.output import staged
 from actc.overrides import KnownNames, Overrides, checked, put, require_free
 from actc.passes.approximate import Approximate
 from actc.passes.binarize import Binarize
@@ -57,25 +52,8 @@ from actc.passes.weights import QuantizeWeights
 from actc.passes.widths import AUTO
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
-from actc.sensitivity.record import FORMATS, record
+from actc.stages import Stages, measure, running, verify, write_models
 from actc.targets.base import Progress, Target
-
-
-@dataclass(slots=True)
-class Stages:
-    """The models along the way."""
-
-    normalized: onnx.ModelProto | None = None
-    approximated: onnx.ModelProto | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, name: str, progress: Progress) -> Iterator[None]:
-        """Time a stage and say that it runs."""
-        progress(name)
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 def compile(
@@ -208,7 +186,7 @@ def compile(
     if budget is not None:
         with stages.timed("allocate", say):
             _allocate(prepare(model, data), pipeline, options, prepared, machine, say)
-    with _running(prepared.source.name):
+    with running(prepared.source.name):
         compiled = _run_passes(pipeline, prepared, stages, say, dump_ir, overrides)
     _require_valid(machine, compiled, precision)
     with stages.timed("plan", say):
@@ -222,13 +200,13 @@ def compile(
         else Path(f"{prepared.source.stem}-{Path(machine.name).stem}")
     )
     with staged(directory) as stage:
-        _write_models(stage, prepared, compiled, stages, precision)
+        write_models(stage, prepared, compiled, stages, precision)
         with stages.timed("build", say):
             machine.build(plan, stage, say)
-        with stages.timed("check", say), _running(prepared.source.name):
-            measured = _measure(prepared, compiled, machine, stage, stages, precision)
+        with stages.timed("check", say), running(prepared.source.name):
+            measured = measure(prepared, compiled, machine, stage, stages, precision)
         with stages.timed("verify", say):
-            _verify(prepared, machine, stage, measured, say)
+            verify(prepared, machine, stage, measured, say)
         report = build_report(
             prepared, compiled, options, machine, pipeline, stages, measured, stage
         )
@@ -240,22 +218,6 @@ def compile(
             "seconds": sum(stages.seconds.values()),
         }
     return Artifact(directory, report, machine, plan)
-
-
-@contextmanager
-def _running(file: str) -> Iterator[None]:
-    """Explain that a stage of the model does not run, though the model does."""
-    try:
-        yield
-    except ExecutionError as error:
-        raise ModelError(
-            Diagnostic(
-                "ACT0463",
-                f"a stage of the model does not run: {error}",
-                place=Place(file, error.node, error.op),
-                help="please report this with the model; an older opset may help",
-            )
-        ) from error
 
 
 def _allocate(
@@ -411,60 +373,3 @@ def _require_valid(machine: Target, model: ir.Model, precision: str) -> None:
     if any(problem.severity == "error" for problem in problems):
         raise ModelError(problems)
     context_of(model).sink.extend(problems)
-
-
-def _write_models(
-    stage: Path, prepared: Prepared, model: ir.Model, stages: Stages, precision: str
-) -> None:
-    # The model as it came in: a pass of the user's may change what the later stages compute.
-    files = {"float.onnx": prepared.source.proto, "approximated.onnx": stages.approximated}
-    if precision == "int8":
-        files["golden.onnx"] = golden = ir.to_proto(model)
-        context = context_of(model)
-        if "quantized" in context.facts:  # a pipeline of the user's may have no such pass
-            quantized = context.facts["quantized"]["model"]
-            write_json(stage / FORMATS, record(quantized, context, golden))
-    for name, proto in files.items():
-        if proto is not None:
-            (stage / name).write_bytes(proto.SerializeToString(deterministic=True))
-
-
-def _measure(
-    prepared: Prepared,
-    model: ir.Model,
-    machine: Target,
-    stage: Path,
-    stages: Stages,
-    precision: str,
-) -> Measured:
-    """Run float, approximated, golden and artefact over the data."""
-    dataset = prepared.dataset
-    outputs = {"float": run_model(prepared.source.proto, dataset)}
-    if stages.approximated is not None:
-        outputs["approximated"] = run_model(stages.approximated, dataset)
-    if precision == "int8":
-        golden = ir.to_proto(model)
-        check_specification(golden, dataset)
-        outputs["golden"] = run_model(golden, dataset)
-    reason = machine.not_run(stage)
-    if not reason:
-        outputs["artifact"] = run_artifact(machine, machine.load(stage), dataset)
-    measured = Measured(outputs, stages.normalized, model if precision == "int8" else None)
-    if reason:
-        measured.not_run(machine.spec, reason, context_of(model))
-    else:
-        measured.require_exact(precision, machine.float_tolerance)
-    return measured
-
-
-def _verify(
-    prepared: Prepared, machine: Target, stage: Path, measured: Measured, say: Progress
-) -> None:
-    """Compare the target's own stages behind golden, and see what the device holds."""
-    if "golden" in measured.outputs:
-        inputs, golden = prepared.dataset.inputs, measured.outputs["golden"]
-        measured.rungs += machine.verify(stage, inputs, golden, say)
-        measured.require_equal_rungs()
-    measured.hardware = machine.hardware(stage)
-    measured.footprint = machine.footprint(stage)
-    measured.tuned(machine.tuning(stage), prepared.context)
