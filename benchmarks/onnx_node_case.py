@@ -238,4 +238,10 @@ def difference(found: Array, wanted: Array, rtol: float, atol: float) -> str:
         return f"{wrong} of {wanted.size} integers differ" if wrong else ""
     a, b = found.astype(np.float64), wanted.astype(np.float64)
     near = np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
-    return "" if near.all() else f"{int((~near).sum())} of {wanted.size} values differ"
+    if near.all():
+        return ""
+    with np.errstate(invalid="ignore"):
+        most = float(np.nan_to_num(np.abs(a - b), nan=np.inf).max())
+    reach = float(np.nan_to_num(np.abs(b), posinf=0.0).max())
+    count = f"{int((~near).sum())} of {wanted.size} values differ"
+    return f"{count}, by at most {most:.2g}; {wanted.dtype} values up to {reach:.2g}"

@@ -71,7 +71,7 @@ def classes(output: Array) -> Array | None:
     """
     if output.ndim == 1 and output.dtype == np.int64:
         return output
-    if output.ndim != 2 or output.dtype.kind != "f":
+    if output.ndim != 2 or output.dtype.kind != "f" or not output.shape[1]:
         return None
     if output.shape[1] == 1:
         return (output[:, 0] > 0.5).astype(np.int64)

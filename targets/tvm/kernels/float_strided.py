@@ -167,15 +167,16 @@ def float_softmax_prim_func(name: str, spec: FloatSoftmax, features: frozenset[s
             sweep(count, LANES, power)
             whole = T.Bind(_across(total.buffer, "sum"))
             if spec.log:
-                change = T.Bind(largest + float_math.log(whole))
+                change = T.Bind(float_math.log(whole))
             else:
                 change = T.Bind(tirx.const(1.0, "float32") / whole)
 
             def step(start: Any, lanes: int) -> None:
                 indices = [*outer, start]
                 at, other = out.at(sample, indices), _broadcast(change, lanes)
-                if spec.log:
-                    out.store(at, x.load(x.at(sample, indices), lanes) - other)
+                if spec.log:  # the largest first: next to a large number the logarithm is lost
+                    value = x.load(x.at(sample, indices), lanes) - _broadcast(largest, lanes)
+                    out.store(at, T.Bind(value) - other)
                 else:
                     out.store(at, out.load(at, lanes) * other)
 
