@@ -10,7 +10,6 @@ import numpy as np
 import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
-from actc.targets.c.batch import taken_first
 from actc.targets.c.ports import Port, cut_input, cut_output, dequantizers, quantizers
 from actc.targets.tvm import rules_binary as binary
 from actc.targets.tvm import rules_shape as shapes
@@ -68,9 +67,7 @@ class Program:
 def examine(model: ir.Model) -> tuple[KernelPlan, list[Diagnostic]]:
     """The kernel plan of a golden model for one sample, and why it is not complete."""
     with channel_block(1):
-        planner = Planner(
-            taken_first(model), INT8_RULES, shapes.copy_out, binary.unpack, binary.TAKES_BITS
-        )
+        planner = Planner(model, INT8_RULES, shapes.copy_out, binary.unpack, binary.TAKES_BITS)
         plan = planner.plan()
     found = list(planner.diagnostics)
     if not found:
