@@ -55,7 +55,7 @@ def _head(outcomes: Mapping[str, Outcome], total: int, counted: list[Outcome]) -
         f"| passes | {counts['passes']} | {share:.1f} percent of the {len(counted)} counted;"
         f" {at_run_time} of them read axes, shapes or the like when they run |",
         f"| refused | {counts['refused']} | with a code and a reason, before anything is written |",
-        f"| wrong | {counts['wrong']} | outputs that differ |",
+        f"| wrong | {counts['wrong']} | outputs beyond the tolerance; by how much is said below |",
         f"| crashed | {counts['crashed']} | no coded reason, or no answer in time |",
         f"| left out | {len(outcomes) - len(counted)} | |",
     ]
