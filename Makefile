@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 MODELS := .cache/models
 ACCURACY := .cache/accuracy
+AARCH64 := .cache/aarch64
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -31,8 +32,9 @@ demo-fpga: $(VENV)/.fpga ## two networks to FPGA bitstreams, every step compared
 test: $(VENV)/.dev ## the tests that need neither torch nor downloaded models
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
-test-all: $(VENV)/.torch $(MODELS)/.stamp ## every test: also torch exports and real models
-	$(BIN)/python -m pytest -n auto --dist loadfile --durations=60 --durations-min=5
+test-all: $(VENV)/.torch $(MODELS)/.stamp $(AARCH64)/.stamp ## every test: also torch exports and real models
+	ACTC_TVM_RUNTIME_AARCH64=$(abspath $(AARCH64)) $(BIN)/python -m pytest -n auto --dist loadfile \
+	  --durations=60 --durations-min=5
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -103,6 +105,12 @@ $(VENV)/.bench: $(VENV)/.dev
 # integer types; only their files are used.
 $(MODELS)/.stamp: constraints.txt | $(VENV)/.base
 	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr hls4ml
+	@touch $@
+
+# TVM's runtime for 64-bit Arm, which an emulator runs.
+$(AARCH64)/.stamp: constraints.txt | $(VENV)/.base
+	$(PIP) --no-deps --upgrade --target $(AARCH64) --platform manylinux_2_28_aarch64 \
+	  --only-binary=:all: apache-tvm apache-tvm-ffi
 	@touch $@
 
 # What only `make accuracy` needs: packages with models, fonts, texts and pictures, and readers
