@@ -83,6 +83,8 @@ def test_compile_signature() -> None:
         "end": "outputs",
         "budget": None,
         "binarize": None,
+        "tune": 0,
+        "tune_seconds": 300.0,
         "overrides": None,
         "progress": None,
     }
