@@ -38,10 +38,12 @@ class Cost:
 
     Attributes:
         seconds: from the call of `actc.compile` to its return.
+        cpu_seconds: of the process and the linker, in that time.
         peak_mb: most memory that the process held, imports included, in 10^6 bytes.
     """
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
