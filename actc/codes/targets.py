@@ -178,7 +178,7 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0450": CodeInfo(
         "the target has no such option",
-        "`onnx` takes one option behind a colon: `--target onnx:full` quantizes every tensor of "
+        "`onnx` takes options behind a colon: `--target onnx:full` quantizes every tensor of "
         "model.qdq.onnx, as accelerators without float arithmetic need it; `--target onnx:qonnx` "
         "writes model.qonnx.onnx for FINN, hls4ml and other readers of QONNX; `onnx:cuda`, also "
         "`onnx:full,cuda`, runs golden.onnx with onnxruntime's CUDA provider.",
