@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.kernels.conv_cut import (
@@ -29,6 +30,12 @@ from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, accumulators, loa
 from actc.targets.tvm.kernels.parallel import spread
 from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
+
+_PREFETCHED = 1 << 13
+"""Packed weights of a tile beyond which they are fetched ahead: hardware stops at every page."""
+
+_AHEAD = 32
+"""Steps of the reduction by which weights are fetched ahead."""
 
 _UNROLLED_STEPS = 4
 """Reductions of at most this many words are written out."""
@@ -143,6 +150,8 @@ class _Pass:
         dot, lanes, blocks = self.tiling.dot, self.tiling.lanes, len(channels.starts)
         first = channels.weight + step * (blocks * dot.word_size(lanes))
         weights = dot.weights(self.frame.weight, first, blocks, lanes)
+        if self.tiling.tile_size(self.tile) > _PREFETCHED:
+            self._fetch(first + _AHEAD * blocks * dot.word_size(lanes), blocks)
         stride = self.frame.spec.strides[1] * self.source.pixel
         for pixel in range(len(acc) // blocks):
             values = dot.activation(T.Bind(self.source.buffer[word + pixel * stride]), lanes)
@@ -150,6 +159,14 @@ class _Pass:
                 vector = acc[pixel * blocks + block]
                 total = dot.accumulate(load(vector, 0, lanes), values, factors)
                 store(vector, 0, total, lanes)
+
+    def _fetch(self, first: Expr, blocks: int) -> None:
+        """Ask for weights before they are needed; beyond the last ones that does nothing."""
+        for block in range(blocks):
+            at = first + block * self.tiling.dot.word_size(self.tiling.lanes)
+            place = tirx.address_of(self.frame.weight[at])
+            reads, level, data = (tirx.const(number, "int32") for number in (0, 2, 1))
+            T.evaluate(tirx.call_intrin("void", "tirx.prefetch", place, reads, level, data))
 
 
 @dataclass(frozen=True, slots=True)
