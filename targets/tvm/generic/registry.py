@@ -93,7 +93,8 @@ RULES: dict[str, Rule] = {
         "quantizing", "DequantizeLinear", "MatMulInteger", "QLinearMatMul", "QuantizeLinear"
     ),
     **_family("recurrent", "GRU", "LSTM", "RNN"),
-    **_family("resampling", "AffineGrid", "GridSample", "Resize", "RoiAlign"),
+    **_family("resampling", "AffineGrid", "GridSample", "Resize"),
+    **_family("regions", "RoiAlign"),
     **_family(
         "spectra",
         "BlackmanWindow", "DFT", "HammingWindow", "HannWindow", "MelWeightMatrix", "STFT",

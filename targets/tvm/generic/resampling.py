@@ -1,4 +1,4 @@
-"""Values between elements: Resize, GridSample, RoiAlign, and grids for them.
+"""Values between elements: Resize, GridSample, and grids for it.
 
 A place along an axis becomes taps: elements with weights. Places are computed in float64.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
@@ -34,15 +33,18 @@ from actc.targets.tvm.generic.places import both, clamped, either, entries, insi
 _DECLARED = "the operands give another shape than the model declares"
 
 
-def _real(value: float) -> Expr:
+def real(value: float) -> Expr:
+    """A number as float64."""
     return const(value, "float64")
 
 
-def _wide(value: Expr) -> Expr:
+def wide(value: Expr) -> Expr:
+    """A value as float64."""
     return keep(tirx.Cast("float64", value))
 
 
-def _floor(value: Expr) -> Expr:
+def floor(value: Expr) -> Expr:
+    """The largest whole number that is not larger."""
     return n.intrinsic("floor", value)
 
 
@@ -60,26 +62,26 @@ class _Axis:
 
     def source(self, how: str, place: Expr) -> Expr:
         """Where a new element lies among the old ones."""
-        x, half, last = _wide(place), _real(0.5), _real(self.old - 1)
+        x, half, last = wide(place), real(0.5), real(self.old - 1)
         if how == "align_corners":
-            return keep(x * last / _real(self.new - 1)) if self.new > 1 else _real(0)
+            return keep(x * last / real(self.new - 1)) if self.new > 1 else real(0)
         if how == "asymmetric":
             return keep(x / self.scale)
         if how == "tf_crop_and_resize":
             first = keep(self.start * last)
             if self.new == 1:
                 return keep(half * (self.start + self.end) * last)
-            step = keep((self.end - self.start) * last / _real(self.new - 1))
+            step = keep((self.end - self.start) * last / real(self.new - 1))
             return keep(first + x * step)
         if how == "pytorch_half_pixel" and self.new == 1:
-            return _real(-0.5)
+            return real(-0.5)
         middle = keep((x + half) / self.scale - half)
         if how != "half_pixel_symmetric":
             return middle
-        ideal = keep(self.scale * _real(self.old))
-        adjustment = keep(_real(self.new) / ideal)
-        center = _real(self.old / 2)
-        offset = keep(center * (_real(1) - adjustment))
+        ideal = keep(self.scale * real(self.old))
+        adjustment = keep(real(self.new) / ideal)
+        center = real(self.old / 2)
+        offset = keep(center * (real(1) - adjustment))
         return keep(offset + (x + half) / self.scale - half)
 
 
@@ -94,22 +96,22 @@ def _axes(k: Kernel) -> dict[int, _Axis]:
     for position, axis in enumerate(axes):
         old, new = int(x.shape[axis]), int(k.out.shape[axis])
         if scales is not None and entries(scales):
-            scale = _wide(scales[[position]])
-            exact = keep(_real(old) * scale)
-            ideal = _floor(exact)
+            scale = wide(scales[[position]])
+            exact = keep(real(old) * scale)
+            ideal = floor(exact)
             if k.attribute("coordinate_transformation_mode", "") == "align_corners":
                 # where the last element lies is then read in two ways
-                near = keep(n.magnitude(keep(exact - ideal))) < _real(1e-4)
+                near = keep(n.magnitude(keep(exact - ideal))) < real(1e-4)
                 require(near, "a scale that gives no whole extent, with align_corners")
         elif shared is not None:
             scale = shared
-            ideal = _floor(keep(_real(old) * scale + _real(0.5)))
+            ideal = floor(keep(real(old) * scale + real(0.5)))
         else:
-            scale, ideal = _real(new / old), _wide(integer(sizes, position))
-        require(tirx.EQ(ideal, _real(new)), _DECLARED)
-        start, end = _real(0), _real(1)
+            scale, ideal = real(new / old), wide(integer(sizes, position))
+        require(tirx.EQ(ideal, real(new)), _DECLARED)
+        start, end = real(0), real(1)
         if roi is not None and entries(roi):
-            start, end = (_wide(roi[[p]]) for p in (position, position + len(axes)))
+            start, end = (wide(roi[[p]]) for p in (position, position + len(axes)))
         found[axis] = _Axis(old, new, scale, start, end)
     return found
 
@@ -119,7 +121,7 @@ def _shared_scale(x: Array, sizes: Array, axes: list[int], policy: str) -> Expr 
         return None
     best: Expr | None = None
     for position, axis in enumerate(axes):
-        scale = keep(_wide(integer(sizes, position)) / _real(int(x.shape[axis])))
+        scale = keep(wide(integer(sizes, position)) / real(int(x.shape[axis])))
         if best is not None:
             better = scale < best if policy == "not_larger" else scale > best
             scale = keep(select(better, scale, best))
@@ -128,27 +130,27 @@ def _shared_scale(x: Array, sizes: Array, axes: list[int], policy: str) -> Expr 
 
 
 def _nearest(place: Expr, rule: str) -> Expr:
-    half = _real(0.5)
+    half = real(0.5)
     if rule == "floor":
-        return _floor(place)
+        return floor(place)
     if rule == "ceil":
         return n.intrinsic("ceil", place)
     if rule == "round_prefer_ceil":
-        return _floor(keep(place + half))
+        return floor(keep(place + half))
     return n.intrinsic("ceil", keep(place - half))
 
 
 def _cubic(distance: Expr, a: float) -> Expr:
     """Keys' kernel (1981) with coefficient `a`."""
     d = keep(n.magnitude(distance))
-    near = keep(((_real(a + 2) * d - _real(a + 3)) * d) * d + _real(1))
-    far = keep(((_real(a) * d - _real(5 * a)) * d + _real(8 * a)) * d - _real(4 * a))
-    return keep(select(d <= _real(1), near, select(d < _real(2), far, _real(0))))
+    near = keep(((real(a + 2) * d - real(a + 3)) * d) * d + real(1))
+    far = keep(((real(a) * d - real(5 * a)) * d + real(8 * a)) * d - real(4 * a))
+    return keep(select(d <= real(1), near, select(d < real(2), far, real(0))))
 
 
 def _linear(distance: Expr) -> Expr:
-    d = keep(_real(1) - n.magnitude(distance))
-    return keep(select(d < _real(0), _real(0), d))
+    d = keep(real(1) - n.magnitude(distance))
+    return keep(select(d < real(0), real(0), d))
 
 
 class _Taps:
@@ -166,7 +168,7 @@ class _Taps:
         how = k.attribute("coordinate_transformation_mode", "half_pixel")
         with nest([axis.new]) as (place,):
             source = keep(axis.source(how, place))
-            out = either(source < _real(0), source > _real(axis.old - 1))
+            out = either(source < real(0), source > real(axis.old - 1))
             T.buffer_store(self.beyond, tirx.Cast("int32", out), [place])
             if mode == "nearest":
                 self._one(k, axis, place, source)
@@ -177,24 +179,24 @@ class _Taps:
         rule = k.attribute("nearest_mode", "round_prefer_floor")
         chosen = clamped(whole(_nearest(source, rule)), 0, axis.old - 1)
         T.buffer_store(self.places, chosen, [place, int64(0)])
-        T.buffer_store(self.weights, _real(1), [place, int64(0)])
+        T.buffer_store(self.weights, real(1), [place, int64(0)])
 
     def _mix(
         self, k: Kernel, axis: _Axis, place: Expr, source: Expr, mode: str, anti: bool
     ) -> None:
         coefficient = k.attribute("cubic_coeff_a", -0.75)
         leave_out = bool(k.attribute("exclude_outside", 0))
-        first = keep(whole(_floor(source)) - int64(self.count // 2))
-        shrink = _real(1)
+        first = keep(whole(floor(source)) - int64(self.count // 2))
+        shrink = real(1)
         if anti:
-            shrink = keep(select(axis.scale < _real(1), axis.scale, _real(1)))
-        total = Cell(_real(0))
+            shrink = keep(select(axis.scale < real(1), axis.scale, real(1)))
+        total = Cell(real(0))
         with nest([self.count]) as (tap,):
             at = keep(first + tap)
-            distance = keep((_wide(at) - source) * shrink)
+            distance = keep((wide(at) - source) * shrink)
             weight = _cubic(distance, coefficient) if mode == "cubic" else _linear(distance)
             if leave_out:
-                weight = keep(select(inside(at, axis.old), weight, _real(0)))
+                weight = keep(select(inside(at, axis.old), weight, real(0)))
             total.set(total.value + weight)
             T.buffer_store(self.places, clamped(at, 0, axis.old - 1), [place, tap])
             T.buffer_store(self.weights, weight, [place, tap])
@@ -240,13 +242,13 @@ def _stored(value: Expr, dtype: str) -> Expr:
 
 def _mixed(x: Array, taps: dict[int, _Taps], index: list[Expr]) -> Expr:
     """The sum over all combinations of taps, as float64."""
-    total = Cell(_real(0))
+    total = Cell(real(0))
     with nest([t.count for t in taps.values()]) as inner:
-        weight, place = _real(1), list(index)
+        weight, place = real(1), list(index)
         for (axis, table), tap in zip(taps.items(), inner, strict=True):
             weight = keep(weight * table.weights[index[axis], tap])
             place[axis] = table.places[index[axis], tap]
-        with when(tirx.NE(weight, _real(0))):
+        with when(tirx.NE(weight, real(0))):
             total.set(total.value + keep(weight * tirx.Cast("float64", x[place])))
     return total.value
 
@@ -255,12 +257,12 @@ def _reflected(x: Expr, low: float, high: float) -> Expr:
     """A place mirrored at both ends until it lies between."""
     span = high - low
     if span <= 0:
-        return _real(0)
-    away = keep(n.magnitude(keep(x - _real(low))))
-    turns = _floor(keep(away / _real(span)))
-    rest = keep(away - turns * _real(span))
-    even = tirx.EQ(_floor(keep(turns / _real(2))) * _real(2), turns)
-    return keep(select(even, rest + _real(low), _real(high) - rest))
+        return real(0)
+    away = keep(n.magnitude(keep(x - real(low))))
+    turns = floor(keep(away / real(span)))
+    rest = keep(away - turns * real(span))
+    even = tirx.EQ(floor(keep(turns / real(2))) * real(2), turns)
+    return keep(select(even, rest + real(low), real(high) - rest))
 
 
 def _grid_sample(k: Kernel) -> None:
@@ -274,18 +276,18 @@ def _grid_sample(k: Kernel) -> None:
         sample, channel, *outer = index
         taps = []
         for axis in range(rank):
-            at = _wide(grid[[sample, *outer, int64(rank - 1 - axis)]])
+            at = wide(grid[[sample, *outer, int64(rank - 1 - axis)]])
             taps.append(_grid_taps(at, int(x.shape[2 + axis]), mode, padding, aligned))
-        total = Cell(_real(0))
+        total = Cell(real(0))
         for chosen in itertools.product(range(counts), repeat=rank):
-            weight, place, hits = _real(1), [], []
+            weight, place, hits = real(1), [], []
             for axis, tap in enumerate(chosen):
                 where, part, hit = taps[axis][tap]
                 weight = keep(weight * part)
                 place.append(where)
                 hits.append(hit)
             value = tirx.Cast("float64", x[[sample, channel, *place]])
-            total.set(total.value + select(both(*hits), keep(weight * value), _real(0)))
+            total.set(total.value + select(both(*hits), keep(weight * value), real(0)))
         k.out.store(index, _stored(total.value, k.out.compute))
 
 
@@ -293,32 +295,32 @@ def _grid_taps(
     at: Expr, extent: int, mode: str, padding: str, aligned: bool
 ) -> list[tuple[Expr, Expr, Expr]]:
     """(element, weight, whether it is there) of a place between -1 and 1."""
-    size, half = _real(extent), _real(0.5)
+    size, half = real(extent), real(0.5)
     if aligned:
-        place = keep((at + _real(1)) * half * (size - _real(1)))
+        place = keep((at + real(1)) * half * (size - real(1)))
     else:
-        place = keep(((at + _real(1)) * size - _real(1)) * half)
+        place = keep(((at + real(1)) * size - real(1)) * half)
     ends = (0.0, extent - 1.0) if aligned else (-0.5, extent - 0.5)
     if padding == "border" and mode != "cubic":
-        place = keep(n.bounded(place, _real(0), _real(extent - 1)))
+        place = keep(n.bounded(place, real(0), real(extent - 1)))
     if padding == "reflection" and mode != "cubic":
-        place = keep(n.bounded(_reflected(place, *ends), _real(0), _real(extent - 1)))
+        place = keep(n.bounded(_reflected(place, *ends), real(0), real(extent - 1)))
     if mode == "nearest":
-        found = [(n.intrinsic("roundeven", place), _real(1))]
+        found = [(n.intrinsic("roundeven", place), real(1))]
     elif mode == "linear":
-        low = _floor(place)
+        low = floor(place)
         up = keep(place - low)
-        found = [(low, keep(_real(1) - up)), (keep(low + _real(1)), up)]
+        found = [(low, keep(real(1) - up)), (keep(low + real(1)), up)]
     else:
-        low = _floor(place)
-        steps = [keep(low + _real(j)) for j in (-1, 0, 1, 2)]
+        low = floor(place)
+        steps = [keep(low + real(j)) for j in (-1, 0, 1, 2)]
         found = [(step, _cubic(keep(step - place), -0.75)) for step in steps]
     taps = []
     for step, weight in found:
         if padding == "border":
-            step = keep(n.bounded(step, _real(0), _real(extent - 1)))
+            step = keep(n.bounded(step, real(0), real(extent - 1)))
         elif padding == "reflection":
-            step = keep(n.bounded(_reflected(step, *ends), _real(0), _real(extent - 1)))
+            step = keep(n.bounded(_reflected(step, *ends), real(0), real(extent - 1)))
         number = whole(step)
         taps.append((clamped(number, 0, extent - 1), weight, inside(number, extent)))
     return taps
@@ -335,82 +337,21 @@ def _affine_grid(k: Kernel) -> None:
     rank = len(extents)
     with nest(k.out.shape) as index:
         sample, *places, row = index
-        total = _wide(theta[[sample, row, int64(rank)]])
+        total = wide(theta[[sample, row, int64(rank)]])
         for axis in range(rank):
             extent = extents[rank - 1 - axis]
-            at = _wide(places[rank - 1 - axis])
+            at = wide(places[rank - 1 - axis])
             if aligned:
                 step = 2 / (extent - 1) if extent > 1 else 0.0
-                at = keep(at * _real(step) - _real(1))
+                at = keep(at * real(step) - real(1))
             else:
-                at = keep((at * _real(2) + _real(1)) / _real(extent) - _real(1))
-            total = keep(total + at * _wide(theta[[sample, row, int64(axis)]]))
+                at = keep((at * real(2) + real(1)) / real(extent) - real(1))
+            total = keep(total + at * wide(theta[[sample, row, int64(axis)]]))
         k.out.store(index, tirx.Cast(k.out.compute, total))
-
-
-def _roi_align(k: Kernel) -> None:
-    """He et al., 2017: means or maxima of linear samples in the bins of boxes."""
-    x, rois, batches = k.inputs
-    height, width = int(x.shape[2]), int(x.shape[3])
-    scale = _real(k.attribute("spatial_scale", 1.0))
-    half = 0.5 if k.attribute("coordinate_transformation_mode", "half_pixel") == "half_pixel" else 0
-    rows, columns = int(k.out.shape[2]), int(k.out.shape[3])
-    ratio, largest = k.attribute("sampling_ratio", 0), k.attribute("mode", "avg") == "max"
-    with nest(k.out.shape) as index:
-        box, channel, row, column = index
-        ends = [keep(_wide(rois[[box, int64(i)]]) * scale - _real(half)) for i in range(4)]
-        sample = keep(int64(batches[[box]]))
-        require(inside(sample, x.shape[0]), "a box is of a sample that is not there")
-        sides = [keep(ends[3] - ends[1]), keep(ends[2] - ends[0])]
-        if not half:
-            sides = [keep(select(s < _real(1), _real(1), s)) for s in sides]
-        bins = [keep(s / _real(c)) for s, c in zip(sides, (rows, columns), strict=True)]
-        counts: list[Any] = [
-            int64(ratio) if ratio > 0 else keep(whole(n.intrinsic("ceil", b))) for b in bins
-        ]
-        total = Cell(const(-math.inf, "float64") if largest else _real(0))
-        with nest(counts) as inner:
-            at = []
-            for a, (start, place) in enumerate(((ends[1], row), (ends[0], column))):
-                part = keep((_wide(inner[a]) + _real(0.5)) / _wide(counts[a]))
-                at.append(keep(start + (_wide(place) + part) * bins[a]))
-            products = _bilinear(x, [sample, channel], at, (height, width))
-            if largest:
-                for product in products:
-                    total.set(n.maximum(keep(total.value), product))
-            else:
-                for product in products:
-                    total.set(total.value + product)
-        value = total.value
-        if not largest:
-            area = keep(counts[0] * counts[1])
-            value = keep(value / _wide(keep(select(area < int64(1), int64(1), area))))
-        k.out.store(index, tirx.Cast(k.out.compute, value))
-
-
-def _bilinear(x: Array, plane: list[Expr], at: list[Expr], extents: tuple[int, int]) -> list[Expr]:
-    """Four weighted elements around a place; zero beyond one element outside of the plane."""
-    known = both(
-        *(p >= _real(-1) for p in at),
-        *(p <= _real(e) for p, e in zip(at, extents, strict=True)),
-    )
-    taps = []
-    for place, extent in zip(at, extents, strict=True):
-        held = keep(n.bounded(place, _real(0), _real(extent - 1)))
-        low = clamped(whole(_floor(held)), 0, extent - 1)
-        up = keep(held - _wide(low))
-        high = clamped(low + int64(1), 0, extent - 1)
-        taps.append([(low, keep(_real(1) - up)), (high, up)])
-    products = []
-    for (row, one), (column, two) in itertools.product(*taps):
-        value = keep(one * two * tirx.Cast("float64", x[[*plane, row, column]]))
-        products.append(keep(select(known, value, _real(0))))
-    return products
 
 
 KERNELS: dict[str, KernelFunction] = {
     "AffineGrid": _affine_grid,
     "GridSample": _grid_sample,
     "Resize": _resize,
-    "RoiAlign": _roi_align,
 }
