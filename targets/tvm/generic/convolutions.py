@@ -21,7 +21,7 @@ from actc.targets.tvm.generic.kernel import (
     select,
     when,
 )
-from actc.targets.tvm.generic.places import both, clamped, inside
+from actc.targets.tvm.generic.places import both, clamped, inside, remainder
 from actc.targets.tvm.generic.pools import hits, places
 from actc.targets.tvm.generic.windows import Windows, windows
 
@@ -127,7 +127,7 @@ def _conv_transpose(k: Kernel) -> None:
     with nest(k.out.shape) as index:
         sample, channel = index[:2]
         group = keep(tirx.floordiv(channel, int64(per_group)))
-        within = keep(tirx.floormod(channel, int64(per_group)))
+        within = keep(remainder(channel, per_group))
         total = Cell(const(0, k.out.compute))
         with nest([inputs, *weight.shape[2:]]) as (c, *inner):
             spots = [
@@ -135,9 +135,7 @@ def _conv_transpose(k: Kernel) -> None:
                 for a in range(rank)
             ]
             sources = [keep(tirx.floordiv(s, int64(strides[a]))) for a, s in enumerate(spots)]
-            whole = [
-                tirx.EQ(tirx.floormod(s, int64(strides[a])), int64(0)) for a, s in enumerate(spots)
-            ]
+            whole = [tirx.EQ(remainder(s, strides[a]), int64(0)) for a, s in enumerate(spots)]
             near = [inside(s, x.shape[2 + a]) for a, s in enumerate(sources)]
             with when(both(*whole, *near)):
                 source = group * int64(inputs) + c

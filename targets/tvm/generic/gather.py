@@ -19,7 +19,15 @@ from actc.targets.tvm.generic.kernel import (
     select,
     when,
 )
-from actc.targets.tvm.generic.places import both, entries, inside, integer, unfold, wrapped
+from actc.targets.tvm.generic.places import (
+    both,
+    entries,
+    inside,
+    integer,
+    remainder,
+    unfold,
+    wrapped,
+)
 
 _OUTSIDE = "an index is outside of its axis"
 
@@ -109,7 +117,7 @@ def _tensor_scatter(k: Kernel) -> None:
         start = int64(0) if starts is None else int64(starts[[index[0]]])
         place = keep(start + index[axis])
         if circular == "circular":
-            place = keep(tirx.floormod(place, int64(cache.shape[axis])))
+            place = keep(remainder(place, cache.shape[axis]))
         require(inside(place, cache.shape[axis]), _OUTSIDE)
         target = [place if a == axis else i for a, i in enumerate(index)]
         k.out.store(target, update[index])

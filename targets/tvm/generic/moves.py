@@ -23,6 +23,7 @@ from actc.targets.tvm.generic.places import (
     entries,
     integer,
     number,
+    remainder,
     unfold,
     wrapped,
 )
@@ -222,12 +223,12 @@ def _repeated(place: Expr, extent: Expr, mode: str) -> Expr:
     if mode == "edge":
         return clamped(place, 0, size - int64(1))
     if mode == "wrap":
-        return tirx.floormod(place, size)
+        return remainder(place, extent)
     if extent == 1:
         return int64(0)
-    period = int64(2) * (size - int64(1))
-    folded = keep(tirx.floormod(place, period))
-    return keep(select(folded < size, folded, period - folded))
+    period = 2 * (extent - 1) if isinstance(extent, int) else int64(2) * (size - int64(1))
+    folded = keep(remainder(place, period))
+    return keep(select(folded < size, folded, int64(period) - folded))
 
 
 def _blocks(k: Kernel, to_space: bool) -> None:
@@ -238,7 +239,7 @@ def _blocks(k: Kernel, to_space: bool) -> None:
     channels = wide.shape[1]
     with nest(wide.shape) as index:
         n, c, h, w = index
-        row, column = tirx.floormod(h, int64(block)), tirx.floormod(w, int64(block))
+        row, column = remainder(h, block), remainder(w, block)
         part = row * int64(block) + column
         depth = c * int64(block * block) + part if inner else part * int64(channels) + c
         place = [n, depth, tirx.floordiv(h, int64(block)), tirx.floordiv(w, int64(block))]

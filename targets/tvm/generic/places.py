@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tvm import tirx
+from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.generic.kernel import Array, Expr, const, int64, keep, select
 
@@ -18,11 +19,29 @@ def number(index: Sequence[Any], shape: Sequence[Any]) -> Expr:
     return total
 
 
+_LARGEST_FIELD = 64
+
+
+def remainder(value: Expr, extent: Any) -> Expr:
+    """``value`` modulo an extent, not negative; to be used where it is computed.
+
+    LLVM 22 takes the remainder of a loop's variable by 4 for the variable itself in some loops
+    that it vectorizes for AVX-512 (16 iterations, inside of a loop with another remainder). It
+    vectorizes no loop with a prefetch, and one of address 0 does nothing else.
+    """
+    power = isinstance(extent, int) and 1 < extent <= _LARGEST_FIELD and extent & (extent - 1) == 0
+    if power:
+        nowhere = tirx.reinterpret("handle", tirx.const(0, "uint64"))
+        reads, level, data = (tirx.const(number, "int32") for number in (0, 0, 1))
+        T.evaluate(tirx.call_intrin("void", "tirx.prefetch", nowhere, reads, level, data))
+    return tirx.floormod(value, int64(extent))
+
+
 def unfold(position: Expr, shape: Sequence[Any]) -> list[Expr]:
     """The index of the element with this number; the first extent is not looked at."""
     index: list[Expr] = []
     for extent in reversed(list(shape)[1:]):
-        index.append(tirx.floormod(position, int64(extent)))
+        index.append(remainder(position, extent))
         position = tirx.floordiv(position, int64(extent))
     return [*([position] if len(shape) else []), *reversed(index)]
 
