@@ -30,8 +30,7 @@ def resize(model: ir.Model, node: ir.Node) -> None:
         return
     if None in before[1:] or None in after[1:]:
         return
-    known = [array for array in map(constant, node.inputs[2:]) if array is not None]
-    if not any(array.size for array in known):
+    if any(v is not None and v.is_graph_input() and constant(v) is None for v in node.inputs[2:]):
         return  # how is known when it runs
     old, new = [1, *(d or 0 for d in before[1:])], [1, *(d or 0 for d in after[1:])]
     mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "nearest"
