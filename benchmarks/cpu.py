@@ -31,6 +31,9 @@ FASTEST_OF = ("ort_float", "ort_int8", "ov_float", "ov_int8")
 LEAST_SECONDS = 0.005
 """A turn repeats short calls until it lasts so long, well above the timer's noise."""
 
+SETTLE = 0.03
+"""Seconds between contestants: idle threads of one spin for a while, on the next one's cores."""
+
 Times = dict[str, float | None]
 
 
@@ -56,7 +59,8 @@ def turns(runners: dict[str, Runner], feeds: Arrays, repeat: int) -> dict[str, l
     found: dict[str, list[float]] = {name: [] for name in runners}
     for _ in range(repeat):
         for name, runner in runners.items():
-            runner(feeds)  # the threads and caches of the one before are not its own
+            time.sleep(SETTLE)
+            runner(feeds)  # the caches of the one before are not its own
             start = time.perf_counter()
             for _ in range(calls[name]):
                 runner(feeds)
