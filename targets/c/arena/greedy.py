@@ -25,16 +25,30 @@ class _Block:
 
 
 _Key = Callable[[_Block], tuple[int, ...]]
-_BY_SIZE: _Key = lambda b: (-b.size, b.first)  # noqa: E731
-_BY_AREA: _Key = lambda b: (-b.size * (b.last - b.first + 1), b.first)  # noqa: E731
-_BY_TIME: _Key = lambda b: (b.first, -b.size)  # noqa: E731
-_BY_LENGTH: _Key = lambda b: (b.first - b.last, -b.size, b.first)  # noqa: E731
-KEYS: tuple[_Key, ...] = (_BY_SIZE, _BY_AREA, _BY_TIME, _BY_LENGTH)
+
+
+def _by_size(block: _Block) -> tuple[int, ...]:
+    return -block.size, block.first
+
+
+def _by_area(block: _Block) -> tuple[int, ...]:
+    return -block.size * (block.last - block.first + 1), block.first
+
+
+def _by_time(block: _Block) -> tuple[int, ...]:
+    return block.first, -block.size
+
+
+def _by_length(block: _Block) -> tuple[int, ...]:
+    return block.first - block.last, -block.size, block.first
+
+
+KEYS: tuple[_Key, ...] = (_by_size, _by_area, _by_time, _by_length)
 
 
 def greedy(problem: Problem, order: Sequence[int]) -> Layout:
     """The usual plan: in this order, largest buffers first, each into the best gap."""
-    return _placed(problem, order, _BY_SIZE, dying(problem, order))
+    return _placed(problem, order, _by_size, dying(problem, order))
 
 
 def best(problem: Problem, orders: Iterable[Sequence[int]]) -> Layout:

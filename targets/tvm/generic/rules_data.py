@@ -82,7 +82,8 @@ def max_unpool(request: Request) -> None:
         request.attribute(name, (default,) * count)
         for name, default, count in (("strides", 1, rank), ("pads", 0, 2 * rank))
     )
-    assert isinstance(strides, tuple) and isinstance(pads, tuple)  # noqa: PT018
+    assert isinstance(strides, tuple)
+    assert isinstance(pads, tuple)
     for axis, extent in enumerate(out[2:]):
         cut = int(pads[axis]) + int(pads[axis + rank])
         whole = ((x[2 + axis] or 0) - 1) * int(strides[axis]) + int(kernel[axis]) - cut

@@ -276,11 +276,16 @@ class _AmxKernel:
                 for vector in sums:
                     store(vector, 0, tirx.Broadcast(tirx.const(0, "int32"), _SIDE), _SIDE)
 
-                def step(word: Expr, number: Expr, at: Expr = base + pixel * stride) -> None:
+                def step(
+                    word: Expr,
+                    number: Expr,
+                    at: Expr = base + pixel * stride,
+                    sums: list[Buffer] = sums,
+                ) -> None:
                     with T.serial(0, self.plan.words) as w:
                         value = T.Bind(source.buffer[at + word + w])
                         values = self.dot.activation(value, _SIDE)
-                        for b, vector in enumerate(sums):  # noqa: B023  # emitted at once
+                        for b, vector in enumerate(sums):
                             start = weights[b] + (number * self.plan.words + w) * size
                             factors = self.dot.weights(self.frame.weight, start, 1, _SIDE)[0]
                             total = self.dot.accumulate(load(vector, 0, _SIDE), values, factors)
