@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import ml_dtypes
 from tvm import tirx
 
 from actc.targets.tvm.generic import arithmetic as n
@@ -27,6 +28,9 @@ from actc.targets.tvm.generic.reductions import FOLDS, Fold, fold_over
 
 _WIDE = "float64"
 """Sums are taken in it."""
+
+_LARGEST = {dtype: float(ml_dtypes.finfo(dtype).max) for dtype in WIDER}
+"""The largest number of a type of half precision."""
 
 
 def _lines(x: Array, axis: int) -> tuple[list[Expr], Callable[[Sequence[Expr], Expr], Index]]:
@@ -52,11 +56,11 @@ def _softmax(k: Kernel) -> None:
         largest = fold_over(x, length, along, FOLDS["ReduceMax"])
 
         def moved(value: Expr) -> Expr:
-            return keep(tirx.Cast(_WIDE, value) - largest)
+            return _as_stored(x, keep(tirx.Cast(_WIDE, value) - largest))
 
         def power(value: Expr) -> Expr:
             narrow = tirx.Cast(x.compute, moved(value))
-            return tirx.Cast(_WIDE, n.libm("exp", keep(narrow)))
+            return _as_stored(x, tirx.Cast(_WIDE, n.libm("exp", keep(narrow))))
 
         total = Cell(const(0, _WIDE))
         with nest(length) as (i,):
@@ -64,16 +68,27 @@ def _softmax(k: Kernel) -> None:
             if not log:
                 k.out.store(at(outer, i), tirx.Cast(x.compute, value))
             total.set(total.value + value)
-        level = n.libm("log", total.value) if log else total.value
+        level = _as_stored(x, total.value)
+        if log:
+            level = _as_stored(x, n.libm("log", level))
         with nest(length) as (i,):
             index = at(outer, i)
-            if log:
-                value = moved(keep(x[index])) - level
-            elif x.dtype in WIDER:  # what was stored has lost too much
-                value = power(keep(x[index])) / level
-            else:
-                value = tirx.Cast(_WIDE, k.out[index]) / level
+            stored = moved(keep(x[index])) if log else tirx.Cast(_WIDE, k.out[index])
+            value = stored - level if log else stored / level
             k.out.store(index, tirx.Cast(x.compute, value))
+
+
+def _as_stored(x: Array, value: Expr) -> Expr:
+    """A step of softmax as ONNX's definition has it: a tensor of `x`'s type.
+
+    That rounds in half precision, where other kernels round once; but a sum that float16 does not
+    hold stays as it is, rather than make all quotients zero.
+    """
+    if x.dtype not in WIDER:
+        return value
+    value = keep(value)
+    held = keep(tirx.Cast(_WIDE, tirx.Cast(x.dtype, tirx.Cast(x.compute, value))))
+    return keep(select(held > const(_LARGEST[x.dtype], _WIDE), value, held))
 
 
 def _hardmax(k: Kernel) -> None:
