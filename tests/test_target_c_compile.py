@@ -19,8 +19,7 @@ import actc
 from actc import toolchain
 from actc.errors import ToolFailed
 from actc.targets.c import CTarget, emulator
-from actc.targets.c.emulator import CORTEX_M4, CORTEX_M7, Core
-from actc.targets.c.templates import filled
+from actc.targets.cortex_m.board import CORTEX_M4, CORTEX_M7, HELIUM_M55, Core
 
 Array = np.ndarray[Any, Any]
 DIGITS = ROOT / "examples" / "digits"
@@ -42,7 +41,12 @@ def test_digits_equal_golden(name: str, data: str, tmp_path: Path, actc_cli: Com
     files = str(DIGITS / f"{name}.onnx"), str(DIGITS / f"{data}.npz")
     done = actc_cli("compile", files[0], "--target", "c", "--data", files[1], "-o", str(out))
     assert "equals golden bit for bit on 450 of 450 samples" in done.stdout
-    for words in ("the arena is minimal: ", "greedy arena ", "Cortex-M4, emulated"):
+    for words in (
+        "the arena is minimal: ",
+        "greedy arena ",
+        "Cortex-M4, emulated",
+        "Helium, emulated",
+    ):
         assert words in done.stdout
     checked = actc_cli("check", str(out), "--data", files[1])
     assert checked.status == 0
@@ -73,7 +77,7 @@ def test_a_vision_transformer(tmp_path: Path) -> None:
 
 
 @needs_cortex_m
-@pytest.mark.parametrize("core", [CORTEX_M4, CORTEX_M7], ids=lambda core: core.cpu)
+@pytest.mark.parametrize("core", [CORTEX_M4, CORTEX_M7, HELIUM_M55], ids=lambda core: core.cpu)
 @pytest.mark.parametrize("name", ["convolutions", "attention", "signs"])
 def test_an_emulated_core_equals_golden(name: str, core: Core, tmp_path: Path) -> None:
     model, feeds, folder = written(name, tmp_path)
@@ -85,25 +89,24 @@ def test_an_emulated_core_equals_golden(name: str, core: Core, tmp_path: Path) -
 @needs_cortex_m
 def test_an_emulated_core_can_differ(tmp_path: Path) -> None:
     model, feeds, folder = written("convolutions", tmp_path)
-    source = (folder / "model.c").read_text("ascii")
+    source, golden = (folder / "model.c").read_text("ascii"), outputs_of(model, feeds)
     (folder / "model.c").write_text(source.replace("__smlad(", "__smladx("), "ascii")
-    assert emulator.rung(folder, feeds, outputs_of(model, feeds)).result == "differs"
+    assert emulator.rung(folder, feeds, golden).result == "differs"
+    (folder / "model.c").write_text(source.replace("vctp16q((", "vctp32q(("), "ascii")
+    found = emulator.rungs(folder, feeds, golden)
+    assert [rung.result for rung in found] == ["equal", "differs"]
     (folder / "model.c").write_text(f"#error broken\n{source}", "ascii")
     with pytest.raises(ToolFailed):
         emulator.rung(folder, feeds, outputs_of(model, feeds))
 
 
 @needs_cortex_m
-def test_a_network_beyond_the_board_is_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_beyond_the_board_is_not_run(tmp_path: Path) -> None:
     model, feeds, folder = written("convolutions", tmp_path)
 
-    def small(name: str, **values: str) -> str:
-        return filled(name, **values).replace("LENGTH = 4M", "LENGTH = 4K")
-
-    monkeypatch.setattr(emulator, "filled", small)
-    found = emulator.rung(folder, feeds, outputs_of(model, feeds))
+    board = dataclasses.replace(CORTEX_M4.board, flash_bytes=4096)
+    core = dataclasses.replace(CORTEX_M4, board=board)
+    found = emulator.rung(folder, feeds, outputs_of(model, feeds), core=core)
     assert (found.result, found.samples) == ("not run", 0)
     assert "does not fit" in found.detail
 

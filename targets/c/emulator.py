@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,28 @@ from actc.errors import MissingTool, ToolFailed
 from actc.targets.base import Progress, Rung, quiet
 from actc.targets.c.example import Example, Move, slots
 from actc.targets.c.host import SIGNATURE, execute
-from actc.targets.c.templates import filled
+from actc.targets.cortex_m.board import CORTEX_M4, HELIUM_M55, Core
+from actc.targets.cortex_m.program import (
+    COMPILER,
+    COMPILER_HELP,
+    EMULATOR,
+    link,
+    run_command,
+    start,
+)
 
 Array = np.ndarray[Any, Any]
 
-COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
-COMPILER_HELP = "apt-get install gcc-arm-none-eabi"
-EMULATOR_HELP = "apt-get install qemu-system-arm"
-FLAGS = ("-std=c99", "-O2", "-mthumb", "-ffreestanding", "-Wall", "-Wextra", "-Wconversion")
+FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+CORES = (CORTEX_M4, HELIUM_M55)
+"""The code has a part for the DSP extension, and one for vectors."""
 MOST_SAMPLES = 4
 _SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Core:
-    """A core and the board that QEMU has with it."""
-
-    title: str
-    cpu: str
-    board: str
-
-
-CORTEX_M4 = Core("Cortex-M4", "cortex-m4", "mps2-an386")
-CORTEX_M7 = Core("Cortex-M7", "cortex-m7", "mps2-an500")
-
-
 def object_command(core: Core, source: str, target: str) -> tuple[str, ...]:
     """The command that compiles one file for a core."""
-    return (COMPILER, *FLAGS, "-Werror", f"-mcpu={core.cpu}", "-c", source, "-o", target)
+    return (COMPILER, *FLAGS, *core.machine, "-c", source, "-o", target)
 
 
 def build(directory: Path, folder: Path, core: Core) -> Path:
@@ -63,32 +56,27 @@ def build(directory: Path, folder: Path, core: Core) -> Path:
     name = str(signature["name"])
     upper = name.upper()
     (folder / "start.c").write_text(_start(signature), encoding="utf-8")
-    (folder / "board.ld").write_text(filled("cortex_m.ld"), encoding="utf-8")
     for source, made in ((directory.resolve() / f"{name}.c", "network.o"), ("start.c", "start.o")):
         command = object_command(core, str(source), made)
         more = [f"-D{upper}_FLOAT", f"-I{directory.resolve()}"]
         toolchain.run([compiler, *command[1:], *more], timeout=_SECONDS, cwd=folder)
-    link = ["-nostdlib", "-mthumb", f"-mcpu={core.cpu}", "-T", "board.ld"]
-    toolchain.run(
-        [compiler, *link, "network.o", "start.o", "-o", "network.elf"],
-        timeout=_SECONDS,
-        cwd=folder,
-    )
-    return folder / "network.elf"
+    return link(core, ("network.o", "start.o"), folder)
 
 
 def _start(signature: Mapping[str, Any]) -> str:
     """The start-up, which is an example whose files are those of the emulator's host."""
 
-    def moves(operation: int, file: str) -> Move:
+    def moves(operation: str, file: str) -> Move:
         return lambda name, count: (
             f"{count} - (size_t)move({operation}, {file}, {name}, sizeof {name})"
         )
 
     name = str(signature["name"])
     found = Example(name, slots(signature["inputs"]), slots(signature["outputs"]))
-    body = found.body(moves(6, "source"), moves(5, "result"), lambda status: f"leave({status});")
-    return filled("cortex_m.c.in", NAME=name, BUFFERS=found.buffers(), BODY=body)
+    body = found.body(
+        moves("READ", "source"), moves("WRITE", "result"), lambda status: f"leave({status});"
+    )
+    return start(name, found.buffers(), body)
 
 
 def run(
@@ -99,12 +87,23 @@ def run(
     Raises:
         MissingTool, ToolFailed: of the emulator.
     """
-    emulator = str(toolchain.find(EMULATOR, EMULATOR_HELP))
-    command = (
-        *(emulator, "-M", core.board, "-display", "none", "-serial", "none", "-monitor", "none"),
-        *("-semihosting-config", "enable=on,target=native", "-kernel", str(program)),
-    )
+    command = run_command(core, program)
     return execute(command, arrays, outputs, named=False, seconds=_SECONDS)
+
+
+def rungs(
+    directory: Path,
+    feeds: Mapping[str, Array],
+    golden: Mapping[str, Array],
+    say: Progress = quiet,
+) -> list[Rung]:
+    """Compare golden with the code on each of `CORES`; one that does not run is the last."""
+    found: list[Rung] = []
+    for core in CORES:
+        found.append(rung(directory, feeds, golden, say, core))
+        if found[-1].result == "not run":
+            break
+    return found
 
 
 def rung(
@@ -143,5 +142,5 @@ def _beyond_the_board(problem: ToolFailed) -> str | None:
     if found.code == "ACT0511":
         return f"{EMULATOR} took more than {_SECONDS:g} seconds"
     if any("will not fit in region" in note or "overflowed by" in note for note in found.notes):
-        return "the network does not fit the board's 4 MiB of flash or of memory"
+        return "the network does not fit the board's flash or memory"
     return None

@@ -140,8 +140,8 @@ class CTarget(Target):
         golden: Mapping[str, np.ndarray],
         say: Progress = quiet,
     ) -> list[Rung]:
-        """Compare a few samples on an emulated Cortex-M4, where compiler and emulator are there."""
-        return [emulator.rung(directory, feeds, golden, say)]
+        """Compare a few samples on emulated cores, where compiler and emulator are there."""
+        return emulator.rungs(directory, feeds, golden, say)
 
     def footprint(self, directory: Path) -> dict[str, int] | None:
         """Bytes of constants and of the arena."""
