@@ -23,6 +23,7 @@ from actc.targets.named import make_target
 POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
+HALF_PRECISION = "float16"
 TUNE_SECONDS = 300.0
 MOST_TUNED = 1000
 """Candidates of a kernel, at most."""
@@ -108,7 +109,8 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     machine = problems.attempt(make_target, options.target)
     capabilities = machine.capabilities() if machine is not None else None
     precisions = (options.precision,) if capabilities is None else capabilities.precisions
-    for name, known in {"precision": precisions, **_CHOICES}.items():
+    problems.attempt(_precision_of, options, precisions)
+    for name, known in _CHOICES.items():
         problems.attempt(_one_of, name, getattr(options, name), known)
     widest = WIDE_BITS if capabilities is None else capabilities.widest
     problems.attempt(_require_narrow, options, widest)
@@ -283,6 +285,20 @@ def require_unchosen(options: Options, passes: object) -> None:
         message = f"{given} can change nothing: the model is golden, integers already"
         help_text = "leave it out, or compile the float model"
         raise UsageError(Diagnostic("ACT0229", message, help=help_text))
+
+
+def _precision_of(options: Options, known: tuple[str, ...]) -> None:
+    """A precision is known, and the target has it."""
+    if options.precision in known or options.precision != HALF_PRECISION:
+        _one_of("precision", options.precision, known)
+        return
+    raise UsageError(
+        Diagnostic(
+            "ACT0486",
+            f"target '{options.target}' has no --precision {HALF_PRECISION}",
+            help=f"`--target cuda` has; here choose one of: {', '.join(known)}",
+        )
+    )
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -93,7 +93,7 @@ def compile(
             calibrates on synthetic samples, with a warning.
         output: directory to write; default ``<model>-<target>``. It is written
             completely or not at all.
-        precision: "int8" or "float32".
+        precision: "int8", "float32", or "float16" (cuda): stored so, computed in float32.
         approx: form of the activations: "auto", "exact", "pwl" or "table".
         max_drop: accuracy that may be lost before the report holds an error.
         passes: a pipeline, its passes or its spelling, instead of the default one.
@@ -174,7 +174,7 @@ def compile(
         raise UsageError(problems.found)
     stages = Stages()
     with stages.timed("load", say):
-        prepared = prepare(model, data, any_real=precision == "float32")
+        prepared = prepare(model, data, any_real=precision != "int8")
     golden = is_golden(prepared.model)
     if golden:
         require_unchosen(options, passes)
@@ -274,7 +274,7 @@ def default_pipeline(
         Calibrate(any_real=not int8),
         Approximate(
             form=approx,
-            precision=precision,
+            precision="int8" if int8 else "float32",
             method=calibration,
             activations=activations,
             power_of_two=shifts,

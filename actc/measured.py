@@ -91,8 +91,8 @@ class Measured:
         """The artefact must equal golden on every bit (float32: the approximated model closely).
 
         Args:
-            precision: "int8" or "float32".
-            tolerance: of float32, in units of an output's RMS.
+            precision: "int8", "float32" or "float16".
+            tolerance: of floats, in units of an output's RMS.
 
         Raises:
             BudgetMissed: it does not.
@@ -103,7 +103,7 @@ class Measured:
             same, count = identical(reference, artifact)
             problem = "" if same else f"the artefact differs from golden.onnx on {count} samples"
         else:
-            problem = _too_far(reference, artifact, tolerance)
+            problem = too_far(reference, artifact, tolerance)
         if problem:
             raise BudgetMissed(
                 Diagnostic("ACT0602", problem, help="please report this with the model")
@@ -123,7 +123,8 @@ def _tolerance(dtype: np.dtype[Any], least: float) -> float:
     return max(least, 4 * float(ml_dtypes.finfo(dtype).eps))  # type: ignore[no-untyped-call]
 
 
-def _too_far(reference: Outputs, artifact: Outputs, tolerance: float) -> str:
+def too_far(reference: Outputs, artifact: Outputs, tolerance: float) -> str:
+    """What is wrong with a float artefact's outputs; "" where they are near enough."""
     for name, array in reference.items():
         found = errors(array, artifact[name])
         unit = _tolerance(array.dtype, tolerance) * max(found["reference_rms"], 1e-6)

@@ -15,7 +15,7 @@ from actc.bounds import bound_outputs
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
-from actc.measured import not_executed
+from actc.measured import not_executed, too_far
 from actc.numerics.compare import agreement, errors, identical, top1
 from actc.ranking import rank_sites
 from actc.targets.base import Rung
@@ -78,6 +78,11 @@ def check(
     if int8 and not reason and not same:
         message = f"the artefact differs from golden.onnx on {differing} samples"
         diagnostics.append(Diagnostic("ACT0602", message, place=Place(str(directory))))
+    if not int8 and not reason:
+        tolerance = artifact.target.tolerance(artifact.path)
+        problem = too_far(outputs[last], outputs["artifact"], tolerance)
+        if problem:
+            diagnostics.append(Diagnostic("ACT0602", problem, place=Place(str(directory))))
     rungs = artifact.target.recheck(artifact.path)
     diagnostics += [
         Diagnostic("ACT0603", f"{rung.name}: {rung.detail}", place=Place(str(directory)))

@@ -98,7 +98,7 @@ def measure(
     if reason:
         measured.not_run(machine.spec, reason, context_of(model))
     else:
-        measured.require_exact(precision, machine.float_tolerance)
+        measured.require_exact(precision, machine.tolerance(stage))
     return measured
 
 

@@ -159,8 +159,8 @@ class Target(ABC):
         """All reasons why `model` cannot be lowered; empty when it can.
 
         Args:
-            model: golden (int8) or approximated (float32) model.
-            precision: "int8" or "float32".
+            model: golden (int8) or approximated (float32, float16) model.
+            precision: "int8", "float32" or "float16".
         """
 
     @abstractmethod
@@ -194,6 +194,10 @@ class Target(ABC):
         """How far 99 percent of a float artefact's outputs may be from the approximated model's,
         in units of their RMS."""
         return 1e-4
+
+    def tolerance(self, directory: Path) -> float:
+        """`float_tolerance` of the artefact in `directory`."""
+        return self.float_tolerance
 
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The artefact as a function, made ready once; `run` with a different batch each time."""

@@ -39,7 +39,9 @@ def run(
             help="one array per model input, first axis = samples; optionally `labels`",
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(metavar="int8|float32", help="arithmetic")] = "int8",
+    precision: Annotated[
+        str, typer.Option(metavar="int8|float32|float16", help="arithmetic")
+    ] = "int8",
     approx: Annotated[
         str, typer.Option(metavar="auto|exact|pwl|table", help="form of the activations")
     ] = "auto",

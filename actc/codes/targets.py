@@ -288,6 +288,18 @@ CODES: dict[str, CodeInfo] = {
         "`cpu:...,objects` and Cortex-M take one sample at a time and need all memory to be known: "
         "the message says what is not. `--target c` writes C for microcontrollers, without LLVM.",
     ),
+    "ACT0485": CodeInfo(
+        "a weight that half precision cannot hold",
+        "With --precision float16 the weights of convolutions and matrix products are rounded to "
+        "half precision, whose largest number is 65504. All layers with larger ones are listed, "
+        "each with its largest weight. Scale them, or compile with --precision float32.",
+    ),
+    "ACT0486": CodeInfo(
+        "a precision that the target lacks",
+        "--precision float16 keeps activations and weights in half precision, which GPUs multiply "
+        "on tensor cores: `--target cuda` has it. CPUs and FPGAs are faster with int8, and exact "
+        "with float32.",
+    ),
     "ACT0490": CodeInfo(
         "nothing to tune",
         "`--tune N` times schedules of the target cpu's kernels; other targets have none, and "

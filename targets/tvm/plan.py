@@ -116,7 +116,7 @@ class KernelPlan:
         lines = [f"input  {name}: {_shape(buffer)}" for name, buffer in self.inputs.items()]
         for call in self.calls:
             kernel = call.kernel
-            kind = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
+            kind = str(getattr(kernel, "op", type(kernel).__name__))
             result = f"{call.output}: {_shape(self.buffers[call.output])}"
             lines.append(f"{kind:12} {result} <- {', '.join(call.inputs)}  # {call.node}")
         lines += [f"output {name} = {source}" for name, source in self.outputs.items()]

@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
+from actc.targets.tvm.cuda.half import Stored, halved, overflowing_weights
 from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
@@ -39,15 +40,23 @@ SUPPORTED: frozenset[type] = frozenset(
     {
         BatchMatMul, BinaryConv, Concat, ConvSpec, Elementwise, Embed, FloatConv, FloatLayerNorm,
         FloatMatMul, FloatPool, FloatReduce, FloatSoftmax, InstanceSteps, LayerNorm, MaskedSoftmax,
-        MaxPool, Pack, Reduce, Softmax, Unpack,
+        MaxPool, Pack, Reduce, Softmax, Stored, Unpack,
     }
 )  # fmt: skip
 """Types of kernels; `source.BUILDERS` has a function for each."""
 
 
-def examined(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnostic]]:
-    """The kernel plan, and all reasons why this target cannot run it."""
-    plan, found = examine(model, precision)
+def examined(
+    model: ir.Model, precision: str, wide: frozenset[str] = frozenset()
+) -> tuple[KernelPlan, list[Diagnostic]]:
+    """The kernel plan, and all reasons why this target cannot run it.
+
+    Args:
+        model: golden (int8) or approximated model.
+        precision: "int8", "float32" or "float16".
+        wide: with "float16", buffers that stay float32.
+    """
+    plan, found = examine(model, "float32" if precision == "float16" else precision)
     calls = tuple(_own_copy(plan, call) for call in plan.calls)
     plan = KernelPlan(plan.inputs, plan.outputs, plan.buffers, plan.constants, calls)
     lacking = [
@@ -58,16 +67,19 @@ def examined(model: ir.Model, precision: str) -> tuple[KernelPlan, list[Diagnost
     batches = {buffer.batch for buffer in plan.buffers.values()}
     if len(batches) > 1:
         lacking.append(_refusal("", "its tensors do not all have the batch as first axis"))
+    if precision == "float16" and not found:
+        lacking += overflowing_weights(plan)
+        plan = halved(plan, wide)
     return plan, [*found, *lacking]
 
 
-def kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
-    """The kernel plan of a golden (int8) or approximated (float32) model.
+def kernel_plan(model: ir.Model, precision: str, wide: frozenset[str] = frozenset()) -> KernelPlan:
+    """The kernel plan of a golden (int8) or approximated (float32, float16) model.
 
     Raises:
         ModelError: the model cannot be lowered; all reasons at once.
     """
-    plan, found = examined(model, precision)
+    plan, found = examined(model, precision, wide)
     if found:
         raise ModelError(found)
     return plan

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from actc.targets.tvm.cuda.half import Stored
 from actc.targets.tvm.cuda.tiling import Tiling, pack_tiles
 from actc.targets.tvm.kernels.binary_spec import WORD, BinaryConv, words
 from actc.targets.tvm.kernels.float_spec import FloatConv
@@ -23,7 +24,9 @@ def packed_constants(
         constants: of the plan.
         tiling: of the kernel, where it has tiles.
     """
-    kernel = call.kernel
+    kernel: object = call.kernel
+    if isinstance(kernel, Stored):
+        kernel = kernel.kernel
     if isinstance(kernel, FloatConv):
         weight = call.inputs[1]
         return {weight: _ordered(constants[weight], tiling)}

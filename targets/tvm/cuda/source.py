@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tvm
 from tvm import tirx
 from tvm.tirx.op import register_intrin_lowering
 
+from actc.targets.tvm.cuda.half import Stored
 from actc.targets.tvm.cuda.kernels import direct, instances, pointwise, reductions, rows, tiles
 from actc.targets.tvm.cuda.network import Launch, Network, ends, pack_constants, plan_arena
 from actc.targets.tvm.cuda.packing import packed_constants
@@ -39,6 +40,15 @@ from actc.targets.tvm.kernels.strided import (
 )
 from actc.targets.tvm.plan import Array, Call, KernelPlan
 
+
+def _stored(name: str, spec: Stored) -> Any:
+    """A kernel with other types in memory than float32."""
+    build: Any = direct.float_conv
+    if isinstance(spec.kernel, FloatPool):
+        build = reductions.float_pool
+    return build(name, spec.kernel, spec.x, spec.out)
+
+
 PRELUDE = Path(__file__).parent / "templates" / "prelude.cuh"
 
 BUILDERS: dict[type, Callable[[str, Any], Any]] = {
@@ -62,6 +72,7 @@ BUILDERS: dict[type, Callable[[str, Any], Any]] = {
     FloatSoftmax: rows.float_softmax,
     FloatLayerNorm: rows.float_layer_norm,
     InstanceSteps: instances.instance_steps,
+    Stored: _stored,
 }
 """Kernel of the plan -> the function that writes it."""
 
@@ -96,10 +107,14 @@ def generate(
 
 
 def _title(kernel: Any) -> str:
+    kernel = kernel.kernel if isinstance(kernel, Stored) else kernel
     return type(kernel).__name__.removesuffix("Spec").lower()
 
 
 def _function(name: str, kernel: Any, tiling: Tiling | None) -> Any:
+    if isinstance(kernel, Stored) and tiling is not None:
+        conv = cast(FloatConv, kernel.kernel)
+        return tiles.tiled_float_conv(name, conv, tiling, kernel.x, kernel.out)
     if tiling is None:
         return BUILDERS[type(kernel)](name, kernel)
     build = tiles.tiled_conv if isinstance(kernel, ConvSpec) else tiles.tiled_float_conv

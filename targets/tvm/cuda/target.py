@@ -17,8 +17,10 @@ import onnx_ir as ir
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool
+from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
 from actc.targets.tvm.cuda import runtime
+from actc.targets.tvm.cuda.half import notes, statement, too_wide
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
 from actc.targets.tvm.cuda.lower import examined, kernel_plan
 from actc.targets.tvm.cuda.network import Network
@@ -37,7 +39,12 @@ from actc.targets.tvm.lower import INT8_RULES
 from actc.targets.tvm.plan import Buffer, KernelPlan
 from actc.targets.tvm.runtime import LIBRARY, SIGNATURE
 
-MODEL_FILES = {"int8": "golden.onnx", "float32": "approximated.onnx"}
+MODEL_FILES = {
+    "int8": "golden.onnx",
+    "float32": "approximated.onnx",
+    "float16": "approximated.onnx",
+}
+HALVES = "float16.json"
 RESOURCES = "resources.json"
 LINK_SECONDS = 120
 
@@ -50,6 +57,7 @@ class CudaTarget(Target):
     kernels are executed on the CPU, thread by thread, and compared with golden so.
     Options, joined by commas: architectures (`cuda:sm_80,sm_90`, which is the default);
     `dp4a`, no tensor cores; `fp16`, products of float32 networks in half precision.
+    `--precision float16` also keeps activations in half precision.
     Products: model.so; run.py, an example; kernels.cu; kernels.txt, the list of kernels with
     their registers and shared memory; signature.json; resources.json.
 
@@ -91,7 +99,7 @@ class CudaTarget(Target):
     def capabilities(self) -> Capabilities:
         """What this target takes."""
         return Capabilities(
-            precisions=("int8", "float32"),
+            precisions=("int8", "float32", "float16"),
             forms=("table", "pwl"),
             operators=frozenset(INT8_RULES),
             tools=(
@@ -108,6 +116,7 @@ class CudaTarget(Target):
                 "kernels.txt": "the kernels in execution order, and what they take of a GPU",
                 RESOURCES: "registers, shared memory and spills of kernels; bytes of memory",
                 SIGNATURE: "names, types and shapes of inputs and outputs",
+                HALVES: "with --precision float16: its tolerance, and tensors that stay float32",
             },
         )
 
@@ -115,13 +124,22 @@ class CudaTarget(Target):
         """All reasons why `model` cannot be lowered."""
         return examined(model, precision)[1]
 
+    def tolerance(self, directory: Path) -> float:
+        """That of float32, or what the roundings of --precision float16 amount to."""
+        if not _is_half(directory):
+            return self.float_tolerance
+        return float(_halves(directory)["tolerance"])
+
     def plan(self, model: ir.Model, precision: str) -> BuildPlan:
         """Plan the build.
 
         Raises:
             ModelError: the model cannot be lowered; all reasons at once.
         """
-        kernels = kernel_plan(model, precision)
+        wide = frozenset[str]()
+        if precision == "float16":
+            wide = too_wide(kernel_plan(model, "float32"), context_of(model).ranges)
+        kernels = kernel_plan(model, precision, wide)
         signature = _signature(kernels)
         proto = ir.serde.serialize_model(model)
         files = {
@@ -130,6 +148,9 @@ class CudaTarget(Target):
             SIGNATURE: (json.dumps(signature, indent=2) + "\n").encode(),
             "run.py": (TEMPLATES / "run.py.in").read_bytes(),
         }
+        if precision == "float16":
+            text = json.dumps(statement(kernels, wide, self.float_tolerance), indent=2)
+            files[HALVES] = (text + "\n").encode()
         commands = (nvcc_command(self.architectures), host_command(LIBRARY))
         return BuildPlan(self.spec, files, commands)
 
@@ -149,8 +170,11 @@ class CudaTarget(Target):
         for name, content in plan.files.items():
             (directory / name).write_bytes(content)
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
+        wide = frozenset[str]()
+        if HALVES in plan.files:
+            precision, wide = "float16", frozenset(json.loads(plan.files[HALVES])["float32"])
         model = ir.load(directory / MODEL_FILES[precision])
-        kernels = kernel_plan(model, precision)
+        kernels = kernel_plan(model, precision, wide)
         source, network = generate(kernels, self.architectures[0], self.products)
         (directory / runtime.KERNELS).write_text(source, encoding="utf-8")
         with tempfile.TemporaryDirectory() as name:
@@ -210,7 +234,11 @@ class CudaTarget(Target):
         return {
             "device": f"NVIDIA GPU ({', '.join(self.architectures)})",
             "kernels": rows,
-            "notes": [*[_summary(rows, name) for name in self.architectures], _where()],
+            "notes": [
+                *[_summary(rows, name) for name in self.architectures],
+                *(notes(_halves(directory)) if _is_half(directory) else ()),
+                _where(),
+            ],
         }
 
 
@@ -221,6 +249,15 @@ def _other_nvcc() -> tuple[str, ...]:
     except MissingTool:  # what ACTC_NVCC names is no program; whoever compiles is told so
         return ()
     return () if found is None else (str(found),)
+
+
+def _is_half(directory: Path) -> bool:
+    return (directory / HALVES).is_file()
+
+
+def _halves(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / HALVES).read_text(encoding="utf-8"))
+    return found
 
 
 def _where() -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from actc.targets.tvm.cuda.half import Stored
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.plan import Array, Kernel
@@ -77,15 +78,19 @@ def tiling_of(spec: ConvSpec, method: Method) -> Tiling | None:
     return Tiling(method, words, pixels, channels, columns, -(-taps * words // DEPTH))
 
 
-def chosen_tiling(kernel: Kernel, architecture: str, products: Products) -> Tiling | None:
+def chosen_tiling(kernel: Kernel | Stored, architecture: str, products: Products) -> Tiling | None:
     """The tiles of a kernel; None where it has none.
 
     Args:
         kernel: any kernel of a plan.
-        architecture: the oldest that it must run on; tensor cores take bytes from sm_80 on.
+        architecture: the oldest that it must run on; tensor cores take bytes from sm_80 on, and
+            halves always.
         products: the user's choice.
     """
     modern = int(architecture.removeprefix("sm_")) >= 80
+    if isinstance(kernel, Stored):
+        conv = kernel.kernel
+        return tiling_of(conv.conv, "mma.f16") if isinstance(conv, FloatConv) else None
     if isinstance(kernel, ConvSpec):
         tensor = modern and products != "dp4a"
         return tiling_of(kernel, "mma.u8s8" if tensor else "dp4a")

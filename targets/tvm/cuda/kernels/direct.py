@@ -22,7 +22,10 @@ from actc.targets.tvm.cuda.kernels.thread import (
     indices_of,
     int32,
     loops,
+    memory,
+    narrowed,
     when,
+    widened,
 )
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul
@@ -80,21 +83,23 @@ class ConvEpilogue:
 
 
 class FloatEpilogue:
-    """The same of float32: a scalar function."""
+    """The same of float32: a scalar function; `dtype` is that of the output in memory."""
 
-    def __init__(self, spec: ConvSpec, function: ScalarFunction | None, n: Any) -> None:
+    def __init__(
+        self, spec: ConvSpec, function: ScalarFunction | None, n: Any, dtype: str = "float32"
+    ) -> None:
         lanes = padded(spec.out_c)
-        self._function = function
+        self._function, self._dtype = function, dtype
         self.bias = argument("bias", lanes, "float32")
         count = tirx.Cast("int64", n) * (spec.out_h * spec.out_w * lanes)
-        self._out = argument("out", count, "float32")
+        self._out = memory("out", count, dtype)
 
     def store(self, total: Any, at: Any, _channel: Any) -> None:
         """Write what becomes of a sum."""
         value = T.Bind(total)
         if self._function is not None:
             value = apply_function(self._function, [value], frozenset())
-        T.buffer_store(self._out, value, [at])
+        T.buffer_store(self._out, narrowed(value, self._dtype), [at])
 
 
 def conv(name: str, spec: ConvSpec) -> Any:
@@ -112,15 +117,18 @@ def conv(name: str, spec: ConvSpec) -> Any:
     return device_func(name, body)
 
 
-def float_conv(name: str, spec: FloatConv) -> Any:
-    """A convolution of float32; weights lie as (taps, C / group, padded(O))."""
+def float_conv(name: str, spec: FloatConv, x_type: str = "float32", out: str = "float32") -> Any:
+    """A convolution of float32; weights lie as (taps, C / group, padded(O)).
+
+    `x_type` and `out` are types in memory.
+    """
 
     def body(n: Any) -> None:
-        x, weight = _operands(spec.conv, "float32", "float32", n)
-        epilogue = FloatEpilogue(spec.conv, spec.function, n)
+        x, weight = _operands(spec.conv, x_type, "float32", n)
+        epilogue = FloatEpilogue(spec.conv, spec.function, n, out)
 
         def product(total: Any, value: Any, factor: Any) -> Any:
-            return fused_multiply_add(value, factor, total)
+            return fused_multiply_add(widened(value, x_type), factor, total)
 
         _direct(spec.conv, n, x, weight, epilogue, product, "float32", None)
 
@@ -129,7 +137,7 @@ def float_conv(name: str, spec: FloatConv) -> Any:
 
 def _operands(spec: ConvSpec, x_type: str, weight_type: str, n: Any) -> tuple[Any, Any]:
     pixels = spec.in_h * spec.in_w * padded(spec.in_c)
-    x = argument("x", tirx.Cast("int64", n) * pixels, x_type)
+    x = memory("x", tirx.Cast("int64", n) * pixels, x_type)
     taps = spec.kernel[0] * spec.kernel[1]
     size = padded(spec.out_c) * taps * (spec.in_c // spec.group)
     return x, argument("weight", size, weight_type)

@@ -73,7 +73,7 @@ def concat(name: str, spec: Concat) -> Any:
                 with when(item < size if size < most else None):
                     indices = indices_of(item, part.dims)
                     value = view.load(sample, indices)
-                    T.buffer_store(out.data, value, [place(part.out, sample, indices)])
+                    out.put(place(part.out, sample, indices), value)
 
     return device_func(name, body)
 

@@ -12,13 +12,15 @@ from actc.targets.tvm.cuda.kernels.thread import (
     Finish,
     Register,
     View,
-    argument,
     device_func,
     each_item,
     indices_of,
     int32,
     loops,
+    memory,
+    narrowed,
     when,
+    widened,
 )
 from actc.targets.tvm.kernels.float_spec import FloatPool, FloatReduce
 from actc.targets.tvm.kernels.reduce import pooling_taps
@@ -85,13 +87,13 @@ def max_pool(name: str, spec: MaxPool) -> Any:
         return total | value if spec.dtype == "uint32" else tirx.Max(total, value)
 
     def body(n: Any) -> None:
-        _pool(n, spec, spec.dtype, 0, join, lambda total, taps: total)
+        _pool(n, spec, (spec.dtype,) * 3, 0, join, lambda total, taps: total)
 
     return device_func(name, body)
 
 
-def float_pool(name: str, spec: FloatPool) -> Any:
-    """The kernel of :class:`FloatPool`."""
+def float_pool(name: str, spec: FloatPool, x: str = "float32", out: str = "float32") -> Any:
+    """The kernel of :class:`FloatPool`; `x` and `out` are types in memory."""
     kind = "max" if spec.kind == "max" else "sum"
 
     def join(total: Any, value: Any) -> Any:
@@ -101,30 +103,36 @@ def float_pool(name: str, spec: FloatPool) -> Any:
         return total / _divisor(spec, taps) if spec.kind == "average" else total
 
     def body(n: Any) -> None:
-        _pool(n, spec, "float32", _START[kind], join, finish)
+        _pool(n, spec, (x, "float32", out), _START[kind], join, finish)
 
     return device_func(name, body)
 
 
 def _pool(
-    n: Any, spec: MaxPool | FloatPool, dtype: str, start: float, join: Any, finish: Any
+    n: Any,
+    spec: MaxPool | FloatPool,
+    types: tuple[str, str, str],
+    start: float,
+    join: Any,
+    finish: Any,
 ) -> None:
+    """A thread per result; `types` are those of x, of the total, and of the output."""
     dims = (spec.out_h, spec.out_w, spec.lanes)
     size_in, size_out = spec.in_h * spec.in_w * spec.lanes, math.prod(dims)
-    x = argument("x", tirx.Cast("int64", n) * size_in, dtype)
-    out = argument("out", tirx.Cast("int64", n) * size_out, dtype)
+    x = memory("x", tirx.Cast("int64", n) * size_in, types[0])
+    out = memory("out", tirx.Cast("int64", n) * size_out, types[2])
     with each_item(n, size_out) as (sample, item):
         i, j, lane = indices_of(item, dims)
-        total = Register(dtype, start)
+        total = Register(types[1], start)
         taps = pooling_taps(spec, i, j)
         first = T.Bind(tirx.Cast("int64", sample) * size_in)
         for row, column, inside in taps:
             with when(inside):
                 at = (row * spec.in_w + column) * spec.lanes + lane
-                value = T.Bind(x[first + tirx.Cast("int64", at)])
+                value = T.Bind(widened(x[first + tirx.Cast("int64", at)], types[0]))
                 total.set(join(total.value, value))
         at = tirx.Cast("int64", sample) * size_out + tirx.Cast("int64", item)
-        T.buffer_store(out, finish(total.value, taps), [at])
+        T.buffer_store(out, narrowed(finish(total.value, taps), types[2]), [at])
 
 
 def _divisor(spec: FloatPool, taps: list[tuple[Any, Any, Any]]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
+from actc.targets.tvm.cuda.half import HALF
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.operand import Operand
 from actc.targets.tvm.kernels.spec import Epilogue
@@ -167,13 +168,32 @@ class Register:
         return T.address_of(self._buffer[0])
 
 
+def memory(name: str, size: Any, dtype: str) -> Any:
+    """A flat buffer that the kernel takes; halves are float16 as bits, see `half`."""
+    return argument(name, size, "uint16" if dtype == HALF else dtype)
+
+
+def widened(value: Any, dtype: str) -> Any:
+    """What was read from memory of type `dtype`; halves as float32."""
+    if dtype != HALF:
+        return value
+    return T.call_pure_extern("float32", "actc_widen", value)
+
+
+def narrowed(value: Any, dtype: str) -> Any:
+    """`value` as it is written to memory of type `dtype`; float32 rounded to halves."""
+    if dtype != HALF:
+        return value
+    return T.call_pure_extern("uint16", "actc_narrow", value)
+
+
 class View:
     """A buffer argument with the strides of its operand."""
 
     def __init__(self, name: str, operand: Operand, n: Any) -> None:
         count = tirx.Cast("int64", n) * operand.size if operand.batched else operand.size
         self.operand = operand
-        self.data = argument(name, count, operand.dtype)
+        self.data = memory(name, count, operand.dtype)
 
     def at(self, sample: Any, indices: Sequence[Any]) -> Any:
         """Index of the element that the loops' `indices` belong to."""
@@ -181,11 +201,15 @@ class View:
 
     def load(self, sample: Any, indices: Sequence[Any]) -> Any:
         """An element."""
-        return self.data[self.at(sample, indices)]
+        return widened(self.data[self.at(sample, indices)], self.operand.dtype)
 
     def store(self, sample: Any, indices: Sequence[Any], value: Any) -> None:
         """Write an element."""
-        T.buffer_store(self.data, value, [self.at(sample, indices)])
+        self.put(self.at(sample, indices), value)
+
+    def put(self, at: Any, value: Any) -> None:
+        """Write an element at a flat index."""
+        T.buffer_store(self.data, narrowed(value, self.operand.dtype), [at])
 
 
 def place(operand: Operand, sample: Any, indices: Sequence[Any]) -> Any:

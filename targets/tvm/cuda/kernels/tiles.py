@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
+from actc.targets.tvm.cuda.half import HALF
 from actc.targets.tvm.cuda.kernels.direct import ConvEpilogue, FloatEpilogue
 from actc.targets.tvm.cuda.kernels.thread import (
     THREADS,
@@ -52,17 +53,24 @@ def tiled_conv(name: str, spec: ConvSpec, tiling: Tiling) -> Any:
     return device_func(name, body)
 
 
-def tiled_float_conv(name: str, spec: FloatConv, tiling: Tiling) -> Any:
-    """A convolution of float32 by tiles; "mma.f16" rounds both operands to half precision."""
+def tiled_float_conv(
+    name: str, spec: FloatConv, tiling: Tiling, x_type: str = "float32", out: str = "float32"
+) -> Any:
+    """A convolution of float32 by tiles; "mma.f16" rounds both operands to half precision.
+
+    `x_type` and `out` are types in memory; halves are read with "mma.f16" alone.
+    """
     conv = spec.conv
+    halves = x_type == HALF
 
     def body(n: Any) -> None:
         pixels = tirx.Cast("int64", n) * (conv.in_h * conv.in_w * padded(conv.in_c))
-        x = argument("x", pixels, "float32")
+        words = div(pixels, 2) if halves else pixels
+        x = argument("x", words, "int32" if halves else "float32")
         dtype = "float32" if tiling.method == "fma" else "int32"
         weight = argument("weight", _weights(tiling), dtype)
-        epilogue = FloatEpilogue(conv, spec.function, n)
-        _Block(conv, tiling, n, x, weight, epilogue).emit()
+        epilogue = FloatEpilogue(conv, spec.function, n, out)
+        _Block(conv, tiling, n, x, weight, epilogue, halves).emit()
 
     return device_func(name, body)
 
@@ -75,9 +83,16 @@ class _Block:
     """Writes the code of a block of threads."""
 
     def __init__(
-        self, spec: ConvSpec, tiling: Tiling, n: Any, x: Any, weight: Any, epilogue: Epilogue
+        self,
+        spec: ConvSpec,
+        tiling: Tiling,
+        n: Any,
+        x: Any,
+        weight: Any,
+        epilogue: Epilogue,
+        halves: bool = False,
     ) -> None:
-        self._spec, self._tiling, self._n = spec, tiling, n
+        self._spec, self._tiling, self._n, self._halves = spec, tiling, n, halves
         self._x, self._weight, self._epilogue = x, weight, epilogue
         self._floats = tiling.method == "fma"
         self._word = "float32" if self._floats else "int32"
@@ -187,6 +202,8 @@ class _Block:
 
     def _words_at(self, pixel: Any, word: Any, lanes: int) -> Any:
         tiling = self._tiling
+        if self._halves:
+            return self._stored_pairs(pixel, word, lanes)
         if tiling.method != "mma.f16":
             size = padded(self._spec.in_c) if self._floats else tiling.words
             at = T.Bind(pixel * (size // lanes) + tirx.Cast("int64", word))
@@ -195,6 +212,19 @@ class _Block:
         start = T.Bind(pixel * padded(self._spec.in_c) + tirx.Cast("int64", first) * 2)
         found = [self._half_pair(start, first, k) for k in range(lanes)]
         return found[0] if lanes == 1 else tirx.Shuffle(found, list(range(lanes)))
+
+    def _stored_pairs(self, pixel: Any, word: Any, lanes: int) -> Any:
+        at = T.Bind(pixel * (padded(self._spec.in_c) // 2 // lanes) + tirx.Cast("int64", word))
+        found = self._x[at if lanes == 1 else four(at)]
+        if self._spec.in_c % 2 == 0:
+            return found
+        # The last word's upper half is a padding lane, which may hold anything.
+        found, low, every = T.Bind(found), int32(0xFFFF), int32(-1)
+        last = tirx.EQ(word, int32(self._tiling.words // lanes - 1))
+        mask = tirx.Select(last, low, every)
+        if lanes > 1:
+            mask = tirx.Shuffle([every] * (lanes - 1) + [mask], list(range(lanes)))
+        return found & mask
 
     def _half_pair(self, start: Any, word: Any, k: int) -> Any:
         low, high = self._x[start + 2 * k], self._x[start + (2 * k + 1)]

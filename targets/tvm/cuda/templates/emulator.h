@@ -198,6 +198,14 @@ static inline void actc_mma_f16(float *c, int a0, int a1, int a2, int a3, int b0
     return actc_half(a, 0) * actc_half(b, 0) + actc_half(a, 1) * actc_half(b, 1);
   });
 }
+static inline float actc_widen(uint16_t bits) { return actc_half(bits, 0); }
+static inline uint16_t actc_narrow(float value) {
+  const float end = fabsf(value) == INFINITY ? INFINITY : 65504.0f;
+  const _Float16 half = static_cast<_Float16>(value > end ? end : value < -end ? -end : value);
+  uint16_t bits;
+  memcpy(&bits, &half, sizeof bits);
+  return bits;
+}
 static inline int actc_halves(float low, float high) {
   const _Float16 halves[2] = {static_cast<_Float16>(low), static_cast<_Float16>(high)};
   int word;

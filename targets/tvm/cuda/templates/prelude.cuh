@@ -35,6 +35,19 @@ __device__ __forceinline__ Value actc_warp_max(Value value) {
   }
   return value;
 }
+// Bits of float16 as float32, and float32 rounded to them; finite numbers stay finite.
+__device__ __forceinline__ float actc_widen(unsigned short bits) {
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(bits));
+  return result;
+}
+__device__ __forceinline__ unsigned short actc_narrow(float value) {
+  unsigned short bits;
+  const float end = fabsf(value) == INFINITY ? INFINITY : 65504.0f;
+  value = value > end ? end : value < -end ? -end : value;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
 #if __CUDA_ARCH__ >= 800
 // Tensor cores: 16 rows by 8 columns, 32 bytes or 16 halves deep; codes unsigned, weights signed.
 __device__ __forceinline__ void actc_mma_u8s8(int *c, int a0, int a1, int a2, int a3, int b0,
@@ -56,6 +69,25 @@ __device__ __forceinline__ int actc_halves(float low, float high) {
   int result;
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
   return result;
+}
+#else
+// Tensor cores of sm_75 are half as deep, and it converts one number at a time.
+__device__ __forceinline__ void actc_mma_f16(float *c, int a0, int a1, int a2, int a3, int b0,
+                                             int b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a0), "r"(a1), "r"(b0));
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a2), "r"(a3), "r"(b1));
+}
+__device__ __forceinline__ int actc_halves(float low, float high) {
+  unsigned short first, second;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(first) : "f"(low));
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(second) : "f"(high));
+  return first | second << 16;
 }
 #endif
 #endif

@@ -1,0 +1,227 @@
+"""Networks in half precision: activations as float16, sums and functions in float32. Pure Python.
+
+A tensor between two kernels lies in memory as the bits of float16; kernels read it as float32 and
+round what they store. Products of large layers take float16 operands on tensor cores and add up
+in float32. What the model takes and gives keeps its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from actc.diagnostics import Diagnostic, Place
+from actc.targets.tvm.kernels.float_spec import (
+    Apply,
+    FloatConv,
+    FloatLayerNorm,
+    FloatMatMul,
+    FloatPool,
+    FloatReduce,
+    FloatSoftmax,
+)
+from actc.targets.tvm.kernels.operand import Operand
+from actc.targets.tvm.kernels.strided import Concat, Copy, Elementwise
+from actc.targets.tvm.plan import Call, KernelPlan
+
+HALF = "half"
+"""Element type of buffers and operands that hold the bits of float16."""
+LARGEST = 65504.0
+"""The largest finite number of float16."""
+ROUNDED_UP = 65520.0
+"""From here on rounding to float16 gives infinity."""
+HEADROOM = 4.0
+"""How much larger than on the data a tensor may become before it leaves float16."""
+UNIT = 2.0**-11
+"""Largest relative error of one rounding to float16 (Higham 2002, section 2.1)."""
+
+_PRODUCTS = frozenset({"Mul", "Div", "Pow", "PRelu"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A kernel whose spec says nothing about types, with those of its buffers.
+
+    Attributes:
+        kernel: what is computed, in float32.
+        x, out: element types in memory, "float32" or HALF.
+    """
+
+    kernel: FloatConv | FloatPool
+    x: str
+    out: str
+
+    @property
+    def op(self) -> str:
+        """What it is called."""
+        return type(self.kernel).__name__
+
+
+def halved(plan: KernelPlan, wide: frozenset[str]) -> KernelPlan:
+    """The plan with the buffers between kernels in float16, but for those in `wide`.
+
+    Args:
+        plan: of a float32 network.
+        wide: buffers that stay float32, beside inputs, outputs and what other kernels touch.
+    """
+    kept = {*wide, *plan.inputs, *plan.outputs.values()}
+    for call in plan.calls:
+        if not isinstance(call.kernel, _TAKES_HALVES):
+            kept |= {*call.inputs, call.output}
+        if call.output in kept and _copies(call.kernel):
+            kept |= {*call.inputs}
+    buffers = {
+        name: replace(b, dtype=HALF) if b.dtype == "float32" and name not in kept else b
+        for name, b in plan.buffers.items()
+    }
+    calls = tuple(_with_types(call, buffers) for call in plan.calls)
+    return KernelPlan(plan.inputs, plan.outputs, buffers, plan.constants, calls)
+
+
+def too_wide(plan: KernelPlan, ranges: Mapping[str, Any]) -> frozenset[str]:
+    """Buffers whose values on the data come near the end of float16, or beyond.
+
+    Args:
+        plan: of a float32 network.
+        ranges: value -> what calibration saw, with `low` and `high`.
+    """
+    limit = LARGEST / HEADROOM
+    return frozenset(
+        name
+        for name in plan.buffers
+        if name in ranges and not (-limit <= ranges[name].low and ranges[name].high <= limit)
+    )
+
+
+def overflowing_weights(plan: KernelPlan) -> list[Diagnostic]:
+    """A diagnostic for each layer with weights that float16 cannot hold."""
+    found = []
+    for call in plan.calls:
+        if not isinstance(call.kernel, FloatConv):
+            continue
+        weight = plan.constants[call.inputs[1]]
+        largest = weight.reshape(-1)[np.argmax(np.abs(weight))] if weight.size else 0.0
+        if not abs(float(largest)) < ROUNDED_UP:
+            found.append(
+                Diagnostic(
+                    "ACT0485",
+                    f"the weight {float(largest):.6g} is beyond half precision, which ends at "
+                    f"{LARGEST:g}",
+                    place=Place(node=call.node),
+                    help="scale the layer's weights down and what follows up, or compile with "
+                    "--precision float32",
+                )
+            )
+    return found
+
+
+def roundings(plan: KernelPlan) -> int:
+    """Roundings to float16 on the longest way from an input to an output.
+
+    To first order, and where no layer amplifies relative errors, an output is off by at most this
+    many times `UNIT`: sums take the larger of two relative errors, products add them.
+    """
+    depth = dict.fromkeys(plan.inputs, 0)
+    for call in plan.calls:
+        before = [depth[name] for name in call.inputs if name in plan.buffers]
+        own = sum(before) if _multiplies(call) else max(before, default=0)
+        kernel: object = call.kernel
+        if isinstance(kernel, Stored) and isinstance(kernel.kernel, FloatConv):
+            own += 1 + (kernel.x != HALF)  # the weights; x, which is rounded as it is read
+        own += plan.buffers[call.output].dtype == HALF
+        depth[call.output] = max(own, depth.get(call.output, 0))
+    return max((depth[name] for name in plan.outputs.values()), default=0)
+
+
+def statement(plan: KernelPlan, wide: frozenset[str], least: float) -> dict[str, Any]:
+    """How far outputs may be off, and what stays float32, as float16.json says it.
+
+    Args:
+        plan: the halved plan.
+        wide: buffers that stay float32 for the size of their values.
+        least: the tolerance of float32.
+    """
+    count = roundings(plan)
+    return {
+        "roundings": count,
+        "tolerance": max(count * UNIT, least),
+        "float32": sorted(wide),
+    }
+
+
+def notes(stated: Mapping[str, Any]) -> list[str]:
+    """The statement as sentences."""
+    found = [
+        f"float16: {stated['roundings']} roundings of 2^-11 on the longest way, so outputs may be "
+        f"off by {stated['tolerance']:.2g} of their RMS"
+    ]
+    if stated["float32"]:
+        found.append(f"float32 for the size of their values: {', '.join(stated['float32'])}")
+    return found
+
+
+def _copies(kernel: object) -> bool:
+    return isinstance(kernel, Elementwise) and isinstance(kernel.operation, Copy)
+
+
+def _multiplies(call: Call) -> bool:
+    kernel = call.kernel
+    if isinstance(kernel, Elementwise) and isinstance(kernel.operation, Apply):
+        return any(step.op in _PRODUCTS for step in kernel.operation.function.steps)
+    return isinstance(kernel, FloatMatMul)
+
+
+def _with_types(call: Call, buffers: Mapping[str, Any]) -> Call:
+    change = _CHANGES.get(type(call.kernel))
+    if change is None:
+        return call
+    types = [buffers[name].dtype if name in buffers else None for name in call.inputs]
+    return replace(call, kernel=change(call.kernel, types, buffers[call.output].dtype))
+
+
+def _typed(operand: Operand, dtype: str | None) -> Operand:
+    return operand if dtype != HALF else replace(operand, dtype=HALF)
+
+
+def _all_typed(operands: Sequence[Operand], types: Sequence[str | None]) -> tuple[Operand, ...]:
+    return tuple(_typed(o, t) for o, t in zip(operands, types, strict=False))
+
+
+def _stored(kernel: Any, types: Sequence[str | None], out: str) -> Any:
+    return Stored(kernel, types[0] or "float32", out)
+
+
+def _of_one(kernel: Any, types: Sequence[str | None], out: str) -> Any:
+    return replace(kernel, x=_typed(kernel.x, types[0]), out=_typed(kernel.out, out))
+
+
+def _of_two(kernel: Any, types: Sequence[str | None], out: str) -> Any:
+    a, b = _all_typed((kernel.a, kernel.b), types)
+    return replace(kernel, a=a, b=b, out=_typed(kernel.out, out))
+
+
+def _of_many(kernel: Any, types: Sequence[str | None], out: str) -> Any:
+    rest = kernel.inputs[len(types) :]
+    inputs = (*_all_typed(kernel.inputs, types), *rest)
+    return replace(kernel, inputs=inputs, out=_typed(kernel.out, out))
+
+
+def _of_parts(kernel: Concat, types: Sequence[str | None], out: str) -> Any:
+    pairs = zip(kernel.parts, types, strict=True)
+    return replace(kernel, parts=tuple(_of_many(part, [t], out) for part, t in pairs))
+
+
+_CHANGES: dict[type, Callable[[Any, Sequence[str | None], str], Any]] = {
+    FloatConv: _stored,
+    FloatPool: _stored,
+    FloatReduce: _of_one,
+    FloatSoftmax: _of_one,
+    FloatMatMul: _of_two,
+    FloatLayerNorm: _of_many,
+    Elementwise: _of_many,
+    Concat: _of_parts,
+}
+_TAKES_HALVES = tuple(_CHANGES)
