@@ -16,6 +16,7 @@ from actc.ir.execute import require_runs
 from actc.ir.golden import is_golden
 from actc.ir.graph import BATCH
 from actc.ir.load import LoadedModel, ModelLike, load
+from actc.run_time_inputs import without_data
 
 _TRIED = 3
 """Samples on which a model must run; an odd number, for batches fixed inside it are even."""
@@ -59,6 +60,9 @@ def prepare(model: ModelLike, data: DataLike | None, any_real: bool = False) -> 
     inputs = input_infos(graph, source.name, any_real)
     unbatched = _batch_problems(inputs, source.name)
     if data is None:
+        unclear = without_data(graph, source.name)
+        if unclear:
+            raise ModelError(unclear)
         _require_known_shapes(inputs, source.name, bool(unbatched))
         dataset = data_module.synthesize(inputs, whole=bool(unbatched))
         context.sink.add(
@@ -75,7 +79,13 @@ def prepare(model: ModelLike, data: DataLike | None, any_real: bool = False) -> 
         if unbatched and not dataset.whole:
             raise ModelError(unbatched)
     feeds, _ = next(dataset.take(_TRIED).batches())
-    require_runs(source.proto, feeds, source.name, fallback=any_real)
+    results = require_runs(source.proto, feeds, source.name, fallback=any_real)
+    scalars = [name for name, array in results.items() if not array.ndim]
+    if scalars and not dataset.whole:
+        if data is not None or not any_real:
+            raise ModelError(_scalar_outputs(scalars, source.name, any_real))
+        _require_known_shapes(inputs, source.name, True)
+        dataset = data_module.synthesize(inputs, whole=True)
     if not dataset.whole:
         dataset = replace(dataset, output_axes=output_axes(source.proto, dataset))
     context.dataset = dataset
@@ -145,6 +155,22 @@ def _batch_problems(infos: list[InputInfo], file: str) -> list[Diagnostic]:
             )
         )
     return found
+
+
+def _scalar_outputs(names: list[str], file: str, any_real: bool) -> list[Diagnostic]:
+    """Why samples cannot be told apart in outputs without axes."""
+    help_text = "keep the first axis of every output for the batch"
+    if any_real:
+        help_text = "give data with one axis more, [samples, ...]: a sample is then all inputs"
+    return [
+        Diagnostic(
+            "ACT0009",
+            f"output '{name}' is a scalar; the first axis must be the batch",
+            place=Place(file, name),
+            help=help_text,
+        )
+        for name in names
+    ]
 
 
 def _moved_batches(infos: list[InputInfo]) -> tuple[str, ...]:

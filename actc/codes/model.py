@@ -50,7 +50,8 @@ CODES: dict[str, CodeInfo] = {
     "ACT0009": CodeInfo(
         "an input of the model cannot be fed",
         "Each input must be a tensor of numbers with a known element type and rank. "
-        "Sequences, strings and inputs without a shape cannot be calibrated.",
+        "Sequences, strings and inputs without a shape cannot be calibrated. The first axis of all "
+        "inputs and outputs must be the batch, unless the model is taken whole (float32).",
     ),
     "ACT0010": CodeInfo(
         "an input has dynamic dimensions and there is no data",

@@ -196,6 +196,12 @@ CODES: dict[str, CodeInfo] = {
         "float32, but not for every element type and attribute; the message says what is missing. "
         "Casting to float32 around the operator, or another spelling of it, usually helps.",
     ),
+    "ACT0462": CodeInfo(
+        "an input that tells the model what to do, and no data",
+        "Shapes, pads, axes, counts and the like are inputs of this model. Made-up numbers make no "
+        "sense there. Pass --data with the numbers that these inputs will have, or make them "
+        "constants of the model.",
+    ),
     "ACT0463": CodeInfo(
         "a stage of the model does not run",
         "The model itself runs, but what a pass made of it neither onnxruntime nor the onnx "

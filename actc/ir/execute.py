@@ -90,8 +90,8 @@ def _explained() -> Iterator[None]:
 
 def require_runs(
     model: onnx.ModelProto, feeds: Mapping[str, Array], file: str, fallback: bool = False
-) -> None:
-    """Run a user's model once.
+) -> dict[str, Array]:
+    """Run a user's model once; output name -> array.
 
     Args:
         model: the model.
@@ -112,7 +112,7 @@ def require_runs(
             "export it again, with a dynamic batch axis: a batch size that is fixed inside"
             " a network (by a Reshape, say) is a usual cause"
         )
-        session.run(feeds)
+        return session.run(feeds)
     except ExecutionError as error:
         raise ModelError(
             Diagnostic(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from actc.ir.graph import has_graphs
 from actc.targets.tvm.generic.registry import RULES
 from actc.targets.tvm.generic.request import Request
 from actc.targets.tvm.generic.spec import Generic, TensorType
@@ -24,8 +25,14 @@ def lower(planner: Planner, node: ir.Node) -> None:
         Unsupported: its types, shapes or attributes have none.
     """
     if not has_kernel(node):
-        raise Unsupported(f"operator {node.op_type} has no kernel in this target")
+        raise Unsupported(f"operator {node.op_type} has no kernel in this target", _help(node))
     RULES[node.op_type].plan(Request(planner, node))
+
+
+def _help(node: ir.Node) -> str:
+    if has_graphs(node):
+        return "what decides how often or whether it runs must be a constant of the model"
+    return "write it with operators of docs/onnx-coverage.md, or keep it out of the model"
 
 
 def finish(planner: Planner, value: ir.Value) -> str:

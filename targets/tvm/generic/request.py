@@ -14,6 +14,10 @@ from actc.targets.tvm.plan import Array
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import ensure
 
+_TYPES_HELP = (
+    "cast it in front of the model or behind it: there are kernels for bool, integers of 8 to 64"
+    " bits and floats of 16 to 64"
+)
 UNKNOWN_SHAPE = "ACT0460"
 NO_GENERIC_KERNEL = "ACT0461"
 
@@ -75,7 +79,7 @@ class Request:
             tensor = self.planner.tensors[str(value.name)]
             found = TensorType(tensor.dtype, tensor.shape)
         if found.dtype not in DTYPES:
-            raise self.refuse(f"input {index} has elements of type {found.dtype}")
+            raise self.refuse(f"input {index} has elements of type {found.dtype}", _TYPES_HELP)
         return found
 
     def result(self, index: int = 0) -> TensorType:
@@ -98,7 +102,7 @@ class Request:
             shape.append(extent if isinstance(extent, int) else None)
         dtype = ir_dtype(value.dtype)
         if dtype not in DTYPES:
-            raise self.refuse(f"output {index} has elements of type {dtype}")
+            raise self.refuse(f"output {index} has elements of type {dtype}", _TYPES_HELP)
         return TensorType(dtype, tuple(shape))
 
     def _unknown(self, index: int) -> Unsupported:
@@ -106,7 +110,8 @@ class Request:
         extents = "" if value.shape is None else f": {value.shape}"
         return Unsupported(
             f"the shape of output {index} is not known before it runs{extents}",
-            "fix the batch and declare the shape of the model's outputs",
+            "fix the batch, make what decides the shape a constant, and declare the shapes of the"
+            " model's outputs",
             UNKNOWN_SHAPE,
         )
 
