@@ -15,7 +15,8 @@ import numpy as np
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic
-from actc.errors import ToolFailed, UsageError
+from actc.errors import UsageError
+from actc.targets import executed
 from actc.targets.tvm.runtime import prepared
 
 Array = np.ndarray[Any, Any]
@@ -96,52 +97,10 @@ def execute(
     named: bool = True,
     seconds: float = RUN_SECONDS,
 ) -> dict[str, Array]:
-    """What a program gives that reads samples from one file and writes results to another.
+    """What a program gives for samples, one call for each; see `actc.targets.executed.execute`.
 
     Args:
-        command: the program, run where the files in.bin and out.bin lie.
-        arrays: the inputs, first axis = samples.
-        outputs: name, dtype and shape of each output.
-        named: whether the program takes the files' names.
-        seconds: limit.
-
-    Returns:
-        output name -> array.
-
-    Raises:
-        ToolFailed: of the program; ACT0475, it wrote less or more.
+        outputs: as signature.json has them, with any number of samples.
     """
-    count = len(arrays[0])
-    rows = [np.ascontiguousarray(a).reshape(count, -1).view(np.uint8) for a in arrays]
-    with tempfile.TemporaryDirectory(prefix="actc-c-") as work:
-        source, result = Path(work) / "in.bin", Path(work) / "out.bin"
-        source.write_bytes(np.concatenate(rows, axis=1).tobytes())
-        argv = [*command, *((source.name, result.name) if named else ())]
-        toolchain.run(argv, timeout=seconds, cwd=Path(work))
-        found = result.read_bytes()
-    return unpacked(found, count, outputs)
-
-
-def unpacked(content: bytes, count: int, outputs: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
-    """The outputs in what a program wrote: for each sample one output behind the other.
-
-    Raises:
-        ToolFailed: ACT0475, it is less or more.
-    """
-    sizes = [int(np.prod(o["shape"][1:])) * np.dtype(o["dtype"]).itemsize for o in outputs]
-    if len(content) != count * sum(sizes):
-        raise ToolFailed(
-            Diagnostic(
-                "ACT0475",
-                f"the program wrote {len(content)} bytes instead of {count * sum(sizes)}",
-                help="main.c or the network was changed by hand; compile again",
-            )
-        )
-    table = np.frombuffer(content, np.uint8).reshape(count, sum(sizes))
-    cuts = np.cumsum([0, *sizes])
-    return {
-        o["name"]: np.ascontiguousarray(table[:, start:end])
-        .view(np.dtype(o["dtype"]))
-        .reshape(count, *o["shape"][1:])
-        for o, start, end in zip(outputs, cuts[:-1], cuts[1:], strict=True)
-    }
+    each = [{**item, "shape": [1, *item["shape"][1:]]} for item in outputs]
+    return executed.execute(command, arrays, each, len(arrays[0]), named=named, seconds=seconds)

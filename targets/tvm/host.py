@@ -22,6 +22,8 @@ TRIPLES = {
     "riscv64": "riscv64-unknown-linux-gnu",
 }
 """Architecture -> LLVM's triple; a name is looked for in this order."""
+BARE = "thumb"
+"""The architecture whose CPUs run programs without an operating system."""
 _MICROCONTROLLERS = ("cortex-m", "cortex-r", "sc000", "sc300", "star-mc")
 """How LLVM's names of Arm CPUs without Linux begin."""
 _ALIASES = {"apple-m1": "apple-a14", "apple-m2": "apple-a15", "apple-m3": "apple-a16"}
@@ -99,7 +101,7 @@ class Cpu:
     @property
     def bare(self) -> bool:
         """Whether it runs programs without an operating system, such as a Cortex-M."""
-        return self.arch == "thumb"
+        return self.arch == BARE
 
     def target(self) -> dict[str, Any]:
         """TVM's description of the target."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from actc import toolchain
+from actc.targets.tvm import microcontroller
 from actc.targets.tvm.emulator import emulated_cpu, runtime_folders, runtime_variable
-from actc.targets.tvm.host import Cpu, host_arch, lacking, unasked
+from actc.targets.tvm.host import BARE, Cpu, host_arch, lacking, unasked
 from actc.targets.tvm.linker import tools_of
 
 CPU_FILE = "cpu.json"
@@ -51,8 +52,11 @@ def why_not_here(directory: Path, needs_runtime: bool) -> str:
     if not found:
         return ""
     arch = str(found["architecture"])
+    if arch == BARE:
+        reason = microcontroller.why_not(directory, str(found["cpu"]), found.get("bytes", {}))
+        return reason and f"this machine is {host_arch()}, not {arch}, and {reason}"
     if arch != host_arch():
-        return _no_emulator(arch, str(found["cpu"]), needs_runtime)
+        return _no_emulator(arch, needs_runtime)
     if importlib.util.find_spec("tvm") is None:  # LLVM knows what this machine has
         return ""
     missing = lacking(found["features"])
@@ -63,17 +67,17 @@ def why_not_here(directory: Path, needs_runtime: bool) -> str:
 def emulation(directory: Path) -> str:
     """How an artefact of another architecture was run here."""
     found = describe(directory)
+    if found["architecture"] == BARE:
+        return microcontroller.emulation(str(found["cpu"]))
     tools = tools_of(str(found["architecture"]))
     model = emulated_cpu(tools, str(found["cpu"]))
     return f"run by {tools.emulator} -cpu {model}, not on a machine of its own"
 
 
-def _no_emulator(arch: str, mcpu: str, needs_runtime: bool) -> str:
+def _no_emulator(arch: str, needs_runtime: bool) -> str:
     """What is missing to emulate a CPU; "" where nothing is."""
     tools = tools_of(arch)
     start = f"this machine is {host_arch()}, not {arch}"
-    if not tools.emulator:
-        return f"{start}, and {mcpu} runs without an operating system"
     compiler = tools.cxx if needs_runtime else tools.cc
     missing = [tool for tool in (tools.emulator, compiler) if toolchain.locate(tool) is None]
     if needs_runtime and runtime_folders(arch) is None:

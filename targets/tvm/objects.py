@@ -18,9 +18,11 @@ import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
+from actc.targets.executed import execute
+from actc.targets.tvm import microcontroller
 from actc.targets.tvm.emulator import COMPILE_SECONDS, RUN_SECONDS, emulated_cpu
 from actc.targets.tvm.files import template
-from actc.targets.tvm.host import Cpu, host_arch
+from actc.targets.tvm.host import BARE, Cpu, host_arch
 from actc.targets.tvm.linker import Tools, tools_of
 from actc.targets.tvm.runtime import SIGNATURE, Runner, prepared
 
@@ -68,7 +70,7 @@ def sources(program: Program, cpu: Cpu) -> dict[str, str]:
     outputs = [program.results[number].size for number in program.outputs]
     header = {
         "SYMBOL": program.symbol,
-        "COMPILE": " ".join(_compile_command(tools_of(cpu.arch).cc, "program")),
+        "COMPILE": " ".join(_compile_command(tools_of(cpu.arch).cc, "program", _machine(cpu))),
         "INPUT_COUNT": str(len(inputs)),
         "OUTPUT_COUNT": str(len(outputs)),
         "INPUT_BYTES": ", ".join(map(str, inputs)),
@@ -76,7 +78,8 @@ def sources(program: Program, cpu: Cpu) -> dict[str, str]:
         "LARGEST": str(max(inputs + outputs)),
     }
     return {
-        "network.c": _filled("network.c.in", fields),
+        "network.c": _filled("network.c.in", fields)
+        + ("" if _rounds(cpu) else template("math.c.in")),
         "network.h": _filled("network.h.in", header),
         "main.c": template("main.c.in"),
     }
@@ -117,42 +120,58 @@ def _kinds(program: Program) -> str:
     return "\n".join([*lines, "static const Kind kinds[] = {", *rows, "};", ""])
 
 
-def _compile_command(compiler: str, program: str) -> tuple[str, ...]:
-    return (compiler, "-std=c99", "-O1", *SOURCES, KERNELS, "-o", program)
+def _compile_command(compiler: str, program: str, flags: Sequence[str] = ()) -> tuple[str, ...]:
+    return (compiler, "-std=c99", "-O1", *flags, *SOURCES, KERNELS, "-o", program)
+
+
+def _rounds(cpu: Cpu) -> bool:
+    """Whether a CPU has instructions that round to whole numbers, and roots, of all floats."""
+    return cpu.arch == "aarch64" or "sse4.1" in cpu.features
+
+
+def _machine(cpu: Cpu) -> tuple[str, ...]:
+    """The compiler's flags for a CPU, where it would take another by itself."""
+    return ("-mthumb", f"-mcpu={cpu.mcpu}") if cpu.bare else ()
 
 
 def load(directory: Path, arch: str, mcpu: str) -> Runner:
     """The network in `directory` as a function of any number of samples.
 
-    It is compiled with its example main.c, and run by QEMU where it is for another architecture.
+    It is compiled with its example main.c, and run by QEMU where it is for another architecture:
+    on a board of QEMU's where it is for a microcontroller.
 
     Raises:
         MissingTool: a tool is missing. ToolFailed: it failed.
     """
-    tools = tools_of(arch)
-    place = tempfile.mkdtemp(prefix="actc-")
-    program = Path(place) / "network"
-    compiler = toolchain.find(tools.cc, tools.how)
-    command = (*_compile_command(str(compiler), str(program)), "-static")
-    toolchain.run(command, timeout=COMPILE_SECONDS, cwd=directory)
-    start = _start(tools, arch, mcpu)
+    place = Path(tempfile.mkdtemp(prefix="actc-"))
+    bare = arch == BARE
+    command = (
+        microcontroller.command(directory, mcpu, place)
+        if bare
+        else _program_command(directory, tools_of(arch), arch, mcpu, place / "network")
+    )
     names = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
 
     def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
         any_batch = [{**i, "shape": [None, *i["shape"][1:]]} for i in names["inputs"]]
         arrays = [prepared(feeds, item) for item in any_batch]
         calls = len(arrays[0]) // names["inputs"][0]["shape"][0]
-        rows = [array.reshape(calls, -1).view(np.uint8) for array in arrays]
-        with tempfile.TemporaryDirectory(dir=place) as folder:
-            given, made = Path(folder) / "in.bin", Path(folder) / "out.bin"
-            given.write_bytes(np.concatenate(rows, axis=1).tobytes())
-            argv = [*start, str(program), str(given), str(made)]
-            toolchain.run(argv, timeout=RUN_SECONDS)
-            table = np.fromfile(made, np.uint8).reshape(calls, -1)
-        return _split(table, names["outputs"])
+        return execute(
+            command, arrays, names["outputs"], calls, named=not bare, seconds=RUN_SECONDS
+        )
 
     weakref.finalize(run, shutil.rmtree, place, ignore_errors=True)
     return run
+
+
+def _program_command(
+    directory: Path, tools: Tools, arch: str, mcpu: str, program: Path
+) -> tuple[str, ...]:
+    """Compile the example around the network; the command that runs it."""
+    compiler = toolchain.find(tools.cc, tools.how)
+    command = (*_compile_command(str(compiler), str(program)), "-static")
+    toolchain.run(command, timeout=COMPILE_SECONDS, cwd=directory)
+    return (*_start(tools, arch, mcpu), str(program))
 
 
 def _start(tools: Tools, arch: str, mcpu: str) -> list[str]:
@@ -161,15 +180,3 @@ def _start(tools: Tools, arch: str, mcpu: str) -> list[str]:
         return []
     emulator = toolchain.find(tools.emulator, "apt install qemu-user")
     return [str(emulator), "-cpu", emulated_cpu(tools, mcpu)]
-
-
-def _split(table: Array, outputs: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
-    """The outputs out of rows of bytes."""
-    found, at = {}, 0
-    for item in outputs:
-        dtype, shape = np.dtype(item["dtype"]), item["shape"]
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        part = np.ascontiguousarray(table[:, at : at + size]).view(dtype)
-        found[item["name"]] = part.reshape(-1, *shape[1:])
-        at += size
-    return found
