@@ -22,11 +22,12 @@ MANIFEST = "manifest.json"
 def staged(directory: Path) -> Iterator[Path]:
     """A fresh directory beside `directory` that takes its place on success.
 
-    On an exception it is removed and `directory` is as it was before.
+    On an exception it is removed and `directory` is as it was before. What the user put beside
+    the files of an earlier result stays.
 
     Raises:
-        UsageError: the place is not writable, holds something that actc did not write, or
-            its disk became full.
+        UsageError: the place is not writable, holds no result of actc's but something else, or
+            a file that is not actc's where one would be written; or its disk became full.
     """
     directory = directory.absolute()
     try:
@@ -53,13 +54,38 @@ def staged(directory: Path) -> Iterator[Path]:
 def _check_place(directory: Path) -> None:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         message = "the output is a file or a link, not a directory"
-    elif directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
+    elif directory.exists() and any(directory.iterdir()) and _written(directory) is None:
         message = "the output directory holds files that actc did not write"
     else:
         return
-    raise UsageError(
+    raise _not_ours(directory, message)
+
+
+def _not_ours(directory: Path, message: str) -> UsageError:
+    return UsageError(
         Diagnostic("ACT0240", message, place=Place(str(directory)), help="give another -o DIR")
     )
+
+
+def _written(directory: Path) -> set[str] | None:
+    """Names in `directory` that actc wrote, by its manifest; None where there is none of actc's.
+
+    What lies deeper belongs to the folder that it is in.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+        names = [MANIFEST, *manifest["files"], *manifest.get("not_reproducible", ())]
+        return {Path(name).parts[0] for name in names} if "actc" in manifest else None
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
+def _is_foreign(path: Path, known: set[str]) -> bool:
+    """Whether something beside a result is the user's; folders of logs alone are no loss."""
+    if path.is_symlink() or not path.is_dir():
+        return path.name not in known
+    files = (file.relative_to(path).parts for file in path.rglob("*") if not file.is_dir())
+    return path.name not in known and any(known.isdisjoint(parts[:-1]) for parts in files)
 
 
 def _not_writable(directory: Path, error: OSError) -> UsageError:
@@ -79,6 +105,11 @@ def _swap(stage: Path, directory: Path) -> None:
     if not directory.exists():
         stage.rename(directory)
         return
+    known = _written(directory) or set()
+    foreign = [path.name for path in sorted(directory.iterdir()) if _is_foreign(path, known)]
+    lost = [name for name in foreign if (stage / name).exists()]
+    if lost:
+        raise _not_ours(directory, f"actc did not write {', '.join(lost)} there, but would now")
     old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
     directory.rename(old / "old")
     try:
@@ -87,6 +118,8 @@ def _swap(stage: Path, directory: Path) -> None:
         (old / "old").rename(directory)
         old.rmdir()
         raise
+    for name in foreign:
+        (old / "old" / name).rename(directory / name)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -60,7 +60,7 @@ class Registry:
         """
         table = self.references()
         if name not in table:
-            near = difflib.get_close_matches(name, table, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name.lower(), table, n=1, cutoff=0.5)
             known = ", ".join(table)
             suggestion = f"did you mean '{near[0]}'? " if near else ""
             raise UsageError(

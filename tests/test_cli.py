@@ -161,8 +161,9 @@ def test_one_target(actc_cli: CommandLine) -> None:
     assert all(path in text for path in found["products"])
 
 
-def test_unknown_target_is_near_another(actc_cli: CommandLine) -> None:
-    done = actc_cli("targets", "cup")
+@pytest.mark.parametrize("name", ["cup", "CPU"])
+def test_unknown_target_is_near_another(actc_cli: CommandLine, name: str) -> None:
+    done = actc_cli("targets", name)
     assert done.status == 2
     assert "did you mean 'cpu'?" in done.stderr
 

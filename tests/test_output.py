@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
@@ -13,8 +14,13 @@ from actc.errors import ExitStatus, UsageError
 from actc.output import MANIFEST, file_hashes, staged, write_json
 
 
+def manifest(text: str) -> str:
+    return json.dumps({"actc": text, "files": {"sub/file": ""}, "not_reproducible": ["times"]})
+
+
 def fill(directory: Path, text: str) -> None:
-    (directory / MANIFEST).write_text(text)
+    (directory / MANIFEST).write_text(manifest(text))
+    (directory / "times").write_text(text)
     (directory / "sub").mkdir()
     (directory / "sub" / "file").write_text(text)
 
@@ -42,7 +48,7 @@ def test_a_new_directory_appears_whole(tmp_path: Path) -> None:
         fill(stage, "new")
         assert not target.exists()
         assert stage.parent == target.parent, "a rename must not cross file systems"
-    assert snapshot(target) == {MANIFEST: "new", "sub/file": "new"}
+    assert snapshot(target) == {MANIFEST: manifest("new"), "times": "new", "sub/file": "new"}
     assert stat.S_IMODE(target.stat().st_mode) == 0o755
     assert list(target.parent.iterdir()) == [target]
 
@@ -79,7 +85,7 @@ def test_a_failure_leaves_the_old_result(tmp_path: Path, error: type[BaseExcepti
 
     with pytest.raises(error):
         fail()
-    assert snapshot(target) == {MANIFEST: "old", "sub/file": "old"}
+    assert snapshot(target) == {MANIFEST: manifest("old"), "times": "old", "sub/file": "old"}
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -87,11 +93,11 @@ def test_an_old_result_is_replaced_as_a_whole(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     fill(target, "old")
-    (target / "stale").write_text("old")
+    (target / "sub" / "stale").write_text("old")
     with staged(target) as stage:
         fill(stage, "new")
-        assert snapshot(target)["stale"] == "old"
-    assert snapshot(target) == {MANIFEST: "new", "sub/file": "new"}
+        assert snapshot(target)["sub/stale"] == "old"
+    assert snapshot(target) == {MANIFEST: manifest("new"), "times": "new", "sub/file": "new"}
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -105,7 +111,7 @@ def test_a_failure_while_replacing_restores_the_old_result(
     rename = Path.rename
 
     def faulty(self: Path, other: Path) -> Path:
-        if (self / MANIFEST).exists() and (self / MANIFEST).read_text() == "new":
+        if (self / MANIFEST).exists() and (self / MANIFEST).read_text() == manifest("new"):
             raise error
         return rename(self, other)
 
@@ -117,7 +123,7 @@ def test_a_failure_while_replacing_restores_the_old_result(
 
     with pytest.raises(UsageError if isinstance(error, OSError) else KeyboardInterrupt):
         replace()
-    assert snapshot(target) == {MANIFEST: "old", "sub/file": "old"}
+    assert snapshot(target) == {MANIFEST: manifest("old"), "times": "old", "sub/file": "old"}
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -142,7 +148,7 @@ def test_the_old_result_is_never_deleted_when_it_cannot_be_put_back(
 
     with pytest.raises(UsageError):
         replace()
-    kept = [path for path in tmp_path.rglob(MANIFEST) if path.read_text() == "old"]
+    kept = [path for path in tmp_path.rglob(MANIFEST) if path.read_text() == manifest("old")]
     assert len(kept) == 1
 
 
@@ -159,6 +165,63 @@ def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
     (target / "thesis.tex").write_text("years of work")
     refused(target, "ACT0240")
     assert snapshot(target) == {"thesis.tex": "years of work"}
+
+
+def test_what_lies_beside_an_earlier_result_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    fill(target, "old")
+    (target / "notes.txt").write_text("mine")
+    (target / "built").mkdir()
+    (target / "built" / "program").write_text("mine too")
+    with staged(target) as stage:
+        fill(stage, "new")
+    kept = {"notes.txt": "mine", "built/program": "mine too"}
+    assert snapshot(target) == {
+        MANIFEST: manifest("new"), "times": "new", "sub/file": "new", **kept,
+    }  # fmt: skip
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_folders_that_no_manifest_names_are_replaced(tmp_path: Path) -> None:
+    """A manifest has files but no logs: folders that hold logs alone, or nothing, are not in it."""
+    target = tmp_path / "out"
+    for _ in range(2):
+        with staged(target) as stage:
+            names = {"actc": "", "files": {}, "not_reproducible": ["logs"]}
+            write_json(stage / MANIFEST, names)
+            (stage / "empty").mkdir()
+            (stage / "built" / "logs").mkdir(parents=True)
+            (stage / "built" / "logs" / "tool.log").write_text("")
+    assert {path.name for path in target.iterdir()} == {MANIFEST, "empty", "built"}
+
+
+def test_a_file_in_the_way_of_a_new_one_is_not_overwritten(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    fill(target, "old")
+    (target / "run.py").write_text("mine")
+
+    def replace() -> None:
+        with staged(target) as stage:
+            fill(stage, "new")
+            (stage / "run.py").write_text("actc's")
+
+    with pytest.raises(UsageError, match=r"run\.py") as caught:
+        replace()
+    assert caught.value.diagnostics[0].code == "ACT0240"
+    assert snapshot(target)["run.py"] == "mine"
+    assert snapshot(target)["sub/file"] == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"name": "a web page"}', '{"actc": 1, "files": 2}'])
+def test_a_manifest_of_something_else_is_no_leave_to_replace(tmp_path: Path, text: str) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / MANIFEST).write_text(text)
+    refused(target, "ACT0240")
+    assert snapshot(target) == {MANIFEST: text}
 
 
 def test_a_file_and_a_link_are_left_alone(tmp_path: Path) -> None:
@@ -231,5 +294,5 @@ def test_json_has_one_spelling(tmp_path: Path) -> None:
 
 def test_hashes(tmp_path: Path) -> None:
     fill(tmp_path, "x")
-    found = file_hashes(tmp_path, frozenset({MANIFEST}))
+    found = file_hashes(tmp_path, frozenset({MANIFEST, "times"}))
     assert found == {"sub/file": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}

@@ -117,8 +117,9 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0240": CodeInfo(
         "the output directory is not actc's to replace",
-        "actc replaces a directory only if actc wrote it (it holds manifest.json) or if it is "
-        "empty. Give another place, or empty the directory yourself.",
+        "actc replaces a directory only if actc wrote it (its manifest.json says so) or if it is "
+        "empty. What you put beside actc's files there stays, unless it has the name of a file "
+        "that is to be written. Give another place, or empty the directory yourself.",
     ),
     "ACT0241": CodeInfo(
         "the output cannot be written",
