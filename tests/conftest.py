@@ -39,7 +39,11 @@ def seed_generators() -> None:
 
 
 class SeededTorch(MetaPathFinder):
-    """Seeds torch where it is imported: it begins with a random seed, also within a test."""
+    """Seeds torch where it is imported: it begins with a random seed, also within a test.
+
+    It keeps to one thread: its others, which wait for work in loops, take the time of the tests
+    beside them, and what a test finds must not depend on their number.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -51,6 +55,7 @@ class SeededTorch(MetaPathFinder):
 
         def executed(module: ModuleType) -> None:
             execute(module)
+            module.set_num_threads(1)
             seed_generators()
 
         spec.loader.exec_module = executed  # type: ignore[method-assign]

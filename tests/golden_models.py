@@ -149,6 +149,7 @@ def outputs_of(model: ir.Model, feeds: dict[str, Array]) -> dict[str, Array]:
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     proto = ir.serde.serialize_model(model).SerializeToString()
     session = onnxruntime.InferenceSession(proto, options, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]

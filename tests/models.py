@@ -56,6 +56,7 @@ def run(model: onnx.ModelProto, feeds: Mapping[str, Array], *names: str) -> dict
         shown.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -104,6 +104,7 @@ def plain_run(model: onnx.ModelProto, feeds: Mapping[str, Array], *names: str) -
         shown.graph.output.append(helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(shown.SerializeToString(), options)
     found = session.run(None, dict(feeds))
