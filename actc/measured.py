@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -114,6 +114,22 @@ class Measured:
         """Samples that went through the artefact; where it was not executed, none."""
         first = next(iter(self.outputs.get("artifact", {}).values()), None)
         return 0 if first is None else len(first)
+
+
+def emulated(how: str, precision: str, samples: int, *, same: bool = True) -> Rung:
+    """What to say of an artefact that an emulator ran.
+
+    Args:
+        how: which, and as what.
+        precision: "int8", "float32" or "float16".
+        samples: that were compared.
+        same: whether it gave what it must.
+    """
+    if precision == "int8":
+        return Rung("artifact, emulated", "equal" if same else "differs", how, samples)
+    result: Literal["within tolerance", "differs"] = "within tolerance" if same else "differs"
+    detail = f"{how}; compared with approximated.onnx"
+    return Rung("artifact, emulated", result, detail, samples)
 
 
 def _tolerance(dtype: np.dtype[Any], least: float) -> float:

@@ -15,7 +15,7 @@ from actc.bounds import bound_outputs
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
-from actc.measured import not_executed, too_far
+from actc.measured import emulated, not_executed, too_far
 from actc.numerics.compare import agreement, errors, identical, top1
 from actc.ranking import rank_sites
 from actc.targets.base import Rung
@@ -74,15 +74,19 @@ def check(
         outputs["artifact"] = run_artifact(artifact.target, artifact.load(), dataset)
     accuracy = {stage: top1(found, dataset.labels) for stage, found in outputs.items()}
     same, differing = (False, 0) if reason else identical(outputs[last], outputs["artifact"])
-    int8 = "golden" in outputs
+    int8, problem = "golden" in outputs, ""
     if int8 and not reason and not same:
-        message = f"the artefact differs from golden.onnx on {differing} samples"
-        diagnostics.append(Diagnostic("ACT0602", message, place=Place(str(directory))))
+        problem = f"the artefact differs from golden.onnx on {differing} samples"
     if not int8 and not reason:
         tolerance = artifact.target.tolerance(artifact.path)
         problem = too_far(outputs[last], outputs["artifact"], tolerance)
-        if problem:
-            diagnostics.append(Diagnostic("ACT0602", problem, place=Place(str(directory))))
+    if problem:
+        diagnostics.append(Diagnostic("ACT0602", problem, place=Place(str(directory))))
+    executed = [Rung("artifact", "not run", reason)] if reason else []
+    how = "" if reason else artifact.target.emulation(artifact.path)
+    if how:
+        precision = str(artifact.report["precision"])
+        executed.append(emulated(how, precision, dataset.samples, same=not problem))
     rungs = artifact.target.recheck(artifact.path)
     diagnostics += [
         Diagnostic("ACT0603", f"{rung.name}: {rung.detail}", place=Place(str(directory)))
@@ -106,7 +110,7 @@ def check(
         "bit_exact": same if int8 and not reason else None,
         "samples": 0 if reason else dataset.samples,
         "rungs": [
-            *([asdict(Rung("artifact", "not run", reason))] if reason else []),
+            *map(asdict, executed),
             *(asdict(rung) for rung in rungs if rung.result == "not run"),
         ],
         "data": {

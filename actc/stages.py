@@ -17,7 +17,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError
-from actc.measured import Measured
+from actc.measured import Measured, emulated
 from actc.output import write_json
 from actc.prepare import Prepared
 from actc.sensitivity.record import FORMATS, record
@@ -99,6 +99,9 @@ def measure(
         measured.not_run(machine.spec, reason, context_of(model))
     else:
         measured.require_exact(precision, machine.tolerance(stage))
+        how = machine.emulation(stage)
+        if how:
+            measured.rungs.append(emulated(how, precision, measured.samples))
     return measured
 
 

@@ -36,13 +36,13 @@ class Rung:
 
     Attributes:
         name: what was compared with golden: "routed netlist".
-        result: "not run" is no failure, but it is shown.
+        result: "within tolerance" is of floats; "not run" is no failure, but it is shown.
         detail: how it was compared, on how much, or why it was not.
         samples: samples compared; 0 where the rung is no comparison of samples.
     """
 
     name: str
-    result: Literal["equal", "differs", "not run"]
+    result: Literal["equal", "within tolerance", "differs", "not run"]
     detail: str
     samples: int = 0
 
@@ -208,6 +208,10 @@ class Target(ABC):
 
         Where it cannot, nothing is compared with golden, and the report says so.
         """
+        return ""
+
+    def emulation(self, directory: Path) -> str:
+        """How the artefact in `directory` is emulated here; "" where it runs on the machine."""
         return ""
 
     def tuned(self, candidates: int, seconds: float) -> Target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -231,6 +232,28 @@ def test_what_was_emulated_is_said_to_be(root: Path, tmp_path: Path, actc_cli: C
     assert "workspace" in done.stdout
     golden = onnx.load(actc_cli.directory / "out" / "golden.onnx")
     assert golden.graph.node
+    checked = actc_cli("check", "out", "--data", data)
+    assert re.search(
+        r"artifact, emulated +equal +run by qemu-aarch64 -cpu cortex-a72", checked.stdout
+    )
+
+
+@needs_tvm
+@needs_aarch64
+def test_emulated_floats_are_said_to_be(root: Path, tmp_path: Path) -> None:
+    out, target = tmp_path / "out", "cpu:aarch64:cortex-a72,objects"
+    model = root / "examples/digits/mlp.onnx"
+    made = actc.compile(model, target, data=digits(root), precision="float32", output=out)
+    (rung,) = made.report["rungs"]
+    assert (rung["name"], rung["result"]) == ("artifact, emulated", "within tolerance")
+    assert rung["detail"].startswith("run by qemu-aarch64 -cpu cortex-a72")
+    assert actc.check(out, digits(root))["rungs"] == [rung]
+    text = (out / "network.c").read_text("utf-8")
+    start = text.index("constants[] = {") + len("constants[] = {\n")
+    (out / "network.c").write_text(f"{text[:start]}99,99,99,99,{text[start:]}", "utf-8")
+    checked = actc.check(out, digits(root))
+    assert [rung["result"] for rung in checked["rungs"]] == ["differs"]
+    assert "ACT0602" in [d["code"] for d in checked["diagnostics"]]
 
 
 @needs_tvm
