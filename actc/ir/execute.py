@@ -159,6 +159,9 @@ class Session:
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1 if threads == 1 else 0
+        # Threads that wait for work in a loop keep a core from whoever has some: of a session that
+        # runs once, they take more time than its operators.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Models that came quantized run as they are spelled, in float arithmetic: the integer
         # kernels round in other places, and the rewriting breaks int8 in front of Transpose.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
