@@ -48,11 +48,13 @@ class Stored:
     Attributes:
         kernel: what is computed, in float32.
         x, out: element types in memory, "float32" or HALF.
+        exact: whether x may be too large for float16, so that products are of float32.
     """
 
     kernel: FloatConv | FloatPool
     x: str
     out: str
+    exact: bool = False
 
     @property
     def op(self) -> str:
@@ -77,7 +79,7 @@ def halved(plan: KernelPlan, wide: frozenset[str]) -> KernelPlan:
         name: replace(b, dtype=HALF) if b.dtype == "float32" and name not in kept else b
         for name, b in plan.buffers.items()
     }
-    calls = tuple(_with_types(call, buffers) for call in plan.calls)
+    calls = tuple(_with_types(call, buffers, wide) for call in plan.calls)
     return KernelPlan(plan.inputs, plan.outputs, buffers, plan.constants, calls)
 
 
@@ -130,7 +132,8 @@ def roundings(plan: KernelPlan) -> int:
         own = sum(before) if _multiplies(call) else max(before, default=0)
         kernel: object = call.kernel
         if isinstance(kernel, Stored) and isinstance(kernel.kernel, FloatConv):
-            own += 1 + (kernel.x != HALF)  # the weights; x, which is rounded as it is read
+            # the weights; x, which is rounded as it is read
+            own += 0 if kernel.exact else 1 + (kernel.x != HALF)
         own += plan.buffers[call.output].dtype == HALF
         depth[call.output] = max(own, depth.get(call.output, 0))
     return max((depth[name] for name in plan.outputs.values()), default=0)
@@ -174,12 +177,15 @@ def _multiplies(call: Call) -> bool:
     return isinstance(kernel, FloatMatMul)
 
 
-def _with_types(call: Call, buffers: Mapping[str, Any]) -> Call:
+def _with_types(call: Call, buffers: Mapping[str, Any], wide: frozenset[str]) -> Call:
     change = _CHANGES.get(type(call.kernel))
     if change is None:
         return call
     types = [buffers[name].dtype if name in buffers else None for name in call.inputs]
-    return replace(call, kernel=change(call.kernel, types, buffers[call.output].dtype))
+    kernel = change(call.kernel, types, buffers[call.output].dtype)
+    if isinstance(kernel, Stored) and call.inputs[0] in wide:
+        kernel = replace(kernel, exact=True)
+    return replace(call, kernel=kernel)
 
 
 def _typed(operand: Operand, dtype: str | None) -> Operand:

@@ -58,13 +58,17 @@ def _outputs_last(weight: Array) -> Array:
 
 
 def _sign_words(signs: Array, spec: BinaryConv) -> Array:
-    """(O, C, kh, kw) of -1, 0, 1 as words (O, taps, words): signs, then masks if ternary."""
+    """(O, C, kh, kw) of -1, 0, 1 as words (taps, words, room): signs, then masks if ternary.
+
+    `room` is O rounded up to whole words of bits, or to the sums of a pixel.
+    """
     planes = [signs > 0, signs != 0] if spec.ternary else [signs > 0]
     depth = words(spec.in_c)
+    room = words(spec.out_c) * WORD if spec.result == "bits" else padded(spec.out_c)
     found = []
     for plane in planes:
         taps = np.moveaxis(plane, 1, -1).reshape(spec.out_c, -1, spec.in_c)
-        full = np.pad(taps, ((0, 0), (0, 0), (0, depth * WORD - spec.in_c)))
-        packed = np.packbits(full, axis=-1, bitorder="little")
-        found.append(np.ascontiguousarray(packed).view("<u4"))
-    return np.ascontiguousarray(np.concatenate(found))
+        more = (0, room - spec.out_c), (0, 0), (0, depth * WORD - spec.in_c)
+        packed = np.packbits(np.pad(taps, more), axis=-1, bitorder="little")
+        found.append(np.moveaxis(np.ascontiguousarray(packed).view("<u4"), 0, -1))
+    return np.ascontiguousarray(np.stack(found))

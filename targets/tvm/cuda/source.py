@@ -6,14 +6,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tvm
 from tvm import tirx
 from tvm.tirx.op import register_intrin_lowering
 
 from actc.targets.tvm.cuda.half import Stored
-from actc.targets.tvm.cuda.kernels import direct, instances, pointwise, reductions, rows, tiles
+from actc.targets.tvm.cuda.kernels import (
+    binary,
+    direct,
+    instances,
+    matmul_tiles,
+    pointwise,
+    reductions,
+    rows,
+    tiles,
+)
 from actc.targets.tvm.cuda.network import Launch, Network, ends, pack_constants, plan_arena
 from actc.targets.tvm.cuda.packing import packed_constants
 from actc.targets.tvm.cuda.tiling import Products, Tiling, chosen_tiling
@@ -49,6 +58,11 @@ def _stored(name: str, spec: Stored) -> Any:
     return build(name, spec.kernel, spec.x, spec.out)
 
 
+def _tiled_stored(name: str, spec: Stored, tiling: Tiling) -> Any:
+    assert isinstance(spec.kernel, FloatConv)
+    return tiles.tiled_float_conv(name, spec.kernel, tiling, spec.x, spec.out)
+
+
 PRELUDE = Path(__file__).parent / "templates" / "prelude.cuh"
 
 BUILDERS: dict[type, Callable[[str, Any], Any]] = {
@@ -56,7 +70,7 @@ BUILDERS: dict[type, Callable[[str, Any], Any]] = {
     FloatConv: direct.float_conv,
     BatchMatMul: direct.batch_matmul,
     FloatMatMul: direct.float_matmul,
-    BinaryConv: direct.binary_conv,
+    BinaryConv: binary.binary_conv,
     Elementwise: pointwise.elementwise,
     Concat: pointwise.concat,
     Embed: pointwise.embed,
@@ -75,6 +89,15 @@ BUILDERS: dict[type, Callable[[str, Any], Any]] = {
     Stored: _stored,
 }
 """Kernel of the plan -> the function that writes it."""
+
+TILED: dict[type, Callable[[str, Any, Tiling], Any]] = {
+    ConvSpec: tiles.tiled_conv,
+    FloatConv: tiles.tiled_float_conv,
+    BatchMatMul: matmul_tiles.tiled_batch_matmul,
+    FloatMatMul: matmul_tiles.tiled_float_matmul,
+    Stored: _tiled_stored,
+}
+"""The same by tiles in shared memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +135,9 @@ def _title(kernel: Any) -> str:
 
 
 def _function(name: str, kernel: Any, tiling: Tiling | None) -> Any:
-    if isinstance(kernel, Stored) and tiling is not None:
-        conv = cast(FloatConv, kernel.kernel)
-        return tiles.tiled_float_conv(name, conv, tiling, kernel.x, kernel.out)
     if tiling is None:
         return BUILDERS[type(kernel)](name, kernel)
-    build = tiles.tiled_conv if isinstance(kernel, ConvSpec) else tiles.tiled_float_conv
-    return build(name, kernel, tiling)
+    return TILED[type(kernel)](name, kernel, tiling)
 
 
 def _network(

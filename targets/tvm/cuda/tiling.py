@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from actc.targets.tvm.cuda.half import Stored
-from actc.targets.tvm.kernels.float_spec import FloatConv
+from actc.targets.tvm.cuda.half import HALF, Stored
+from actc.targets.tvm.kernels.attention_spec import BatchMatMul
+from actc.targets.tvm.kernels.float_spec import FloatConv, FloatMatMul
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.plan import Array, Kernel
 
@@ -37,6 +38,8 @@ _MANY_PIXELS, _FEW_PIXELS = 128, 32
 """Of a block; few for dense layers and small maps, so that a small batch leaves no blocks idle."""
 _SMALL_MAP = 16
 _LEAST_DEPTH, _LEAST_CHANNELS = 16, 8
+_MOST_DEPTH = 1 << 14
+"""Up to here sums of products of two codes stay within 32 bits, whatever their zero points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,16 @@ def tiling_of(spec: ConvSpec, method: Method) -> Tiling | None:
     return Tiling(method, words, pixels, channels, columns, -(-taps * words // DEPTH))
 
 
+def matmul_tiling(spec: BatchMatMul | FloatMatMul, method: Method) -> Tiling | None:
+    """The tiles of a product of activations; None where the plain kernel is as good."""
+    rows, columns = spec.dims[-2:]
+    if min(rows, columns, spec.depth) < _LEAST_CHANNELS or spec.depth > _MOST_DEPTH:
+        return None
+    words = -(-spec.depth // PACKED[method])
+    pixels, channels = (64 if extent > 32 else 32 for extent in (rows, columns))
+    return Tiling(method, words, pixels, channels, -(-columns // channels), -(-words // DEPTH))
+
+
 def chosen_tiling(kernel: Kernel | Stored, architecture: str, products: Products) -> Tiling | None:
     """The tiles of a kernel; None where it has none.
 
@@ -90,7 +103,13 @@ def chosen_tiling(kernel: Kernel | Stored, architecture: str, products: Products
     modern = int(architecture.removeprefix("sm_")) >= 80
     if isinstance(kernel, Stored):
         conv = kernel.kernel
-        return tiling_of(conv.conv, "mma.f16") if isinstance(conv, FloatConv) else None
+        method: Method = "fma" if kernel.exact else "mma.f16"
+        return tiling_of(conv.conv, method) if isinstance(conv, FloatConv) else None
+    if isinstance(kernel, BatchMatMul):
+        return matmul_tiling(kernel, "mma.u8s8" if modern and products != "dp4a" else "dp4a")
+    if isinstance(kernel, FloatMatMul):
+        halves = (modern and products == "fp16") or kernel.a.dtype == kernel.b.dtype == HALF
+        return matmul_tiling(kernel, "mma.f16" if halves else "fma")
     if isinstance(kernel, ConvSpec):
         tensor = modern and products != "dp4a"
         return tiling_of(kernel, "mma.u8s8" if tensor else "dp4a")

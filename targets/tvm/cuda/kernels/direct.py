@@ -11,6 +11,7 @@ from typing import Any
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
+from actc.targets.tvm.cuda.kernels import depthwise
 from actc.targets.tvm.cuda.kernels.thread import (
     Finish,
     Register,
@@ -29,7 +30,7 @@ from actc.targets.tvm.cuda.kernels.thread import (
 )
 from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul
-from actc.targets.tvm.kernels.binary_spec import WORD, BinaryConv, words
+from actc.targets.tvm.kernels.binary_spec import BinaryConv
 from actc.targets.tvm.kernels.float_spec import FloatConv, FloatMatMul, ScalarFunction
 from actc.targets.tvm.kernels.scalar_function import apply_function
 from actc.targets.tvm.kernels.spec import ConvSpec, Epilogue, padded
@@ -104,6 +105,8 @@ class FloatEpilogue:
 
 def conv(name: str, spec: ConvSpec) -> Any:
     """A convolution of codes; weights lie as int8 (taps, C / group, padded(O))."""
+    if depthwise.fits(spec):
+        return depthwise.depthwise_conv(name, spec)
 
     def body(n: Any) -> None:
         x, weight = _operands(spec, "uint8", "int8", n)
@@ -122,6 +125,8 @@ def float_conv(name: str, spec: FloatConv, x_type: str = "float32", out: str = "
 
     `x_type` and `out` are types in memory.
     """
+    if depthwise.fits(spec.conv):
+        return depthwise.depthwise_float_conv(name, spec, x_type, out)
 
     def body(n: Any) -> None:
         x, weight = _operands(spec.conv, x_type, "float32", n)
@@ -207,67 +212,5 @@ def float_matmul(name: str, spec: FloatMatMul) -> Any:
                 left, right = a.load(sample, [*indices, k]), b.load(sample, [*indices, k])
                 total.set(fused_multiply_add(left, right, total.value))
             out.store(sample, indices, total.value)
-
-    return device_func(name, body)
-
-
-def binary_conv(name: str, spec: BinaryConv) -> Any:
-    """The kernel of :class:`BinaryConv`: one thread per sum, or per word of 32 bits.
-
-    Weights lie as uint32 (O, taps, words), then the masks of weights that are not zero.
-    """
-    depth, taps = words(spec.in_c), spec.kernel[0] * spec.kernel[1]
-    row_size = taps * depth
-    dims = (spec.out_h, spec.out_w, spec.out_lanes)
-
-    def body(n: Any) -> None:
-        pixels = tirx.Cast("int64", n) * (spec.in_h * spec.in_w * depth)
-        x = argument("x", pixels, "uint32")
-        planes = 2 if spec.ternary else 1
-        weight = argument("weight", spec.out_c * row_size * planes, "uint32")
-        base = argument("base", spec.classes * spec.out_c, "int32")
-        many = spec.classes > 1
-        kind = argument("place", spec.out_h * spec.out_w, "int32") if many else None
-        bits = spec.result == "bits"
-        count = tirx.Cast("int64", n) * math.prod(dims)
-        out = argument("out", count, "uint32" if bits else "int32")
-        with each_item(n, math.prod(dims)) as (sample, item):
-            i, j, lane = indices_of(item, dims)
-            row = int32(0) if kind is None else kind[i * spec.out_w + j] * spec.out_c
-            row = T.Bind(row)
-            first = T.Bind(tirx.Cast("int64", sample) * (spec.in_h * spec.in_w * depth))
-
-            def counted(channel: Any) -> Register:
-                total = Register("int32", 0)
-                with loops(spec.kernel) as (u, v):
-                    down, right = T.Bind(tap(spec, 0, i, u)), T.Bind(tap(spec, 1, j, v))
-                    condition = inside(spec, down, right)
-                    place = (down * spec.in_w + right) * depth
-                    start = channel * row_size + (u * spec.kernel[1] + v) * depth
-                    with T.serial(0, depth) as k:
-                        word = Register("uint32", 0)
-                        with when(condition):
-                            word.set(x[first + tirx.Cast("int64", place + k)])
-                        differ = word.value ^ weight[start + k]
-                        if spec.ternary:
-                            differ = differ & weight[spec.out_c * row_size + start + k]
-                        total.set(total.value + T.call_pure_extern("int32", "__popc", differ))
-                return total
-
-            at = tirx.Cast("int64", sample) * math.prod(dims) + tirx.Cast("int64", item)
-            if not bits:
-                channel = T.Bind(tirx.Min(lane, int32(spec.out_c - 1)))
-                found = counted(channel).value
-                T.buffer_store(out, base[row + channel] - found * spec.step, [at])
-                return
-            word = Register("uint32", 0)
-            with T.serial(0, WORD) as bit:
-                channel = T.Bind(lane * WORD + bit)
-                with when(channel < spec.out_c if spec.out_c % WORD else None):
-                    found = counted(channel).value
-                    one = tirx.const(1, "uint32") << tirx.Cast("uint32", bit)
-                    passed = found <= base[row + channel]
-                    word.set(word.value | tirx.Select(passed, one, tirx.const(0, "uint32")))
-            T.buffer_store(out, word.value, [at])
 
     return device_func(name, body)

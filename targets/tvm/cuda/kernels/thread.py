@@ -201,7 +201,11 @@ class View:
 
     def load(self, sample: Any, indices: Sequence[Any]) -> Any:
         """An element."""
-        return widened(self.data[self.at(sample, indices)], self.operand.dtype)
+        return self.get(self.at(sample, indices))
+
+    def get(self, at: Any) -> Any:
+        """The element at a flat index."""
+        return widened(self.data[at], self.operand.dtype)
 
     def store(self, sample: Any, indices: Sequence[Any], value: Any) -> None:
         """Write an element."""

@@ -58,7 +58,7 @@ def tiled_float_conv(
 ) -> Any:
     """A convolution of float32 by tiles; "mma.f16" rounds both operands to half precision.
 
-    `x_type` and `out` are types in memory; halves are read with "mma.f16" alone.
+    `x_type` and `out` are types in memory; halves are multiplied by "mma.f16" alone.
     """
     conv = spec.conv
     halves = x_type == HALF

@@ -178,6 +178,12 @@ static Value actc_warp_max(Value value) {
     value = max(value, emulation::share(value)[(threadIdx.x % 32) ^ apart]);
   return value;
 }
+static inline unsigned actc_warp_bits(int mine) {
+  const int *all = emulation::share(mine);
+  unsigned bits = 0;
+  for (int lane = 0; lane < 32; ++lane) bits |= static_cast<unsigned>(all[lane] != 0) << lane;
+  return bits;
+}
 static inline int actc_dp4a(int a, int b, int sum) {
   for (int k = 0; k < 4; ++k)
     sum += static_cast<uint8_t>(a >> 8 * k) * static_cast<int8_t>(b >> 8 * k);

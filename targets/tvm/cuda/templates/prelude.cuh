@@ -22,6 +22,8 @@ __device__ __forceinline__ int actc_dp4a(int a, int b, int sum) {
   asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
   return result;
 }
+// A word of what the lanes of a warp say: bit k is that of lane k.
+__device__ __forceinline__ unsigned actc_warp_bits(int mine) { return __ballot_sync(~0u, mine); }
 template <class Value>
 __device__ __forceinline__ Value actc_warp_sum(Value value) {
   for (int apart = 16; apart; apart /= 2) value += __shfl_xor_sync(~0u, value, apart);
