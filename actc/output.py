@@ -14,6 +14,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.report.document import strict
 
 MANIFEST = "manifest.json"
 
@@ -124,8 +125,10 @@ def _swap(stage: Path, directory: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys and a final newline; no NaN or infinity."""
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    """Write strict JSON with sorted keys and a final newline: NaN as null, infinity as a text."""
+    text = json.dumps(
+        strict(content), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False
+    )
     path.write_text(text + "\n", encoding="utf-8")
 
 

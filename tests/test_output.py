@@ -8,10 +8,13 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from actc.errors import ExitStatus, UsageError
+from actc.numerics.compare import agreement, errors
 from actc.output import MANIFEST, file_hashes, staged, write_json
+from actc.report.format import figure
 
 
 def manifest(text: str) -> str:
@@ -287,9 +290,18 @@ def test_json_has_one_spelling(tmp_path: Path) -> None:
     assert content == (tmp_path / "b").read_bytes()
     assert content.endswith(b"}\n")
     assert "é".encode() in content
-    for value in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="JSON"):
-            write_json(tmp_path / "c", {"x": value})
+    write_json(tmp_path / "c", {"x": float("nan"), "y": (float("inf"), 1)})
+    assert json.loads((tmp_path / "c").read_bytes()) == {"x": None, "y": ["infinite", 1]}
+
+
+def test_an_infinite_error_is_shown(tmp_path: Path) -> None:
+    """A number in place of a NaN is off by any amount."""
+    found = errors(np.array([np.nan, 1.0]), np.array([0.0, 1.0]))
+    write_json(tmp_path / "a", found)
+    read = json.loads((tmp_path / "a").read_bytes())
+    assert [read[key] for key in ("max", "p50", "reference_rms")] == ["infinite", "infinite", 1.0]
+    assert figure(found["max"]) == figure(read["max"]) == "infinite"
+    assert agreement(np.zeros(0, np.int64), np.zeros(0, np.int64)) is None
 
 
 def test_hashes(tmp_path: Path) -> None:

@@ -335,9 +335,9 @@ def test_what_is_no_file_of_times_is_refused(text: str) -> None:
 
 
 def test_json_is_strict() -> None:
-    report = {"b": np.float32(0.5), "a": [math.nan, math.inf, np.int64(3)], "n": {"x": True}}
+    report = {"b": np.float32(0.5), "a": [math.nan, -math.inf, np.int64(3)], "n": {"x": True}}
     text = render_json(report)
-    assert json.loads(text) == {"b": 0.5, "a": [None, None, 3], "n": {"x": True}}
+    assert json.loads(text) == {"b": 0.5, "a": [None, "-infinite", 3], "n": {"x": True}}
     assert list(json.loads(text)) == ["b", "a", "n"]
     full, _ = samples.small()
     assert json.loads(render_json(full)) == full

@@ -92,7 +92,7 @@ def top1(outputs: Outputs, labels: Array | None) -> float | None:
 def agreement(reference: Array, other: Array) -> float | None:
     """Share of samples with the same class, None where the output holds no classes."""
     a, b = classes(reference), classes(other)
-    return None if a is None or b is None else float(np.mean(a == b))
+    return None if a is None or b is None or not a.size else float(np.mean(a == b))
 
 
 def identical(a: Outputs, b: Outputs) -> tuple[bool, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from actc.report.document import strict
+
 
 def size(value: float | None) -> str:
     """123456 -> "120.6 KiB"; "-" when not known."""
@@ -19,7 +21,8 @@ def size(value: float | None) -> str:
 
 
 def figure(value: Any) -> str:
-    """A number with three significant digits; "-" when not known."""
+    """A number with three significant digits; "-" when not known, "infinite" beyond all numbers."""
+    value = strict(value)
     if value is None:
         return "-"
     if isinstance(value, (int, float)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actc.report import view
 from actc.report.build import built
+from actc.report.document import INFINITE
 from actc.report.format import figure, plain, size, visible
 from actc.report.hardware import FOLDINGS, hardware
 from actc.report.verdict import STAGES, percent, verdict
@@ -98,6 +100,8 @@ def _sites(report: view.Report) -> list[str]:
 def _badness(site: Mapping[str, Any]) -> tuple[bool, float]:
     """Sites that were left come first, then those with the largest error."""
     error = site["max_error"]
+    if error == INFINITE:
+        error = math.inf
     return view.is_rewritten(site), -(error if isinstance(error, (int, float)) else 0.0)
 
 
