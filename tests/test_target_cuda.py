@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import subprocess
@@ -17,12 +18,13 @@ import pytest
 from golden_models import Golden, conv_net, outputs_of
 from installed import needs_gpu, needs_nvcc
 
-from actc.errors import MissingTool, ModelError, ToolFailed, UsageError
+from actc.errors import MissingTool, ToolFailed, UsageError
 from actc.targets.tvm.cuda import CudaTarget, host, runtime, toolkit
 from actc.targets.tvm.cuda.host import emulated_kernels
 from actc.targets.tvm.cuda.lower import SUPPORTED, kernel_plan
 from actc.targets.tvm.cuda.network import plan_arena, sample_bytes
 from actc.targets.tvm.cuda.tiling import tiling_of
+from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.kernels.spec import ConvSpec
 
 Array = np.ndarray[Any, Any]
@@ -258,7 +260,7 @@ def test_machine_code_on_the_gpu_equals_golden(built: tuple[ir.Model, Path]) -> 
 
 def test_every_supported_kernel_has_a_builder() -> None:
     source = pytest.importorskip("actc.targets.tvm.cuda.source")
-    assert source.BUILDERS.keys() == SUPPORTED
+    assert source.BUILDERS.keys() | {Generic} == SUPPORTED
 
 
 def test_architectures_are_checked() -> None:
@@ -293,7 +295,9 @@ def test_a_missing_nvcc_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert toolkit.find_nvcc() == home / "nvcc"
 
 
-def test_all_that_has_no_kernel_is_refused_at_once() -> None:
+@needs_nvcc
+def test_generic_kernels_run_with_any_batch(tmp_path: Path) -> None:
+    """A scan along an axis, beside a kernel of the GPU's own."""
     from test_target_cpu_float import make
 
     text = """net (float[n, 4, 5] x) => (float[n, 4, 5] y, float[n, 4, 5] z) {
@@ -301,16 +305,25 @@ def test_all_that_has_no_kernel_is_refused_at_once() -> None:
   z = Erf (x)
 }"""
     model = make(text, {"axis": np.asarray(2, np.int64)})
-    found = CudaTarget().validate(model, "float32")
-    assert found
-    assert all(problem.severity == "error" for problem in found)
-    with pytest.raises(ModelError, match="CumSum"):
-        CudaTarget().plan(model, "float32")
+    assert CudaTarget().validate(model, "float32") == []
+    target = CudaTarget(("sm_80",))
+    target.build(target.plan(model, "float32"), tmp_path)
+    run = runtime.load(tmp_path, emulate=True)
+    for batch in (1, 3, 40):
+        x = np.random.default_rng(batch).normal(size=(batch, 4, 5)).astype(np.float32)
+        got = run({"x": x})
+        np.testing.assert_allclose(got["y"], np.cumsum(x, axis=2), rtol=1e-6, atol=1e-6)
+        erf = [math.erf(value) for value in x.ravel().tolist()]
+        np.testing.assert_allclose(got["z"].ravel(), erf, rtol=1e-6)
+    source = (tmp_path / "kernels.cu").read_text()
+    assert "cumsum_" in source
 
 
 def test_buffers_that_live_together_lie_apart() -> None:
     plan = kernel_plan(conv_net(), "int8")
-    total, at = plan_arena(plan)
+    arena = plan_arena(plan)
+    total, at = arena.sample, arena.at
+    assert arena.fixed == 0
     first = {call.output: step for step, call in enumerate(plan.calls)}
     last = dict(first)
     for step, call in enumerate(plan.calls):

@@ -102,7 +102,7 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
     machine["vm_initialization"](_CPU, _DEVICE, _POOLED)
     main = machine["main"]
     inputs = [(item["name"], _ready(item), item) for item in signature["inputs"]]
-    outputs = [(item["name"], _dtype(item)) for item in signature["outputs"]]
+    outputs = [(item["name"], dtype_of(item)) for item in signature["outputs"]]
 
     def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
         arrays = []
@@ -123,7 +123,7 @@ def _load(library: Path, _time: int, _size: int) -> Runner:
 
 def _ready(item: Mapping[str, Any]) -> Callable[[Any], bool]:
     """A quick test whether an array can be passed as it is: for small models, checks count."""
-    dtype, shape = _dtype(item), tuple(item["shape"])
+    dtype, shape = dtype_of(item), tuple(item["shape"])
     if dtype.name == "bfloat16" or 0 in shape:
         return lambda array: False
     rank, free = len(shape), 1 if shape and shape[0] is None else 0
@@ -179,7 +179,7 @@ def prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
     ):
         found = "is missing" if array is None else f"has shape {array.shape}"
         raise UsageError(Diagnostic("ACT0408", f"input '{name}' {found}, the model wants {wanted}"))
-    if array.dtype != _dtype(item):
+    if array.dtype != dtype_of(item):
         raise UsageError(
             Diagnostic(
                 "ACT0408",
@@ -189,7 +189,8 @@ def prepared(feeds: Mapping[str, Array], item: Mapping[str, Any]) -> Array:
     return passed(array)
 
 
-def _dtype(item: Mapping[str, Any]) -> np.dtype[Any]:
+def dtype_of(item: Mapping[str, Any]) -> np.dtype[Any]:
+    """numpy's type of an input or output in signature.json."""
     name = str(item["dtype"])
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from actc.targets.tvm.cuda.network import Launch, Network
+from actc.targets.tvm.cuda.network import Launch, Network, grows, sample_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
 HOST_FLAGS = ("-shared", "-fPIC", "-O2", "-std=c++17", "-s", "-Wl,--build-id=none")
@@ -24,24 +24,26 @@ def network_header(network: Network) -> str:
         arguments += [_argument(network, name) for name in launch.arguments]
     most = max((len(launch.arguments) for launch in network.launches), default=1)
     ends = [
-        [f"{{{network.buffer_at[buffer]}u, {size}u}}" for buffer, size in side.values()]
+        [_end(network, buffer) for buffer in side.values()]
         for side in (network.inputs, network.outputs)
     ]
     return "\n".join(
         [
             "// The network: written by actc.",
             "#include <stddef.h>",
-            "enum actc_kind { ACTC_BATCH, ACTC_CONSTANT, ACTC_BUFFER };",
+            "// ACTC_BUFFER: offset per sample, behind the buffers of fixed size.",
+            "enum actc_kind { ACTC_BATCH, ACTC_NUMBER, ACTC_CONSTANT, ACTC_FIXED, ACTC_BUFFER };",
             "struct actc_argument { actc_kind kind; unsigned long long offset; };",
             "struct actc_launch {",
             "  const char *symbol; unsigned (*blocks)(unsigned n); unsigned threads;",
             "  int first, count;",
             "};",
-            "struct actc_end { unsigned long long offset; size_t size; };  // of a sample",
+            "struct actc_end { actc_argument at; size_t size; };  // of a sample, or of all",
             f"#define ACTC_MOST_ARGUMENTS {most}",
             f"static const int actc_batch = {network.batch or 0};  // 0: any",
             f"static const size_t actc_constants_size = {len(network.constants)}u;",
-            f"static const unsigned long long actc_arena = {network.arena}u;  // of a sample",
+            f"static const unsigned long long actc_arena = {network.arena.sample}u;  // a sample",
+            f"static const unsigned long long actc_fixed = {network.arena.fixed}u;  // in front",
             _table("actc_argument actc_arguments", arguments),
             _table("actc_launch actc_launches", launches),
             f"static const int actc_launch_count = {len(launches)};",
@@ -67,12 +69,23 @@ def _launch(launch: Launch, first: int) -> str:
     return f'{{"{launch.symbol}", {blocks}, {launch.threads}u, {first}, {count}}}'
 
 
-def _argument(network: Network, name: str) -> str:
+def _argument(network: Network, name: str | int) -> str:
     if name == "n":
         return "{ACTC_BATCH, 0}"
+    if isinstance(name, int):
+        return f"{{ACTC_NUMBER, {name}u}}"
     if name in network.constant_at:
         return f"{{ACTC_CONSTANT, {network.constant_at[name]}u}}"
-    return f"{{ACTC_BUFFER, {network.buffer_at[name]}u}}"
+    return _place(network, name)
+
+
+def _place(network: Network, name: str) -> str:
+    kind = "ACTC_BUFFER" if grows(network.buffers[name]) else "ACTC_FIXED"
+    return f"{{{kind}, {network.arena.at[name]}u}}"
+
+
+def _end(network: Network, name: str) -> str:
+    return f"{{{_place(network, name)}, {sample_bytes(network.buffers[name])}u}}"
 
 
 _SIGNATURE = re.compile(

@@ -39,8 +39,8 @@ from actc.targets.tvm.plan import Buffer, Call, KernelPlan
 SUPPORTED: frozenset[type] = frozenset(
     {
         BatchMatMul, BinaryConv, Concat, ConvSpec, Elementwise, Embed, FloatConv, FloatLayerNorm,
-        FloatMatMul, FloatPool, FloatReduce, FloatSoftmax, InstanceSteps, LayerNorm, MaskedSoftmax,
-        MaxPool, Pack, Reduce, Softmax, Stored, Unpack,
+        FloatMatMul, FloatPool, FloatReduce, FloatSoftmax, Generic, InstanceSteps, LayerNorm,
+        MaskedSoftmax, MaxPool, Pack, Reduce, Softmax, Stored, Unpack,
     }
 )  # fmt: skip
 """Types of kernels; `source.BUILDERS` has a function for each."""
@@ -64,9 +64,6 @@ def examined(
         for call in calls
         if type(call.kernel) not in SUPPORTED
     ]
-    batches = {buffer.batch for buffer in plan.buffers.values()}
-    if len(batches) > 1:
-        lacking.append(_refusal("", "its tensors do not all have the batch as first axis"))
     if precision == "float16" and not found:
         lacking += overflowing_weights(plan)
         plan = halved(plan, wide)

@@ -19,7 +19,7 @@ from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed, UsageError
 from actc.targets.tvm.cuda.host import TEMPLATES, emulated_kernels, emulation_command
-from actc.targets.tvm.runtime import LIBRARY, SIGNATURE, prepared
+from actc.targets.tvm.runtime import LIBRARY, SIGNATURE, dtype_of, prepared
 
 Array = np.ndarray[Any, Any]
 Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -129,9 +129,9 @@ class Network:
             UsageError: feeds do not fit. ToolFailed: the GPU refuses.
         """
         arrays = [prepared(feeds, item) for item in self._signature["inputs"]]
-        batch = len(arrays[0])
+        batch = self._batch(arrays)
         outputs = {
-            item["name"]: np.empty((batch, *item["shape"][1:]), item["dtype"])
+            item["name"]: np.empty([batch if e is None else e for e in item["shape"]], stored(item))
             for item in self._signature["outputs"]
         }
         status = self._library.actc_run(
@@ -142,7 +142,19 @@ class Network:
         )
         if status:
             raise self._failed()
-        return outputs
+        return {
+            item["name"]: outputs[item["name"]].view(dtype_of(item))
+            for item in self._signature["outputs"]
+        }
+
+    def _batch(self, arrays: list[Array]) -> int:
+        """Samples: the extent that the signature leaves open, else that of all inputs, else 1."""
+        shapes = [item["shape"] for item in self._signature["inputs"]]
+        for array, shape in zip(arrays, shapes, strict=True):
+            if shape and shape[0] is None:
+                return len(array)
+        first = {shape[0] if shape else 1 for shape in shapes}
+        return (first.pop() or 1) if len(first) == 1 else 1
 
     def seconds(self, feeds: Mapping[str, Array], times: int) -> float:
         """Time of a batch on the device alone: the kernels' graph, `times` times.
@@ -176,6 +188,12 @@ class Network:
                 "be the GPU's or older",
             )
         )
+
+
+def stored(item: Mapping[str, Any]) -> np.dtype[Any]:
+    """Type of an output's memory: bfloat16 as its bits."""
+    dtype = dtype_of(item)
+    return np.dtype(np.uint16) if dtype.name == "bfloat16" else dtype
 
 
 def _pointers(arrays: list[Array]) -> Any:

@@ -23,9 +23,18 @@ from actc.targets.tvm.cuda.kernels import (
     rows,
     tiles,
 )
-from actc.targets.tvm.cuda.network import Launch, Network, ends, pack_constants, plan_arena
+from actc.targets.tvm.cuda.kernels.generic import Parts, generic
+from actc.targets.tvm.cuda.network import (
+    Launch,
+    Network,
+    ends,
+    fixed_batch,
+    pack_constants,
+    plan_arena,
+)
 from actc.targets.tvm.cuda.packing import packed_constants
 from actc.targets.tvm.cuda.tiling import Products, Tiling, chosen_tiling
+from actc.targets.tvm.generic.spec import Generic
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul, MaskedSoftmax
 from actc.targets.tvm.kernels.binary_spec import BinaryConv, Pack, Unpack
 from actc.targets.tvm.kernels.float_spec import (
@@ -47,7 +56,7 @@ from actc.targets.tvm.kernels.strided import (
     Reduce,
     Softmax,
 )
-from actc.targets.tvm.plan import Array, Call, KernelPlan
+from actc.targets.tvm.plan import Array, Buffer, Call, KernelPlan
 
 
 def _stored(name: str, spec: Stored) -> Any:
@@ -88,7 +97,7 @@ BUILDERS: dict[type, Callable[[str, Any], Any]] = {
     InstanceSteps: instances.instance_steps,
     Stored: _stored,
 }
-"""Kernel of the plan -> the function that writes it."""
+"""Kernel of the plan -> the function that writes it; `Generic` apart, which gives several."""
 
 TILED: dict[type, Callable[[str, Any, Tiling], Any]] = {
     ConvSpec: tiles.tiled_conv,
@@ -124,14 +133,26 @@ def generate(
         if call.kernel not in symbols:
             symbols[call.kernel] = f"{_title(call.kernel)}_{len(symbols)}"
     tilings = {kernel: chosen_tiling(kernel, architecture, products) for kernel in symbols}
-    functions = {name: _function(name, k, tilings[k]) for k, name in symbols.items()}
+    parts = {kernel: _parts(name, kernel, tilings[kernel]) for kernel, name in symbols.items()}
+    functions = {_symbol(f): f for part in parts.values() for f in part.functions}
     source, devices = _compile(functions, architecture)
-    return source, _network(plan, symbols, tilings, functions, devices)
+    return source, _network(plan, tilings, parts, devices)
 
 
 def _title(kernel: Any) -> str:
     kernel = kernel.kernel if isinstance(kernel, Stored) else kernel
-    return type(kernel).__name__.removesuffix("Spec").lower()
+    title = kernel.op if isinstance(kernel, Generic) else type(kernel).__name__
+    return str(title).removesuffix("Spec").lower()
+
+
+def _symbol(function: Any) -> str:
+    return str(function.attrs["global_symbol"])
+
+
+def _parts(name: str, kernel: Any, tiling: Tiling | None) -> Parts:
+    if isinstance(kernel, Generic):
+        return generic(name, kernel)
+    return Parts((_function(name, kernel, tiling),), ())
 
 
 def _function(name: str, kernel: Any, tiling: Tiling | None) -> Any:
@@ -142,35 +163,63 @@ def _function(name: str, kernel: Any, tiling: Tiling | None) -> Any:
 
 def _network(
     plan: KernelPlan,
-    symbols: dict[Any, str],
     tilings: dict[Any, Tiling | None],
-    functions: dict[str, Any],
+    parts: dict[Any, Parts],
     devices: dict[str, _Device],
 ) -> Network:
     arrays: dict[str, Array] = {}
-    launches = []
+    launches: list[Launch] = []
+    scratch: dict[int, list[str]] = {}
+    buffers = dict(plan.buffers)
     for step, call in enumerate(plan.calls):
-        symbol = symbols[call.kernel]
-        names = _formal_names(functions[symbol])
+        part = parts[call.kernel]
         packed = packed_constants(call, plan.constants, tilings[call.kernel])
         given = _actual_names(call, step, plan, packed, arrays)
-        actual = dict(zip(names, ["n", *given, call.output], strict=True))
-        device = devices[symbol]
-        arguments = tuple(actual[parameter] for parameter in device.parameters)
-        launches.append(Launch(f"{symbol}_kernel", arguments, device.blocks, device.threads))
+        scratch[step] = [f"{step}.scratch{i}" for i in range(len(part.scratch))]
+        for name, memory in zip(scratch[step], part.scratch, strict=True):
+            buffers[name] = Buffer(memory.dtype, 1, (memory.size,))
+        samples = _samples(call, plan)
+        values = ["n" if samples is None else samples, *given, call.output, *scratch[step]]
+        for function in part.functions:
+            launches.append(_launch(_symbol(function), _formal_names(function), values, devices))
     constants, constant_at = pack_constants(arrays)
-    arena, buffer_at = plan_arena(plan)
-    batches = {buffer.batch for buffer in plan.inputs.values()}
+    arena = plan_arena(plan, buffers, scratch)
+    symbolic = any(buffer.batch is None for buffer in plan.buffers.values())
     return Network(
         launches=tuple(launches),
         constants=constants,
         constant_at=constant_at,
         arena=arena,
-        buffer_at=buffer_at,
+        buffers=buffers,
         inputs=ends(plan, "inputs"),
         outputs=ends(plan, "outputs"),
-        batch=batches.pop() if len(batches) == 1 else None,
+        batch=None if symbolic else fixed_batch(plan),
     )
+
+
+def _launch(
+    symbol: str, formal: list[str], values: list[str | int], devices: dict[str, _Device]
+) -> Launch:
+    device = devices[symbol]
+    actual = dict(zip(formal, values, strict=True))
+    arguments = tuple(actual[parameter] for parameter in device.parameters)
+    samples = values[0]
+    blocks = device.blocks if samples == "n" else re.sub(r"\bn\b", f"{samples}u", device.blocks)
+    return Launch(f"{symbol}_kernel", arguments, blocks, device.threads)
+
+
+def _samples(call: Call, plan: KernelPlan) -> int | None:
+    """The batch that a kernel is called with; None for that of the network."""
+    if isinstance(call.kernel, Generic):
+        types = [*call.kernel.inputs, call.kernel.output]
+        symbolic = any(kind is not None and None in kind.shape for kind in types)
+        return None if symbolic else 1
+    kernel: Any = call.kernel
+    kernel = kernel.kernel if isinstance(kernel, Stored) else kernel
+    kernel = kernel.conv if isinstance(kernel, FloatConv) else kernel
+    kernel = kernel.parts[0] if isinstance(kernel, Concat) else kernel
+    samples: int | None = kernel.batch
+    return samples
 
 
 def _actual_names(

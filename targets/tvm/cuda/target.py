@@ -292,8 +292,7 @@ def _signature(kernels: KernelPlan) -> dict[str, list[dict[str, Any]]]:
 
 def _entries(buffers: Mapping[str, Buffer]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "dtype": b.dtype, "shape": [b.batch, *b.shape]}
-        for name, b in buffers.items()
+        {"name": name, "dtype": b.dtype, "shape": list(b.extents)} for name, b in buffers.items()
     ]
 
 
@@ -314,7 +313,11 @@ def _write_resources(directory: Path, found: list[Resources], network: Network, 
         }
         for r in found
     ]
-    document = {"constants": len(network.constants), "workspace": network.arena, "kernels": rows}
+    document = {
+        "constants": len(network.constants),
+        "workspace": network.arena.fixed + network.arena.sample,
+        "kernels": rows,
+    }
     (directory / RESOURCES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     lines = [f"{'kernel':32}{'for':>8}{'registers':>11}{'shared':>9}{'spilled':>9}"]
     lines += [

@@ -32,7 +32,8 @@ int execute(const Kernel *kernel, unsigned blocks, unsigned threads, void **argu
   blockDim = {threads, 1, 1};
   emulation::entry = kernel->call;
   emulation::arguments = arguments;
-  emulation::deadlock = false;
+  emulation::deadlock = emulation::failed = false;
+  if (_setjmp(emulation::failing)) return 716;
   for (unsigned place = 0; place < blocks; ++place) {
     blockIdx = {emulation::backwards ? blocks - 1 - place : place, 0, 0};
     if (kernel->barriers) {
@@ -112,7 +113,8 @@ int cuGraphLaunch(void *exec, void *) { return replay(static_cast<Graph *>(exec)
 int cuGraphExecDestroy(void *exec) { return delete static_cast<Graph *>(exec), 0; }
 int cuGraphDestroy(void *graph) { return delete static_cast<Graph *>(graph), 0; }
 int cuGetErrorString(int status, const char **text) {
-  *text = status == 719   ? "a barrier that not all threads reach"
+  *text = status == 716   ? "an index or a shape in the data that the model does not have"
+          : status == 719   ? "a barrier that not all threads reach"
           : status == 500 ? "the kernel was not found"
           : status == 200 ? "not a fat binary"
                           : "error of the emulation";

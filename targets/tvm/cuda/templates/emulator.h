@@ -29,6 +29,9 @@ static Dim3 threadIdx, blockIdx, blockDim;
 
 namespace emulation {
 
+static jmp_buf failing;
+static bool failed;
+
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 struct Thread {
   ucontext_t context;  // where it begins; later turns start from `jump`, which is faster
@@ -163,6 +166,10 @@ struct alignas(16) float4 {
 static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
+static inline void actc_fail() {
+  emulation::failed = true;
+  _longjmp(emulation::failing, 1);
+}
 static inline void __syncthreads() { emulation::wait(emulation::AT_BLOCK); }
 static inline int __popc(unsigned value) { return __builtin_popcount(value); }
 
@@ -208,6 +215,12 @@ static inline float actc_widen(uint16_t bits) { return actc_half(bits, 0); }
 static inline uint16_t actc_narrow(float value) {
   const float end = fabsf(value) == INFINITY ? INFINITY : 65504.0f;
   const _Float16 half = static_cast<_Float16>(value > end ? end : value < -end ? -end : value);
+  uint16_t bits;
+  memcpy(&bits, &half, sizeof bits);
+  return bits;
+}
+static inline uint16_t actc_round_half(float value) {
+  const _Float16 half = static_cast<_Float16>(value);
   uint16_t bits;
   memcpy(&bits, &half, sizeof bits);
   return bits;

@@ -118,7 +118,17 @@ bool load(Model *m) {
 
 Address place(const Model *m, const actc_argument &a) {
   if (a.kind == ACTC_CONSTANT) return m->constants + a.offset;
-  return m->arena + a.offset * static_cast<Address>(m->batch);
+  if (a.kind == ACTC_FIXED) return m->arena + a.offset;
+  return m->arena + actc_fixed + a.offset * static_cast<Address>(m->batch);
+}
+
+uint64_t value_of(const Model *m, const actc_argument &a) {
+  if (a.kind == ACTC_BATCH) return static_cast<uint64_t>(m->batch);
+  return a.kind == ACTC_NUMBER ? a.offset : place(m, a);
+}
+
+size_t size_of(const Model *m, const actc_end &end) {
+  return end.at.kind == ACTC_BUFFER ? end.size * m->batch : end.size;
 }
 
 }  // namespace
@@ -166,7 +176,8 @@ int actc_reserve(void *handle, int batch) {
   if (batch > m->room) {
     if (m->arena) m->cu.Free(m->arena);
     m->arena = 0, m->room = 0, m->batch = 0;
-    if (!works(m, m->cu.Alloc(&m->arena, actc_arena * batch), "memory for buffers")) return 1;
+    const unsigned long long size = actc_fixed + actc_arena * batch;
+    if (!works(m, m->cu.Alloc(&m->arena, size ? size : 1), "memory for buffers")) return 1;
     m->room = batch;
   }
   m->batch = batch;
@@ -176,11 +187,11 @@ int actc_reserve(void *handle, int batch) {
 // Device addresses of an input or output of the reserved batch.
 unsigned long long actc_input(void *handle, int index) {
   const Model *m = static_cast<Model *>(handle);
-  return m->arena + actc_inputs[index].offset * static_cast<Address>(m->batch);
+  return place(m, actc_inputs[index].at);
 }
 unsigned long long actc_output(void *handle, int index) {
   const Model *m = static_cast<Model *>(handle);
-  return m->arena + actc_outputs[index].offset * static_cast<Address>(m->batch);
+  return place(m, actc_outputs[index].at);
 }
 
 // Launches all kernels on a stream for the reserved batch, without waiting.
@@ -192,8 +203,7 @@ int actc_enqueue(void *handle, void *stream) {
     uint64_t values[ACTC_MOST_ARGUMENTS];
     void *arguments[ACTC_MOST_ARGUMENTS];
     for (int k = 0; k < launch.count; ++k) {
-      const actc_argument &a = actc_arguments[launch.first + k];
-      values[k] = a.kind == ACTC_BATCH ? n : place(m, a);
+      values[k] = value_of(m, actc_arguments[launch.first + k]);
       arguments[k] = &values[k];
     }
     if (!works(m, m->cu.Launch(m->functions[i], launch.blocks(n), 1, 1, launch.threads, 1, 1, 0,
@@ -220,12 +230,14 @@ int actc_run(void *handle, int batch, const void *const *inputs, void *const *ou
   if (!works(m, m->cu.ContextSet(m->context), "cuCtxSetCurrent")) return 1;
   if (!m->graph && capture(m)) return 1;
   for (int i = 0; i < actc_input_total; ++i)
-    if (!works(m, m->cu.ToDevice(actc_input(m, i), inputs[i], actc_inputs[i].size * batch,
+    if (size_of(m, actc_inputs[i]) &&
+        !works(m, m->cu.ToDevice(actc_input(m, i), inputs[i], size_of(m, actc_inputs[i]),
                                  m->stream), "an input"))
       return 1;
   if (!works(m, m->cu.GraphLaunch(m->graph, m->stream), "cuGraphLaunch")) return 1;
   for (int i = 0; i < actc_output_total; ++i)
-    if (!works(m, m->cu.ToHost(outputs[i], actc_output(m, i), actc_outputs[i].size * batch,
+    if (size_of(m, actc_outputs[i]) &&
+        !works(m, m->cu.ToHost(outputs[i], actc_output(m, i), size_of(m, actc_outputs[i]),
                                m->stream), "an output"))
       return 1;
   return works(m, m->cu.Synchronize(m->stream), "the kernels") ? 0 : 1;

@@ -2,6 +2,7 @@
 // --fmad=false: where a product and a sum are one rounding, fmaf() says so.
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 #ifndef uchar
 #define uchar unsigned char
 #endif
@@ -50,6 +51,13 @@ __device__ __forceinline__ unsigned short actc_narrow(float value) {
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
   return bits;
 }
+__device__ __forceinline__ unsigned short actc_round_half(float value) {
+  unsigned short bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+// A launch that cannot go on: an index or a shape that the data gives and the model does not have.
+__device__ __forceinline__ void actc_fail() { asm volatile("trap;"); }
 #if __CUDA_ARCH__ >= 800
 // Tensor cores: 16 rows by 8 columns, 32 bytes or 16 halves deep; codes unsigned, weights signed.
 __device__ __forceinline__ void actc_mma_u8s8(int *c, int a0, int a1, int a2, int a3, int b0,
@@ -93,4 +101,40 @@ __device__ __forceinline__ int actc_halves(float low, float high) {
 }
 #endif
 #endif
+
+#ifndef __CUDACC__
+#define __device__
+#define __forceinline__ inline
+#endif
+// The bits of a number as another type.
+template <class To, class From>
+__device__ __forceinline__ To actc_bits(From value) {
+  static_assert(sizeof(To) == sizeof(From), "types of one size");
+  To result;
+  memcpy(&result, &value, sizeof result);
+  return result;
+}
+// Floats of 16 bits as generic kernels store them; they compute in float32.
+struct half {
+  unsigned short bits;
+  half() = default;
+  __device__ __forceinline__ explicit half(float value) : bits(actc_round_half(value)) {}
+  __device__ __forceinline__ operator float() const { return actc_widen(bits); }
+};
+struct nv_bfloat16 {
+  unsigned short bits;
+  nv_bfloat16() = default;
+  __device__ __forceinline__ explicit nv_bfloat16(float value) {
+    unsigned word;
+    memcpy(&word, &value, sizeof word);
+    const unsigned odd = word >> 16 & 1;
+    bits = value != value ? word >> 16 | 0x40 : (word + 0x7FFF + odd) >> 16;
+  }
+  __device__ __forceinline__ operator float() const {
+    const unsigned word = static_cast<unsigned>(bits) << 16;
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+  }
+};
 
