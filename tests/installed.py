@@ -27,6 +27,11 @@ needs_aarch64 = _needs(
     ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
 )
 needs_arm_gcc = _needs("Arm's gcc (apt: gcc-arm-none-eabi)", ("arm-none-eabi-gcc",))
+needs_arm = _needs(
+    "a compiler or an emulator for 32-bit Arm (apt: g++-arm-linux-gnueabihf qemu-user)",
+    ("arm-linux-gnueabihf-gcc", "qemu-arm"),
+)
+needs_clang = _needs("clang (apt: clang libclang-rt-dev)", ("clang",))
 needs_cortex_m = _needs(
     "Arm's gcc or QEMU (apt: gcc-arm-none-eabi qemu-system-arm)",
     ("arm-none-eabi-gcc", "qemu-system-arm"),
