@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actc.artifact import open_artifact as load
     from actc.bisection import bisect
     from actc.building import build
+    from actc.checked_options import option_problems
     from actc.compiler import compile
     from actc.config import Config, find_config, read_config
     from actc.errors import ActcError
@@ -48,6 +49,7 @@ __all__ = [
     "fit",
     "inspect",
     "load",
+    "option_problems",
     "read_config",
     "run",
     "verify",
@@ -70,6 +72,7 @@ _HOMES = {
     "fit": ("actc.fitting", "fit"),
     "inspect": ("actc.inspection", "inspect"),
     "load": ("actc.artifact", "open_artifact"),
+    "option_problems": ("actc.checked_options", "option_problems"),
     "read_config": ("actc.config", "read_config"),
     "run": ("actc.running", "run"),
     "verify": ("actc.verifying", "verify"),

@@ -24,6 +24,7 @@ POWER_OF_TWO = "power-of-two"
 SCALES = ("free", POWER_OF_TWO)
 ISLANDS = ("auto", "never")
 HALF_PRECISION = "float16"
+PRECISIONS = ("int8", "float32", HALF_PRECISION)
 TUNE_SECONDS = 300.0
 MOST_TUNED = 1000
 """Candidates of a kernel, at most."""
@@ -122,7 +123,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
         machine = problems.attempt(_tuned, machine, options)
     if not 0 <= options.max_drop <= 1:
         message = f"--max-drop {options.max_drop} is not a fraction in 0..1"
-        problems.add(Diagnostic("ACT0224", message))
+        problems.add(Diagnostic("ACT0224", message, help="0.01 allows one point of accuracy"))
     if problems.found or machine is None or capabilities is None:
         raise UsageError(problems.found)
     if not dry_run:
@@ -206,13 +207,15 @@ def _require_integers(options: Options) -> None:
 
 def _tuned(machine: Target, options: Options) -> Target:
     """The target, tuned if it shall be."""
-    wrong = []
+    wrong = {}
     if not 0 <= options.tune <= MOST_TUNED:
-        wrong.append(f"--tune {options.tune} is not a number of candidates, 0 to {MOST_TUNED}")
+        message = f"--tune {options.tune} is not a number of candidates, 0 to {MOST_TUNED}"
+        wrong[message] = "give how many schedules of each kernel to time, 16 say; 0 times none"
     if not 0 <= options.tune_seconds < float("inf"):
-        wrong.append(f"--tune-seconds {options.tune_seconds:g} is not a time")
+        message = f"--tune-seconds {options.tune_seconds:g} is not a time"
+        wrong[message] = f"give seconds, {TUNE_SECONDS:g} say"
     if wrong:
-        raise UsageError(Diagnostic("ACT0224", message) for message in wrong)
+        raise UsageError(Diagnostic("ACT0224", text, help=todo) for text, todo in wrong.items())
     if not options.tune:
         if options.tune_seconds != TUNE_SECONDS:
             message = "--tune-seconds has no meaning without --tune"
@@ -289,14 +292,19 @@ def require_unchosen(options: Options, passes: object) -> None:
 
 def _precision_of(options: Options, known: tuple[str, ...]) -> None:
     """A precision is known, and the target has it."""
-    if options.precision in known or options.precision != HALF_PRECISION:
+    if options.precision in known or options.precision not in PRECISIONS:
         _one_of("precision", options.precision, known)
         return
+    others = (
+        "`--target cuda` has"
+        if options.precision == HALF_PRECISION
+        else "`--target cpu`, cuda and onnx have"
+    )
     raise UsageError(
         Diagnostic(
             "ACT0486",
-            f"target '{options.target}' has no --precision {HALF_PRECISION}",
-            help=f"`--target cuda` has; here choose one of: {', '.join(known)}",
+            f"target '{options.target}' has no --precision {options.precision}",
+            help=f"{others}; here choose one of: {', '.join(known)}",
         )
     )
 

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from actc.allocation import allocate, parse_budget
 from actc.artifact import Artifact
+from actc.checked_options import checked_options
 from actc.checks.equivalence import FunctionKept
 from actc.compile_options import (
     ARGMAX,
@@ -20,21 +21,20 @@ from actc.compile_options import (
     TUNE_SECONDS,
     Options,
     binarizer,
-    checked_target,
     require_no_binarizer,
     require_unchosen,
     wider_overrides,
 )
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic
-from actc.errors import ModelError, Problems, UsageError
+from actc.errors import ModelError, UsageError
 from actc.ir.context import context_of
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.measured import Measured
 from actc.outcome import build_report, write_documents
 from actc.output import staged
-from actc.overrides import KnownNames, Overrides, checked, put, require_free
+from actc.overrides import KnownNames, Overrides, put
 from actc.passes.approximate import Approximate
 from actc.passes.binarize import Binarize
 from actc.passes.calibrate import Calibrate
@@ -144,9 +144,6 @@ def compile(
         InternalError: a pass broke the model, or golden disagrees with its
             specification; nothing is written.
     """
-    problems = Problems()
-    amount = None if budget is None else problems.attempt(parse_budget, budget)
-    given = problems.attempt(checked, overrides)
     options = Options(
         target,
         precision,
@@ -157,8 +154,8 @@ def compile(
         weights,
         rounding,
         scales,
-        None if amount is None else str(amount),
-        checked({}) if given is None else given,
+        budget,
+        overrides or {},
         islands,
         groups,
         end,
@@ -167,11 +164,7 @@ def compile(
         tune_seconds,
     )
     say = progress or (lambda name: None)
-    toolless = dry_run or bool(problems.found)  # what is written wrongly comes first
-    machine = problems.attempt(checked_target, options, toolless)
-    problems.attempt(require_free, options, passes)
-    if problems.found or machine is None:
-        raise UsageError(problems.found)
+    options, machine = checked_options(options, passes, dry_run)
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data, any_real=precision != "int8")
@@ -369,7 +362,8 @@ def _run_passes(
 
 
 def _require_valid(machine: Target, model: ir.Model, precision: str) -> None:
-    problems = machine.validate(model, precision)
+    file = context_of(model).file
+    problems = [problem.in_file(file) for problem in machine.validate(model, precision)]
     if any(problem.severity == "error" for problem in problems):
         raise ModelError(problems)
     context_of(model).sink.extend(problems)

@@ -11,7 +11,7 @@ and a help line that says what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -71,6 +71,10 @@ class Diagnostic:
         if self.help:
             lines.append(f"  help: {self.help}")
         return "\n".join(lines)
+
+    def in_file(self, file: str) -> Diagnostic:
+        """The same, in a file where it names none."""
+        return self if self.place.file else replace(self, place=replace(self.place, file=file))
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagnostic as JSON-ready values with stable keys."""

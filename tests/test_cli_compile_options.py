@@ -46,3 +46,43 @@ def test_every_option_arrives(
     for name in names:
         wanted = GIVEN.get(name, f"<{name}>")
         assert str(seen[name]) == ("True" if wanted is None else str(wanted)), name
+
+
+def test_an_option_of_other_targets_is_reported_with_all_else(
+    actc_cli: CommandLine, model: Path
+) -> None:
+    wrong = ("--clock", "100", "--approx", "spline", "--budget", "x", "--tune", "-1")
+    done = actc_cli("compile", model, "--target", "cpu:nonsense", *wrong)
+    assert done.status == 2
+    for text in ("--clock has no meaning", "'nonsense'", "--approx cannot be 'spline'"):
+        assert done.stderr.count(text) == 1, text
+    assert "budget" in done.stderr
+
+
+def test_an_unknown_target_is_said_once_beside_options_of_hardware(
+    actc_cli: CommandLine, model: Path
+) -> None:
+    done = actc_cli("compile", model, "--target", "nope", "--clock", "5", "--approx", "spline")
+    assert done.status == 2
+    assert done.stderr.count("error[") == 2
+    assert "unknown target 'nope'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--target", "c", "--precision", "float32"), "ACT0486", "target 'c' has no --precision"),
+        (("--target", "cpu", "--precision", "float16"), "ACT0486", "`--target cuda` has"),
+        (("--target", "c", "--precision", "int4"), "ACT0224", "did you mean 'int8'?"),
+        (("--tune", "-1"), "ACT0224", "0 times none"),
+        (("--tune", "3", "--tune-seconds", "-3"), "ACT0224", "give seconds, 300 say"),
+        (("--max-drop", "7"), "ACT0224", "help: 0.01"),
+    ],
+)
+def test_what_to_write_instead(
+    actc_cli: CommandLine, model: Path, arguments: tuple[str, ...], code: str, words: str
+) -> None:
+    done = actc_cli("compile", model, *arguments)
+    assert done.status == 2
+    assert f"error[{code}]" in done.stderr
+    assert words in done.stderr

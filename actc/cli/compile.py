@@ -239,7 +239,10 @@ def run(
     if found is not None:
         given.update({k: v for k, v in found.options.items() if _is_default(context, k)})
         given["overrides"] = found.overrides
-    given["target"] = _with_options(str(given["target"]), hardware)
+    try:
+        given["target"] = _with_options(str(given["target"]), hardware)
+    except UsageError as error:
+        raise UsageError([*error.diagnostics, *actc.option_problems(given)]) from error
     with progress() as show:
         if found is not None:
             show(f"options of {found.path}")
@@ -262,7 +265,12 @@ def _with_options(target: str, hardware: Mapping[str, object]) -> str:
     """
     items = [f"{name}={value}" for name, value in hardware.items() if value is not None]
     name, _, given = target.partition(":")
-    known = target_class(name).options if items else ()
+    if not items:
+        return target
+    try:
+        known = target_class(name).options
+    except UsageError:  # compile() says so, with all else that is wrong
+        return target
     wrong = [key for key, value in hardware.items() if value is not None and key not in known]
     if wrong:
         raise UsageError(

@@ -303,8 +303,8 @@ CODES: dict[str, CodeInfo] = {
     "ACT0486": CodeInfo(
         "a precision that the target lacks",
         "--precision float16 keeps activations and weights in half precision, which GPUs multiply "
-        "on tensor cores: `--target cuda` has it. CPUs and FPGAs are faster with int8, and exact "
-        "with float32.",
+        "on tensor cores: `--target cuda` has it. CPUs are faster with int8, and exact with "
+        "float32, which `--target cpu`, `cuda` and `onnx` have. FPGAs, HLS and C have int8 only.",
     ),
     "ACT0490": CodeInfo(
         "nothing to tune",

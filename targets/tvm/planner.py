@@ -84,7 +84,9 @@ class Planner:
             self._input(value)
         inputs = dict(self._buffers)
         for node in graph:
-            if node not in self._fused and all(self._known(v) for v in node.inputs):
+            if node in self._fused:
+                continue
+            if all(self._known(v) for v in node.inputs) or self._without_kernel(node):
                 self._lower(node)
         outputs: dict[str, str] = {}
         if not self.diagnostics:
@@ -272,6 +274,11 @@ class Planner:
         except Unsupported as reason:
             self.refused.add(node)
             self._report(reason, Place(node=node.name or "", op=node.op_type))
+
+    def _without_kernel(self, node: ir.Node) -> bool:
+        """Whether an operator of golden is refused whatever its inputs are."""
+        no_rule = f"{node.domain}::{node.op_type}" not in self._rules
+        return self._fallback is None and node.domain == "actc" and no_rule
 
     def _by_rule(self, node: ir.Node) -> None:
         key = f"{node.domain}::{node.op_type}"

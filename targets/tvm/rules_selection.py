@@ -17,6 +17,8 @@ from actc.targets.tvm.layout import Tensor, like, reshaped, transposed
 from actc.targets.tvm.planner import Planner, Unsupported
 from actc.targets.tvm.rules_common import Source, Tail, emit_nest
 
+_HELP = "`--target onnx` runs it; recurrent layers, which want steps in front, have no kernel here"
+
 
 def select_in_front(planner: Planner, node: ir.Node, x: Tensor, perm: Sequence[int]) -> None:
     """A Transpose that moves the batch, with the selections along axis 0 that follow it.
@@ -27,7 +29,7 @@ def select_in_front(planner: Planner, node: ir.Node, x: Tensor, perm: Sequence[i
     """
     axis, rest = perm[0], list(perm[1:])
     if axis == 0 or rest[0] != 0:
-        raise Unsupported("the batch axis is moved by Transpose")
+        raise Unsupported("the batch axis is moved by Transpose", _HELP)
     found = _selections(planner, node.outputs[0])
     inner = [p - (p > axis) for p in rest]
     for index, value, nodes in found:
@@ -44,7 +46,9 @@ def select_in_front(planner: Planner, node: ir.Node, x: Tensor, perm: Sequence[i
 
 def _selections(planner: Planner, value: ir.Value) -> list[tuple[int, ir.Value, list[ir.Node]]]:
     """(index, selected value, nodes) of everything that reads `value`."""
-    refusal = Unsupported("the batch axis is moved by Transpose, and not only selections follow")
+    refusal = Unsupported(
+        "the batch axis is moved by Transpose, and not only selections follow", _HELP
+    )
     if planner.is_output(value):
         raise refusal
     extent = value.shape[0] if value.shape is not None else None
