@@ -11,13 +11,22 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from golden_models import Golden, conv_net, outputs_of
-from installed import needs_aarch64, needs_tvm
+from installed import needs_aarch64, needs_arm, needs_tvm
 
-from actc.targets.tvm import CpuTarget
+from actc.targets.tvm import CpuTarget, objects
 
 Array = np.ndarray[Any, Any]
 ARMS = {"cortex-a53": "smlal", "cortex-a76": "sdot", "neoverse-v1": "usdot"}
 """A CPU of each instruction set, and its multiplication."""
+
+
+VECTORS = re.compile(r"\bz\d+\.[bhsd]\b")
+"""A register of SVE in a disassembly."""
+
+
+def disassembly(directory: Path) -> str:
+    command = ["aarch64-linux-gnu-objdump", "-d", str(directory / "kernels.o")]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def build(model: ir.Model, mcpu: str, directory: Path) -> CpuTarget:
@@ -73,15 +82,34 @@ def extremes(zero: int, group: int) -> ir.Model:
 def test_networks_on_arm_equal_golden(mcpu: str, tmp_path: Path) -> None:
     check(conv_net(), mcpu, tmp_path / "a", image(5, (3, 17, 18)))
     check(shapes(), mcpu, tmp_path / "b", image(3, (5, 9, 11)))
-    text = subprocess.run(
-        ["aarch64-linux-gnu-objdump", "-d", str(tmp_path / "b" / "kernels.o")],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = set(re.findall(r"\t(\w+)\t", text))
+    found = set(re.findall(r"\t(\w+)\t", disassembly(tmp_path / "b")))
     assert {ARMS[mcpu], "tbl", "tbx"} <= found
     assert not found & (set(ARMS.values()) - {ARMS[mcpu], "smlal"})
+
+
+@needs_tvm
+@needs_aarch64
+@pytest.mark.parametrize("mcpu", ["neoverse-v1", "a64fx"])
+def test_vectors_of_any_length_equal_golden(
+    mcpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LLVM writes SVE for some loops; one object runs on vectors of 128 to 2048 bits."""
+    target, feeds = build(shapes(), mcpu, tmp_path), image(3, (5, 9, 11))
+    assert VECTORS.search(disassembly(tmp_path))
+    wanted = outputs_of(shapes(), feeds)
+    for size in (16, 32, 64, 256):
+        model = f"max,sve-default-vector-length={size}"
+        monkeypatch.setattr(objects, "emulated_cpu", lambda tools, mcpu, model=model: model)
+        for name, array in target.run(tmp_path, feeds).items():
+            np.testing.assert_array_equal(array, wanted[name])
+
+
+@needs_tvm
+@needs_arm
+@pytest.mark.parametrize("mcpu", ["cortex-a7", pytest.param("cortex-a53", marks=pytest.mark.slow)])
+def test_networks_on_arm_of_32_bits_equal_golden(mcpu: str, tmp_path: Path) -> None:
+    check(conv_net(), f"arm:{mcpu}", tmp_path / "a", image(5, (3, 17, 18)))
+    check(shapes(), f"arm:{mcpu}", tmp_path / "b", image(3, (5, 9, 11)))
 
 
 @needs_tvm
