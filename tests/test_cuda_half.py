@@ -43,8 +43,8 @@ s = MatMul (q, t)
 p = Softmax (s)
 o = MatMul (p, x)
 r = Add (o, x)
-l = LayerNormalization <axis = -1> (r, g)
-z = Concat <axis = 2> (l, r)
+n = LayerNormalization <axis = -1> (r, g)
+z = Concat <axis = 2> (n, r)
 y = Mul (z, z)"""
 
 
@@ -54,6 +54,7 @@ def convolutions(**changed: Array) -> onnx.ModelProto:
 
 
 def attention() -> onnx.ModelProto:
+    # one tensor has the name that kernels have for the batch
     weights = {"wq": normal(12, 12) / 4, "wk": normal(12, 12, seed=1) / 4}
     return network(
         "float[N,9,12] x => float[N,9,24] y", ATTENTION, {**weights, "g": normal(12, seed=2)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from actc.targets.tvm.cuda.network import Launch, Network, grows, sample_bytes
+from actc.targets.tvm.cuda.network import BATCH, Launch, Network, grows, sample_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
 HOST_FLAGS = ("-shared", "-fPIC", "-O2", "-std=c++17", "-s", "-Wl,--build-id=none")
@@ -70,7 +70,7 @@ def _launch(launch: Launch, first: int) -> str:
 
 
 def _argument(network: Network, name: str | int) -> str:
-    if name == "n":
+    if name == BATCH:
         return "{ACTC_BATCH, 0}"
     if isinstance(name, int):
         return f"{{ACTC_NUMBER, {name}u}}"

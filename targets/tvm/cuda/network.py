@@ -16,6 +16,8 @@ import numpy as np
 
 from actc.targets.tvm.plan import Array, Buffer, KernelPlan
 
+BATCH = ""
+"""Stands for the samples of the batch, among names of buffers: no tensor has an empty name."""
 ALIGNMENT = 256
 """Bytes: what CUDA's own allocations are aligned to."""
 
@@ -26,7 +28,7 @@ class Launch:
 
     Attributes:
         symbol: name of the device function.
-        arguments: what each parameter stands for: "n", a number of samples, or the name of a
+        arguments: what each parameter stands for: BATCH, a number of samples, or the name of a
             buffer or constant.
         blocks: C expression in `n`.
         threads: of a block.

@@ -25,6 +25,7 @@ from actc.targets.tvm.cuda.kernels import (
 )
 from actc.targets.tvm.cuda.kernels.generic import Parts, generic
 from actc.targets.tvm.cuda.network import (
+    BATCH,
     Launch,
     Network,
     ends,
@@ -179,7 +180,7 @@ def _network(
         for name, memory in zip(scratch[step], part.scratch, strict=True):
             buffers[name] = Buffer(memory.dtype, 1, (memory.size,))
         samples = _samples(call, plan)
-        values = ["n" if samples is None else samples, *given, call.output, *scratch[step]]
+        values = [BATCH if samples is None else samples, *given, call.output, *scratch[step]]
         for function in part.functions:
             launches.append(_launch(_symbol(function), _formal_names(function), values, devices))
     constants, constant_at = pack_constants(arrays)
@@ -204,7 +205,7 @@ def _launch(
     actual = dict(zip(formal, values, strict=True))
     arguments = tuple(actual[parameter] for parameter in device.parameters)
     samples = values[0]
-    blocks = device.blocks if samples == "n" else re.sub(r"\bn\b", f"{samples}u", device.blocks)
+    blocks = device.blocks if samples == BATCH else re.sub(r"\bn\b", f"{samples}u", device.blocks)
     return Launch(f"{symbol}_kernel", arguments, blocks, device.threads)
 
 
