@@ -11,6 +11,7 @@ from installed import needs_tvm
 
 import actc
 from actc.errors import ModelError
+from actc.targets.tvm.plan import Buffer, KernelPlan
 
 
 def _model(inputs: str, outputs: str, body: str) -> onnx.ModelProto:
@@ -47,3 +48,18 @@ def test_a_scalar_output_without_data(tmp_path: Path) -> None:
     artifact = actc.compile(SUM, "cpu", precision="float32", output=tmp_path / "out")
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert artifact.run({"x": x})["y"] == np.float32(15)
+
+
+def test_a_name_stays_on_its_line() -> None:
+    """A line break in a name of the model is no line of kernels.txt."""
+    plan = KernelPlan(
+        {"x\ny": Buffer("float32", True, (3,))},
+        {"z\u202e": "x\ny"},
+        {"x\ny": Buffer("float32", True, (3,))},
+        {},
+        (),
+    )
+    text = plan.text()
+    assert text.count("\n") == 2
+    assert "x\\ny" in text
+    assert "z\\u202e" in text

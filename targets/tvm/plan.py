@@ -120,7 +120,12 @@ class KernelPlan:
             result = f"{call.output}: {_shape(self.buffers[call.output])}"
             lines.append(f"{kind:12} {result} <- {', '.join(call.inputs)}  # {call.node}")
         lines += [f"output {name} = {source}" for name, source in self.outputs.items()]
-        return "\n".join(lines) + "\n"
+        return "".join(one_line(line) + "\n" for line in lines)
+
+
+def one_line(text: str) -> str:
+    """Text with names of a model in it, control characters and line breaks as escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _shape(buffer: Buffer) -> str:

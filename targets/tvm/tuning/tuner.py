@@ -17,7 +17,7 @@ from actc.targets.tvm.codegen import SCHEDULED
 from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
-from actc.targets.tvm.plan import KernelPlan
+from actc.targets.tvm.plan import KernelPlan, one_line
 from actc.targets.tvm.tuning.cache import Cache, key
 from actc.targets.tvm.tuning.candidates import (
     Tunable,
@@ -87,7 +87,7 @@ class Tuned:
             chosen = self.choices.get(kernel)
             found = "not timed" if chosen is None else outcome(chosen, self.modelled[kernel])
             lines.append(f"tuning {title(kernel)}: {found}  # {', '.join(nodes)}")
-        return "".join(line + "\n" for line in lines)
+        return "".join(one_line(line) + "\n" for line in lines)
 
 
 def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Cache, say: Progress) -> Tuned:
