@@ -254,11 +254,19 @@ def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
         raise UsageError(
             Diagnostic(
                 "ACT0220",
-                f"the data is not an .npz archive of plain arrays: {error}",
+                f"the data is not an .npz archive of plain arrays: {_unreadable(error)}",
                 place=Place(path.name),
                 help="write it with numpy.savez_compressed; object arrays are not read",
             )
         ) from error
+
+
+def _unreadable(error: Exception) -> str:
+    """Why numpy reads no arrays; its advice to unpickle what it does not know is left out."""
+    text = str(error)
+    if "pickled (object) data" in text:
+        return "it is no such file"
+    return "it holds Python objects" if "allow_pickle" in text else text
 
 
 def _problem(source: str, name: str, message: str, help_text: str) -> Diagnostic:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 from actc import data as data_module
@@ -16,6 +19,7 @@ from actc.ir.execute import require_runs
 from actc.ir.golden import is_golden
 from actc.ir.graph import BATCH
 from actc.ir.load import LoadedModel, ModelLike, load
+from actc.numerics.compare import classes
 from actc.run_time_inputs import without_data
 
 _TRIED = 3
@@ -80,6 +84,9 @@ def prepare(model: ModelLike, data: DataLike | None, any_real: bool = False) -> 
             raise ModelError(unbatched)
     feeds, _ = next(dataset.take(_TRIED).batches())
     results = require_runs(source.proto, feeds, source.name, fallback=any_real)
+    if data is not None and dataset.labels is not None:
+        file = Path(data).name if isinstance(data, (str, Path)) else "<data>"
+        context.sink.extend(_strange_labels(dataset.labels, results, file))
     scalars = [name for name, array in results.items() if not array.ndim]
     if scalars and not dataset.whole:
         if data is not None or not any_real:
@@ -170,6 +177,30 @@ def _scalar_outputs(names: list[str], file: str, any_real: bool) -> list[Diagnos
             help=help_text,
         )
         for name in names
+    ]
+
+
+def _strange_labels(
+    labels: np.ndarray, results: Mapping[str, np.ndarray], file: str
+) -> list[Diagnostic]:
+    """A warning where labels are no classes of the output that accuracy is measured on."""
+    scored = ((n, a) for n, a in results.items() if a.ndim == 2 and classes(a) is not None)
+    name, array = next(scored, ("", None))
+    if array is None or not labels.size:
+        return []
+    last = max(array.shape[1], 2) - 1
+    wrong = int(np.count_nonzero((labels < 0) | (labels > last)))
+    if not wrong:
+        return []
+    message = f"{wrong} of {len(labels)} labels are no class of output '{name}', 0 to {last}"
+    return [
+        Diagnostic(
+            "ACT0221",
+            f"{message}; they count as wrong",
+            severity="warning",
+            place=Place(file, "labels"),
+            help="give the index of each sample's class, counted from 0",
+        )
     ]
 
 

@@ -194,6 +194,14 @@ def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
     assert "plain arrays" in message
 
 
+def test_nobody_is_told_to_unpickle_a_file(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("no arrays")
+    np.savez(tmp_path / "objects.npz", image=np.array([{"a": 1}], dtype=object))
+    for name in ("text.npz", "objects.npz"):
+        (message,) = problems(tmp_path / name, IMAGE)
+        assert "pickle" not in message
+
+
 class Bomb:
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("unpickled",))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import actc
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 
+DIGITS = Path(__file__).parent.parent / "examples/digits"
 LSTM = Path(__file__).parent.parent / "examples/mnist/lstm.onnx"
 
 
@@ -30,3 +32,23 @@ def test_a_diagnostic_keeps_the_file_that_it_names() -> None:
     plain = Diagnostic("ACT0401", "no", place=Place(node="n"))
     assert plain.in_file("m.onnx").place == Place("m.onnx", "n")
     assert plain.in_file("m.onnx").in_file("other.onnx").place.file == "m.onnx"
+
+
+def test_labels_that_are_no_classes_are_told(tmp_path: Path) -> None:
+    """Labels counted from 1, say: the accuracy would just be low."""
+    data = np.load(DIGITS / "digits_mlp.npz")
+    for shift, wrong in (
+        (1, int((data["labels"] == 9).sum())),
+        (-1, int((data["labels"] == 0).sum())),
+    ):
+        given = {"image": data["image"], "labels": data["labels"] + shift}
+        found = actc.compile(DIGITS / "mlp.onnx", "onnx", data=given, dry_run=True).report
+        (told,) = (d for d in found["diagnostics"] if d["code"] == "ACT0221")
+        assert told["severity"] == "warning"
+        assert told["message"].startswith(f"{wrong} of 450 labels are no class of output")
+
+
+def test_labels_that_are_classes_are_no_matter() -> None:
+    data = np.load(DIGITS / "digits_mlp.npz")
+    found = actc.compile(DIGITS / "mlp.onnx", "onnx", data=dict(data), dry_run=True).report
+    assert not found["diagnostics"]

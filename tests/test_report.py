@@ -30,7 +30,7 @@ from actc.report import (
 )
 from actc.report.format import plain, size, step, visible
 from actc.report.plot import site_plot, spark_plot, style
-from actc.report.view import complete, groups, ladder
+from actc.report.view import complete, facts, groups, ladder
 from tests import report_samples as samples
 
 FRESH = """
@@ -356,3 +356,24 @@ def test_units() -> None:
     assert plain({"a": [1, None, True], "b": {}}) == "a = 1, -, yes, b = -"
     assert step({"name": "calibrate", "options": {"method": "mse"}}) == "calibrate{method=mse}"
     assert step("recognize") == step({"name": "recognize"}) == "recognize"
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({}, "yes"),
+        ({"samples": 0}, "-"),
+        ({"rungs": [{"name": "artifact", "result": "not run", "detail": ""}]}, "-"),
+        ({"diagnostics": [{"code": "ACT0602"}]}, "no"),
+    ],
+)
+def test_a_float_artefact_is_said_to_follow_the_approximated_model(
+    change: dict[str, Any], value: str
+) -> None:
+    report = complete(samples.small()[0])
+    report.update({"precision": "float32", "bit_exact": None, "rungs": [], "diagnostics": []})
+    named = {name: found for name, found, _ in facts({**report, **change})}
+    assert named["Artifact follows approximated"] == value
+    assert "Artifact equals golden" not in named
+    if "rungs" in change:
+        assert "compared with the approximated model" in str(verdict({**report, **change}))

@@ -34,7 +34,7 @@ def verdict(report: Mapping[str, Any]) -> Verdict:
     parts = tuple(part for part in (bits, accuracy) if part)
     if bits_good is False or accuracy_good is False:
         return Verdict("bad", parts)
-    unknown = accuracy_good is None or not _executed(report)
+    unknown = accuracy_good is None or not executed(report)
     return Verdict("unknown" if unknown else "good", parts)
 
 
@@ -70,7 +70,7 @@ def budget_missed(report: Mapping[str, Any]) -> bool:
     return drop is not None and allowed is not None and drop > float(allowed) + 1e-9
 
 
-def _executed(report: Mapping[str, Any]) -> bool:
+def executed(report: Mapping[str, Any]) -> bool:
     """Whether no stage says that the artefact was not run on this machine."""
     rungs = report.get("rungs") or []
     return not any((rung["name"], rung["result"]) == ("artifact", "not run") for rung in rungs)
@@ -78,8 +78,9 @@ def _executed(report: Mapping[str, Any]) -> bool:
 
 def _bits(report: Mapping[str, Any]) -> tuple[bool | None, str]:
     kind, samples = report["precision"], report["samples"]
-    if not _executed(report):
-        return None, f"the {kind} artifact was not executed here, nor compared with golden"
+    if not executed(report):
+        with_what = "golden" if kind == "int8" else "the approximated model"
+        return None, f"the {kind} artifact was not executed here, nor compared with {with_what}"
     if report["bit_exact"] is None:
         return None, ""
     if not report["bit_exact"]:
