@@ -121,6 +121,15 @@ def test_a_fresh_process_runs_the_model_without_tvm(
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "out.npz") as outputs:
         compare(model, dict(outputs), feeds)
+    del env["ACTC_TVM_RUNTIME"]
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tvm'] = None\n")
+    for arguments, words in ((["in.npz", "o.npz"], "ACTC_TVM_RUNTIME"), ([], "INPUTS.npz")):
+        done = subprocess.run(
+            [*command[:2], *arguments], env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @needs_tvm

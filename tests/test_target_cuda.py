@@ -272,6 +272,17 @@ def test_architectures_are_checked() -> None:
     assert "did you mean" in str(caught.value)
 
 
+def test_all_that_is_wrong_behind_the_colon_is_said_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        CudaTarget.parse("sm_80,foo,fp16,sm_12,dp4a,foo")
+    messages = [d.message for d in caught.value.diagnostics]
+    assert [d.code for d in caught.value.diagnostics] == ["ACT0465"] * 3
+    assert "'foo'" in messages[0]
+    assert "'sm_12'" in messages[1]
+    assert "dp4a and fp16" in messages[2]
+    assert all(d.help for d in caught.value.diagnostics)
+
+
 def test_nvcc_is_told_to_round_as_golden_does() -> None:
     command = toolkit.nvcc_command(("sm_80", "sm_90"))
     assert "--fmad=false" in command

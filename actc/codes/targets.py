@@ -215,10 +215,11 @@ CODES: dict[str, CodeInfo] = {
         "the model for the shapes that you need, or make these inputs constants.",
     ),
     "ACT0465": CodeInfo(
-        "CUDA has no such architecture",
+        "no architecture or option of CUDA",
         "Behind `cuda:` stand the architectures that machine code is generated for, joined by "
         "commas: `--target cuda:sm_80,sm_90`. GPUs newer than the newest of them compile the "
-        "kernels' PTX when model.so is loaded.",
+        "kernels' PTX when model.so is loaded. One of dp4a (integers without tensor cores) and fp16 "
+        "(float32 products in half precision) may stand among them.",
     ),
     "ACT0466": CodeInfo(
         "nvcc is missing",

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import onnx_ir as ir
@@ -33,6 +33,7 @@ from actc.targets.tvm.cuda.toolkit import (
     locate_nvcc,
     nvcc_command,
     parse_architectures,
+    parse_options,
 )
 from actc.targets.tvm.host import TVM_HELP, import_tvm
 from actc.targets.tvm.lower import INT8_RULES
@@ -75,15 +76,10 @@ class CudaTarget(Target):
         """The target behind `cuda` or `cuda:sm_80,sm_90`.
 
         Raises:
-            UsageError: CUDA has no such architecture.
+            UsageError: CUDA has no such architecture, or options exclude each other.
         """
-        parts = [part.strip() for part in option.split(",") if part.strip()]
-        chosen = [part for part in parts if part in ("dp4a", "fp16")]
-        rest = ",".join(part for part in parts if part not in chosen)
-        products: Products = "auto"
-        if chosen:
-            products = "dp4a" if chosen[-1] == "dp4a" else "fp16"
-        return cls(parse_architectures(rest), products)
+        architectures, products = parse_options(option)
+        return cls(architectures, cast(Products, products))
 
     @property
     def spec(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic
-from actc.errors import MissingTool, UsageError
+from actc.errors import MissingTool, Problems, UsageError
 
 NVCC_HELP = "pip install 'actc[cuda]', or install NVIDIA's CUDA toolkit and set CUDA_HOME"
 NVCC_SECONDS = 600
@@ -24,6 +24,8 @@ ARCHITECTURES = (
 """What nvcc of CUDA 13 builds for, the oldest first."""
 
 DEFAULT = ("sm_80", "sm_90")
+PRODUCTS = ("dp4a", "fp16")
+"""Words for how large products are computed, beside architectures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,46 @@ def parse_architectures(text: str) -> tuple[str, ...]:
     """Architectures joined by commas, sorted, each once; the default where there are none.
 
     Raises:
-        UsageError: CUDA has no such architecture.
+        UsageError: CUDA has no such architectures; all of them.
     """
     if not text:
         return DEFAULT
     given = [part.strip() for part in text.split(",")]
-    unknown = [part for part in given if part not in ARCHITECTURES]
+    unknown = [part for part in dict.fromkeys(given) if part not in ARCHITECTURES]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], ARCHITECTURES, n=3, cutoff=0.5)
-        raise UsageError(
-            Diagnostic(
-                "ACT0465",
-                f"CUDA has no architecture '{unknown[0]}'",
-                help=(f"did you mean {', '.join(near)}? " if near else "")
-                + f"known are {', '.join(ARCHITECTURES)}; several are joined by commas",
-            )
-        )
+        raise UsageError(_unknown(part) for part in unknown)
     return tuple(a for a in ARCHITECTURES if a in given)
+
+
+def _unknown(part: str) -> Diagnostic:
+    known = (*ARCHITECTURES, *PRODUCTS)
+    near = difflib.get_close_matches(part, known, n=3, cutoff=0.5)
+    return Diagnostic(
+        "ACT0465",
+        f"CUDA has no architecture '{part}'",
+        help=(f"did you mean {', '.join(near)}? " if near else "")
+        + f"known are {', '.join(ARCHITECTURES)}; several are joined by commas, with"
+        f" {' or '.join(PRODUCTS)} among them",
+    )
+
+
+def parse_options(text: str) -> tuple[tuple[str, ...], str]:
+    """What stands behind `cuda:`: architectures, and how products are computed, or "auto".
+
+    Raises:
+        UsageError: there is no such architecture, or two ways of products are given.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    chosen = [part for part in PRODUCTS if part in parts]
+    problems = Problems()
+    rest = ",".join(part for part in parts if part not in PRODUCTS)
+    architectures = problems.attempt(parse_architectures, rest)
+    if len(chosen) > 1:
+        message = f"{' and '.join(chosen)} exclude each other"
+        problems.add(Diagnostic("ACT0465", message, help="leave one of them out"))
+    if problems.found or architectures is None:
+        raise UsageError(problems.found)
+    return architectures, chosen[0] if chosen else "auto"
 
 
 def locate_nvcc() -> Path | None:
