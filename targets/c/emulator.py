@@ -39,11 +39,12 @@ def object_command(core: Core, source: str, target: str) -> tuple[str, ...]:
     return (COMPILER, *FLAGS, *core.machine, "-c", source, "-o", target)
 
 
-def build(directory: Path, folder: Path, core: Core) -> Path:
+def build(directory: Path, folder: Path, core: Core, definitions: str = "") -> Path:
     """Link the code with a start-up of its own, and with nothing else.
 
     Args:
         directory: of the C code. folder: for what is made.
+        definitions: more C of the start-up.
 
     Returns:
         the program.
@@ -55,7 +56,7 @@ def build(directory: Path, folder: Path, core: Core) -> Path:
     signature = json.loads((directory / SIGNATURE).read_text(encoding="utf-8"))
     name = str(signature["name"])
     upper = name.upper()
-    (folder / "start.c").write_text(_start(signature), encoding="utf-8")
+    (folder / "start.c").write_text(_start(signature, definitions), encoding="utf-8")
     for source, made in ((directory.resolve() / f"{name}.c", "network.o"), ("start.c", "start.o")):
         command = object_command(core, str(source), made)
         more = [f"-D{upper}_FLOAT", f"-I{directory.resolve()}"]
@@ -63,7 +64,7 @@ def build(directory: Path, folder: Path, core: Core) -> Path:
     return link(core, ("network.o", "start.o"), folder)
 
 
-def _start(signature: Mapping[str, Any]) -> str:
+def _start(signature: Mapping[str, Any], definitions: str) -> str:
     """The start-up, which is an example whose files are those of the emulator's host."""
 
     def moves(operation: str, file: str) -> Move:
@@ -76,18 +77,25 @@ def _start(signature: Mapping[str, Any]) -> str:
     body = found.body(
         moves("READ", "source"), moves("WRITE", "result"), lambda status: f"leave({status});"
     )
-    return start(name, found.buffers(), body)
+    return start(name, f"{found.buffers()}\n{definitions}", body)
 
 
 def run(
-    program: Path, core: Core, arrays: Sequence[Array], outputs: Sequence[Mapping[str, Any]]
+    program: Path,
+    core: Core,
+    arrays: Sequence[Array],
+    outputs: Sequence[Mapping[str, Any]],
+    options: Sequence[str] = (),
 ) -> dict[str, Array]:
     """What the program gives for samples.
+
+    Args:
+        options: more of the emulator's.
 
     Raises:
         MissingTool, ToolFailed: of the emulator.
     """
-    command = run_command(core, program)
+    command = (*run_command(core, program), *options)
     return execute(command, arrays, outputs, named=False, seconds=_SECONDS)
 
 
@@ -132,7 +140,8 @@ def rung(
             raise
         return Rung(name, "not run", reason)
     same = all(found[k].tobytes() == np.asarray(golden[k][:count]).tobytes() for k in found)
-    detail = f"{COMPILER} without libraries, {EMULATOR}"
+    flags = " ".join(core.machine[1:])
+    detail = f"{COMPILER} {flags} without libraries, {EMULATOR} -M {core.board.name}"
     return Rung(name, "equal" if same else "differs", detail, count)
 
 

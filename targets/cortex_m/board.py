@@ -62,7 +62,7 @@ CORTEX_M33 = Core(
 CORTEX_M55 = Core(
     "Cortex-M55", "cortex-m55", Board("mps3-an547", 0, 0x01000000, 0x21000000, 2 * MIB)
 )
-HELIUM_M55 = Core("Cortex-M55 with Helium", "cortex-m55", CORTEX_M55.board, ("-mfloat-abi=hard",))
+HELIUM_M55 = Core("Cortex-M55", "cortex-m55", CORTEX_M55.board, ("-mfloat-abi=hard",))
 """With vectors, which gcc only takes where floating point has registers of its own."""
 
 _CORES = {

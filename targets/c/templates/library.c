@@ -44,19 +44,25 @@ static inline uint32_t word(const uint8_t *bytes)
 #endif
 
 /// dot: word
-/* The sum of products. With Helium eight at a time: VMLADAVA adds the products of 16 bits, to which
-   the loads extend bytes; what is behind the end is read as 0. With the DSP extension four at a
-   time: SMLAD adds two products of 16 bits, to which UXTB16 and SXTB16 extend every other byte. */
+/* The sum of products. With Helium 16 at a time: VMLADAVA adds products of signed bytes, so of
+   x - 128, and VADDVA what that leaves out; behind the end 0 is read. With the DSP extension four
+   at a time: SMLAD adds two products of 16 bits, to which UXTB16 and SXTB16 extend every other
+   byte. */
 KERNEL int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 {
     int32_t total = 0;
     int32_t i = 0;
 #if defined(USE_MVE)
-    for (; i < count; i += 8) {
-        const mve_pred16_t inside = vctp16q((uint32_t)(count - i));
-        const int16x8_t a = vreinterpretq_s16_u16(vldrbq_z_u16(&x[i], inside));
-        total = vmladavaq_s16(total, a, vldrbq_z_s16(&w[i], inside));
+    const uint8x16_t middle = vdupq_n_u8(128);
+    int32_t weights = 0;
+    for (; i < count; i += 16) {
+        const mve_pred16_t inside = vctp8q((uint32_t)(count - i));
+        const uint8x16_t a = veorq_u8(vldrbq_z_u8(&x[i], inside), middle);
+        const int8x16_t b = vldrbq_z_s8(&w[i], inside);
+        total = vmladavaq_s8(total, vreinterpretq_s8_u8(a), b);
+        weights = vaddvaq_s8(weights, b);
     }
+    total += 128 * weights;
 #elif defined(USE_DSP)
     for (; i < count - 3; i += 4) {
         const uint32_t a = word(&x[i]);
