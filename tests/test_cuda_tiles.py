@@ -125,3 +125,28 @@ def test_products_of_floats(precision: str, near: float, tmp_path: Path) -> None
     wanted = x.astype(np.float64) @ x.astype(np.float64).swapaxes(2, 3)
     scale = float(np.sqrt(np.mean(np.square(wanted))))
     np.testing.assert_allclose(got, wanted, rtol=0, atol=4 * near * scale)
+
+
+def test_occupancy_is_what_registers_shared_memory_and_slots_leave() -> None:
+    from actc.targets.tvm.cuda.estimates import occupancy
+
+    assert occupancy(32, 0, 256, "sm_80") == 1.0
+    assert occupancy(64, 0, 256, "sm_80") == 0.5
+    assert occupancy(65, 0, 256, "sm_80") == 3 * 8 / 64  # registers come in 256 a warp
+    assert occupancy(40, 25600, 256, "sm_75") == 0.5  # two blocks in 64 KiB
+    assert occupancy(16, 40_000, 64, "sm_90") == 5 * 2 / 64
+    assert occupancy(16, 0, 32, "sm_86") == 16 / 48  # slots of blocks
+    assert occupancy(16, 0, 32, "sm_121") is None
+
+
+def test_intensity_counts_what_must_move() -> None:
+    from actc.targets.tvm.cuda.estimates import work_of
+    from actc.targets.tvm.cuda.lower import kernel_plan
+
+    plan = kernel_plan(depthwise(), "int8")
+    rows = [work_of(call, plan) for call in plan.calls]
+    first = next(row for row in rows if row["multiply_adds"])
+    assert first["multiply_adds"] == 9 * 13 * 6 * 9
+    assert first["bytes"] == 2 * 9 * 13 * 8
+    operations, moved = 2 * 64 * 9 * 13 * 6 * 9, 64 * first["bytes"] + first["fixed_bytes"]
+    assert first["intensity"] == round(operations / moved, 1)

@@ -20,6 +20,7 @@ from actc.errors import MissingTool
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
 from actc.targets.tvm.cuda import runtime
+from actc.targets.tvm.cuda.estimates import kernels_text, occupancy, work_of, work_text
 from actc.targets.tvm.cuda.half import notes, statement, too_wide
 from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
 from actc.targets.tvm.cuda.lower import examined, kernel_plan
@@ -185,7 +186,7 @@ class CudaTarget(Target):
             toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=folder)
             shutil.copyfile(folder / LIBRARY, directory / f"{LIBRARY}.new")
             (directory / f"{LIBRARY}.new").replace(directory / LIBRARY)
-        _write_resources(directory, found, network, kernels.text())
+        _write_resources(directory, found, network, kernels)
 
     def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Execute model.so on one batch: on a GPU, or emulated where there is none.
@@ -297,7 +298,10 @@ def _resources(directory: Path) -> dict[str, Any]:
     return found
 
 
-def _write_resources(directory: Path, found: list[Resources], network: Network, calls: str) -> None:
+def _write_resources(
+    directory: Path, found: list[Resources], network: Network, plan: KernelPlan
+) -> None:
+    threads = {launch.symbol: launch.threads for launch in network.launches}
     rows: list[dict[str, Any]] = [
         {
             "kernel": r.kernel,
@@ -306,22 +310,18 @@ def _write_resources(directory: Path, found: list[Resources], network: Network, 
             "shared": r.shared,
             "spilled": r.spilled,
             "stack": r.stack,
+            "occupancy": occupancy(r.registers, r.shared, threads[r.kernel], r.architecture),
         }
         for r in found
     ]
-    document = {
+    document: dict[str, Any] = {
         "constants": len(network.constants),
         "workspace": network.arena.fixed + network.arena.sample,
         "kernels": rows,
     }
+    document["work"] = [work_of(call, plan) for call in plan.calls]
     (directory / RESOURCES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    lines = [f"{'kernel':32}{'for':>8}{'registers':>11}{'shared':>9}{'spilled':>9}"]
-    lines += [
-        f"{r.kernel:32}{r.architecture:>8}{r.registers:>11}{r.shared:>9}{r.spilled:>9}"
-        for r in found
-    ]
-    text = f"{calls}\nWhat a kernel takes: registers of a thread, bytes of a block's shared memory,"
-    text += " bytes spilled\n" + "\n".join(lines) + "\n"
+    text = f"{plan.text()}\n{work_text(document['work'])}\n{kernels_text(rows)}"
     (directory / "kernels.txt").write_text(text, encoding="utf-8")
 
 
@@ -330,7 +330,9 @@ def _summary(rows: list[dict[str, Any]], architecture: str) -> str:
     kinds = Counter(row["spilled"] > 0 for row in own)
     most = max((row["registers"] for row in own), default=0)
     shared = max((row["shared"] for row in own), default=0)
+    least = min((row["occupancy"] for row in own if row["occupancy"] is not None), default=None)
+    room = "" if least is None else f"; at least {least:.0%} of an SM's warps find room"
     return (
         f"{architecture}: {len(own)} kernels, at most {most} registers a thread and {shared} bytes "
-        f"of shared memory; {kinds[True]} spill registers"
+        f"of shared memory; {kinds[True]} spill registers{room}"
     )
