@@ -185,7 +185,7 @@ def test_accesses_are_aligned_and_in_bounds_and_no_thread_races(
     subprocess.run(compiler, cwd=sources, check=True, timeout=120)
     environment = {**os.environ, "ACTC_CUDA_DRIVER": str(driver)}
     if order == "backwards":
-        environment["ACTC_CUDA_BACKWARDS"] = "1"
+        environment["ACTC_CUDA_ORDER"] = "backwards"
     command = [sys.executable, str(directory / "run.py"), "in.npz", "out.npz"]
     subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, check=True)
     got = np.load(tmp_path / "out.npz")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from actc.targets.tvm.cuda.network import BATCH, Launch, Network, grows, sample_bytes
+from actc.targets.tvm.cuda.network import BATCH, Arena, Launch, Network, grows, sample_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
 HOST_FLAGS = ("-shared", "-fPIC", "-O2", "-std=c++17", "-s", "-Wl,--build-id=none")
@@ -114,6 +115,44 @@ def _pointee(kind: str) -> str:
     return kind.replace("__restrict__", "").strip()
 
 
+def emulated_buffers(extents: Sequence[Sequence[Sequence[int] | None]], arena: Arena) -> str:
+    """emulated_buffers.h: how large the buffers are that each launch gets.
+
+    Args:
+        extents: of each launch, of each of its arguments: bytes per sample and in all; None for
+            the batch.
+        arena: of the network.
+    """
+    firsts, rows = [], []
+    for launch in extents:
+        firsts.append(str(len(rows)))
+        rows += ["{false, 0, 0}" if e is None else f"{{true, {e[0]}u, {e[1]}u}}" for e in launch]
+    return "\n".join(
+        [
+            "struct Extent { bool is_buffer; size_t sample, fixed; };",
+            _table("Extent extents", rows),
+            _table("size_t first_extent", firsts),
+            f"static const size_t launch_total = {len(firsts)};",
+            f"static const size_t actc_sample = {arena.sample}u, actc_fixed = {arena.fixed}u;",
+            "",
+        ]
+    )
+
+
+def extents_of(network: Network) -> list[list[list[int] | None]]:
+    """What `emulated_buffers` takes."""
+    return [[_extent(network, name) for name in launch.arguments] for launch in network.launches]
+
+
+def _extent(network: Network, name: str | int) -> list[int] | None:
+    if name == BATCH or isinstance(name, int):
+        return None
+    if name in network.constant_at:
+        return [0, network.constant_size[name]]
+    size = sample_bytes(network.buffers[name])
+    return [size, 0] if grows(network.buffers[name]) else [0, size]
+
+
 def host_command(library: str) -> tuple[str, ...]:
     """The command that makes the artefact of host.cpp, the fat binary and the constants."""
     return ("g++", *HOST_FLAGS, "-o", library, "host.cpp", "-ldl")
@@ -122,3 +161,14 @@ def host_command(library: str) -> tuple[str, ...]:
 def emulation_command(library: str) -> tuple[str, ...]:
     """The command that makes the emulation of kernels.cu."""
     return ("g++", *EMULATION_FLAGS, "-o", library, "emulator.cpp")
+
+
+def checked_commands(library: str) -> tuple[tuple[str, ...], ...]:
+    """The commands that make the emulation that looks for races; see checker.cpp."""
+    flags = [flag for flag in EMULATION_FLAGS if flag not in ("-shared", "-O2", "-march=native")]
+    watched = ("-O1", "-DACTC_CHECKED", "-fsanitize=thread", "-c", "emulator.cpp")
+    return (
+        ("g++", *flags, *watched, "-o", "emulator.o"),
+        ("g++", *flags, "-O2", "-c", "checker.cpp", "-o", "checker.o"),
+        ("g++", "-shared", "-o", library, "emulator.o", "checker.o"),
+    )

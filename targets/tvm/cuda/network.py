@@ -63,6 +63,7 @@ class Network:
         launches: in execution order.
         constants: all of them, one behind the other.
         constant_at: name -> byte in `constants`.
+        constant_size: name -> bytes.
         arena: where buffers lie.
         buffers: all that lie in the arena, scratch memory included.
         inputs, outputs: model name -> name of the buffer, in order.
@@ -72,6 +73,7 @@ class Network:
     launches: tuple[Launch, ...]
     constants: bytes
     constant_at: Mapping[str, int]
+    constant_size: Mapping[str, int]
     arena: Arena
     buffers: Mapping[str, Buffer]
     inputs: Mapping[str, str]

@@ -18,13 +18,21 @@ import numpy as np
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed, UsageError
-from actc.targets.tvm.cuda.host import TEMPLATES, emulated_kernels, emulation_command
+from actc.targets.tvm.cuda.host import (
+    TEMPLATES,
+    checked_commands,
+    emulated_buffers,
+    emulated_kernels,
+    emulation_command,
+)
+from actc.targets.tvm.cuda.network import Arena
 from actc.targets.tvm.runtime import LIBRARY, SIGNATURE, dtype_of, prepared
 
 Array = np.ndarray[Any, Any]
 Runner = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 KERNELS = "kernels.cu"
+RESOURCES = "resources.json"
 EMULATION_SECONDS = 600
 COMPILER_HELP = "apt install g++, or conda install gxx"
 
@@ -69,14 +77,36 @@ def emulation(directory: Path) -> Path:
     if program.is_file():
         return program
     compiler = toolchain.find("g++", COMPILER_HELP)
-    folder.mkdir(exist_ok=True)
-    (folder / KERNELS).write_text(text, encoding="utf-8")
-    (folder / "emulated_kernels.h").write_text(emulated_kernels(text), encoding="utf-8")
-    for name in ("emulator.cpp", "emulator.h"):
-        shutil.copyfile(TEMPLATES / name, folder / name)
+    _write_emulation(text, folder)
     _, *arguments = emulation_command(program.name)
     toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=folder)
     return program
+
+
+def checked_emulation(directory: Path, folder: Path) -> Path:
+    """An emulation that also looks for races, misaligned and foreign accesses; see checker.cpp.
+
+    Args:
+        directory: what the target built.
+        folder: where the library is made; `Network` takes it as its driver.
+    """
+    _write_emulation((directory / KERNELS).read_text(encoding="utf-8"), folder)
+    resources = json.loads((directory / RESOURCES).read_text(encoding="utf-8"))
+    arena = Arena(*resources["arena"], {})
+    buffers = emulated_buffers(resources["launches"], arena)
+    (folder / "emulated_buffers.h").write_text(buffers, encoding="utf-8")
+    compiler = toolchain.find("g++", COMPILER_HELP)
+    for _, *arguments in checked_commands("driver.so"):
+        toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=folder)
+    return folder / "driver.so"
+
+
+def _write_emulation(text: str, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / KERNELS).write_text(text, encoding="utf-8")
+    (folder / "emulated_kernels.h").write_text(emulated_kernels(text), encoding="utf-8")
+    for name in ("emulator.cpp", "emulator.h", "checker.cpp", "checker.h"):
+        shutil.copyfile(TEMPLATES / name, folder / name)
 
 
 def load(directory: Path, emulate: bool) -> Network:

@@ -190,6 +190,7 @@ def _network(
         launches=tuple(launches),
         constants=constants,
         constant_at=constant_at,
+        constant_size={name: array.nbytes for name, array in arrays.items()},
         arena=arena,
         buffers=buffers,
         inputs=ends(plan, "inputs"),

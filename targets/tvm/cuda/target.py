@@ -22,7 +22,7 @@ from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, T
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.estimates import kernels_text, occupancy, work_of, work_text
 from actc.targets.tvm.cuda.half import notes, statement, too_wide
-from actc.targets.tvm.cuda.host import TEMPLATES, host_command, network_header
+from actc.targets.tvm.cuda.host import TEMPLATES, extents_of, host_command, network_header
 from actc.targets.tvm.cuda.lower import examined, kernel_plan
 from actc.targets.tvm.cuda.network import Network
 from actc.targets.tvm.cuda.tiling import Products
@@ -318,6 +318,8 @@ def _write_resources(
         "constants": len(network.constants),
         "workspace": network.arena.fixed + network.arena.sample,
         "kernels": rows,
+        "arena": [network.arena.fixed, network.arena.sample],
+        "launches": extents_of(network),
     }
     document["work"] = [work_of(call, plan) for call in plan.calls]
     (directory / RESOURCES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

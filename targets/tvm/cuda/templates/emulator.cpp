@@ -15,6 +15,9 @@ struct Kernel {
   int arguments;
 };
 #include "emulated_kernels.h"
+#ifdef ACTC_CHECKED
+#include "emulated_buffers.h"
+#endif
 
 namespace {
 
@@ -28,24 +31,50 @@ struct Graph {
 };
 Graph *capturing = nullptr;
 
+#ifdef ACTC_CHECKED
+size_t arena_size = 0;  // of the last allocation, behind the constants
+
+// The buffers of the next launch, in the order of `extents`.
+void begin_launch(const Kernel *kernel, void **arguments) {
+  static size_t launch = 0;
+  const size_t batch = actc_sample ? (arena_size - actc_fixed) / actc_sample : 0;
+  std::vector<checker::Region> regions;
+  const Extent *extent = extents + first_extent[launch++ % launch_total];
+  for (int i = 0; i < kernel->arguments; ++i, ++extent) {
+    if (!extent->is_buffer) continue;
+    const uintptr_t begin = *static_cast<uint64_t *>(arguments[i]);
+    regions.push_back({begin, begin + extent->fixed + extent->sample * batch});
+  }
+  checker::shared_memory(__start_actc_shared, __stop_actc_shared);
+  checker::begin_launch(kernel->name, regions);
+}
+#endif
+
 int execute(const Kernel *kernel, unsigned blocks, unsigned threads, void **arguments) {
+#ifdef ACTC_CHECKED
+  begin_launch(kernel, arguments);
+#endif
   blockDim = {threads, 1, 1};
   emulation::entry = kernel->call;
   emulation::arguments = arguments;
   emulation::deadlock = emulation::failed = false;
   if (_setjmp(emulation::failing)) return 716;
-  for (unsigned place = 0; place < blocks; ++place) {
-    blockIdx = {emulation::backwards ? blocks - 1 - place : place, 0, 0};
+  for (const unsigned block : emulation::ordered(blocks)) {
+    blockIdx = {block, 0, 0};
     if (kernel->barriers) {
       emulation::run_block(threads);
       if (emulation::deadlock) return 719;
       continue;
     }
-    for (unsigned thread = 0; thread < threads; ++thread) {
-      threadIdx = {thread, 0, 0};
+    for (const unsigned thread : emulation::ordered(threads)) {
+      emulation::at_thread(thread);
       kernel->call(arguments);
     }
   }
+#ifdef ACTC_CHECKED
+  checker::end_launch();
+  if (*checker::found()) return 717;
+#endif
   return 0;
 }
 
@@ -65,7 +94,11 @@ int replay(const Graph *graph) {
 extern "C" {
 
 int cuInit(unsigned) {
-  emulation::backwards = getenv("ACTC_CUDA_BACKWARDS") != nullptr;
+  const char *order = getenv("ACTC_CUDA_ORDER");  // "forwards", "backwards" or a seed
+  if (!order || !strcmp(order, "forwards")) return 0;
+  if (!strcmp(order, "backwards")) return emulation::order = emulation::BACKWARDS, 0;
+  emulation::order = emulation::SHUFFLED;
+  emulation::chance.seed(static_cast<unsigned>(strtoul(order, nullptr, 10)));
   return 0;
 }
 int cuDeviceGet(int *device, int ordinal) { return *device = ordinal, ordinal ? 101 : 0; }
@@ -88,9 +121,19 @@ int cuMemAlloc_v2(unsigned long long *address, size_t size) {
   if (posix_memalign(&memory, 256, size)) return 2;
   memset(memory, 0xA5, size);  // what nobody wrote is noticed
   *address = reinterpret_cast<uintptr_t>(memory);
+#ifdef ACTC_CHECKED
+  checker::memories().push_back({*address, *address + size});
+  arena_size = size;
+#endif
   return 0;
 }
-int cuMemFree_v2(unsigned long long address) { return free(reinterpret_cast<void *>(address)), 0; }
+int cuMemFree_v2(unsigned long long address) {
+#ifdef ACTC_CHECKED
+  for (auto &memory : checker::memories())
+    if (memory.begin == address) memory.end = memory.begin;
+#endif
+  return free(reinterpret_cast<void *>(address)), 0;
+}
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t size, void *) {
   return memcpy(reinterpret_cast<void *>(to), from, size), 0;
 }
@@ -113,6 +156,9 @@ int cuGraphLaunch(void *exec, void *) { return replay(static_cast<Graph *>(exec)
 int cuGraphExecDestroy(void *exec) { return delete static_cast<Graph *>(exec), 0; }
 int cuGraphDestroy(void *graph) { return delete static_cast<Graph *>(graph), 0; }
 int cuGetErrorString(int status, const char **text) {
+#ifdef ACTC_CHECKED
+  if (status == 717) return *text = checker::found(), 0;
+#endif
   *text = status == 716   ? "an index or a shape in the data that the model does not have"
           : status == 719   ? "a barrier that not all threads reach"
           : status == 500 ? "the kernel was not found"

@@ -10,12 +10,21 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #define __global__
 #define __device__
 #define __forceinline__ inline
+#ifdef ACTC_CHECKED
+#include "checker.h"
+extern "C" const char __start_actc_shared[] __attribute__((weak));
+extern "C" const char __stop_actc_shared[] __attribute__((weak));
+#define __shared__ static __attribute__((section("actc_shared")))
+#else
 #define __shared__ static
+#endif
 #define __launch_bounds__(n)
 #define __restrict__
 
@@ -47,18 +56,39 @@ static unsigned current;
 static void (*entry)(void **);
 static void **arguments;
 static bool deadlock;
-static bool backwards;  // the order of threads, to find what depends on it
+
+// The order of blocks, and of threads between barriers: any one must give the same results.
+enum Order { FORWARDS, BACKWARDS, SHUFFLED };
+static Order order;
+static std::mt19937 chance;
+
+static std::vector<unsigned> ordered(unsigned count) {
+  std::vector<unsigned> places(count);
+  std::iota(places.begin(), places.end(), 0u);
+  if (order == BACKWARDS) std::reverse(places.begin(), places.end());
+  if (order == SHUFFLED) std::shuffle(places.begin(), places.end(), chance);
+  return places;
+}
+
+static unsigned epoch;  // barriers of the block that all threads have passed
+
+static void at_thread(unsigned thread) {
+  threadIdx.x = thread;
+#ifdef ACTC_CHECKED
+  checker::at_thread(blockIdx.x, thread, epoch);
+#endif
+}
 
 static void wait(State state) {
   const unsigned self = current;
   threads[self].state = state;
   if (!_setjmp(threads[self].jump)) _longjmp(scheduler, 1);
   current = self;
-  threadIdx.x = self;
+  at_thread(self);
 }
 
 static void begin() {
-  threadIdx.x = current;
+  at_thread(current);
   entry(arguments);
   threads[current].state = DONE;
   _longjmp(scheduler, 1);
@@ -81,10 +111,11 @@ static bool all(unsigned first, unsigned last, State state) {
   return some;
 }
 
-static void release(unsigned first, unsigned last, State state) {
-  if (!all(first, last, state)) return;
+static bool release(unsigned first, unsigned last, State state) {
+  if (!all(first, last, state)) return false;
   for (unsigned t = first; t < last; ++t)
     if (threads[t].state == state) threads[t].state = READY;
+  return true;
 }
 
 static void run_block(unsigned count) {
@@ -100,10 +131,10 @@ static void run_block(unsigned count) {
     thread.state = READY;
     thread.begun = false;
   }
+  epoch = 0;
   for (;;) {
     bool progress = false, left = false;
-    for (unsigned place = 0; place < count; ++place) {
-      const unsigned t = backwards ? count - 1 - place : place;
+    for (const unsigned t : ordered(count)) {
       if (threads[t].state != READY) continue;
       progress = true;
       current = t;
@@ -116,7 +147,7 @@ static void run_block(unsigned count) {
       return;
     }
     for (unsigned t = 0; t < count; t += 32) release(t, min(t + 32, count), AT_WARP);
-    release(0, count, AT_BLOCK);
+    epoch += release(0, count, AT_BLOCK);
   }
 }
 
