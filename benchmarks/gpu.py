@@ -3,7 +3,8 @@
     python benchmarks/gpu.py [--models NAME,...] [--batches 1,64] [--json FILE]
 
 Every network is made in torch with random weights, exported to ONNX and given to all: `int8`,
-`float32` and `fp16` are what `actc compile --target cuda` builds for this GPU, `ort` is
+`float32` and `float16` are what `actc compile --target cuda` builds for this GPU with this
+--precision, `fp16` is float32 whose products take halves (cuda:...,fp16), `ort` is
 onnxruntime-gpu with inputs and outputs bound on the device, `torch` is torch.compile in float32
 and `torch16` in float16, both replayed as CUDA graphs (mode "reduce-overhead"). Times are those
 of a batch that lies on the device, in milliseconds: medians of rounds in which all take turns.
@@ -34,7 +35,14 @@ ROUNDS = 15
 SLICE = 0.02
 """Seconds of one timing."""
 SAMPLES = 64
-COLUMNS = ("int8", "float32", "fp16", "ort", "torch", "torch16")
+KINDS = {
+    "int8": ("int8", ""),
+    "float32": ("float32", ""),
+    "fp16": ("float32", ",fp16"),
+    "float16": ("float16", ""),
+}
+"""What actc builds: name -> (precision, option of the target)."""
+COLUMNS = (*KINDS, "ort", "torch", "torch16")
 
 Timer = Callable[[int], float]
 """From a number of calls to the seconds that they take."""
@@ -54,11 +62,22 @@ def networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
         *block(3, 64, 2), *block(64, 64), *block(64, 128, 2), *block(128, 128),
         *block(128, 256, 2), *block(256, 256), *head, nn.Linear(256, 100),
     )  # fmt: skip
+
+    def separable(inputs: int, outputs: int, stride: int = 1) -> list[Any]:
+        depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs)
+        pointwise = nn.Conv2d(inputs, outputs, 1)
+        return [depthwise, nn.SiLU(), pointwise, nn.BatchNorm2d(outputs), nn.SiLU()]
+
+    mobile = nn.Sequential(
+        *block(3, 32, 2), *separable(32, 64), *separable(64, 128, 2), *separable(128, 128),
+        *separable(128, 256, 2), *head, nn.Linear(256, 100),
+    )  # fmt: skip
     dense = nn.Sequential(nn.Linear(784, 1024), nn.GELU(), nn.Linear(1024, 1024), nn.GELU(),
                           nn.Linear(1024, 10))  # fmt: skip
     return {
         "mnist cnn": (small, (1, 28, 28)),
         "cnn 112": (wide, (3, 112, 112)),
+        "mobile 112": (mobile, (3, 112, 112)),
         "mlp 1024": (dense, (784,)),
     }
 
@@ -78,8 +97,7 @@ def export(module: Any, shape: tuple[int, ...], path: Path) -> None:
 
 def compiled(model: Path, kind: str, data: Mapping[str, Any], folder: Path) -> runtime.Network:
     """What actc builds for this GPU; it is compared with golden on the GPU before it is timed."""
-    option = ",fp16" if kind == "fp16" else ""
-    precision = "int8" if kind == "int8" else "float32"
+    precision, option = KINDS[kind]
     target = f"cuda:{runtime.capability()}{option}"
     actc.compile(model, target, data=data, output=folder, precision=precision, max_drop=1)
     return runtime.load(folder, emulate=False)
@@ -170,9 +188,7 @@ def measure(name: str, batches: list[int]) -> list[dict[str, Any]]:
         folder = Path(scratch)
         model = folder / "model.onnx"
         export(module, shape, model)
-        built = {
-            kind: compiled(model, kind, data, folder / kind) for kind in ("int8", "float32", "fp16")
-        }
+        built = {kind: compiled(model, kind, data, folder / kind) for kind in KINDS}
         for batch in batches:
             feeds = {"x": rng.normal(size=(batch, *shape)).astype(np.float32)}
             timers: dict[str, Timer | None] = {
@@ -194,7 +210,7 @@ def line(row: Mapping[str, Any]) -> str:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--models", default="mnist cnn,cnn 112,mlp 1024")
+    parser.add_argument("--models", default="mnist cnn,cnn 112,mobile 112,mlp 1024")
     parser.add_argument("--batches", default="1,64")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -7,6 +7,7 @@ in float32. What the model takes and gives keeps its type.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,9 @@ HEADROOM = 4.0
 """How much larger than on the data a tensor may become before it leaves float16."""
 UNIT = 2.0**-11
 """Largest relative error of one rounding to float16 (Higham 2002, section 2.1)."""
+SPREAD = math.sqrt(2 * math.log(2 / 0.01))
+"""How many times the root of their number independent errors of at most 1 add up to, but for one
+case in a hundred (Hoeffding's inequality, as Higham and Mary 2019 use it for rounding errors)."""
 
 _PRODUCTS = frozenset({"Mul", "Div", "Pow", "PRelu"})
 
@@ -150,7 +154,7 @@ def statement(plan: KernelPlan, wide: frozenset[str], least: float) -> dict[str,
     count = roundings(plan)
     return {
         "roundings": count,
-        "tolerance": max(count * UNIT, least),
+        "tolerance": max(UNIT * min(count, SPREAD * math.sqrt(count)), least),
         "float32": sorted(wide),
     }
 
@@ -158,8 +162,8 @@ def statement(plan: KernelPlan, wide: frozenset[str], least: float) -> dict[str,
 def notes(stated: Mapping[str, Any]) -> list[str]:
     """The statement as sentences."""
     found = [
-        f"float16: {stated['roundings']} roundings of 2^-11 on the longest way, so outputs may be "
-        f"off by {stated['tolerance']:.2g} of their RMS"
+        f"float16: {stated['roundings']} roundings of 2^-11 on the longest way, so 99 percent of "
+        f"outputs should be off by at most {stated['tolerance']:.2g} of their RMS"
     ]
     if stated["float32"]:
         found.append(f"float32 for the size of their values: {', '.join(stated['float32'])}")
