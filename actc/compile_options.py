@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from actc import toolchain
 from actc.calibrate.histogram import METHODS
 from actc.diagnostics import Diagnostic
-from actc.errors import Problems, UsageError
+from actc.errors import MissingTool, Problems, UsageError
 from actc.numerics.weights import SPELLINGS
 from actc.passes.approximate import FORMS
 from actc.passes.binarize import ALL, BINARY, NONE, TERNARY, Binarize, parse_binarize
@@ -104,7 +104,7 @@ def checked_target(options: Options, dry_run: bool) -> Target:
 
     Raises:
         UsageError: options have no such value, or no meaning beside others; all of them.
-        MissingTool: the target needs a tool that is not there (not for a dry run).
+        MissingTool: the target needs tools that are not there (not for a dry run); all of them.
     """
     problems = Problems()
     machine = problems.attempt(make_target, options.target)
@@ -127,9 +127,19 @@ def checked_target(options: Options, dry_run: bool) -> Target:
     if problems.found or machine is None or capabilities is None:
         raise UsageError(problems.found)
     if not dry_run:
-        for tool in capabilities.tools:
-            require_tool(tool)
+        _require_tools(capabilities.tools)
     return machine
+
+
+def _require_tools(tools: Sequence[Tool]) -> None:
+    missing: list[Diagnostic] = []
+    for tool in tools:
+        try:
+            require_tool(tool)
+        except MissingTool as error:
+            missing += error.diagnostics
+    if missing:
+        raise MissingTool(missing)
 
 
 def require_tool(tool: Tool) -> None:

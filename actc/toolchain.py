@@ -121,7 +121,11 @@ def missing_package(module: str, how: str) -> MissingTool:
     """The error for a Python package that is not installed."""
     if module.split(".")[0] == "onnxruntime":
         return MissingTool(
-            Diagnostic("ACT0504", "neither onnxruntime is installed", help=ONNXRUNTIME_HELP)
+            Diagnostic(
+                "ACT0504",
+                "neither onnxruntime nor onnxruntime-gpu is installed",
+                help=ONNXRUNTIME_HELP,
+            )
         )
     return MissingTool(
         Diagnostic("ACT0503", f"the Python package {module} is not installed", help=how)

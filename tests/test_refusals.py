@@ -9,7 +9,7 @@ import pytest
 
 import actc
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import ModelError
+from actc.errors import MissingTool, ModelError
 
 DIGITS = Path(__file__).parent.parent / "examples/digits"
 LSTM = Path(__file__).parent.parent / "examples/mnist/lstm.onnx"
@@ -52,3 +52,19 @@ def test_labels_that_are_classes_are_no_matter() -> None:
     data = np.load(DIGITS / "digits_mlp.npz")
     found = actc.compile(DIGITS / "mlp.onnx", "onnx", data=dict(data), dry_run=True).report
     assert not found["diagnostics"]
+
+
+def test_all_missing_tools_are_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tvm")
+    for name in ("ACTC_NVCC", "ACTC_GXX", "CUDA_HOME", "CUDA_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("actc.targets.tvm.cuda.toolkit.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingTool) as caught:
+        actc.compile(DIGITS / "mlp.onnx", "cuda", output=tmp_path / "out")
+    text = str(caught.value)
+    assert "tool nvcc" in text
+    assert "tool g++" in text
+    assert not list(tmp_path.iterdir())

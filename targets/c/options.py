@@ -20,7 +20,7 @@ DESCRIBED = {
 
 def _name(text: str) -> str:
     if not text or identifier(text) != text or text != text.lower():
-        raise ValueError("a name in C: small letters, digits and single underscores")
+        raise ValueError("a name in C: small letters, digits and single underscores, no keyword")
     return text
 
 
