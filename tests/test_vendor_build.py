@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from vendor_bench import Bench
 from vendor_tools import Fake, csynth, fake_tools, hls, timing, vivado
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ActcError, MissingTool, ToolFailed, UsageError
+from actc.errors import MissingTool, ToolFailed, UsageError
 from actc.targets.vendor.amd import bitstream_step, ip_step
-from actc.targets.vendor.build import build
 from actc.targets.vendor.flow import Flow
 from actc.targets.vendor.tools import VITIS, VIVADO_HLS
 
@@ -22,6 +21,8 @@ FLOW = Flow(
     (ip_step(VITIS, "ip.tcl", "ip/solution", "net"), bitstream_step("board.tcl", "board", "net")),
     "something else",
 )
+BENCH = Bench(FLOW, ("ip.tcl", "board.tcl"))
+run, failure = BENCH.run, BENCH.failure
 
 
 @pytest.fixture
@@ -32,26 +33,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    (folder / "hls").mkdir(parents=True)
-    for name in ("ip.tcl", "board.tcl"):
-        (folder / "hls" / name).write_text("")
-    return folder
-
-
-def run(
-    directory: Path, goal: str | None = None, flow: Flow = FLOW, seconds: float = 60.0
-) -> tuple[dict[str, object], list[Diagnostic]]:
-    return build(flow, directory, goal, seconds, lambda line: None)
-
-
-def failure(
-    directory: Path, kind: type[ActcError] = ToolFailed, goal: str = "ip", seconds: float = 60.0
-) -> Diagnostic:
-    with pytest.raises(kind) as caught:
-        run(directory, goal, seconds=seconds)
-    (found,) = caught.value.diagnostics
-    return found
+    return BENCH.lay_out(tmp_path / "out")
 
 
 GOOD = hls("net", "ip/solution")
@@ -93,7 +75,7 @@ def test_a_bitstream(fake: Fake, directory: Path) -> None:
 def test_the_newer_tool_is_taken(fake: Fake, directory: Path) -> None:
     fake("vitis_hls", "sys.exit(1)")
     fake("vitis-run", GOOD)
-    assert run(directory, "ip")[0]["steps"][0]["tool"] == "vitis-run"  # type: ignore[index]
+    assert run(directory, "ip")[0]["steps"][0]["tool"] == "vitis-run"
 
 
 def test_what_c_synthesis_estimates_too_slow(fake: Fake, directory: Path) -> None:
@@ -270,5 +252,5 @@ def test_a_wrong_path(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_scripts_that_are_not_there(fake: Fake, directory: Path) -> None:
     only_ip = Flow("hls", "net", 10.0, (ip_step((VIVADO_HLS,), "ip.tcl", "ip/solution", "net"),))
     with pytest.raises(UsageError) as caught:
-        run(directory, "bitstream", only_ip)
+        Bench(only_ip, ()).run(directory, "bitstream")
     assert caught.value.diagnostics[0].code == "ACT0433"

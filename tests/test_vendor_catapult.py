@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from catapult_tool import COMMANDS, SITES, SOLUTION, catapult, gates, rtl, schedule
 from hls4ml_networks import needs_hls4ml, program_of
 from installed import needs_tclsh
+from vendor_bench import Bench, written
 from vendor_tools import Fake, fake_tools, timing
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ActcError, MissingTool, ToolFailed
+from actc.errors import MissingTool
 from actc.report import render_build
 from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
@@ -25,6 +24,8 @@ from actc.targets.vendor.flow import Flow
 from actc.targets.vendor.vivado import read_sites
 
 FLOW = Flow("project", "net", 10.0, (rtl_step("net", "build_prj.tcl"), fit_step("net")), "more")
+BENCH = Bench(FLOW, ("build_prj.tcl", "build_fit.tcl"))
+run, failure = BENCH.run, BENCH.failure
 
 
 @pytest.fixture
@@ -35,26 +36,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    (folder / "project").mkdir(parents=True)
-    for name in ("build_prj.tcl", "build_fit.tcl"):
-        (folder / "project" / name).write_text("")
-    return folder
-
-
-def run(
-    directory: Path, goal: str | None = None, seconds: float = 60.0
-) -> tuple[dict[str, Any], list[Diagnostic]]:
-    return build(FLOW, directory, goal, seconds, lambda line: None)
-
-
-def failure(
-    directory: Path, kind: type[ActcError] = ToolFailed, goal: str = "ip", seconds: float = 60.0
-) -> Diagnostic:
-    with pytest.raises(kind) as caught:
-        run(directory, goal, seconds)
-    (found,) = caught.value.diagnostics
-    return found
+    return BENCH.lay_out(tmp_path / "out")
 
 
 def test_verilog(fake: Fake, directory: Path) -> None:
@@ -264,9 +246,7 @@ def test_the_scripts_of_hls4ml(io: str, fake: Fake, tmp_path: Path) -> None:
     network = lower(program_of(3), "net", io, own=True)
     options = Options("Catapult", io, clock=125, part="xc7z020-clg484-1")
     out = tmp_path / "out"
-    for name, content in project_files(network, options).items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(content)
+    written(out, project_files(network, options))
     flow = flow_of(network, options)
     for name, text in {
         "rtl.rpt": schedule(delay="7.5"), "utilization": SITES, "timing_summary": timing(),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from vendor_bench import Bench
 from vendor_tools import Fake, fake_tools
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ActcError, MissingTool, ToolFailed
-from actc.targets.vendor.build import build
+from actc.errors import MissingTool
 from actc.targets.vendor.csynth import Unreadable
 from actc.targets.vendor.flow import Flow
 from actc.targets.vendor.intel import export_step, read_estimates
 
 STEP = export_step("net", "src/firmware/net.cpp", ("src/net_test.cpp",), "Agilex7", 5.0)
 FLOW = Flow("project", "net", 5.0, (STEP,), "a larger reuse=")
+BENCH = Bench(FLOW, ("src/firmware/net.cpp",))
+run, failure = BENCH.run, BENCH.failure
 REPORTS = "net.fpga_ip_export.prj/reports/resources/json"
 SUMMARY = [
     {"name": "Available", "data": [974400, 1948800, 7110, 4510, 24000]},
@@ -43,24 +43,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    source = folder / "project/src/firmware/net.cpp"
-    source.parent.mkdir(parents=True)
-    source.write_text("")
-    return folder
-
-
-def run(directory: Path, seconds: float = 60.0) -> tuple[dict[str, Any], list[Diagnostic]]:
-    return build(FLOW, directory, None, seconds, lambda line: None)
-
-
-def failure(
-    directory: Path, kind: type[ActcError] = ToolFailed, seconds: float = 60.0
-) -> Diagnostic:
-    with pytest.raises(kind) as caught:
-        run(directory, seconds)
-    (found,) = caught.value.diagnostics
-    return found
+    return BENCH.lay_out(tmp_path / "out")
 
 
 def test_an_ip(fake: Fake, directory: Path) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hls4ml_networks import needs_hls4ml, program_of
 from quartus_tool import AREA, FOLDER, area_report, compiler, fit_report, fitter
+from vendor_bench import Bench, written
 from vendor_tools import Fake, fake_tools
 
-from actc.diagnostics import Diagnostic
-from actc.errors import ActcError, MissingTool, ToolFailed
+from actc.errors import MissingTool
 from actc.report import render_build
 from actc.targets.hls4ml.lower import lower
 from actc.targets.hls4ml.options import Options
@@ -25,6 +24,8 @@ from actc.targets.vendor.quartus import component_step, fit_step, read_areas, re
 
 STEPS = (component_step("net", "firmware/net.cpp", ("net_test.cpp",), "Arria10"), fit_step("net"))
 FLOW = Flow("project", "net", 5.0, STEPS, "a larger reuse=")
+BENCH = Bench(FLOW, ("firmware/net.cpp",))
+run, failure = BENCH.run, BENCH.failure
 
 
 @pytest.fixture
@@ -35,26 +36,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    source = folder / "project/firmware/net.cpp"
-    source.parent.mkdir(parents=True)
-    source.write_text("")
-    return folder
-
-
-def run(
-    directory: Path, goal: str | None = None, seconds: float = 60.0
-) -> tuple[dict[str, Any], list[Diagnostic]]:
-    return build(FLOW, directory, goal, seconds, lambda line: None)
-
-
-def failure(
-    directory: Path, kind: type[ActcError] = ToolFailed, goal: str = "ip", seconds: float = 60.0
-) -> Diagnostic:
-    with pytest.raises(kind) as caught:
-        run(directory, goal, seconds)
-    (found,) = caught.value.diagnostics
-    return found
+    return BENCH.lay_out(tmp_path / "out")
 
 
 def test_a_component(fake: Fake, directory: Path) -> None:
@@ -276,9 +258,7 @@ def test_a_project_of_hls4ml(part: str, fake: Fake, tmp_path: Path) -> None:
     network = lower(program_of(3), "net", "stream")
     options = Options("Quartus", "stream", part=part)
     out = tmp_path / "out"
-    for name, content in project_files(network, options).items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(content)
+    written(out, project_files(network, options))
     flow = flow_of(network, options)
     sources = [word for word in flow.steps[0].tools[0].before if word.endswith(".cpp")]
     assert all((out / flow.folder / name).is_file() for name in sources)
