@@ -64,7 +64,7 @@ def test_a_bitstream(fake: Fake, directory: Path) -> None:
     fake("vivado", "assert sys.argv[1:4] == ['-mode', 'batch', '-source']\n" + vivado("net"))
     section, found = run(directory)
     assert found == []
-    assert [step["tool"] for step in section["steps"]] == ["vitis_hls", "vivado"]  # type: ignore[attr-defined]
+    assert [step["tool"] for step in section["steps"]] == ["vitis_hls", "vivado"]
     implementation = section["implementation"]
     assert isinstance(implementation, dict)
     assert implementation["slack"]["wns"] == 0.512
