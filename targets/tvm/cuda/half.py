@@ -16,7 +16,6 @@ import numpy as np
 
 from actc.diagnostics import Diagnostic, Place
 from actc.targets.tvm.kernels.float_spec import (
-    Apply,
     FloatConv,
     FloatLayerNorm,
     FloatMatMul,
@@ -41,8 +40,6 @@ UNIT = 2.0**-11
 SPREAD = math.sqrt(2 * math.log(2 / 0.01))
 """How many times the root of their number independent errors of at most 1 add up to, but for one
 case in a hundred (Hoeffding's inequality, as Higham and Mary 2019 use it for rounding errors)."""
-
-_PRODUCTS = frozenset({"Mul", "Div", "Pow", "PRelu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +122,29 @@ def overflowing_weights(plan: KernelPlan) -> list[Diagnostic]:
 
 
 def roundings(plan: KernelPlan) -> int:
-    """Roundings to float16 on the longest way from an input to an output.
+    """Roundings to float16 in front of an output, the most of all outputs.
 
-    To first order, and where no layer amplifies relative errors, an output is off by at most this
-    many times `UNIT`: sums take the larger of two relative errors, products add them.
+    A tensor that is stored counts once, however many ways lead from it to the output; so do the
+    weights of a layer, and an operand in float32 that is rounded as it is read. To first order,
+    and where no layer amplifies relative errors, each moves the output by at most `UNIT`.
     """
-    depth = dict.fromkeys(plan.inputs, 0)
-    for call in plan.calls:
-        before = [depth[name] for name in call.inputs if name in plan.buffers]
-        own = sum(before) if _multiplies(call) else max(before, default=0)
-        kernel: object = call.kernel
-        if isinstance(kernel, Stored) and isinstance(kernel.kernel, FloatConv):
-            # the weights; x, which is rounded as it is read
-            own += 0 if kernel.exact else 1 + (kernel.x != HALF)
-        own += plan.buffers[call.output].dtype == HALF
-        depth[call.output] = max(own, depth.get(call.output, 0))
-    return max((depth[name] for name in plan.outputs.values()), default=0)
+    before: dict[str, frozenset[tuple[int, str]]] = dict.fromkeys(plan.inputs, frozenset())
+    for step, call in enumerate(plan.calls):
+        found = {event for name in call.inputs for event in before.get(name, ())}
+        found |= {(step, what) for what in _rounded(call, plan)}
+        before[call.output] = before.get(call.output, frozenset()) | found
+    return max((len(before[name]) for name in plan.outputs.values()), default=0)
+
+
+def _rounded(call: Call, plan: KernelPlan) -> list[str]:
+    """What a call rounds."""
+    found: list[str] = []
+    held: object = call.kernel
+    if isinstance(held, Stored) and isinstance(held.kernel, FloatConv) and not held.exact:
+        found += ["weights"] if held.x == HALF else ["weights", "x"]
+    if plan.buffers[call.output].dtype == HALF:
+        found.append("output")
+    return found
 
 
 def statement(plan: KernelPlan, wide: frozenset[str], least: float) -> dict[str, Any]:
@@ -162,8 +166,8 @@ def statement(plan: KernelPlan, wide: frozenset[str], least: float) -> dict[str,
 def notes(stated: Mapping[str, Any]) -> list[str]:
     """The statement as sentences."""
     found = [
-        f"float16: {stated['roundings']} roundings of 2^-11 on the longest way, so 99 percent of "
-        f"outputs should be off by at most {stated['tolerance']:.2g} of their RMS"
+        f"float16: {stated['roundings']} roundings of 2^-11 in front of an output, so 99 percent "
+        f"of the values should be off by at most {stated['tolerance']:.2g} of their RMS"
     ]
     if stated["float32"]:
         found.append(f"float32 for the size of their values: {', '.join(stated['float32'])}")
@@ -172,13 +176,6 @@ def notes(stated: Mapping[str, Any]) -> list[str]:
 
 def _copies(kernel: object) -> bool:
     return isinstance(kernel, Elementwise) and isinstance(kernel.operation, Copy)
-
-
-def _multiplies(call: Call) -> bool:
-    kernel = call.kernel
-    if isinstance(kernel, Elementwise) and isinstance(kernel.operation, Apply):
-        return any(step.op in _PRODUCTS for step in kernel.operation.function.steps)
-    return isinstance(kernel, FloatMatMul)
 
 
 def _with_types(call: Call, buffers: Mapping[str, Any], wide: frozenset[str]) -> Call:
