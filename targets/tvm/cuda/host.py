@@ -101,7 +101,7 @@ def emulated_kernels(source: str) -> str:
     ends = [match.start() for match in found[1:]] + [len(source)]
     wrappers, rows = [], []
     for match, end in zip(found, ends, strict=True):
-        name, parameters = match[1], match[2].split(", ")
+        name, parameters = match[1], match[2].split(", ") if match[2] else []
         types = [parameter.rsplit(" ", 1)[0] for parameter in parameters]
         values = ", ".join(f"*({_pointee(kind)}*)p[{i}]" for i, kind in enumerate(types))
         wrappers.append(f"static void call_{name}(void **p) {{ {name}({values}); }}")
@@ -166,7 +166,7 @@ def emulation_command(library: str) -> tuple[str, ...]:
 def checked_commands(library: str) -> tuple[tuple[str, ...], ...]:
     """The commands that make the emulation that looks for races; see checker.cpp."""
     flags = [flag for flag in EMULATION_FLAGS if flag not in ("-shared", "-O2", "-march=native")]
-    watched = ("-O1", "-DACTC_CHECKED", "-fsanitize=thread", "-c", "emulator.cpp")
+    watched = ("-O1", "-DACTC_CHECKED", "-fsanitize=thread,alignment,bounds", "-c", "emulator.cpp")
     return (
         ("g++", *flags, *watched, "-o", "emulator.o"),
         ("g++", *flags, "-O2", "-c", "checker.cpp", "-o", "checker.o"),

@@ -26,7 +26,7 @@ from actc.targets.tvm.kernels.float_math import (
     polynomial,
     rounded,
 )
-from actc.targets.tvm.kernels.tir import cast, const, lanes_of
+from actc.targets.tvm.kernels.tir import cast, const, lanes_of, register_scope
 
 _SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 _COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
@@ -67,7 +67,9 @@ def _reduced_angle(x: Expr) -> tuple[Expr, Expr]:
     near = wide
     for part in _HALF_PI:
         near = keep(near - turns * f64(part, x))
-    rest, quadrant = T.alloc_buffer((lanes,), "float32"), T.alloc_buffer((lanes,), "int32")
+    scope = register_scope()
+    rest = T.alloc_buffer((lanes,), "float32", scope=scope)
+    quadrant = T.alloc_buffer((lanes,), "int32", scope=scope)
     store(rest, 0, cast("float32", near), lanes)
     store(quadrant, 0, cast("int32", turns), lanes)
     largest = size if lanes == 1 else intrinsic("llvm.vector.reduce.fmax", "float32", size)

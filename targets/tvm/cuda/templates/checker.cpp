@@ -43,13 +43,22 @@ bool is_shared(uintptr_t at) {
          at < reinterpret_cast<uintptr_t>(shared_end);
 }
 
+bool is_device(uintptr_t at) {
+  for (const Region &memory : memories())
+    if (at >= memory.begin && at < memory.end) return true;
+  return false;
+}
+
 void report(const char *what, uintptr_t at, const Access &other) {
   if (text[0]) return;
   char with[80] = "";
   if (other.there)
     snprintf(with, sizeof with, " and thread %u of block %u", other.thread, other.block);
-  snprintf(text, sizeof text, "%s in %s memory: kernel %s, thread %u of block %u%s", what,
-           is_shared(at) ? "shared" : "global", kernel, self.thread, self.block, with);
+  const char *where = "";
+  if (is_shared(at)) where = " in shared memory";
+  if (is_device(at)) where = " in global memory";
+  snprintf(text, sizeof text, "%s%s: kernel %s, thread %u of block %u%s", what, where, kernel,
+           self.thread, self.block, with);
 }
 
 // Whether no barrier lies between an earlier access and one of the current thread.
@@ -97,12 +106,6 @@ bool is_within(uintptr_t at, size_t size) {
   return false;
 }
 
-bool is_device(uintptr_t at) {
-  for (const Region &memory : memories())
-    if (at >= memory.begin && at < memory.end) return true;
-  return false;
-}
-
 }  // namespace
 
 std::vector<Region> &memories() {
@@ -133,7 +136,19 @@ static void access(const void *address, size_t size, bool writes) {
   for (size_t i = 0; i < size; ++i) note(at + i, writes);
 }
 
+static void misuse(const char *what, const void *at) {
+  if (kernel) report(what, reinterpret_cast<uintptr_t>(at), Access());
+}
+
 }  // namespace checker
+
+// Of -fsanitize=alignment and bounds: a vector that begins between two, an index beyond an array.
+extern "C" void __ubsan_handle_type_mismatch_v1(void *, void *at) {
+  checker::misuse("a misaligned access", at);
+}
+extern "C" void __ubsan_handle_out_of_bounds(void *, void *) {
+  checker::misuse("an index beyond its array", nullptr);
+}
 
 #define ACCESS(size)                                                                        \
   extern "C" void __tsan_read##size(void *p) { checker::access(p, size, false); }           \
