@@ -50,6 +50,9 @@ def _head(outcomes: Mapping[str, Outcome], total: int, counted: list[Outcome]) -
     if len(outcomes) < total:
         lines.append(f"{total - len(outcomes)} cases were not run.")
     lines += [
+        "Values of 2 and 4 bits and of float8 are refused where a model computes them when it runs,"
+        " as these",
+        "cases do; as constants, weights in front of DequantizeLinear say, they are taken.",
         "",
         "| outcome | cases | |",
         "|---|---:|---|",

@@ -35,7 +35,7 @@ PASS = (
     "einsum_batch_diagonal", "expand_dim_changed", "flexattention_gqa", "gather_elements_1",
     "gridsample_bicubic", "gru_bidirectional", "layer_normalization_3d_axis1_epsilon",
     "linear_attention_decode_step", "lstm_with_peepholes",
-    "matmulinteger", "maxpool_with_argmax_2d_precomputed_strides", "mod_mixed_sign_int64",
+    "matmulinteger", "mvn", "maxpool_with_argmax_2d_precomputed_strides", "mod_mixed_sign_int64",
     "nllloss_NCd1d2_with_weight_reduction_mean", "nonmaxsuppression_two_classes",
     "nonzero_example", "onehot_negative_indices", "pow_types_int64_float32", "qlinearconv",
     "quantizelinear_axis", "range_float_type_positive_delta", "reduce_log_sum_exp_keepdims_random",
@@ -128,6 +128,22 @@ def test_the_page_is_of_this_onnx_and_keeps_its_word() -> None:
     named = set(re.findall(r"[A-Za-z0-9_]+", listed))
     assert not named & set(PASS)
     assert set(REFUSED) <= named
+
+
+@needs_tvm
+def test_constants_of_few_bits_are_taken() -> None:
+    """As the page says: only what a model computes in such types is refused."""
+    text = """<ir_version: 11, opset_import: ["" : 23]>
+        g (float[N,4] x) => (float[N,3] y)
+        <float s = {0.5}> { a = DequantizeLinear(w, s) b = DequantizeLinear(v, s)
+                            c = Add(a, b) y = MatMul(x, c) }"""
+    model = onnx.parser.parse_model(text)
+    codes = np.arange(12) % 5 - 2
+    for name, kind in (("w", onnx.TensorProto.INT4), ("v", onnx.TensorProto.FLOAT8E4M3FN)):
+        model.graph.initializer.append(onnx.helper.make_tensor(name, kind, [4, 3], codes))
+    x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    found = actc.compile(model, "cpu", data={"x": x}, precision="float32").run({"x": x})["y"]
+    np.testing.assert_allclose(found, x @ codes.reshape(4, 3).astype(np.float32), 1e-5, 1e-5)
 
 
 def test_an_expanded_case_counts_for_its_operator() -> None:

@@ -75,7 +75,7 @@ def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
     _raise_if_broken(sink)
     proto = _with_domains(proto)
     opset = _opset(proto, name, sink)
-    proto = definitions.write_out(proto)
+    proto = definitions.with_axes(definitions.write_out(proto))
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
     screen.screen(proto, opset, name, sink)
