@@ -35,7 +35,7 @@ def generic_net() -> ir.Model:
   z, i = TopK (x, count)
   s = ScatterElements <axis = 1> (x, where, what)
 }"""
-    constants = {
+    constants: dict[str, Array] = {
         "axis": np.asarray(2, np.int64),
         "count": np.asarray([2], np.int64),
         "where": np.asarray([[[3, 1, 2, 0, 1]]], np.int64),
