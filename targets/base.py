@@ -109,6 +109,14 @@ class BuildPlan:
     files: Mapping[str, bytes]
     commands: tuple[tuple[str, ...], ...] = ()
 
+    def write(self, directory: Path) -> None:
+        """Write the files into a directory, which need not be there yet."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
     def digest(self) -> str:
         """SHA-256 over target, files and commands; equal plans, equal digests."""
         state = hashlib.sha256(self.target.encode())
@@ -278,3 +286,31 @@ class Target(ABC):
     def hardware(self, directory: Path) -> dict[str, Any] | None:
         """What the artefact takes of a device, for the report; None where it is software."""
         return None
+
+
+class ConfiguredTarget(Target):
+    """A target with settings behind the colon, whose artefact is made ready before it runs.
+
+    Attributes:
+        settings: their text, without defaults, is what `parse` reads.
+    """
+
+    settings: Any
+
+    @property
+    def spec(self) -> str:
+        """The name and the options that are no defaults."""
+        text = str(self.settings)
+        return f"{self.name}:{text}" if text else self.name
+
+    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Execute the artefact in `directory` on one batch.
+
+        Raises:
+            UsageError, MissingTool, ToolFailed: as `load`, or of the program.
+        """
+        return self.load(directory)(feeds)
+
+    @abstractmethod
+    def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+        """The artefact as a function; made again where what it is made of was changed."""

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from actc.device.document import require_files
 from actc.diagnostics import Diagnostic
 from actc.ir.context import context_of
-from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.base import BuildPlan, Capabilities, ConfiguredTarget, Progress, Rung, Tool, quiet
 from actc.targets.bnn_hls.assembly import HLS, HOST, HlsAssembly, as_json, assemble, check
 from actc.targets.bnn_hls.hardware import describe
 from actc.targets.bnn_hls.options import DESCRIBED, Options, parse
@@ -40,7 +40,7 @@ PROGRAM = "testbench"
 
 
 @dataclass(frozen=True)
-class BnnHlsTarget(Target):
+class BnnHlsTarget(ConfiguredTarget):
     """A network as HLS C++ for Vitis HLS or Vivado HLS, binary layers as XNOR and population count.
 
     Tools: g++, which compiles and runs the C++ with headers of this package; the tools of AMD are
@@ -65,12 +65,6 @@ class BnnHlsTarget(Target):
             UsageError: ACT0420, options are wrong.
         """
         return cls(parse(option))
-
-    @property
-    def spec(self) -> str:
-        """The name and the options that are no defaults."""
-        text = str(self.settings)
-        return f"{self.name}:{text}" if text else self.name
 
     def capabilities(self) -> Capabilities:
         """What this target takes."""
@@ -113,20 +107,9 @@ class BnnHlsTarget(Target):
         Raises:
             MissingTool, ToolFailed: of g++.
         """
-        for name, content in plan.files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        plan.write(directory)
         say("g++: the network and its testbench")
         _program(directory, self.assembly_of(directory).name)
-
-    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the C++ in `directory` on one batch.
-
-        Raises:
-            MissingTool, ToolFailed: of g++ or of the program.
-        """
-        return self.load(directory)(feeds)
 
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The C++ as a function; compiled again where it was changed."""

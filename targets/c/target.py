@@ -14,7 +14,7 @@ import onnx_ir as ir
 from actc import toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ModelError
-from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.base import BuildPlan, Capabilities, ConfiguredTarget, Progress, Rung, Tool, quiet
 from actc.targets.c import emulator, host
 from actc.targets.c.memory import as_json, as_text, described, memory_of, proof_text
 from actc.targets.c.options import DESCRIBED, Options, parse
@@ -29,7 +29,7 @@ MEMORY = "memory.json"
 
 
 @dataclass(frozen=True)
-class CTarget(Target):
+class CTarget(ConfiguredTarget):
     """C99 of integers with one static arena, for microcontrollers and anything else.
 
     Tools: gcc, which compiles and runs it here to compare it with golden.
@@ -53,12 +53,6 @@ class CTarget(Target):
             UsageError: ACT0473, options are wrong.
         """
         return cls(parse(option))
-
-    @property
-    def spec(self) -> str:
-        """The name and the options that are no defaults."""
-        text = str(self.settings)
-        return f"{self.name}:{text}" if text else self.name
 
     def capabilities(self) -> Capabilities:
         """What this target takes."""
@@ -114,20 +108,9 @@ class CTarget(Target):
             MissingTool, ToolFailed: of gcc.
         """
         toolchain.find("gcc", host.COMPILER_HELP)
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in plan.files.items():
-            (directory / name).write_bytes(content)
+        plan.write(directory)
         say("gcc: the network for this machine")
         host.load(directory)
-
-    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compile and run the C code in `directory` on one batch.
-
-        Raises:
-            UsageError: there is none, or inputs of another name, type or shape.
-            MissingTool, ToolFailed: of gcc or of the program.
-        """
-        return self.load(directory)(feeds)
 
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The C code as a function; compiled again where it was changed."""

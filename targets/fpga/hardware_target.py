@@ -21,7 +21,7 @@ from actc.device.interface import Interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.context import Context, context_of
-from actc.targets.base import BuildPlan, Progress, Target, Tool, quiet
+from actc.targets.base import BuildPlan, ConfiguredTarget, Progress, Tool, quiet
 from actc.targets.fpga.assembly import RTL
 from actc.targets.fpga.hardware import read_hardware
 from actc.targets.fpga.network import NetworkOptions, check_network
@@ -55,18 +55,12 @@ class Assembled(Protocol):
 AnyAssembly = TypeVar("AnyAssembly", bound=Assembled)
 
 
-class HardwareTarget(Target, Generic[AnyAssembly]):
+class HardwareTarget(ConfiguredTarget, Generic[AnyAssembly]):
     """A network as hardware."""
 
     settings: DesignOptions
     batch: ClassVar[int] = 1 << 14
     any_batch: ClassVar[bool] = True
-
-    @property
-    def spec(self) -> str:
-        """The name and the options that are no defaults."""
-        text = str(self.settings)
-        return f"{self.name}:{text}" if text else self.name
 
     @abstractmethod
     def network_options(self) -> NetworkOptions:
@@ -116,20 +110,8 @@ class HardwareTarget(Target, Generic[AnyAssembly]):
         Raises:
             MissingTool, ToolFailed, ModelError, BudgetMissed: as the tools of the target.
         """
-        for name, content in plan.files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        plan.write(directory)
         self.build_assembly(self.assembly_of(directory), directory, say)
-
-    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Simulate the Verilog in `directory` on one batch.
-
-        Raises:
-            MissingTool, ToolFailed: see
-                :func:`~actc.targets.fpga.rtl_simulation.simulate_design`.
-        """
-        return self.load(directory)(feeds)
 
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The simulation as a function."""

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from actc.device.document import require_files
 from actc.diagnostics import Diagnostic
 from actc.ir.context import context_of
-from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.base import BuildPlan, Capabilities, ConfiguredTarget, Progress, Rung, Tool, quiet
 from actc.targets.compiled import compiled
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.hls4ml.assembly import Assembly, assemble, check
@@ -49,7 +49,7 @@ PROGRAM = "bench"
 
 
 @dataclass(frozen=True)
-class Hls4mlTarget(Target):
+class Hls4mlTarget(ConfiguredTarget):
     """A network as a project of hls4ml, all types stated, with layers of actc where it has none.
 
     Tools: hls4ml, and g++, which compiles and runs the C++; vendors' tools are not needed.
@@ -74,12 +74,6 @@ class Hls4mlTarget(Target):
             UsageError: ACT0431, options are wrong.
         """
         return cls(parse(option))
-
-    @property
-    def spec(self) -> str:
-        """The name and the options that are no defaults."""
-        text = str(self.settings)
-        return f"{self.name}:{text}" if text else self.name
 
     def capabilities(self) -> Capabilities:
         """What this target takes."""
@@ -139,22 +133,11 @@ class Hls4mlTarget(Target):
         Raises:
             MissingTool, ToolFailed: of g++.
         """
-        for name, content in plan.files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        plan.write(directory)
         assembly = self.assembly_of(directory)
         _timed("the C simulation", partial(_program, directory, assembly), say)
         if self.settings.on_board is not None:
             _timed("the AXI wrapper", partial(_axi_program, directory, assembly), say)
-
-    def run(self, directory: Path, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the C simulation in `directory` on one batch.
-
-        Raises:
-            MissingTool, ToolFailed: of g++ or of the program.
-        """
-        return self.load(directory)(feeds)
 
     def load(self, directory: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
         """The C simulation as a function; compiled again where the C++ was changed."""

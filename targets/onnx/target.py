@@ -126,8 +126,7 @@ class OnnxTarget(Target):
 
     def build(self, plan: BuildPlan, directory: Path, say: Progress = quiet) -> None:
         """Write the plan's files."""
-        for name, content in plan.files.items():
-            (directory / name).write_bytes(content)
+        plan.write(directory)
 
     def not_run(self, directory: Path) -> str:
         """Why golden cannot run on CUDA here; "" where it can, and on the CPU."""

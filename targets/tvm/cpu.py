@@ -181,9 +181,7 @@ class CpuTarget(Target):
         if not self.objects:
             tools = tools_of(self._arch())
             toolchain.find(tools.cxx, tools.how)
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in plan.files.items():
-            (directory / name).write_bytes(content)
+        plan.write(directory)
         precision = next(p for p, name in MODEL_FILES.items() if name in plan.files)
         model = ir.load(directory / MODEL_FILES[precision])
         kernels = kernel_plan(one_sample(model) if self.objects else model, precision)
