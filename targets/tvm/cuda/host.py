@@ -123,7 +123,8 @@ def emulated_buffers(extents: Sequence[Sequence[Sequence[int] | None]], arena: A
             the batch.
         arena: of the network.
     """
-    firsts, rows = [], []
+    firsts: list[str] = []
+    rows: list[str] = []
     for launch in extents:
         firsts.append(str(len(rows)))
         rows += ["{false, 0, 0}" if e is None else f"{{true, {e[0]}u, {e[1]}u}}" for e in launch]

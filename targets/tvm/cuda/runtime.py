@@ -92,7 +92,8 @@ def checked_emulation(directory: Path, folder: Path) -> Path:
     """
     _write_emulation((directory / KERNELS).read_text(encoding="utf-8"), folder)
     resources = json.loads((directory / RESOURCES).read_text(encoding="utf-8"))
-    arena = Arena(*resources["arena"], {})
+    fixed, sample = resources["arena"]
+    arena = Arena(fixed, sample, {})
     buffers = emulated_buffers(resources["launches"], arena)
     (folder / "emulated_buffers.h").write_text(buffers, encoding="utf-8")
     compiler = toolchain.find("g++", COMPILER_HELP)
