@@ -230,13 +230,16 @@ _ONE_DIVISION = ("IntMaskedSoftmax", "IntSoftmax")
 """Operators on integers whose result is the quotient itself."""
 
 
+_REAL = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
+
+
 def _operators(model: ir.Model) -> dict[str, int]:
     """Integer and float operators between the quantizers of the final model."""
     edges = ("QuantizeLinear", "DequantizeLinear")
     counts = {"integer": 0, "float": 0}
     for node in model.graph:
         if node.op_type not in edges:
-            is_float = any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
+            is_float = any(value.dtype in _REAL for value in node.outputs)
             is_float = is_float and node.op_type not in _ONE_DIVISION
             counts["float" if is_float or KEY in node.metadata_props else "integer"] += 1
     return counts

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from installed import needs_tvm
 
 import actc
 from actc.diagnostics import Diagnostic, Place
@@ -68,3 +70,14 @@ def test_all_missing_tools_are_named_at_once(
     assert "tool nvcc" in text
     assert "tool g++" in text
     assert not list(tmp_path.iterdir())
+
+
+@needs_tvm
+def test_operators_of_half_precision_are_no_integers(tmp_path: Path) -> None:
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT16, ["N", 4])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT16, ["N", 4])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "g", [x], [y])
+    opset = [onnx.helper.make_opsetid("", 21)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
+    artifact = actc.compile(model, "cpu", precision="float32", output=tmp_path / "out")
+    assert artifact.report["operators"] == {"integer": 0, "float": 1}

@@ -375,5 +375,6 @@ def test_a_float_artefact_is_said_to_follow_the_approximated_model(
     named = {name: found for name, found, _ in facts({**report, **change})}
     assert named["Artifact follows approximated"] == value
     assert "Artifact equals golden" not in named
+    assert f"artifact follows approximated  {value}" in render_text({**report, **change})
     if "rungs" in change:
         assert "compared with the approximated model" in str(verdict({**report, **change}))

@@ -59,9 +59,11 @@ def _headline(report: view.Report) -> list[str]:
 
 
 def _facts(report: view.Report) -> list[str]:
+    found = view.facts(report)
+    width = max(24, *(len(name) + 2 for name, _, _ in found))
     return [
-        f"  {name.lower():24}{value}" + (f"  ({remark})" if remark else "")
-        for name, value, remark in view.facts(report)
+        f"  {name.lower():{width}}{value}" + (f"  ({remark})" if remark else "")
+        for name, value, remark in found
     ]
 
 
