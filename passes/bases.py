@@ -17,8 +17,8 @@ import onnx_ir as ir
 
 from actc.ir.elementwise import attributes_of, is_elementwise
 from actc.ir.graph import constant, dims, is_op, remove_dead
+from actc.passes.inference import infer_shapes
 from actc.passes.rewriter import Rewriter
-from actc.passes.shapes import infer_shapes
 
 Array = np.ndarray[Any, Any]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]

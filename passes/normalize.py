@@ -16,11 +16,12 @@ from actc.passes.control_flow import ControlFlow
 from actc.passes.decompose import decompose
 from actc.passes.embed import embeddings, fold_into_rows
 from actc.passes.fold import fold_constants
+from actc.passes.inference import infer_shapes
 from actc.passes.linear import fold_affine, fold_batch_norm, gemm_to_matmul, lift_over_squeeze
 from actc.passes.moves import merge_moves
 from actc.passes.padding import resolve_auto_pad
 from actc.passes.quantized.instances import FACTS as INSTANCES
-from actc.passes.shapes import freeze_shape_arithmetic, infer_shapes, name_batch_axis
+from actc.passes.shapes import freeze_shape_arithmetic, name_batch_axis
 from actc.passes.tidy import drop_no_ops
 from actc.passes.transposed import conv_transpose_to_conv
 
@@ -62,7 +63,6 @@ class Normalize(Pass):
         fold_constants(model)
         infer_shapes(model)
         freeze_shape_arithmetic(model)
-        infer_shapes(model)
         _write_out_control_flow(model)
         drop_no_ops(model)
         resolve_auto_pad(model)
@@ -94,5 +94,4 @@ def _write_out_control_flow(model: ir.Model) -> None:
         fold_constants(model)
         infer_shapes(model)
         freeze_shape_arithmetic(model)
-        infer_shapes(model)
     control_flow.note()

@@ -21,6 +21,7 @@ from actc.ir.formats import annotate
 from actc.ir.graph import add_constant, is_op, name_nodes, remove_dead, replace_node
 from actc.numerics.weights import QuantizedWeights
 from actc.passes.base import Pass
+from actc.passes.inference import infer_shapes
 from actc.passes.input_grids import keep_grids
 from actc.passes.quantized.batch_norms import spell_batch_norms
 from actc.passes.quantized.instances import keep_instances
@@ -33,7 +34,6 @@ from actc.passes.quantized.integers import (
 from actc.passes.quantized.pairs import given_format
 from actc.passes.quantized.pools import sink_pools
 from actc.passes.quantized.transposes import sink_transposes
-from actc.passes.shapes import infer_shapes
 from actc.passes.sign_graph import read_signs
 from actc.passes.sign_norms import turn_weights
 from actc.passes.sign_rounded import report_rounded

@@ -1,4 +1,4 @@
-"""Shape inference, and constants in place of arithmetic on shapes."""
+"""Constants in place of arithmetic on shapes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from actc.ir.context import is_whole
 from actc.ir.execute import ExecutionError, Session
 from actc.ir.graph import BATCH, add_constant, constant, dims, has_graphs, is_op
 from actc.passes.fold import fold_constants
+from actc.passes.inference import infer_shapes
 from actc.passes.repeated import one_row, put_row
 
 Int64Array = npt.NDArray[np.int64]
@@ -24,11 +25,6 @@ law from a coincidence."""
 
 Array = np.ndarray[Any, Any]
 Use = tuple[ir.Node, int]
-
-
-def infer_shapes(model: ir.Model) -> None:
-    """Fill in types and shapes by ONNX's own inference, with data propagation."""
-    ir.passes.common.ShapeInferencePass(check_type=True, strict_mode=False, data_prop=True)(model)
 
 
 def fold_known_shapes(model: ir.Model) -> None:
@@ -70,7 +66,8 @@ def freeze_shape_arithmetic(model: ir.Model) -> None:
     Reshape an entry that varies becomes -1 or, where there are several, 0 (as in the
     input); in that of an Expand along an existing axis 1. A value that repeats one
     row over the batch becomes that row, where broadcasting does the same. Values that
-    are not of this kind stay as they are.
+    are not of this kind stay as they are. Where there was something to replace, shapes are
+    inferred again.
     """
     if is_whole(model):
         fold_known_shapes(model)
@@ -106,6 +103,7 @@ def _freeze(model: ir.Model, uses: list[Use]) -> None:
     for node, position, row in repeated:
         if row is not None:
             put_row(model, node, position, row)
+    infer_shapes(model)
 
 
 def shape_arithmetic(graph: ir.Graph) -> list[ir.Node]:

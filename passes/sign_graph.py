@@ -17,9 +17,9 @@ from actc.ir.context import Context, context_of
 from actc.ir.elementwise import is_elementwise
 from actc.ir.graph import add_constant, constant, dims, is_op, name_nodes, remove_dead
 from actc.passes.fold import fold_constants
+from actc.passes.inference import infer_shapes
 from actc.passes.quantized.instances import spell_comparisons
 from actc.passes.quantized.spelled_pair import pair_of, spelled_pair
-from actc.passes.shapes import infer_shapes
 from actc.passes.sign_estimators import drop_estimators
 from actc.passes.sign_values import Few, few_values, grid_of, uniform
 from actc.passes.sign_weights import LAYERS, exact_weights
