@@ -80,4 +80,6 @@ def test_what_is_found_is_what_the_library_finds(make: Callable[[], onnx.ModelPr
 def test_shapes_are_found() -> None:
     model = ir.from_proto(plain())
     infer_shapes(model)
-    assert known(model)["b"] == "FLOAT [N,4,8]"
+    found = known(model)
+    assert found["a"] == "FLOAT [N,32]"
+    assert found["b"].endswith(",4,8]")
