@@ -33,7 +33,7 @@ from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.measured import Measured
 from actc.outcome import build_report, write_documents
-from actc.output import staged
+from actc.output import require_place, staged
 from actc.overrides import KnownNames, Overrides, put
 from actc.passes.approximate import Approximate
 from actc.passes.binarize import Binarize
@@ -168,6 +168,13 @@ def compile(
     stages = Stages()
     with stages.timed("load", say):
         prepared = prepare(model, data, any_real=precision != "int8")
+    directory = (
+        Path(output)
+        if output is not None
+        else Path(f"{prepared.source.stem}-{Path(machine.name).stem}")
+    )
+    if not dry_run:
+        require_place(directory)
     golden = is_golden(prepared.model)
     if golden:
         require_unchosen(options, passes)
@@ -187,11 +194,6 @@ def compile(
     if dry_run:
         report = build_report(prepared, compiled, options, machine, pipeline, stages, Measured())
         return Artifact(None, report, machine, plan)
-    directory = (
-        Path(output)
-        if output is not None
-        else Path(f"{prepared.source.stem}-{Path(machine.name).stem}")
-    )
     with staged(directory) as stage:
         write_models(stage, prepared, compiled, stages, precision)
         with stages.timed("build", say):

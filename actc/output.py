@@ -52,6 +52,18 @@ def staged(directory: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def require_place(directory: Path) -> None:
+    """See that `staged` may write there, before time is spent on what will be written.
+
+    Raises:
+        UsageError: something else is there, or the place cannot be read.
+    """
+    try:
+        _check_place(directory.absolute())
+    except OSError as error:
+        raise _not_writable(directory, error) from error
+
+
 def _check_place(directory: Path) -> None:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         message = "the output is a file or a link, not a directory"

@@ -11,7 +11,7 @@ from installed import needs_tvm
 
 import actc
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import MissingTool, ModelError
+from actc.errors import MissingTool, ModelError, UsageError
 
 DIGITS = Path(__file__).parent.parent / "examples/digits"
 LSTM = Path(__file__).parent.parent / "examples/mnist/lstm.onnx"
@@ -81,3 +81,12 @@ def test_operators_of_half_precision_are_no_integers(tmp_path: Path) -> None:
     model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
     artifact = actc.compile(model, "cpu", precision="float32", output=tmp_path / "out")
     assert artifact.report["operators"] == {"integer": 0, "float": 1}
+
+
+def test_a_foreign_folder_is_seen_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    stages: list[str] = []
+    with pytest.raises(UsageError, match="ACT0240"):
+        actc.compile(DIGITS / "mlp.onnx", "onnx", output=tmp_path, progress=stages.append)
+    assert stages == ["load"]
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
