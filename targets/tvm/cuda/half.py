@@ -16,6 +16,7 @@ import numpy as np
 
 from actc.diagnostics import Diagnostic, Place
 from actc.targets.tvm.kernels.float_spec import (
+    Apply,
     FloatConv,
     FloatLayerNorm,
     FloatMatMul,
@@ -40,6 +41,8 @@ UNIT = 2.0**-11
 SPREAD = math.sqrt(2 * math.log(2 / 0.01))
 """How many times the root of their number independent errors of at most 1 add up to, but for one
 case in a hundred (Hoeffding's inequality, as Higham and Mary 2019 use it for rounding errors)."""
+
+_PRODUCTS = frozenset({"Mul", "Div", "Pow", "PRelu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,26 @@ def roundings(plan: KernelPlan) -> int:
 
     A tensor that is stored counts once, however many ways lead from it to the output; so do the
     weights of a layer, and an operand in float32 that is rounded as it is read. To first order,
-    and where no layer amplifies relative errors, each moves the output by at most `UNIT`.
+    and where no layer amplifies relative errors, each moves the output by at most `UNIT`, or twice
+    that behind a product of two tensors, both of which it may have reached: it counts for four
+    then, as squares of independent errors add up.
     """
-    before: dict[str, frozenset[tuple[int, str]]] = dict.fromkeys(plan.inputs, frozenset())
+    before: dict[str, dict[tuple[int, str], int]] = {name: {} for name in plan.inputs}
     for step, call in enumerate(plan.calls):
-        found = {event for name in call.inputs for event in before.get(name, ())}
-        found |= {(step, what) for what in _rounded(call, plan)}
-        before[call.output] = before.get(call.output, frozenset()) | found
-    return max((len(before[name]) for name in plan.outputs.values()), default=0)
+        found = before.setdefault(call.output, {})
+        for name in call.inputs:
+            for event, weight in before.get(name, {}).items():
+                own = 4 if _multiplies(call) else weight
+                found[event] = max(own, found.get(event, 0))
+        found.update({(step, what): 1 for what in _rounded(call, plan)})
+    return max((sum(before[name].values()) for name in plan.outputs.values()), default=0)
+
+
+def _multiplies(call: Call) -> bool:
+    kernel = call.kernel
+    if isinstance(kernel, Elementwise) and isinstance(kernel.operation, Apply):
+        return any(step.op in _PRODUCTS for step in kernel.operation.function.steps)
+    return isinstance(kernel, FloatMatMul)
 
 
 def _rounded(call: Call, plan: KernelPlan) -> list[str]:
