@@ -166,3 +166,19 @@ def test_the_checker_compiles_without_warnings(tmp_path: Path) -> None:
 
     command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-c", "checker.cpp"]
     subprocess.run([*command, "-o", str(tmp_path / "c.o")], cwd=TEMPLATES, check=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_tiles_have_no_races(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depthwise convolutions by strips and products of activations by tiles, watched."""
+    import test_cuda_tiles as tiles
+
+    def watched(directory: Path) -> Path:
+        return runtime.checked_emulation(directory, tmp_path / f"checked-{directory.name}")
+
+    monkeypatch.setattr(runtime, "emulation", watched)
+    for name in ("strips", "products"):
+        (tmp_path / name).mkdir()
+    tiles.test_depthwise_convolutions_equal_golden(tmp_path / "strips")
+    tiles.test_products_of_codes_equal_golden("sm_80", tmp_path / "products")
+    assert list(tmp_path.glob("checked-*/driver.so"))
