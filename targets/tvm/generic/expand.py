@@ -126,7 +126,10 @@ def _inlined_for(tiny: onnx.ModelProto, schema: Any, opset: int) -> onnx.ModelPr
     del function.attribute[:], node.attribute[:]
     tiny.functions.append(function)
     tiny.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
-    return inliner.inline_local_functions(tiny)
+    try:  # a definition of an older version is inlined only if it can be converted
+        return inliner.inline_local_functions(tiny, convert_version=True)
+    except RuntimeError:
+        return tiny
 
 
 def _described(name: str, value: ir.Value) -> onnx.ValueInfoProto:
