@@ -58,7 +58,7 @@ CODES: dict[str, CodeInfo] = {
         "the pass list gives no int8 model",
         "An int8 compilation ends with the pass 'integerize', which needs 'calibrate', "
         "'approximate' and 'quantize' before it. Give the whole list with --passes, or compile "
-        "with --precision float32, which the targets onnx and cpu take.",
+        "with --precision float32, which the targets onnx, cpu and cuda take.",
     ),
     "ACT0226": CodeInfo(
         "weights have no such format",
