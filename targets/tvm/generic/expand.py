@@ -123,7 +123,6 @@ def _inlined_for(tiny: onnx.ModelProto, schema: Any, opset: int) -> onnx.ModelPr
     )
     function.domain = node.domain = _OWN_DOMAIN
     function.name = node.op_type
-    del function.attribute[:], node.attribute[:]
     tiny.functions.append(function)
     tiny.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
     try:  # a definition of an older version is inlined only if it can be converted
