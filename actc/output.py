@@ -5,63 +5,140 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.replacing import Busy, Stage, exclusive, held, new_stage, put_in_place, restore
 from actc.report.document import strict
 
 MANIFEST = "manifest.json"
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a disk refuses that is full, has a limit, is damaged or became read-only."""
 
 
 @contextmanager
 def staged(directory: Path) -> Iterator[Path]:
     """A fresh directory beside `directory` that takes its place on success.
 
-    On an exception it is removed and `directory` is as it was before. What the user put beside
-    the files of an earlier result stays.
+    On an exception it is removed and `directory` is as it was before; when the process is killed,
+    the next run removes it (see `actc.replacing`). What the user put beside the files of an
+    earlier result stays. Of several processes at a time, the last one's result stays, whole.
 
     Raises:
         UsageError: the place is not writable, holds no result of actc's but something else, or
-            a file that is not actc's where one would be written; or its disk became full.
+            a file that is not actc's where one would be written; its disk became full; another
+            process works there.
     """
-    directory = directory.absolute()
     try:
+        directory = directory.absolute()
         _check_place(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        stage.chmod(0o755)
+        stage = new_stage(directory)
+    except Busy as problem:
+        raise _busy(directory) from problem
     except OSError as error:
         raise _not_writable(directory, error) from error
     try:
-        yield stage
+        yield stage.path
         try:
             _swap(stage, directory)
+        except Busy as problem:
+            raise _busy(directory) from problem
         except OSError as error:
             raise _not_writable(directory, error) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_ERRORS:
             raise
         raise _not_writable(directory, error) from error
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        stage.release()
+        shutil.rmtree(stage.path, ignore_errors=True)
 
 
 def require_place(directory: Path) -> None:
     """See that `staged` may write there, before time is spent on what will be written.
 
     Raises:
-        UsageError: something else is there, or the place cannot be read.
+        UsageError: something else is there, the place cannot be read or written, or another
+            process works there.
     """
     try:
-        _check_place(directory.absolute())
+        directory = directory.absolute()
+        restore(directory)
+        _check_place(directory)
+        above = next(path for path in directory.parents if path.exists())
+        if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"no permission to write in {above}")
+        if directory.is_mount():
+            raise OSError(errno.EBUSY, "a disk is mounted there: name a directory in it")
+        if directory.is_dir():
+            with held(directory, alone=False):
+                pass
+    except Busy as problem:
+        raise _busy(directory) from problem
     except OSError as error:
         raise _not_writable(directory, error) from error
+
+
+@contextmanager
+def working_in(directory: Path) -> Iterator[None]:
+    """Keep others from replacing a result, or from working in it, for a while.
+
+    Raises:
+        UsageError: another process does so already.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(directory, alone=True))
+        except Busy as problem:
+            raise _busy(directory) from problem
+        yield
+
+
+@contextmanager
+def unchanged(directory: Path) -> Iterator[None]:
+    """Read several files of a directory as those of one result.
+
+    Raises:
+        UsageError: ACT0207, another one took its place meanwhile, whatever else went wrong.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # whoever reads it says so better
+        yield
+        return
+    try:
+        yield
+    except Exception:
+        _require_same(directory, descriptor)
+        raise
+    else:
+        _require_same(directory, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _require_same(directory: Path, descriptor: int) -> None:
+    try:
+        if os.path.samestat(os.fstat(descriptor), directory.stat()):
+            return
+    except OSError:
+        pass
+    raise UsageError(
+        Diagnostic(
+            "ACT0207",
+            "the directory was replaced while it was read",
+            place=Place(str(directory)),
+            help="run this again when nothing compiles into it",
+        )
+    )
 
 
 def _check_place(directory: Path) -> None:
@@ -101,6 +178,17 @@ def _is_foreign(path: Path, known: set[str]) -> bool:
     return path.name not in known and any(known.isdisjoint(parts[:-1]) for parts in files)
 
 
+def _busy(directory: Path) -> UsageError:
+    return UsageError(
+        Diagnostic(
+            "ACT0205",
+            "another process works in this directory",
+            place=Place(str(directory)),
+            help="wait until it has ended (`actc build` takes long), or give another directory",
+        )
+    )
+
+
 def _not_writable(directory: Path, error: OSError) -> UsageError:
     reason = (error.strerror or type(error).__name__).lower()
     return UsageError(
@@ -108,32 +196,31 @@ def _not_writable(directory: Path, error: OSError) -> UsageError:
             "ACT0241",
             f"cannot write the output: {reason}",
             place=Place(str(directory)),
+            notes=_disks() if error.errno in DISK_ERRORS else (),
             help="give another place with -o DIR",
         )
     )
 
 
-def _swap(stage: Path, directory: Path) -> None:
+def _disks() -> tuple[str, ...]:
+    """Where temporary files are: their disk may be the one that is full."""
+    return (f"temporary files are in {tempfile.gettempdir()}: TMPDIR gives another place",)
+
+
+def _swap(stage: Stage, directory: Path) -> None:
     """Put `stage` in the place of `directory`; on failure, what was there is there again."""
-    if not directory.exists():
-        stage.rename(directory)
-        return
-    known = _written(directory) or set()
-    foreign = [path.name for path in sorted(directory.iterdir()) if _is_foreign(path, known)]
-    lost = [name for name in foreign if (stage / name).exists()]
-    if lost:
-        raise _not_ours(directory, f"actc did not write {', '.join(lost)} there, but would now")
-    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    directory.rename(old / "old")
-    try:
-        stage.rename(directory)
-    except BaseException:
-        (old / "old").rename(directory)
-        old.rmdir()
-        raise
-    for name in foreign:
-        (old / "old" / name).rename(directory / name)
-    shutil.rmtree(old, ignore_errors=True)
+    with exclusive(directory):
+        stage.release()  # whoever holds the name may leave it
+        if not directory.exists():
+            put_in_place(stage.path, directory, ())
+            return
+        _check_place(directory)
+        known = _written(directory) or set()
+        foreign = [path.name for path in sorted(directory.iterdir()) if _is_foreign(path, known)]
+        lost = [name for name in foreign if (stage.path / name).exists()]
+        if lost:
+            raise _not_ours(directory, f"actc did not write {', '.join(lost)} there, but would now")
+        put_in_place(stage.path, directory, foreign)
 
 
 def write_json(path: Path, content: Any) -> None:

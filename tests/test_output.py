@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actc import replacing
 from actc.errors import ExitStatus, UsageError
 from actc.numerics.compare import agreement, errors
 from actc.output import MANIFEST, file_hashes, staged, write_json
@@ -118,6 +119,7 @@ def test_a_failure_while_replacing_restores_the_old_result(
             raise error
         return rename(self, other)
 
+    monkeypatch.setattr(replacing, "_exchanged", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", faulty)
 
     def replace() -> None:
@@ -143,6 +145,7 @@ def test_the_old_result_is_never_deleted_when_it_cannot_be_put_back(
             raise PermissionError(13, "Permission denied")
         return rename(self, other)
 
+    monkeypatch.setattr(replacing, "_exchanged", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", faulty)
 
     def replace() -> None:

@@ -24,6 +24,22 @@ CODES: dict[str, CodeInfo] = {
         "`actc report` and `actc check` read a directory that `actc compile` wrote: it holds "
         "report.json and manifest.json.",
     ),
+    "ACT0205": CodeInfo(
+        "another process works in the directory",
+        "`actc build` holds the directory in which vendors' tools run, and a compilation its place "
+        "for the moment in which a result is put there. The hold ends with the process, however "
+        "that ends: there is nothing to remove by hand.",
+    ),
+    "ACT0206": CodeInfo(
+        "the machine refuses",
+        "There was no memory, no space on a disk, no free descriptor, or no folder for temporary "
+        "files. Nothing was written; once there is more, the same command works.",
+    ),
+    "ACT0207": CodeInfo(
+        "a directory was replaced while it was read",
+        "Another compilation put its result in the place of the directory while a command read "
+        "files of it, so some may be of the old result and some of the new one. Run it again.",
+    ),
     "ACT0210": CodeInfo(
         "a name is claimed twice",
         "Two installed packages register a target or pass under the same name. actc does not "
