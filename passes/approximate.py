@@ -56,7 +56,8 @@ class Approximate(Pass):
        keeps the function, "table" is the table of least error over 256 codes, where
        the function is finite.
     5. Families (one function per channel) are tables in int8, exact in float32.
-       What is NaN, infinite or empty on the data keeps its function too.
+       What is NaN, infinite or empty on the data keeps its function too; where it is so
+       elsewhere in the input range, or its lines overflow float32, that is noted.
     6. float32: elementwise operators that are no part of a site, other than plain
        arithmetic, are noted as left, with the reason.
     """
@@ -98,8 +99,7 @@ class Approximate(Pass):
             return
         seen = context.ranges[str(source.name)]
         if not (np.isfinite(seen.low) and np.isfinite(seen.high)):  # of a float network alone
-            site.form = "exact"
-            site.details["max_error"] = 0.0
+            _keep(site)
             return
         low, high = choose_range(seen, self.method)
         # A function needs no zero in its input range: take only what occurs.
@@ -141,11 +141,16 @@ class Approximate(Pass):
         if self.form == "table" and site.function.channels == 1 and not site.affine:
             _put_quantized_table(model, node, site, low, high)
         elif self.form in ("auto", "pwl") and site.function.channels == 1 and not site.affine:
-            self._fit(site, low, high)
-            put_piecewise_linear(model, node, site)
+            try:
+                self._fit(site, low, high)
+            except ModelError as problem:
+                _keep(site)
+                reason = problem.diagnostics[0].message
+                context_of(model).left[str(node.name)] = (node.op_type, reason)
+            else:
+                put_piecewise_linear(model, node, site)
         else:
-            site.form = "exact"
-            site.details["max_error"] = 0.0
+            _keep(site)
 
     def _fit(self, site: Site, low: float, high: float) -> None:
         if high <= low:
@@ -185,6 +190,11 @@ def _left(model: ir.Model) -> dict[str, tuple[str, str]]:
             reason = "it joins tensors of different origin"
         found[str(node.name)] = (node.op_type, reason)
     return found
+
+
+def _keep(site: Site) -> None:
+    site.form = "exact"
+    site.details["max_error"] = 0.0
 
 
 def _finite(value: float) -> float | None:

@@ -26,7 +26,7 @@ from actc.approx.search import LeastError, Pass, initial_error, least_error
 from actc.approx.strip import Samples
 from actc.approx.tails import TailSamples
 from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.errors import ModelError, UsageError
 
 MAX_SEGMENTS = 4096
 """More segments than a table of lines is good for."""
@@ -151,7 +151,8 @@ def fit_piecewise_linear(
         precision: format of the coefficients and of x.
 
     Raises:
-        ModelError: ACT0303 or ACT0304, `f` is not a number or infinite at a sample.
+        ModelError: ACT0303 or ACT0304, `f` is not a number or infinite at a sample, or
+            its lines are, in `precision`.
         UsageError: ACT0305, `max_error` cannot be reached; of infinite ends ACT0350, `f`
             approaches no line there, ACT0351, one segment cannot follow two asymptotes,
             ACT0352, they were asked for with `continuous`.
@@ -366,4 +367,10 @@ def _rounded(lines: Sequence[Line], breaks: Sequence[float], problem: _Problem) 
         reach=float(np.abs(problem.samples.x).max()),
         continuous=problem.continuous,
     )
+    if not all(np.isfinite(part).all() for part in found):
+        message = f"lines of function {problem.function.name} overflow {problem.precision}"
+        note = f"between {problem.lo:g} and {problem.hi:g}"
+        raise ModelError(
+            Diagnostic("ACT0304", message, notes=(note,), help="choose a narrower range")
+        )
     return PiecewiseLinear(*found)
