@@ -359,14 +359,15 @@ def _least_path(
 
 def _rounded(lines: Sequence[Line], breaks: Sequence[float], problem: _Problem) -> PiecewiseLinear:
     """Lines as a form with coefficients in the wanted precision."""
-    found = round_lines(
-        problem.samples,
-        lines,
-        breaks,
-        problem.precision,
-        reach=float(np.abs(problem.samples.x).max()),
-        continuous=problem.continuous,
-    )
+    with np.errstate(over="ignore"):  # lines beyond the format: refused below
+        found = round_lines(
+            problem.samples,
+            lines,
+            breaks,
+            problem.precision,
+            reach=float(np.abs(problem.samples.x).max()),
+            continuous=problem.continuous,
+        )
     if not all(np.isfinite(part).all() for part in found):
         message = f"lines of function {problem.function.name} overflow {problem.precision}"
         note = f"between {problem.lo:g} and {problem.hi:g}"
