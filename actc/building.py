@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 from actc.artifact import open_artifact
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
-from actc.output import MANIFEST, write_json
+from actc.output import MANIFEST, amended, working_in, write_json
 from actc.targets.vendor.build import build as run_flow
 
 REPORT = "report.json"
@@ -45,7 +43,7 @@ def build(
         ACT0435, ACT0438 warnings).
 
     Raises:
-        UsageError: ACT0203, ACT0204, ACT0433, ACT0590.
+        UsageError: ACT0203, ACT0204, ACT0205, ACT0433, ACT0590.
         MissingTool: tools are not installed.
         ToolFailed: a tool failed, took too long, has no licence, or left no results.
     """
@@ -64,10 +62,12 @@ def build(
             )
         )
     start = time.monotonic()
-    section, found = run_flow(flow, path, to, 60 * timeout, progress or (lambda line: None))
-    recorded = all(item.severity != "error" for item in found)
-    if recorded:
-        _record(path, artifact.report, section)
+    with working_in(path):
+        artifact = open_artifact(directory)  # nobody replaces it any more
+        section, found = run_flow(flow, path, to, 60 * timeout, progress or (lambda line: None))
+        recorded = all(item.severity != "error" for item in found)
+        if recorded:
+            _record(path, artifact.report, section)
     return {
         "target": artifact.target.spec,
         "build": section,
@@ -78,23 +78,16 @@ def build(
 
 
 def _record(directory: Path, report: dict[str, Any], section: dict[str, Any]) -> None:
-    """Put the section into report.json, and its new digest into the manifest."""
-    _replace(directory / REPORT, {**report, "build": section})
+    """Put the section into report.json and its new digest into the manifest, both at once."""
     manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-    files = manifest.get("files")
-    if isinstance(files, dict) and REPORT in files:
-        files[REPORT] = hashlib.sha256((directory / REPORT).read_bytes()).hexdigest()
-        _replace(directory / MANIFEST, manifest)
+    with amended(directory) as fresh:
+        _write(fresh / REPORT, {**report, "build": section}, directory / REPORT)
+        files = manifest.get("files")
+        if isinstance(files, dict) and REPORT in files:
+            files[REPORT] = hashlib.sha256((fresh / REPORT).read_bytes()).hexdigest()
+            _write(fresh / MANIFEST, manifest, directory / MANIFEST)
 
 
-def _replace(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON beside a file, and put it in its place at once."""
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(number)
-    fresh = Path(name)
-    try:
-        write_json(fresh, content)
-        fresh.chmod(path.stat().st_mode & 0o777)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+def _write(path: Path, content: dict[str, Any], former: Path) -> None:
+    write_json(path, content)
+    path.chmod(former.stat().st_mode & 0o777)

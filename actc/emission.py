@@ -186,6 +186,8 @@ def require_place(path: Path) -> None:
 def _write_beside(path: Path, content: bytes) -> Path:
     if path.is_dir():
         raise IsADirectoryError(21, "it is a directory")
+    if path.exists() and not path.is_file():  # a device would be replaced by a file
+        raise FileExistsError(17, "it is no regular file")
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(content)

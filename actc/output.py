@@ -103,6 +103,35 @@ def working_in(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
+def amended(directory: Path) -> Iterator[Path]:
+    """A fresh directory whose files take the place of those of the same names, all at once.
+
+    The others stay. The caller works in the directory: :func:`working_in`.
+
+    Raises:
+        UsageError: the directory or what is beside it cannot be written.
+    """
+    directory = directory.resolve()
+    try:
+        stage = new_stage(directory)
+        try:
+            yield stage.path
+            with exclusive(directory):
+                stage.release()
+                fresh = {path.name for path in stage.path.iterdir()}
+                names = sorted(path.name for path in directory.iterdir())
+                kept = [name for name in names if name not in fresh]
+                put_in_place(stage.path, directory, kept, holding=True)
+        finally:
+            stage.release()
+            shutil.rmtree(stage.path, ignore_errors=True)
+    except Busy as problem:
+        raise _busy(directory) from problem
+    except OSError as error:
+        raise _not_writable(directory, error) from error
+
+
+@contextmanager
 def unchanged(directory: Path) -> Iterator[None]:
     """Read several files of a directory as those of one result.
 

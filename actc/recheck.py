@@ -17,6 +17,7 @@ from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
 from actc.measured import emulated, not_executed, too_far
 from actc.numerics.compare import agreement, errors, identical, top1
+from actc.output import unchanged
 from actc.ranking import rank_sites
 from actc.targets.base import Rung
 
@@ -52,8 +53,19 @@ def check(
     Raises:
         UsageError: no such directory, the data does not fit, `sites` or `bound` of a
             model that cannot be rebuilt, or a network that has no bound (ACT0366,
-            ACT0367).
+            ACT0367); ACT0207.
     """
+    with unchanged(Path(directory)):
+        return _check(directory, data, sites, bound, progress)
+
+
+def _check(
+    directory: str | Path,
+    data: DataLike,
+    sites: bool,
+    bound: str | None,
+    progress: Callable[[str], None] | None,
+) -> dict[str, Any]:
     artifact = open_artifact(directory)
     assert artifact.path is not None
     models = {

@@ -137,7 +137,9 @@ def restore(directory: Path) -> None:
                     _sweep(directory)
 
 
-def put_in_place(stage: Path, directory: Path, kept: Iterable[str]) -> None:
+def put_in_place(
+    stage: Path, directory: Path, kept: Iterable[str], *, holding: bool = False
+) -> None:
     """Make `stage` be `directory`; the caller holds the lock of its name.
 
     At every moment there is the old directory or the new one, whole, and each holds what is kept;
@@ -147,6 +149,7 @@ def put_in_place(stage: Path, directory: Path, kept: Iterable[str]) -> None:
         stage: on the same file system.
         directory: absolute; it need not exist.
         kept: names in `directory` that shall be in the new one too.
+        holding: the caller holds `directory`.
 
     Raises:
         Busy: somebody works in `directory`. OSError: `directory` is as it was.
@@ -155,7 +158,7 @@ def put_in_place(stage: Path, directory: Path, kept: Iterable[str]) -> None:
         stage.rename(directory)
         return
     kept = list(kept)
-    with held(directory, alone=False):
+    with contextlib.nullcontext() if holding else held(directory, alone=False):
         for name in kept:
             _link(directory / name, stage / name)
         old = stage if _exchanged(stage, directory) else _replaced(stage, directory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from actc.device import Device, Interface, read_interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.numerics.compare import Outputs, identical, top1
+from actc.output import unchanged
 
 GOLDEN = "golden.onnx"
 _BATCH = 256
@@ -48,13 +51,25 @@ def run(
 
     Raises:
         UsageError: ACT0590 the directory, ACT0591 the port, ACT0593 another design,
-            ACT0220, ACT0221 the data, ACT0241 the output cannot be written.
+            ACT0207, ACT0220, ACT0221 the data, ACT0241 the output cannot be written.
         ToolFailed: ACT0592, ACT0594 no answers, or broken ones.
         MissingTool: ACT0503, ACT0501.
     """
     show = progress or (lambda line: None)
     if output is not None:
         _check_place(Path(output))
+    with unchanged(Path(directory)):
+        return _run(directory, data, port, output, samples, show)
+
+
+def _run(
+    directory: str | Path,
+    data: DataLike,
+    port: str,
+    output: str | Path | None,
+    samples: int | None,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
     dataset = data_module.load(data, _inputs(read_interface(directory)))
     if samples is not None:
         dataset = dataset.take(samples)
@@ -119,17 +134,26 @@ def _check_place(path: Path) -> None:
     """Refuse a file that cannot be written, before the work."""
     if path.is_dir():
         raise _not_writable(path, "it is a directory")
+    if path.exists() and not path.is_file():  # a device would be replaced by a file
+        raise _not_writable(path, "it is no regular file")
     if not path.parent.is_dir():
         raise _not_writable(path, "its directory does not exist")
 
 
 def _save(path: Path, outputs: Outputs) -> None:
+    """Write the outputs beside their place first: what is there is whole at any time."""
+    path = path.resolve()  # a link stays one
+    fresh = path.with_name(f".{path.name[:64]}.{os.getpid()}")
     try:
-        with path.open("wb") as stream:
+        with fresh.open("wb") as stream:
             np.savez_compressed(stream, **outputs)  # type: ignore[arg-type]  # names of outputs
+        fresh.replace(path)
     except OSError as problem:
         reason = (problem.strerror or type(problem).__name__).lower()
         raise _not_writable(path, reason) from problem
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def _not_writable(path: Path, reason: str) -> UsageError:

@@ -10,7 +10,7 @@ import pytest
 from killed import run_killed
 
 from actc import replacing
-from actc.output import MANIFEST, require_place, staged
+from actc.output import MANIFEST, amended, require_place, staged, working_in
 
 
 def write_result(folder: Path, text: str) -> None:
@@ -103,6 +103,32 @@ def test_killed_while_a_first_result_is_written(tmp_path: Path) -> None:
         assert [path.name for path in place.iterdir()] == ["out"]
         moment += 1
     assert moment > 20
+
+
+def amend(folder: Path) -> None:
+    with working_in(folder), amended(folder) as fresh:
+        (fresh / "model").write_text("amended")
+        (fresh / "notes.txt").write_text("amended")
+
+
+def test_killed_while_two_files_are_amended(tmp_path: Path) -> None:
+    """As `actc build` does with the report and the manifest."""
+    before = {**result("old"), **MINE}
+    after = {**before, "model": "amended", "notes.txt": "amended"}
+    seen, moment, killed = set(), 0, True
+    while killed:
+        place = tmp_path / str(moment)
+        place.mkdir()
+        earlier(place / "out")
+        killed = run_killed(partial(amend, place / "out"), moment)
+        found = content(place / "out")
+        assert found in [before, after], moment
+        seen.add(found["model"])
+        amend(place / "out")
+        assert content(place / "out") == after
+        assert [path.name for path in place.iterdir()] == ["out"]
+        moment += 1
+    assert seen == {"old", "amended"}
 
 
 def test_a_stage_that_is_being_written_is_not_swept(tmp_path: Path) -> None:
