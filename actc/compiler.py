@@ -32,6 +32,7 @@ from actc.ir.context import context_of
 from actc.ir.golden import is_golden
 from actc.ir.load import ModelLike
 from actc.measured import Measured
+from actc.numerics.blas import one_thread
 from actc.outcome import build_report, write_documents
 from actc.output import require_place, staged
 from actc.overrides import KnownNames, Overrides, put
@@ -56,6 +57,7 @@ from actc.stages import Stages, measure, running, verify, write_models
 from actc.targets.base import Progress, Target
 
 
+@one_thread()
 def compile(
     model: ModelLike,
     target: str = "cpu",

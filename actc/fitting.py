@@ -27,6 +27,7 @@ from actc.fixed_options import FIXED_EMITTED, FixedRequest, read_fixed, require_
 from actc.fixed_result import FixedFitResult
 from actc.float_fitting import fit_float
 from actc.function_names import FunctionLike, resolve
+from actc.numerics.blas import one_thread
 from actc.rms_fitting import RmsRequest, fit_rms, read_rms, require_objective
 from actc.rms_result import RmsFitResult
 from actc.structured_fitting import fit_structured, names_structured, read_structured
@@ -101,6 +102,7 @@ def fit(
 ) -> FitResult: ...
 
 
+@one_thread()
 def fit(
     function: FunctionLike,
     domain: Domain | None = None,

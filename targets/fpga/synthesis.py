@@ -156,7 +156,12 @@ def synthesize_all(
         work = Path(folder)
         _write_job(work, sources, kind, dsp)
         toolchain.run(
-            [sys.executable, "-c", RUN_SCRIPT], timeout=timeout, cwd=work, memory=memory, log=log
+            [sys.executable, "-c", RUN_SCRIPT],
+            timeout=timeout,
+            cwd=work,
+            memory=memory,
+            environment={"TMPDIR": "."},  # yosys splits the name of another at its spaces
+            log=log,
         )
         document = json.loads((work / "netlist.json").read_text("utf-8"))
     return [_resources(document, source.top, kind) for source in sources]

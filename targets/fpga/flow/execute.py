@@ -59,8 +59,9 @@ def execute(
     Raises:
         ToolFailed: ACT0510..0513, ACT0584, ACT0585.
     """
-    # one order of sets in programs that are Python
-    environment = {"PYTHONHASHSEED": "0"}
+    # one order of sets in programs that are Python; yosys splits the name of a temporary folder
+    # at its spaces
+    environment = {"PYTHONHASHSEED": "0", "TMPDIR": "."}
     if program.wasm and ":" not in str(folder):  # which separates mounts
         environment["YOWASP_MOUNT"] = f"/={folder}"
     try:
