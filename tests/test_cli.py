@@ -31,6 +31,7 @@ COMMANDS = (
         "targets",
         "report",
         "explain",
+        "cache",
         "doctor",
     ),
 )

@@ -18,6 +18,7 @@ ALLOWED = {
     "actc.codes": set[str](),
     "actc.registry": {"actc.diagnostics", "actc.errors"},
     "actc.toolchain": {"actc.diagnostics", "actc.errors"},
+    "actc.cache": {"actc.diagnostics", "actc.errors"},
     "actc.numerics": COMMON,
     "actc.approx": COMMON | {"actc.numerics"},
     "actc.ir": COMMON | {"actc.numerics"},
@@ -27,13 +28,15 @@ ALLOWED = {
     # The host's side of a board: what it knows of a network is in interface.json, which
     # the targets write by its own types.
     "actc.device": COMMON,
-    "actc.targets": COMMON | {"actc.ir", "actc.approx", "actc.numerics", "actc.device"},
+    "actc.targets": COMMON
+    | {"actc.ir", "actc.approx", "actc.numerics", "actc.device", "actc.cache"},
     # The cost of a form is counted over the unit that its hardware is built from.
     "actc.cost": COMMON | {"actc.approx", "actc.numerics", "actc.targets"},
     "actc.report": COMMON,
     "actc.doctor": COMMON | {"actc.targets"},
     # Of actc.approx only the catalogue, which `actc functions` shows.
-    "actc.cli": COMMON | {"actc", "actc.doctor", "actc.report", "actc.targets", "actc.approx"},
+    "actc.cli": COMMON
+    | {"actc", "actc.cache", "actc.doctor", "actc.report", "actc.targets", "actc.approx"},
 }
 # What a single part may use beyond its layer. Functions in networks take the form that is
 # estimated to be cheapest, and the estimate is counted over targets.fpga.hdl, which knows

@@ -12,6 +12,8 @@ import typer
 from rich.text import Text
 
 import actc
+from actc.cache import disabled
+from actc.cli.cache import NoCache
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
@@ -199,6 +201,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="plan only: show files and commands")
     ] = False,
+    no_cache: NoCache = False,
     json: Json = False,
     debug: Debug = False,
 ) -> Outcome:
@@ -243,7 +246,7 @@ def run(
         given["target"] = _with_options(str(given["target"]), hardware)
     except UsageError as error:
         raise UsageError([*error.diagnostics, *actc.option_problems(given)]) from error
-    with progress() as show:
+    with disabled(no_cache), progress() as show:
         if found is not None:
             show(f"options of {found.path}")
         artifact = actc.compile(model, dump_ir=dump_ir, dry_run=dry_run, progress=show, **given)

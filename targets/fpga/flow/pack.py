@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actc.targets.fpga.boards.device import Board
-from actc.targets.fpga.flow.execute import (
-    Limits,
-    Progress,
-    execute,
-    log_file,
-    prepare,
-    require,
-    scratch,
-)
+from actc.targets.fpga.flow.cached import execute_cached
+from actc.targets.fpga.flow.execute import Limits, Progress, log_file, prepare, scratch
 from actc.targets.fpga.flow.programs import find_program
 from actc.targets.fpga.flow.route import Routed
 
@@ -79,8 +72,16 @@ def pack(
         (folder / source).write_bytes(routed.configuration.read_bytes())
         packed = f"packed{suffix}"
         log = log_file(work, "pack")
-        execute(program, _arguments(board, source, packed), folder, limits=limits, log=log)
-        require(folder, [packed], program, log)
+        execute_cached(
+            "bitstream",
+            program,
+            _arguments(board, source, packed),
+            folder,
+            [packed],
+            limits=limits,
+            log=log,
+            valid=lambda: None,
+        )
         content = (folder / packed).read_bytes()
         path = work / f"{name}{suffix}"
         (folder / packed).replace(path)

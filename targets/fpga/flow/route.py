@@ -10,21 +10,21 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from actc.errors import ActcError
 from actc.targets.fpga.boards.constraints import SUFFIXES
 from actc.targets.fpga.boards.device import Board
+from actc.targets.fpga.flow.cached import execute_cached
 from actc.targets.fpga.flow.execute import (
     Limits,
     Progress,
     damaged,
     end_all,
-    execute,
     log_file,
     prepare,
-    require,
     scratch,
 )
 from actc.targets.fpga.flow.fit import check_fit, explain_routing
@@ -206,7 +206,16 @@ class _Job:
         log = log_file(self.work, f"route-seed{seed}")
         start = time.monotonic()
         try:
-            execute(self.program, self.arguments(seed), folder, limits=self.limits, log=log)
+            execute_cached(
+                "placement",
+                self.program,
+                self.arguments(seed),
+                folder,
+                self.outputs(),
+                limits=self.limits,
+                log=log,
+                valid=lambda: self._fmax(folder, log),
+            )
             fmax = self._fmax(folder, log)
         except ActcError as problem:
             failure = explain_routing(problem, self.synthesis, self.board, log)
@@ -217,16 +226,18 @@ class _Job:
         """The slowest clock of a run, MHz; infinite where there is none.
 
         Raises:
-            ToolFailed: ACT0510, outputs are missing or damaged; ACT0585.
+            ToolFailed: ACT0510, the report is damaged.
         """
-        configuration = CONFIGURATIONS.get(self.board.device.family)
-        outputs = [ROUTED, REPORT, *filter(None, [configuration])]
-        require(folder, outputs, self.program, log)
         try:
             clocks = read_clocks(json.loads((folder / REPORT).read_text("utf-8")))
         except (ValueError, KeyError, TypeError) as problem:
             raise damaged(REPORT, self.program, log) from problem
         return min((clock.achieved_mhz for clock in clocks.values()), default=float("inf"))
+
+    def outputs(self) -> list[str]:
+        """Files that a run writes."""
+        configuration = CONFIGURATIONS.get(self.board.device.family)
+        return [ROUTED, REPORT, *filter(None, [configuration])]
 
     def arguments(self, seed: int) -> list[str]:
         """Arguments of nextpnr."""
@@ -278,7 +289,9 @@ def _try_all(
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(pool.submit(job.run, waiting.pop(0)))
+                    # with the cache switched off there where it is here
+                    run = copy_context().run
+                    running.append(pool.submit(run, job.run, waiting.pop(0)))
                 attempt = running[0].result()
                 del running[0]
                 done.append(attempt)

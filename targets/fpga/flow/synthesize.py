@@ -25,7 +25,8 @@ from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.families import SYNTHESIZED
-from actc.targets.fpga.flow.execute import Limits, execute, log_file, require, scratch
+from actc.targets.fpga.flow.cached import execute_cached
+from actc.targets.fpga.flow.execute import Limits, log_file, scratch
 from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program
 from actc.targets.fpga.netlist import Netlist, lone_flip_flops
@@ -141,8 +142,16 @@ def synthesize_design(
             (folder / name).write_text(text, "utf-8")
         (folder / "run.ys").write_text(_script(files, top, device, command, kept), "utf-8")
         log = log_file(work, "synthesis")
-        execute(yosys, (), folder, limits=limits, log=log)
-        require(folder, [NETLIST], yosys, log)
+        execute_cached(
+            "synthesis",
+            yosys,
+            (),
+            folder,
+            [NETLIST],
+            limits=limits,
+            log=log,
+            valid=lambda: json.loads((folder / NETLIST).read_text("utf-8")),
+        )
         document = json.loads((folder / NETLIST).read_text("utf-8"))
         improve(document, device.family)
         (folder / NETLIST).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
