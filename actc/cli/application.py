@@ -13,9 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from actc.cache import take_notices
 from actc.cli import (
     bisect,
     build,
+    cache,
     check,
     compile,
     doctor,
@@ -70,6 +72,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "targets": targets.run,
     "report": report.run,
     "explain": explain.run,
+    "cache": cache.run,
     "doctor": doctor.run,
 }
 for _name, _command in COMMANDS.items():
@@ -164,6 +167,8 @@ def _usage(problem: typer.TyperException, given: Sequence[str]) -> Diagnostic:
 
 
 def _show(outcome: Outcome, as_json: bool) -> int:
+    # of the cache: nothing of results depends on them, so they are in no document
+    print_diagnostics(notice.to_json() for notice in take_notices())
     print_diagnostics(outcome.document.get("diagnostics", ()))
     try:
         if as_json:
