@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actc.inspection import inspect
     from actc.pipeline import Pipeline
     from actc.recheck import check
+    from actc.reducing import Reduction, reduce
     from actc.running import run
     from actc.targets.base import Target
     from actc.torch_export import export
@@ -38,6 +39,7 @@ __all__ = [
     "Config",
     "FitResult",
     "Pipeline",
+    "Reduction",
     "Target",
     "bisect",
     "build",
@@ -51,6 +53,7 @@ __all__ = [
     "load",
     "option_problems",
     "read_config",
+    "reduce",
     "run",
     "verify",
 ]
@@ -61,6 +64,7 @@ _HOMES = {
     "Config": ("actc.config", "Config"),
     "FitResult": ("actc.fit_result", "FitResult"),
     "Pipeline": ("actc.pipeline", "Pipeline"),
+    "Reduction": ("actc.reducing", "Reduction"),
     "Target": ("actc.targets.base", "Target"),
     "bisect": ("actc.bisection", "bisect"),
     "build": ("actc.building", "build"),
@@ -74,6 +78,7 @@ _HOMES = {
     "load": ("actc.artifact", "open_artifact"),
     "option_problems": ("actc.checked_options", "option_problems"),
     "read_config": ("actc.config", "read_config"),
+    "reduce": ("actc.reducing", "reduce"),
     "run": ("actc.running", "run"),
     "verify": ("actc.verifying", "verify"),
 }

@@ -50,6 +50,19 @@ class Completed:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        status: its exit status, -N if signal N killed it, None if it took too long.
+        output: its stdout and stderr together, the last MiB.
+    """
+
+    status: int | None
+    output: str
+
+
 def variable(tool: str) -> str:
     """The environment variable that overrides where `tool` is: "g++" -> "ACTC_GXX"."""
     return "ACTC_" + re.sub(r"[^A-Z0-9]", "_", tool.upper().replace("+", "X"))
@@ -178,6 +191,17 @@ def run(
     if code > 0:
         raise _failed("ACT0510", f"{argv[0]} failed with status {code}", output)
     return Completed(tuple(argv), output, time.monotonic() - start)
+
+
+def attempt(argv: Sequence[str], *, timeout: float, memory: int | None = None) -> Ended:
+    """Run a command to its end, whatever that is; see `run`.
+
+    Raises:
+        ToolFailed: it cannot be started.
+    """
+    with _log_file(None) as stream:
+        status = _execute(argv, timeout, None, memory, None, stream)
+        return Ended(status, _read_end(stream))
 
 
 @contextlib.contextmanager

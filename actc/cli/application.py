@@ -26,6 +26,7 @@ from actc.cli import (
     fit,
     functions,
     inspect,
+    reduce,
     report,
     run,
     targets,
@@ -75,8 +76,18 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "cache": cache.run,
     "doctor": doctor.run,
 }
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., Outcome]]]] = {
+    "debug": ("What helps to find and report a fault.", {"reduce": reduce.run}),
+}
+"""Commands of two words: what a group is for, and its commands."""
 for _name, _command in COMMANDS.items():
     app.command(_name)(_with_stdout_reserved(_command))
+for _name, (_help, _commands) in GROUPS.items():
+    _group = typer.Typer(help=_help, suggest_commands=False, rich_markup_mode=None)
+    for _second, _command in _commands.items():
+        _group.command(_second)(_with_stdout_reserved(_command))
+    _group.callback()(lambda: None)  # also where it has one command only
+    app.add_typer(_group, name=_name, help=_help)
 
 
 @app.callback(invoke_without_command=True)
@@ -155,15 +166,24 @@ def _internal(problem: Exception) -> list[Diagnostic]:
 
 def _usage(problem: typer.TyperException, given: Sequence[str]) -> Diagnostic:
     """The parser's complaint as a diagnostic, with the nearest name where one is wrong."""
-    command = next((word for word in given if word in COMMANDS), "")
+    command = _command_of(given)
     see = f"see `{' '.join(('actc', command)).strip()} --help`"
     near = list(getattr(problem, "possibilities", None) or ())
     first = next((word for word in given if not word.startswith("-")), None)
     if not command and first is not None:
-        near = [f"actc {name}" for name in difflib.get_close_matches(first, COMMANDS, n=1)]
+        known = (*COMMANDS, *GROUPS)
+        near = [f"actc {name}" for name in difflib.get_close_matches(first, known, n=1)]
     message = (problem.message if near else problem.format_message()).rstrip(".")
     help_line = f"did you mean '{near[0]}'? {see}" if near else see
     return Diagnostic("ACT0203", message, help=help_line)
+
+
+def _command_of(given: Sequence[str]) -> str:
+    """The command, of one word or two, that arguments are for; "" if there is none."""
+    words = [word for word in given if not word.startswith("-")]
+    if words and words[0] in GROUPS:
+        return " ".join(words[: 2 if words[1:2] and words[1] in GROUPS[words[0]][1] else 1])
+    return next((word for word in words if word in COMMANDS), "")
 
 
 def _show(outcome: Outcome, as_json: bool) -> int:

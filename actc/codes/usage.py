@@ -131,6 +131,34 @@ CODES: dict[str, CodeInfo] = {
         "(value = bits) and [weights] (node = bits). Every entry that is unknown or of a wrong "
         "type is reported, with the nearest name there is.",
     ),
+    "ACT0235": CodeInfo(
+        "the check of a reduction cannot run",
+        "`actc debug reduce MODEL --check CMD` runs a command on every model that it tries. The "
+        "command is split into arguments as a shell would, but no shell runs it: pipes and "
+        "variables need a script. `{model}` in its arguments stands for the model's file.",
+    ),
+    "ACT0236": CodeInfo(
+        "the model is not interesting",
+        "A reduction keeps what makes a model interesting: its check holds for the model itself, "
+        "and for every smaller one that is taken. Here it does not hold to begin with. A command "
+        "holds if it ends with status 0, or as --status and --text say.",
+    ),
+    "ACT0237": CodeInfo(
+        "the check of a reduction takes too long",
+        "The command did not end within --timeout seconds for the model itself; smaller models "
+        "for which that happens are taken as not interesting. A hang is reduced by a check that "
+        "ends the hanging program itself and then ends with status 0 (`timeout`).",
+    ),
+    "ACT0238": CodeInfo(
+        "the model cannot be reduced",
+        "Only valid models of at most 2 GB are reduced, as every smaller one must be valid too. "
+        "The notes show what ONNX's checker says.",
+    ),
+    "ACT0239": CodeInfo(
+        "the check of a reduction is not deterministic",
+        "The smallest model passed the check when it was found, and not when it was checked once "
+        "more. Fix seeds and numbers of threads in the check, and give it time enough.",
+    ),
     "ACT0240": CodeInfo(
         "the output directory is not actc's to replace",
         "actc replaces a directory only if actc wrote it (its manifest.json says so) or if it is "
