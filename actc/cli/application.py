@@ -135,6 +135,8 @@ def _failed(problem: Exception, given: Sequence[str], debug: bool) -> Outcome:
     if isinstance(problem, ModuleNotFoundError) and _is_optional(problem.name):
         module = str(problem.name)
         problem = missing_package(module, f"`actc doctor` says which target needs it: {module}")
+    if isinstance(problem, MemoryError):
+        return _failure([_out_of_memory()], ExitStatus.MODEL)
     if isinstance(problem, ActcError) and problem.status is not ExitStatus.INTERNAL:
         return _failure(problem.diagnostics, problem.status)
     if debug:
@@ -162,6 +164,14 @@ def _internal(problem: Exception) -> list[Diagnostic]:
             help="please report it with the command line; --debug shows the traceback",
         )
     ]
+
+
+def _out_of_memory() -> Diagnostic:
+    return Diagnostic(
+        "ACT0060",
+        "there is not enough memory for this",
+        help="check the shapes of the model and of the data, and any `ulimit -v`",
+    )
 
 
 def _usage(problem: typer.TyperException, given: Sequence[str]) -> Diagnostic:
