@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+_LONGEST = 4000
+"""Characters of a line as text: names in a model can have any length."""
 Severity = Literal["error", "warning", "note"]
 
 
@@ -39,7 +41,9 @@ class Place:
 
 
 def _one_line(text: str) -> str:
-    """`text` with line breaks and other control characters written as escapes."""
+    """`text` with line breaks and control characters written as escapes, and not endless."""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}... ({len(text):,} characters)"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -69,7 +73,7 @@ class Diagnostic:
             lines.append(f"  --> {self.place}")
         lines += [f"  note: {_one_line(note)}" for note in self.notes]
         if self.help:
-            lines.append(f"  help: {self.help}")
+            lines.append(f"  help: {_one_line(self.help)}")
         return "\n".join(lines)
 
     def in_file(self, file: str) -> Diagnostic:
@@ -94,12 +98,16 @@ class DiagnosticSink:
     """Collects diagnostics so that all problems of a run are reported at once."""
 
     def __init__(self) -> None:
-        self.items: list[Diagnostic] = []
+        self._items: dict[Diagnostic, None] = {}
+
+    @property
+    def items(self) -> list[Diagnostic]:
+        """What was recorded, in order."""
+        return list(self._items)
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Record a diagnostic; an equal one is kept once."""
-        if diagnostic not in self.items:
-            self.items.append(diagnostic)
+        self._items.setdefault(diagnostic)
 
     def extend(self, diagnostics: list[Diagnostic]) -> None:
         """Record several diagnostics."""

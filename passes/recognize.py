@@ -198,27 +198,26 @@ def _region(
 def _between(start: ir.Value, output: ir.Value, source: ir.Value) -> tuple[ir.Node, ...] | None:
     """The nodes from `start` to `output` in order; None if `source` is reached besides."""
     seen: dict[ir.Node, None] = {}
-
-    def visit(value: ir.Value) -> bool:
-        if value is start:
-            return True
-        if value is source:
-            return False
-        if constant(value) is not None:
-            return True
-        node = value.producer()
+    waiting: list[ir.Value | ir.Node] = [output]  # a node: what it reads has been visited
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, ir.Node):
+            seen.setdefault(item)
+            continue
+        if item is start:
+            continue
+        if item is source:
+            return None
+        if constant(item) is not None:
+            continue
+        node = item.producer()
         if node is None:
-            return False
-        if node in seen:
-            return True
-        if not all(visit(v) for v in node.inputs if v is not None):
-            return False
-        seen[node] = None
-        return True
-
-    reached = visit(output)
+            return None
+        if node not in seen:
+            waiting.append(node)
+            waiting.extend(v for v in reversed(node.inputs) if v is not None)
     uses_start = any(v is start for node in seen for v in node.inputs)
-    return tuple(seen) if reached and uses_start else None
+    return tuple(seen) if uses_start else None
 
 
 def _family(nodes: tuple[ir.Node, ...], output: ir.Value) -> tuple[int | None, int]:

@@ -156,7 +156,7 @@ def test_external_data_that_claims_more_than_the_memory(tmp_path: Path) -> None:
     tensor.dims[:] = [2**20, 2**20]
     next(e for e in tensor.external_data if e.key == "length").value = str(2**42)
     path.write_bytes(model.SerializeToString())
-    assert refused(path) == ["ACT0002"]
+    assert refused(path) == ["ACT0060"]
 
 
 def test_external_four_bit_weights(tmp_path: Path) -> None:

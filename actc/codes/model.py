@@ -97,4 +97,22 @@ CODES: dict[str, CodeInfo] = {
         "on one sample more. The notes say what each ran into; usual causes are control flow "
         "that depends on values, and batch sizes that are fixed inside the network.",
     ),
+    "ACT0060": CodeInfo(
+        "more memory than there is, or than a model may take",
+        "A model with its weights, and each tensor that it computes from one sample, may take up "
+        "to 2 GiB. Beyond that, or where the machine or a limit (`ulimit -v`) gives less, actc "
+        "stops and nothing is written. A few bytes can ask for terabytes: the usual cause are "
+        "wrong shapes.",
+    ),
+    "ACT0061": CodeInfo(
+        "a model that expands or runs without end",
+        "Calls of functions are written out, and loops of a constant number of rounds run as "
+        "often as that says. More than 100,000 nodes, functions that call each other more than "
+        "100 deep or in a circle, and loops of more than a million rounds are refused.",
+    ),
+    "ACT0062": CodeInfo(
+        "a version of operators that cannot be",
+        "A model says which version of each domain's operators it uses, once for each domain, "
+        "and versions count from 1. Where two versions are given, nobody can say which is meant.",
+    ),
 }

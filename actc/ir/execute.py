@@ -23,6 +23,8 @@ Array = np.ndarray[Any, Any]
 CPU_PROVIDER = "CPUExecutionProvider"
 """onnxruntime's name of its kernels for CPUs."""
 
+_SILENT = 4
+"""Severity of onnxruntime's log: what ends a process."""
 _UNKNOWN = (
     "NOT_IMPLEMENTED",
     "is not a registered function/op",
@@ -33,6 +35,14 @@ _UNKNOWN = (
     "bound to different types",
 )
 """What onnxruntime says when it does not know a part of ONNX."""
+_MEMORY = (
+    "Failed to allocate memory",
+    "Integer overflow",
+    "bad_alloc",
+    "exceeds the supported maximum",
+    "storage size overflowed",
+)
+"""What it says when a tensor is too large."""
 _PLAIN = frozenset(
     onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name))
     for name in (
@@ -49,7 +59,9 @@ def onnxruntime() -> ModuleType:
     Raises:
         MissingTool: neither onnxruntime nor onnxruntime-gpu is installed.
     """
-    return toolchain.require_package("onnxruntime", toolchain.ONNXRUNTIME_HELP)
+    module = toolchain.require_package("onnxruntime", toolchain.ONNXRUNTIME_HELP)
+    module.set_default_logger_severity(_SILENT)  # its log quotes names as they are
+    return module
 
 
 class ExecutionError(Exception):
@@ -58,6 +70,7 @@ class ExecutionError(Exception):
     Attributes:
         node: name of the node that it blames, "" when it names none.
         op: operator type of that node.
+        memory: a tensor takes more memory than there is, or than can be counted.
         unknown: it has no kernel for an operator, a type or a version; the model may be right.
     """
 
@@ -66,6 +79,7 @@ class ExecutionError(Exception):
         found = found or re.search(r"Node \((?P<node>.*?)\) Op \((?P<op>\w+)\)", text)
         self.op, self.node = (found["op"], found["node"]) if found else ("", "")
         self.unknown = any(sign in text for sign in _UNKNOWN)
+        self.memory = any(sign in text for sign in _MEMORY)
         super().__init__(_reason(text))
 
 
@@ -114,9 +128,11 @@ def require_runs(
         )
         return session.run(feeds)
     except ExecutionError as error:
+        if error.memory:
+            help_text = "check the shapes of the network"
         raise ModelError(
             Diagnostic(
-                "ACT0011",
+                "ACT0060" if error.memory else "ACT0011",
                 f"onnxruntime cannot {what} the model: {error}",
                 place=Place(file, error.node, error.op),
                 help=help_text,
@@ -156,7 +172,7 @@ class Session:
     ) -> None:
         ort = onnxruntime()
         options = ort.SessionOptions()
-        options.log_severity_level = 4
+        options.log_severity_level = _SILENT
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1 if threads == 1 else 0
         # Threads that wait for work in a loop keep a core from whoever has some: of a session that

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+from actc.ir.files import MOST_BYTES, open_inside, resolved_inside
 
 _PACKED: dict[int, int] = {
     onnx.TensorProto.INT4: 2,
@@ -15,6 +18,8 @@ _PACKED: dict[int, int] = {
     onnx.TensorProto.FLOAT4E2M1: 2,
 }
 """Element types that share a byte, and how many do."""
+_SHOWN = 200
+"""Characters of a place in a message."""
 
 
 def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -51,9 +56,21 @@ def bring_in(proto: onnx.ModelProto, path: Path, sink: DiagnosticSink) -> bytes:
     Returns:
         the bytes of all weights that were read, in order.
     """
+    outside = list(filter(is_external, tensors(proto)))
+    total = sum(_byte_size(tensor) or 0 for tensor in outside)
+    if total > MOST_BYTES:
+        sink.add(
+            Diagnostic(
+                "ACT0060",
+                f"the external weights take {total:,} bytes; a model takes 2 GiB at most",
+                place=Place(path.name),
+                help="compile the model in parts",
+            )
+        )
+        return b""
     folder = path.resolve().parent
     content = []
-    for tensor in filter(is_external, tensors(proto)):
+    for tensor in outside:
         found = _read(tensor, folder, Place(path.name, tensor.name))
         if isinstance(found, Diagnostic):
             sink.add(found)
@@ -67,38 +84,60 @@ def bring_in(proto: onnx.ModelProto, path: Path, sink: DiagnosticSink) -> bytes:
 
 def _read(tensor: onnx.TensorProto, folder: Path, place: Place) -> bytes | Diagnostic:
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if len(entries) < len(tensor.external_data):
+        return _unfit(tensor, "names its place twice", place)
+    if _has_values(tensor):
+        return _unfit(tensor, "has values in the model, too", place)
     location = entries.get("location", "")
-    file = _inside(folder, location)
-    if file is None:
-        return Diagnostic(
-            "ACT0003",
-            f"external data '{location}' lies outside the model's folder",
-            place=place,
-            help="save the model with its weights beside it",
-        )
-    if not file.is_file():
-        return Diagnostic(
-            "ACT0002",
-            f"external data '{location}' is missing",
-            place=place,
-            help="copy the weights file beside the model, or export with the weights inside",
-        )
-    return _read_slice(tensor, entries, file, place)
+    shown = location if len(location) <= _SHOWN else f"{location[:_SHOWN]}..."
+    try:
+        parts = resolved_inside(folder, location)
+        if parts is None:
+            return Diagnostic(
+                "ACT0003",
+                f"external data '{shown}' lies outside the model's folder",
+                place=place,
+                help="save the model with its weights beside it",
+            )
+        number = open_inside(folder, parts)
+    except FileNotFoundError:
+        return _missing(f"external data '{shown}' is missing", place)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        return _missing(f"external data '{shown}' cannot be read: {reason}", place)
+    with os.fdopen(number, "rb") as stream:
+        return _read_slice(tensor, entries, stream, place, shown)
 
 
-def _inside(folder: Path, location: str) -> Path | None:
-    """The file at `location` if it lies in `folder` itself or below, else None."""
-    parts = PurePosixPath(location)
-    if not location or parts.is_absolute() or ".." in parts.parts or "\0" in location:
-        return None
-    file = (folder / location).resolve()
-    return file if file.is_relative_to(folder) else None
+def _missing(message: str, place: Place) -> Diagnostic:
+    return Diagnostic(
+        "ACT0002",
+        message,
+        place=place,
+        help="copy the weights file beside the model, or export with the weights inside",
+    )
+
+
+def _unfit(tensor: onnx.TensorProto, what: str, place: Place) -> Diagnostic:
+    message = f"external data of '{tensor.name}' {what}"
+    return Diagnostic("ACT0004", message, place=place, help="export the model again")
+
+
+def _has_values(tensor: onnx.TensorProto) -> bool:
+    """Whether a tensor holds values itself."""
+    fields = ("float_data", "int32_data", "int64_data", "uint64_data", "double_data")
+    inside = tensor.raw_data or tensor.string_data or any(getattr(tensor, f) for f in fields)
+    return bool(inside)
 
 
 def _read_slice(
-    tensor: onnx.TensorProto, entries: dict[str, str], file: Path, place: Place
+    tensor: onnx.TensorProto,
+    entries: Mapping[str, str],
+    stream: BinaryIO,
+    place: Place,
+    name: str,
 ) -> bytes | Diagnostic:
-    size = file.stat().st_size
+    size = os.fstat(stream.fileno()).st_size
     try:
         offset = int(entries.get("offset", "0"))
         length = int(entries.get("length", str(max(0, size - offset))))
@@ -106,27 +145,20 @@ def _read_slice(
         offset = length = -1
     expected = _byte_size(tensor)
     if offset < 0 or length < 0 or (expected is not None and length != expected):
-        return Diagnostic(
-            "ACT0004",
-            f"external data of '{tensor.name}' does not fit its shape and type",
-            place=place,
-            help="export the model again",
-        )
+        return _unfit(tensor, "does not fit its shape and type", place)
     if offset + length > size:
         return Diagnostic(
             "ACT0002",
-            f"external data '{file.name}' is truncated",
+            f"external data '{name}' is truncated",
             place=place,
             help="copy the weights file again",
         )
     try:
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            return stream.read(length)
+        stream.seek(offset)
+        return stream.read(length)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        message = f"external data '{file.name}' cannot be read: {reason}"
-        return Diagnostic("ACT0002", message, place=place, help="check its permissions")
+        return _missing(f"external data '{name}' cannot be read: {reason}", place)
 
 
 def _byte_size(tensor: onnx.TensorProto) -> int | None:

@@ -6,8 +6,9 @@ All problems of a file are collected and raised at once as a ModelError.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,16 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import batch_normalization, definitions, external, qonnx, qoperator, screen
+from actc.ir import batch_normalization, definitions, external, limits, qonnx, qoperator, screen
 from actc.ir.dialect import DOMAIN
+from actc.ir.files import MOST_BYTES, open_regular
+from actc.ir.limits import all_nodes
 
 MINIMUM_OPSET = 21
 IR_VERSION = 10
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
+_SHOWN = 100
+"""Problems of one code that are shown; a hostile model can have a million."""
 _FLOATS = (np.float16, np.float32, np.float64)
 
 ModelLike = str | Path | onnx.ModelProto | ir.Model
@@ -73,6 +78,9 @@ def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
         name, proto = "<model>", _in_memory(model, sink)
         content = proto.SerializeToString(deterministic=True)
     _raise_if_broken(sink)
+    limits.check_work(proto, name, sink)
+    screen.check_declarations(proto, name, sink)
+    _raise_if_broken(sink)
     proto = _with_domains(proto)
     opset = _opset(proto, name, sink)
     proto = definitions.with_axes(definitions.write_out(proto))
@@ -85,6 +93,8 @@ def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
     batch_normalization.check(proto, name, sink)
     _raise_if_broken(sink)
     _check_graph(proto, name)
+    limits.check_sizes(proto, name, sink)
+    _raise_if_broken(sink)
     converted = _to_opset(proto, opset, name)
     return LoadedModel(converted, name, hashlib.sha256(content).hexdigest(), len(content), opset)
 
@@ -100,13 +110,28 @@ def _with_domains(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _raise_if_broken(sink: DiagnosticSink) -> None:
-    if sink.errors:
-        raise ModelError(sink.items)
+    """Raise what was found; of very many problems of one kind the first."""
+    if not sink.errors:
+        return
+    counts = Counter(item.code for item in sink.items)
+    kept, seen = [], Counter[str]()
+    for item in sink.items:
+        seen[item.code] += 1
+        rest = counts[item.code] - _SHOWN
+        if seen[item.code] == _SHOWN and rest > 0:
+            item = replace(item, notes=(*item.notes, f"and {rest:,} more of this kind"))
+        if seen[item.code] <= _SHOWN:
+            kept.append(item)
+    raise ModelError(kept)
 
 
 def _read_file(path: Path, sink: DiagnosticSink) -> tuple[str, onnx.ModelProto, bytes]:
     try:
-        content = path.read_bytes()
+        with os.fdopen(open_regular(path), "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_BYTES:
+                raise ModelError(_not_onnx(path, f"it has {size:,} bytes, more than 2 GiB"))
+            content = stream.read(size)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         message = f"cannot read the model: {reason.lower()}"
@@ -150,7 +175,7 @@ def _opset(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> int:
     for entry in proto.opset_import:
         if entry.domain in ("", "ai.onnx"):
             return int(entry.version)
-    if all(_domain(node.domain) for node in _all_nodes(proto.graph.node)):
+    if all(_domain(node.domain) for node in all_nodes(proto.graph.node)):
         return MINIMUM_OPSET  # it uses none
     sink.add(Diagnostic("ACT0005", "the model imports no ONNX opset", place=Place(name)))
     return 0
@@ -163,7 +188,7 @@ def _check_operators(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) ->
     scopes += [(function.node, function.opset_import) for function in proto.functions]
     for nodes, imports in scopes:
         versions = {_domain(entry.domain): int(entry.version) for entry in imports}
-        for node in _all_nodes(nodes):
+        for node in all_nodes(nodes):
             if (node.domain, node.op_type) in functions or _is_known(node, versions):
                 continue
             if qonnx.is_qonnx(node) or qoperator.is_qoperator(node):
@@ -178,16 +203,6 @@ def _check_operators(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) ->
                     " a model-local function",
                 )
             )
-
-
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """The nodes, and those of their sub-graphs."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            graphs = [attribute.g] if attribute.HasField("g") else []
-            for graph in [*graphs, *attribute.graphs]:
-                yield from _all_nodes(graph.node)
 
 
 def _domain(domain: str) -> str:
@@ -216,11 +231,12 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
         place = Place(name, tensor.name)
         try:
             values = numpy_helper.to_array(tensor)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
+            reason = error if not isinstance(error, KeyError) else "their type does not exist"
             sink.add(
                 Diagnostic(
                     "ACT0004",
-                    f"the weights of '{tensor.name}' do not fit their shape: {error}",
+                    f"the weights of '{tensor.name}' do not fit their shape: {reason}",
                     place=place,
                     help="export the model again",
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,10 @@ import onnx
 from onnx import defs, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
+from actc.ir.limits import all_nodes
 
+_MOST_AXES = 2**31 - 1
+_MOST_VERSIONS = 2**31
 RANDOM = frozenset(
     {
         "Bernoulli",
@@ -81,6 +85,62 @@ def screen(proto: onnx.ModelProto, opset: int, name: str, sink: DiagnosticSink) 
                     help="export a network whose values are all tensors",
                 )
             )
+
+
+def check_declarations(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
+    """Report what a model declares and cannot be: versions, types, names, axes.
+
+    Args:
+        proto: a model as it came.
+        name: file name for diagnostics.
+        sink: gets one diagnostic per problem.
+    """
+    _check_versions(proto, name, sink)
+    graph = proto.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        kind = value.type.tensor_type.elem_type
+        if kind not in onnx.TensorProto.DataType.values():
+            text = f"'{value.name}' has the element type {kind}, which does not exist"
+            sink.add(_invalid(text, Place(name, value.name)))
+    for output, count in Counter(value.name for value in graph.output).items():
+        if count > 1:
+            sink.add(_invalid(f"output '{output}' is listed {count} times", Place(name, output)))
+    for function in proto.functions:
+        if function.domain in ("", "ai.onnx") and defs.has(function.name):
+            text = f"function '{function.name}' has the name of an operator of ONNX"
+            sink.add(_invalid(text, Place(name, function.name)))
+    for node in all_nodes(graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "axis" and abs(attribute.i) > _MOST_AXES:
+                place = Place(name, node.name or next(iter(node.output), ""), node.op_type)
+                sink.add(_invalid(f"there is no axis {attribute.i}", place))
+
+
+def _check_versions(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
+    """Report versions of operators that do not exist, and domains with two of them."""
+    help_text = "export the model again"
+    for entry in proto.opset_import:
+        if not 0 < entry.version < _MOST_VERSIONS:
+            text = f"version {entry.version} of the operators of '{_domain(entry.domain)}'"
+            message = f"{text} does not exist"
+            sink.add(Diagnostic("ACT0062", message, place=Place(name), help=help_text))
+    versions: dict[str, set[int]] = {}
+    for entry in proto.opset_import:
+        versions.setdefault(_domain(entry.domain), set()).add(entry.version)
+    for domain, given in versions.items():
+        if len(given) > 1:
+            both = ", ".join(map(str, sorted(given)))
+            message = f"the operators of '{domain}' are imported in several versions: {both}"
+            sink.add(Diagnostic("ACT0062", message, place=Place(name), help=help_text))
+
+
+def _domain(domain: str) -> str:
+    return domain or "ai.onnx"
+
+
+def _invalid(reason: str, place: Place) -> Diagnostic:
+    message = f"the model is not valid ONNX: {reason}"
+    return Diagnostic("ACT0007", message, place=place, help="export the model again")
 
 
 def _nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
