@@ -70,12 +70,12 @@ def test_what_follows_an_accumulator_is_fused() -> None:
     assert kinds == [
         "Elementwise",
         *["ConvSpec"] * 4,
-        "Elementwise",
         "Reduce",
         "ConvSpec",
         "Elementwise",
     ]
     assert calls[1].kernel.epilogue.kind == "requantize+table"  # type: ignore[union-attr]
+    assert calls[4].kernel.residual is not None  # type: ignore[union-attr]
 
 
 def test_the_plan_names_its_files() -> None:

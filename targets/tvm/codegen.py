@@ -90,10 +90,12 @@ def _float_conv(
     if function is None:
         return float_conv_prim_func(spec.conv, features, name, schedule=schedule)
 
-    def activation(value: Any) -> Any:
-        return apply_function(function, [value], features)
+    def activation(*values: Any) -> Any:
+        return apply_function(function, values, features)
 
-    return float_conv_prim_func(spec.conv, features, name, activation, schedule)
+    return float_conv_prim_func(
+        spec.conv, features, name, activation, schedule, residuals=spec.residuals
+    )
 
 
 def _conv(name: str, spec: ConvSpec, features: Features, schedule: Schedule | None = None) -> Any:

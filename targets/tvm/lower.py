@@ -20,6 +20,7 @@ from actc.targets.tvm.generic.fallback import has_kernel
 from actc.targets.tvm.kernels.float_spec import SCALAR_OPERATORS
 from actc.targets.tvm.plan import KernelPlan
 from actc.targets.tvm.planner import Planner, Rule
+from actc.targets.tvm.residual import fuse_residuals
 
 _MOVES: dict[str, Rule] = {
     "::Concat": shapes.concat,
@@ -119,7 +120,7 @@ def _examine_float(model: ir.Model) -> tuple[KernelPlan, list[Diagnostic]]:
 
 
 def kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
-    """The kernel plan of a golden (int8) or approximated (float32) model.
+    """The kernel plan of a golden (int8) or approximated (float32) model, for CPUs.
 
     Raises:
         ModelError: the model cannot be lowered; all reasons at once.
@@ -127,4 +128,4 @@ def kernel_plan(model: ir.Model, precision: str) -> KernelPlan:
     plan, diagnostics = examine(model, precision)
     if diagnostics:
         raise ModelError(diagnostics)
-    return plan
+    return fuse_residuals(plan)

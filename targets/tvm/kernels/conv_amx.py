@@ -21,7 +21,7 @@ from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.kernels.conv_epilogue import Multiplier
-from actc.targets.tvm.kernels.conv_frame import KernelFrame
+from actc.targets.tvm.kernels.conv_frame import KernelFrame, Output
 from actc.targets.tvm.kernels.conv_input import (
     WordMap,
     allocate_scratch,
@@ -175,7 +175,7 @@ class _AmxKernel:
                 spread(1, tasks, work, lambda _, task: self._task(source, out, task))
         else:
             spread(frame.batch, tasks, work, self._own_task)
-        if frame.table is not None:
+        if frame.finishes:
             finishing = pixels * self.channels // 16
             spread(frame.batch, self.plan.rows, finishing, self._finish)
 
@@ -187,7 +187,7 @@ class _AmxKernel:
         source = prepare_input(words, self.spec, self.dot, (None, None), 0)
         self._task(source, out, task)
 
-    def _task(self, source: WordMap, out: Buffer, task: Expr) -> None:
+    def _task(self, source: WordMap, out: Output, task: Expr) -> None:
         """All pixels of two blocks of output channels."""
         results = T.alloc_buffer((2 * _SIDE * 2 * _SIDE,), "int32")
         first = T.Bind(T.min(2 * task, self.blocks - self.wide))
@@ -298,7 +298,7 @@ class _AmxKernel:
 
     def _store(
         self,
-        out: Buffer,
+        out: Output,
         place: tuple[Expr, Expr],
         index: int,
         results: Buffer,

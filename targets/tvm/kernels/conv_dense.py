@@ -16,7 +16,7 @@ from actc.targets.tvm.kernels.conv_cut import (
     work_of,
 )
 from actc.targets.tvm.kernels.conv_epilogue import Multiplier
-from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame
+from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame, Output
 from actc.targets.tvm.kernels.conv_input import (
     Band,
     WordMap,
@@ -78,7 +78,7 @@ class _Pass:
     tiling: Tiling
     tile: ChannelTile
     source: WordMap
-    out: Buffer
+    out: Output
 
     def rows(self, rows: _Range, steps: _Range, repeats: _Range) -> None:
         """Some pixel tiles of some output rows, for some repetitions of the tile."""
@@ -191,7 +191,7 @@ class _Kernel:
                 spread(1, cut.tasks, cut.work, lambda _, task: self._piece(source, out, task))
         else:
             spread(frame.batch, cut.tasks, cut.work, self._own_piece)
-        if frame.table is not None and not cut.whole_rows:
+        if frame.finishes and not cut.whole_rows:
             work = self.tiling.rows * self.tiling.row_pixels * frame.spec.out_c // 16
             spread(frame.batch, self.tiling.rows, work, self._finish)
 
@@ -225,7 +225,7 @@ class _Kernel:
             return 0, rest, group
         return T.floordiv(rest, cut.segments), T.floormod(rest, cut.segments), group
 
-    def _piece(self, source: WordMap, out: Buffer, task: Expr) -> None:
+    def _piece(self, source: WordMap, out: Output, task: Expr) -> None:
         cut, tiling = self.cut, self.tiling
         band, segment, group = self._place(task)
         rows = _part(tiling.rows, cut.band_rows, band)
@@ -235,7 +235,7 @@ class _Kernel:
             _Pass(self.frame, tiling, tile, source, out).rows(rows, steps, repeats)
 
         self._tiles(group, cut.groups, emit)
-        if self.frame.table is not None and cut.whole_rows:
+        if self.frame.finishes and cut.whole_rows:
             with T.serial(0, rows.count) as row:
                 self.frame.finish_row(out, rows.first + row, tiling.row_pixels)
 
@@ -273,7 +273,7 @@ class _Kernel:
 
         work = work_of(tiling.dot, tiling)
         spread(frame.batch, groups, work, piece, pieces=(count + (size - 1)) // size)
-        if frame.table is not None:
+        if frame.finishes:
             finished = tiling.row_pixels * frame.spec.out_c // 16
             whole = tiling.row_pixels
             spread(frame.batch, 1, finished, lambda n, _: frame.finish_row(out, n, whole))
@@ -286,9 +286,10 @@ def dense_prim_func(
     name: str,
     activation: Activation | None = None,
     schedule: Schedule | None = None,
+    residuals: int = 0,
 ) -> Expr:
     """The PrimFunc of a convolution that is not depthwise; see `ConvSpec`."""
     tiling = dense_tiling(spec, dot, schedule)
-    frame = KernelFrame(spec, dot, tiling.packed_size(), features, activation)
+    frame = KernelFrame(spec, dot, tiling.packed_size(), features, activation, residuals)
     kernel = _Kernel(frame, tiling, dense_cut(spec, tiling, schedule), schedule)
     return frame.prim_func(name, kernel.pixels if tiling.across_samples else kernel.maps)

@@ -6,7 +6,7 @@ import numpy as np
 from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.kernels.conv_cut import row_bands
-from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame
+from actc.targets.tvm.kernels.conv_frame import Activation, KernelFrame, Output
 from actc.targets.tvm.kernels.conv_input import (
     Band,
     WordMap,
@@ -104,7 +104,7 @@ class _Tile:
                 store(register, 0, total, lanes)
 
 
-def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Buffer, y: Expr) -> None:
+def _row(frame: KernelFrame, plan: _Plan, source: WordMap, out: Output, y: Expr) -> None:
     """Output row `y`, one vector of channels after the other."""
     spec, lanes = frame.spec, plan.lanes
     with T.serial(0, plan.blocks) as block:
@@ -130,10 +130,12 @@ def depthwise_prim_func(
     name: str,
     activation: Activation | None = None,
     schedule: Schedule | None = None,
+    residuals: int = 0,
 ) -> Expr:
     """The PrimFunc of a depthwise convolution; see `ConvSpec`."""
     plan = _Plan(spec, dot, schedule)
-    frame = KernelFrame(spec, dot, plan.blocks * plan.block_size, features, activation)
+    size = plan.blocks * plan.block_size
+    frame = KernelFrame(spec, dot, size, features, activation, residuals)
 
     work = depthwise_work(spec, dot)
     bands, band_rows = row_bands(spec.out_h, work, schedule)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
+from actc.targets.tvm.kernels import tir
 from actc.targets.tvm.kernels.conv_vector import (
     Buffer,
     Expr,
@@ -18,8 +20,11 @@ from actc.targets.tvm.kernels.conv_vector import (
     load,
     store,
 )
-from actc.targets.tvm.kernels.spec import Epilogue
+from actc.targets.tvm.kernels.spec import Epilogue, Residual
 from actc.targets.tvm.kernels.tir import vector
+
+_SUMMED = 32
+"""Codes that are added at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +93,44 @@ def apply_channel_table(
     with T.serial(0, pixels) as pixel, T.serial(0, channels) as channel:
         at = start + pixel * channels + channel
         store(out, at, table[channel * 256 + T.cast(out[at], "int32")])
+
+
+def add_residual(out: Buffer, other: Buffer, start: Expr, count: int, residual: Residual) -> None:
+    """Add the codes of another tensor to `count` codes from `start` on, in place.
+
+    Args:
+        out: the codes, which become those of the sum.
+        other: lies like `out`.
+        start, count: multiples of 4.
+        residual: how.
+    """
+    widest = _SUMMED if residual.narrow else _SUMMED // 2
+    whole = count // widest * widest
+    with T.serial(0, count // widest) as step:
+        _add_codes(out, other, T.Bind(start + step * widest), widest, residual)
+    done, lanes = whole, widest // 2
+    while done < count:
+        if count - done >= lanes:
+            _add_codes(out, other, start + done, lanes, residual)
+            done += lanes
+        else:
+            lanes //= 2
+
+
+def _add_codes(out: Buffer, other: Buffer, at: Expr, lanes: int, residual: Residual) -> None:
+    wide, epilogue = vector("int32", lanes), residual.epilogue
+    own, others = (T.cast(load(codes, at, lanes), wide) for codes in (out, other))
+    total = T.Bind(
+        own * constant(residual.own, "int32", lanes)
+        + others * constant(residual.other, "int32", lanes)
+        + constant(residual.bias, "int32", lanes)
+    )
+    if residual.narrow:
+        rounding = constant(1 << (epilogue.shift - 1), "int32", lanes)
+        moved = tirx.shift_right(total + rounding, constant(epilogue.shift, "int32", lanes))
+        code = moved + constant(epilogue.zero, "int32", lanes)
+        clamped = _clamp(code, epilogue.low, epilogue.high, "int32", lanes)
+        store(out, at, T.cast(clamped, vector("uint8", lanes)), lanes)
+    else:
+        multiplier = constant(residual.multiplier, "int32", lanes)
+        store(out, at, tir.requantize(total, multiplier, epilogue), lanes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from tvm.script.ir_builder import IRBuilder
@@ -10,6 +11,7 @@ from tvm.tirx.script.builder import ir as T
 
 from actc.targets.tvm.kernels.conv_epilogue import (
     Multiplier,
+    add_residual,
     apply_channel_table,
     load_multiplier,
     requantized,
@@ -19,11 +21,24 @@ from actc.targets.tvm.kernels.conv_vector import Buffer, Expr, alias, load, stor
 from actc.targets.tvm.kernels.spec import ConvSpec, padded
 from actc.targets.tvm.kernels.tir import table_in_place
 
-Activation: TypeAlias = Callable[[Expr], Expr]
-"""Vector code of a function of one variable, applied to float accumulators."""
+Activation: TypeAlias = Callable[..., Expr]
+"""Vector code of a function of a float accumulator and of the residuals."""
 
 _LARGEST_LOCAL = 240
 """Numbers of a local array that TVM leaves on the stack: less than 1 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a kernel stores.
+
+    Attributes:
+        buffer: flat, of one sample or of all.
+        residuals: other tensors that lie like it.
+    """
+
+    buffer: Buffer
+    residuals: tuple[Buffer, ...] = ()
 
 
 class KernelFrame:
@@ -35,10 +50,11 @@ class KernelFrame:
         weight_size: elements of the packed weights.
         features: LLVM's CPU features.
         activation: applied to accumulators before they are stored.
+        residuals: number of tensors that `activation` takes beside the accumulator.
 
     Attributes:
-        weight, bias, multiplier, table: argument buffers, set inside `prim_func`;
-            None where the epilogue takes none.
+        weight, bias, multiplier, table, residual_table: argument buffers, set inside
+            `prim_func`; None where the epilogue takes none.
         batch: number of samples, or the variable that holds it; set inside `prim_func`.
     """
 
@@ -49,6 +65,7 @@ class KernelFrame:
         weight_size: int,
         features: frozenset[str],
         activation: Activation | None = None,
+        residuals: int = 0,
     ) -> None:
         self.spec = spec
         self.dot = dot
@@ -59,6 +76,9 @@ class KernelFrame:
         self.bias: Buffer = None
         self.multiplier: Buffer | None = None
         self.table: Buffer | None = None
+        self.residual_table: Buffer | None = None
+        self._residual_count = residuals if spec.residual is None else 1
+        self._residuals: list[Buffer] = []
         self.batch: Expr = None
         self._x: Buffer = None
         self._out: Buffer = None
@@ -68,6 +88,11 @@ class KernelFrame:
         """Element type of the output."""
         stored = self.spec.epilogue.out_dtype
         return self.dot.total_type if stored == "int32" else stored
+
+    @property
+    def finishes(self) -> bool:
+        """Whether `finish_row` has something to do."""
+        return self.table is not None or self.spec.residual is not None
 
     def prim_func(self, name: str, emit: Callable[[], None]) -> Expr:
         """Build the PrimFunc.
@@ -85,17 +110,23 @@ class KernelFrame:
                 emit()
             return builder.get()
 
-    def sample(self, n: Expr) -> tuple[Buffer, Buffer]:
+    def sample(self, n: Expr) -> tuple[Buffer, Output]:
         """The input of sample `n` as words, and its output."""
         words, size = self._sizes()
         one = alias(self._x, self.dot.word_type, words, n * words)
-        return one, alias(self._out, self.out_type, size, n * size)
+        return one, self._stored(size, n * size)
 
-    def samples(self) -> tuple[Buffer, Buffer]:
+    def samples(self) -> tuple[Buffer, Output]:
         """The inputs of all samples as words, and their outputs."""
         words, size = self._sizes()
         whole = alias(self._x, self.dot.word_type, self.batch * words)
-        return whole, alias(self._out, self.out_type, self.batch * size)
+        return whole, self._stored(self.batch * size, 0)
+
+    def _stored(self, size: Expr, first: Expr) -> Output:
+        out, *others = (
+            alias(buffer, self.out_type, size, first) for buffer in (self._out, *self._residuals)
+        )
+        return Output(out, tuple(others))
 
     def _sizes(self) -> tuple[int, int]:
         spec = self.spec
@@ -109,16 +140,16 @@ class KernelFrame:
         return [load_multiplier(self.multiplier, start, lanes) for start in starts]
 
     def store(
-        self, out: Buffer, offset: Expr, total: Expr, multiplier: Multiplier | None, lanes: int
+        self, out: Output, offset: Expr, total: Expr, multiplier: Multiplier | None, lanes: int
     ) -> None:
         """Store one accumulator vector, requantized unless `multiplier` is None."""
         if multiplier is not None:
             total = requantized(total, multiplier, self.spec.epilogue, lanes)
-        store(out, offset, total, lanes)
+        store(out.buffer, offset, total, lanes)
 
     def store_pixels(
         self,
-        out: Buffer,
+        out: Output,
         offsets: list[Expr],
         step: int,
         acc: list[list[Buffer]],
@@ -149,7 +180,7 @@ class KernelFrame:
                 self.store(out, at, total, factor[0] if factor else None, lanes)
 
     def _activate(
-        self, out: Buffer, offsets: list[Expr], step: int, acc: list[list[Buffer]], lanes: int
+        self, out: Output, offsets: list[Expr], step: int, acc: list[list[Buffer]], lanes: int
     ) -> None:
         """Apply the function pixel by pixel in a loop, so that its code is there once."""
         assert self.activation is not None
@@ -160,8 +191,10 @@ class KernelFrame:
                 store(place, pixel * lanes, load(register, 0, lanes), lanes)
         with T.serial(0, pixels) as pixel:
             for place, offset in zip(kept, offsets, strict=True):
+                at = T.Bind(offset + pixel * step)
                 total = T.Bind(load(place, pixel * lanes, lanes))
-                store(out, offset + pixel * step, self.activation(total), lanes)
+                others = [T.Bind(load(buffer, at, lanes)) for buffer in out.residuals]
+                store(out.buffer, at, self.activation(total, *others), lanes)
 
     def _arguments(self) -> tuple[Buffer, Buffer, Expr]:
         spec = self.spec
@@ -177,19 +210,27 @@ class KernelFrame:
         if table_size:
             self.table = T.arg("table", T.buffer((table_size,), "uint8"))
         out_shape = (batch, spec.out_h, spec.out_w, channels)
+        self._residuals = [
+            T.arg(f"residual{index}", T.buffer(out_shape, self.out_type))
+            for index in range(self._residual_count)
+        ]
+        if spec.residual is not None and spec.residual.epilogue.table_size(channels):
+            self.residual_table = T.arg("residual_table", T.buffer((256,), "uint8"))
         out = T.arg("out", T.buffer(out_shape, self.out_type))
         return x, out, batch
 
-    def finish_row(self, out: Buffer, row: Expr, pixels: int) -> None:
-        """Apply the table, if there is one, to a finished row of `pixels` pixels.
+    def finish_row(self, out: Output, row: Expr, pixels: int) -> None:
+        """Apply the table and add the residual, if there are any, in a row of `pixels` pixels.
 
-        A table is applied in place: once, when nobody writes the row again.
+        Both happen in place: once, when nobody writes the row again.
         """
-        channels = padded(self.spec.out_c)
-        start = row * (pixels * channels)
-        if self.table is None:
-            return
-        if self.spec.epilogue.kind == "requantize+table":
-            table_in_place(out, start, pixels * channels, self.table, self.features)
-        else:
-            apply_channel_table(out, start, pixels, channels, self.table)
+        channels, spec, codes = padded(self.spec.out_c), self.spec, out.buffer
+        start, count = row * (pixels * channels), pixels * channels
+        if spec.epilogue.kind == "requantize+table":
+            table_in_place(codes, start, count, self.table, self.features)
+        elif spec.epilogue.kind == "requantize+channel_table":
+            apply_channel_table(codes, start, pixels, channels, self.table)
+        if spec.residual is not None:
+            add_residual(codes, out.residuals[0], start, count, spec.residual)
+        if self.residual_table is not None:
+            table_in_place(codes, start, count, self.residual_table, self.features)

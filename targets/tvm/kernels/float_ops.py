@@ -104,8 +104,9 @@ def float_conv_prim_func(
     name: str = "float_conv",
     activation: Activation | None = None,
     schedule: Schedule | None = None,
+    residuals: int = 0,
 ) -> Expr:
-    """A PrimFunc (x, packed_weight, bias, out), all float32.
+    """A PrimFunc (x, packed_weight, bias, residuals, out), all float32.
 
     Zeros stand between the groups of a grouped (not depthwise) convolution, so an
     infinity in one group may become NaN in its neighbours.
@@ -114,11 +115,13 @@ def float_conv_prim_func(
         spec: geometry, with the "accumulator" epilogue.
         features: LLVM's names of the CPU's features.
         name: global symbol.
-        activation: maps a vector of results to what is stored.
+        activation: maps a vector of results, and those of the residuals, to what is stored.
         schedule: how to cut it; None: as modelled.
+        residuals: number of other tensors of the shape of the result that `activation` takes.
     """
     build = depthwise_prim_func if spec.depthwise else dense_prim_func
-    return build(spec, float_arithmetic(features), features, name, activation, schedule)
+    dot = float_arithmetic(features)
+    return build(spec, dot, features, name, activation, schedule, residuals)
 
 
 def pack_float_weight(

@@ -88,15 +88,21 @@ class FloatTable:
 class FloatConv:
     """A convolution (or matrix product) over float32 and a scalar function of its result.
 
-    PrimFunc buffers x, packed_weight, bias, out: those of :class:`ConvSpec`, all float32.
+    PrimFunc buffers x, packed_weight, bias, residuals, out: those of :class:`ConvSpec`, all
+    float32; a residual is another tensor of the shape of `out`.
 
     Attributes:
         conv: geometry, with the "accumulator" epilogue.
-        function: of one operand; None stores the sums.
+        function: of the sum and the residuals; None stores the sums.
     """
 
     conv: ConvSpec
     function: ScalarFunction | None = None
+
+    @property
+    def residuals(self) -> int:
+        """Number of tensors that the function takes beside the sum."""
+        return 0 if self.function is None else self.function.operands - 1
 
 
 @dataclass(frozen=True, slots=True)

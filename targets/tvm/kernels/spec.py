@@ -77,6 +77,34 @@ class Epilogue:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """Another tensor of codes, added to those of a convolution: IntAdd and what follows.
+
+    A convolution's code a and the other tensor's code b become
+    ``requantize(own * a + other * b + bias)``, in int32 up to there.
+
+    Attributes:
+        own, other: the factors.
+        bias: of the sum.
+        multiplier: of `epilogue`, the same for all channels.
+        epilogue: "requantize", with or without "+table".
+    """
+
+    own: int
+    other: int
+    bias: int
+    multiplier: int
+    epilogue: Epilogue
+
+    @property
+    def narrow(self) -> bool:
+        """Whether 32 bits hold every number on the way to the code."""
+        reach = 255 * (abs(self.own) + abs(self.other)) + abs(self.bias)
+        rounding = (1 << (self.epilogue.shift - 1)) if self.epilogue.shift < 31 else 1 << 31
+        return self.multiplier == 1 and reach + rounding < 1 << 31
+
+
 class OutputMap:
     """The output of a 2-D convolution, by its input and window."""
 
@@ -115,7 +143,8 @@ class ConvSpec(OutputMap):
     ``-x_zero * sum(w)``, see `fold_bias`), reading ``x_zero`` outside the map.
 
     PrimFunc buffers, in this order (the table only if ``epilogue.table_size`` > 0,
-    the multiplier only if the kind is not "accumulator"):
+    the multiplier only if the kind is not "accumulator", the last two before `out` only with
+    a `residual`, and such a table):
 
     ==============  =======  ==================================================
     x               uint8    (n, in_h, in_w, padded(in_c))
@@ -123,6 +152,8 @@ class ConvSpec(OutputMap):
     bias            int32    (padded(out_c),)
     multiplier      int32    (padded(out_c),), >= 0; 0 in padding lanes
     table           uint8    (epilogue.table_size(padded(out_c)),)
+    residual        uint8    as out
+    residual_table  uint8    (256,)
     out             uint8    (n, out_h, out_w, padded(out_c)); int32 for "accumulator"
     ==============  =======  ==================================================
 
@@ -140,6 +171,7 @@ class ConvSpec(OutputMap):
         group: 1, in_c (depthwise) or any common divisor of in_c and out_c.
         x_zero: zero point of x, 0..255.
         epilogue: what to do with the accumulator.
+        residual: what to do with the codes then, in the targets that fuse it.
     """
 
     batch: int | None
@@ -154,6 +186,7 @@ class ConvSpec(OutputMap):
     group: int
     x_zero: int
     epilogue: Epilogue
+    residual: Residual | None = None
 
     @property
     def depthwise(self) -> bool:

@@ -63,12 +63,19 @@ def kernel_plan(kernel: Tunable, calls: int = 1) -> KernelPlan:
         size = spec.epilogue.table_size(channels)
         if size:
             constants["table"] = random.integers(0, 256, size).astype(np.uint8)
+        if spec.residual is not None and spec.residual.epilogue.table_size(channels):
+            constants["residual_table"] = random.integers(0, 256, 256).astype(np.uint8)
     kind = "float32" if is_float else spec.epilogue.out_dtype
+    count = kernel.residuals if isinstance(kernel, FloatConv) else int(spec.residual is not None)
     x_shape, out_shape = (spec.in_h, spec.in_w, spec.in_c), (spec.out_h, spec.out_w, spec.out_c)
     x = Buffer("float32" if is_float else "uint8", spec.batch, _physical(x_shape))
     out = Buffer(kind, spec.batch, _physical(out_shape))
-    call = Call(kernel, ("x", *constants), "out", "tuned")
-    return KernelPlan({"x": x}, {"out": "out"}, {"x": x, "out": out}, constants, (call,) * calls)
+    others = {f"residual{index}": out for index in range(count)}
+    tables = [name for name in constants if name == "residual_table"]
+    names = [name for name in constants if name not in tables]
+    call = Call(kernel, ("x", *names, *others, *tables), "out", "tuned")
+    inputs = {"x": x, **others}
+    return KernelPlan(inputs, {"out": "out"}, {**inputs, "out": out}, constants, (call,) * calls)
 
 
 class Trial:
@@ -86,7 +93,9 @@ class Trial:
         schedules = None if schedule is None else {kernel: schedule}
         library = compile_plan(plan, cpu, schedules).jit()
         self._machine = relax.VirtualMachine(library, tvm.cpu())
-        self._inputs = [_input(plan.inputs["x"], batch) for batch in batches(kernel)]
+        self._inputs = [
+            [_input(buffer, batch) for buffer in plan.inputs.values()] for batch in batches(kernel)
+        ]
         self._calls = [self._enough(given) for given in self._inputs]
 
     def seconds(self) -> list[float]:
@@ -97,14 +106,14 @@ class Trial:
 
     def output(self) -> list[Array]:
         """What it computes for each batch."""
-        results = [self._machine["main"](given)[0] for given in self._inputs]
+        results = [self._machine["main"](*given)[0] for given in self._inputs]
         return [np.array(result.numpy()) for result in results]
 
-    def _time(self, given: Any, calls: int) -> float:
+    def _time(self, given: list[Any], calls: int) -> float:
         evaluate = self._machine.time_evaluator("main", tvm.cpu(), number=calls, repeat=1)
-        return float(evaluate(given).results[0]) / self._repeated
+        return float(evaluate(*given).results[0]) / self._repeated
 
-    def _enough(self, given: Any) -> int:
+    def _enough(self, given: list[Any]) -> int:
         """Runs that take about as long as a measurement shall."""
         seconds = min(self._time(given, 1) for _ in range(3)) * self._repeated
         return max(1, round(_SLICE_SECONDS / max(seconds, 1e-7)))
