@@ -69,17 +69,22 @@ class Mismatch:
 
 
 class Oracle(Protocol):
-    """One comparison.
+    """One comparison."""
 
-    Attributes:
-        name: a word.
-        every: it runs on every n-th of the cases that it accepts.
-        seconds: after which its process is killed; that is a finding.
-    """
+    @property
+    def name(self) -> str:
+        """A word."""
+        ...
 
-    name: str
-    every: int
-    seconds: float
+    @property
+    def every(self) -> int:
+        """It runs on one in so many cases."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """After which its process is killed; that is a finding."""
+        ...
 
     def accepts(self, case: Case) -> bool:
         """Whether the oracle can say anything about the case; quick, compiles nothing."""
