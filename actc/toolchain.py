@@ -3,12 +3,15 @@
 A command is looked for in the environment variable ACTC_<TOOL> first (``g++`` is
 ACTC_GXX, ``nextpnr-ecp5`` is ACTC_NEXTPNR_ECP5), then on PATH. It runs as an argument
 vector, never through a shell, in its own process group, so that a time limit
-ends its children too.
+ends its children too. When this process is killed, a small guard that outlives it
+ends those groups.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib
 import os
 import re
@@ -17,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +37,19 @@ ONNXRUNTIME_HELP = (
 )
 _OUTPUT_LIMIT = 1 << 20  # bytes of a log kept in memory; the end matters most
 _TAIL_LINES = 20
+
+
+# Reads "+ GROUP" and "- GROUP"; at the end of its input, which comes when whoever writes it has
+# ended in whatever way, it kills the groups that are left. The texts are numbers of ours alone.
+_GUARD = """
+while read -r sign group; do
+    rest=
+    for other in $groups; do [ "$other" = "$group" ] || rest="$rest $other"; done
+    groups=$rest
+    [ "$sign" = + ] && groups="$groups $group"
+done
+for group in $groups; do kill -KILL -- "-$group"; done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +254,7 @@ def _execute(
         reason = problem.strerror or str(problem)
         raise _failed("ACT0513", f"{argv[0]} could not be started: {reason}", "") from problem
     try:
+        guard(process.pid)
         if memory is not None:
             # From outside, as code run between fork and exec can deadlock in a
             # program with threads; the process may have ended already.
@@ -250,6 +268,51 @@ def _execute(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        release(process.pid)
+
+
+def guard(group: int) -> None:
+    """See that a process group ends when this process is killed, until it is released."""
+    _tell_guard(f"+ {group}\n")
+
+
+def release(group: int) -> None:
+    """The process group has ended."""
+    _tell_guard(f"- {group}\n")
+
+
+def _tell_guard(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # somebody ended it: nothing is guarded
+        stream = _guard_of(os.getpid()).stdin
+        assert stream is not None
+        with _telling:
+            stream.write(line.encode("ascii"))
+            stream.flush()
+
+
+_telling = threading.Lock()
+
+
+@functools.cache
+def _guard_of(pid: int) -> subprocess.Popen[bytes]:
+    """The guard of the process with this number, which is the running one: a fork has its own."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    atexit.register(_dismiss, process)
+    return process
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    process.wait()
 
 
 def _read_end(stream: IO[bytes]) -> str:

@@ -35,6 +35,8 @@ from actc.cli import (
 from actc.cli.console import print_diagnostics, print_view, stderr, stdout_reserved
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome
+from actc.cli.signals import Ended, ending_signals
+from actc.cli.streams import discard, no_output, open_streams, refused
 from actc.diagnostics import Diagnostic
 from actc.errors import ActcError, ExitStatus
 from actc.report import render_json
@@ -116,11 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit status, see `actc.errors.ExitStatus`.
     """
+    open_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     flags = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in flags or os.environ.get("ACTC_DEBUG", "") not in ("", "0")
     try:
-        result = app(given, prog_name="actc", standalone_mode=False)
+        with ending_signals():
+            result = app(given, prog_name="actc", standalone_mode=False)
+    except Ended as problem:
+        stderr().print(f"actc: ended by {problem}", markup=False)
+        return problem.status
     except Exception as problem:
         result = _failed(problem, given, debug)
     if isinstance(result, Outcome):
@@ -139,6 +146,9 @@ def _failed(problem: Exception, given: Sequence[str], debug: bool) -> Outcome:
         return _failure([_out_of_memory()], ExitStatus.MODEL)
     if isinstance(problem, ActcError) and problem.status is not ExitStatus.INTERNAL:
         return _failure(problem.diagnostics, problem.status)
+    machine = refused(problem)
+    if machine is not None:
+        return _failure([machine], ExitStatus.USAGE)
     if debug:
         stderr().print("".join(traceback.format_exception(problem)), markup=False, soft_wrap=True)
     return _failure(_internal(problem), ExitStatus.INTERNAL)
@@ -207,5 +217,9 @@ def _show(outcome: Outcome, as_json: bool) -> int:
             print_view(outcome.view)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
+    except OSError as problem:
+        discard(sys.stdout)
+        print_diagnostics([no_output(problem).to_json()])
+        return int(outcome.status or ExitStatus.USAGE)
     return int(outcome.status)

@@ -19,9 +19,15 @@ _WIDTH = 100  # of a pipe or file, where there is no terminal to ask
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError: rich would end the process with a status of its own."""
+        raise  # rich calls this where it catches the error
+
+
 def stdout() -> Console:
     """The console of the result."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    return _Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
 
 
 def stderr() -> Console:

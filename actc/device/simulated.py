@@ -21,6 +21,7 @@ from typing import IO
 
 import numpy as np
 
+from actc import toolchain
 from actc.device.document import FILE
 from actc.device.interface import Interface
 from actc.device.simulators import MEMORY, PORTS, Simulator, simulator_command, usual_simulator
@@ -134,6 +135,7 @@ class SimulatedPort:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            toolchain.release(self._process.pid)
 
     def _next_piece(self) -> Levels:
         levels = self._waiting.pop(0)
@@ -191,6 +193,7 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    toolchain.guard(process.pid)
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
     return process
