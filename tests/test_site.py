@@ -1,0 +1,82 @@
+"""The documentation site: it builds without a warning, and a browser has nothing to complain of."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import pytest
+from command_line import ROOT
+
+from actc.cli.application import COMMANDS
+from actc.codes import CODES
+
+pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install 'actc[docs]')")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[browser.Browser]:
+    if browser.commands() is None:
+        pytest.skip("chromium or chromedriver is not installed")
+    with browser.start() as started:
+        yield started
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(path for path in site.rglob("*.html") if path.name != "404.html")
+
+
+def test_every_page_of_the_folder_is_in_it(site: Path) -> None:
+    written = {str(page.relative_to(site).with_suffix("")) for page in pages(site)}
+    texts = {
+        str(path.relative_to(ROOT / "docs").with_suffix(""))
+        for path in (ROOT / "docs").rglob("*.md")
+    }
+    assert {text.replace("README", "index") for text in texts} <= written
+    assert {"reference/api", "reference/cli", "reference/diagnostics"} <= written
+
+
+def test_the_reference_holds_every_command_and_code(site: Path) -> None:
+    commands = (site / "reference/cli.html").read_text("utf-8")
+    assert re.findall(r'<h2 id="actc-(\w+)"', commands) == list(COMMANDS)
+    codes = (site / "reference/diagnostics.html").read_text("utf-8")
+    assert re.findall(r'<h2 id="(act\d+)"', codes) == [code.lower() for code in sorted(CODES)]
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    loads = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*>")
+    for page in pages(site):
+        assert not loads.findall(page.read_text("utf-8")), page.name
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1300, False), (420, True)])
+def test_pages_load_without_errors_and_fit_the_window(
+    site: Path, chromium: browser.Browser, width: int, dark: bool
+) -> None:
+    chromium.open(site / "index.html", width=width, dark=dark)
+    chromium.eval("localStorage.clear()")  # it remembers the colours of the last window
+    for page in pages(site):
+        chromium.open(page, width=width, dark=dark)
+        assert chromium.console() == [], page.name
+        assert chromium.eval("return document.documentElement.scrollWidth") <= width, page.name

@@ -1,0 +1,48 @@
+"""What mkdocs calls while it builds the documentation site (mkdocs.yml)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import site_pages
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent
+_GENERATED = {
+    "reference/api.md": site_pages.api,
+    "reference/cli.md": site_pages.cli,
+    "reference/diagnostics.md": site_pages.diagnostics,
+}
+_NOT_RUN = re.compile(r"^<!-- not run: (.*?) -->$", re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: Any) -> None:
+    """Pages that the navigation does not name follow at its end."""
+    named = set(re.findall(r"'([^']+\.md)'", str(config.nav)))
+    there = {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
+    if more := sorted(there - named):
+        config.nav.append({"More": list(more)})
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are written from the code, and those from outside docs/."""
+    for path, write in _GENERATED.items():
+        files.append(File.generated(config, path, content=write()))
+    for source, path in site_pages.ELSEWHERE.items():
+        content = (ROOT / source).read_text("utf-8")
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Links for the site, and a line where a block is not run by the tests."""
+    own = {path: source for source, path in site_pages.ELSEWHERE.items()}
+    path = page.file.src_uri
+    if path in _GENERATED:
+        return markdown
+    pages = [file.src_uri for file in files.documentation_pages()]
+    sources = {own.get(name, f"docs/{name}"): name for name in pages}
+    linked = site_pages.resolve(markdown, own.get(path, f"docs/{path}"), sources)
+    return _NOT_RUN.sub(r'<p class="not-run">not run by the tests: \1</p>\n', linked)
