@@ -53,6 +53,7 @@ from actc.passes.weights import QuantizeWeights
 from actc.passes.widths import AUTO
 from actc.pipeline import DumpIr, Instrument, Pipeline, Snapshot, Timing, Verify, pass_name
 from actc.prepare import Prepared, prepare
+from actc.provenance import inputs_of
 from actc.stages import Stages, measure, running, verify, write_models
 from actc.targets.base import Progress, Target
 
@@ -180,6 +181,7 @@ def compile(
     golden = is_golden(prepared.model)
     if golden:
         require_unchosen(options, passes)
+    asked = options
     if activations == AUTO:
         options = replace(options, activations=machine.capabilities().activations)
     pipeline = Pipeline((TakeGolden(),)) if golden else _pipeline(passes, options, machine)
@@ -207,8 +209,10 @@ def compile(
         report = build_report(
             prepared, compiled, options, machine, pipeline, stages, measured, stage
         )
+        given = None if passes is None else str(pipeline)
+        inputs = inputs_of(asked, given, data, prepared.dataset)
         with stages.timed("report", say):
-            write_documents(stage, report, prepared, compiled, machine, stages.seconds)
+            write_documents(stage, report, prepared, compiled, machine, stages.seconds, inputs)
         report = {
             **report,
             "timings": dict(stages.seconds),

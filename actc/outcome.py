@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from actc.numerics.compare import Outputs, agreement, errors, top1
 from actc.output import MANIFEST, file_hashes, write_json
 from actc.pipeline import Pipeline, spelling
 from actc.prepare import Prepared
+from actc.provenance import versions
 from actc.report import SiteCurve, render_html, render_timings
 from actc.targets.base import Target
 
@@ -32,15 +31,6 @@ LOGS = "logs"
 """Name of folders with what tools printed, times among it."""
 _SHOWN_BINS = 64
 STAGES = ("float", "approximated", "golden", "artifact")
-_VERSIONS = (
-    "numpy",
-    "onnx",
-    "onnx-ir",
-    "onnxscript",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "apache-tvm",
-)
 
 
 def build_report(
@@ -98,7 +88,7 @@ def build_report(
         "outputs": _output_errors(measured.outputs),
         "sites_error": _site_rows(context, prepared, measured),
         "options": {**dataclasses.asdict(options), "target": machine.spec},
-        "versions": versions(),
+        "versions": versions(machine),
         "passes": [spelling(step) for step in pipeline.passes],
     }
 
@@ -265,17 +255,6 @@ def _site_rows(context: Context, prepared: Prepared, measured: Measured) -> list
     return site_errors(measured.normalized, golden, sites, names, prepared.dataset)
 
 
-def versions() -> dict[str, str]:
-    """Versions of actc, Python and the libraries that shape the result."""
-    found = {"actc": metadata.version("actc"), "python": platform.python_version()}
-    for name in _VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def write_documents(
     directory: Path,
     report: dict[str, Any],
@@ -283,8 +262,13 @@ def write_documents(
     model: ir.Model,
     machine: Target,
     seconds: dict[str, float],
+    inputs: dict[str, Any],
 ) -> None:
-    """Write report.json, report.html, certificates.json, timings.js and manifest.json."""
+    """Write report.json, report.html, certificates.json, timings.js and manifest.json.
+
+    Args:
+        inputs: what the manifest says about them, of `actc.provenance.inputs_of`.
+    """
     context = context_of(model)
     write_json(directory / "report.json", report)
     (directory / "report.html").write_text(
@@ -298,6 +282,7 @@ def write_documents(
         "target": machine.spec,
         "input": {"name": prepared.source.name, "sha256": prepared.source.sha256},
         "options": report["options"],
+        **inputs,
         "passes": report["passes"],
         "versions": report["versions"],
         "files": file_hashes(directory, frozenset({TIMINGS, MANIFEST, LOGS})),

@@ -30,6 +30,7 @@ COMMANDS = (
         "run",
         "targets",
         "report",
+        "reproduce",
         "explain",
         "cache",
         "doctor",

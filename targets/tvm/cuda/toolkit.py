@@ -144,7 +144,12 @@ def compile_fatbin(folder: Path, architectures: Sequence[str]) -> list[Resources
         MissingTool: there is no nvcc. ToolFailed: it refuses the kernels.
     """
     _, *arguments = nvcc_command(architectures)
-    done = toolchain.run([str(find_nvcc()), *arguments], timeout=NVCC_SECONDS, cwd=folder)
+    done = toolchain.run(
+        [str(find_nvcc()), *arguments],
+        timeout=NVCC_SECONDS,
+        cwd=folder,
+        environment={"TMPDIR": "."},  # fatbinary splits the name of another at its spaces
+    )
     return parse_resources(done.output)
 
 
