@@ -10,7 +10,7 @@ AARCH64 := .cache/aarch64
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train doctor clean
+.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train fuzz doctor clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ accuracy: $(VENV)/.dev $(MODELS)/.stamp $(ACCURACY)/packages/.stamp ## int8 netw
 	-$(MAKE) $(ACCURACY)/debian/.stamp
 	-$(MAKE) $(ACCURACY)/files/.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py
+
+MINUTES ?= 10
+SEED ?= 0
+
+fuzz: $(VENV)/.dev ## random models on every back end, for MINUTES=10 from SEED=0; findings into out/fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --seed $(SEED)
 
 train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks again
 	$(BIN)/python examples/digits/train.py

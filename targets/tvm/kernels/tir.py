@@ -113,7 +113,8 @@ def _requantize_pairs(acc: Any, multiplier: Any, epilogue: Epilogue) -> Any:
         return tirx.Broadcast(tirx.const(number, "int64"), lanes // 2)
 
     def halves(value: Any) -> tuple[Any, Any]:
-        pairs = T.Bind(T.reinterpret(half, value))
+        # codes that a layer without sums passes on are bytes
+        pairs = T.Bind(T.reinterpret(half, cast("int32", value)))
         return tirx.shift_right(tirx.shift_left(pairs, word(32)), word(32)), tirx.shift_right(
             pairs, word(32)
         )
