@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actc.pipeline import Pipeline
     from actc.recheck import check
     from actc.reducing import Reduction, reduce
+    from actc.reproducing import reproduce
     from actc.running import run
     from actc.targets.base import Target
     from actc.torch_export import export
@@ -54,6 +55,7 @@ __all__ = [
     "option_problems",
     "read_config",
     "reduce",
+    "reproduce",
     "run",
     "verify",
 ]
@@ -79,6 +81,7 @@ _HOMES = {
     "option_problems": ("actc.checked_options", "option_problems"),
     "read_config": ("actc.config", "read_config"),
     "reduce": ("actc.reducing", "reduce"),
+    "reproduce": ("actc.reproducing", "reproduce"),
     "run": ("actc.running", "run"),
     "verify": ("actc.verifying", "verify"),
 }
