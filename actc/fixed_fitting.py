@@ -10,7 +10,6 @@ import numpy as np
 from actc.approx.candidates import (
     Candidate,
     Variant,
-    candidates,
     candidates_of_size,
     variants,
 )
@@ -21,6 +20,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.fixed_options import FixedRequest
 from actc.fixed_result import FixedFitResult, Option, cheapest
+from actc.kept_fits import kept_candidates
 from actc.verifying import certificate_problems
 
 Progress = Callable[[str], None]
@@ -98,7 +98,7 @@ def _candidates(
     if request.segments is not None:
         return candidates_of_size(exact, *formats, request.segments, wanted)
     gates = make_gates(exact, *formats, request.objective)
-    return candidates(gates, wanted, thorough=request.form == "polynomial")
+    return kept_candidates(gates, wanted, thorough=request.form == "polynomial")
 
 
 def _choose(options: list[Option], request: FixedRequest) -> Option:

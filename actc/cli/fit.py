@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import actc
+from actc.cache import disabled
+from actc.cli.cache import NoCache
 from actc.cli.console import progress
 from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons, rms_table
 from actc.cli.options import Debug, Json
@@ -100,11 +102,12 @@ def run(
     file: Annotated[
         Path | None, typer.Option("-o", metavar="FILE", help="what --emit writes")
     ] = None,
+    no_cache: NoCache = False,
     json: Json = False,
     debug: Debug = False,
 ) -> Outcome:
     """Approximate a scalar function in the best form, with a certificate of the error."""
-    with progress() as show:
+    with disabled(no_cache), progress() as show:
         found = actc.fit(
             function,
             domain,
