@@ -14,6 +14,7 @@ import pytest
 from installed import needs_gxx
 
 import actc
+from actc.cache import Cache
 from actc.errors import UsageError
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
@@ -27,7 +28,7 @@ from actc.targets.tvm.codegen import ModuleBuilder  # noqa: E402
 from actc.targets.tvm.host import host_cpu  # noqa: E402
 from actc.targets.tvm.kernels.conv import conv_prim_func, pack_weight  # noqa: E402
 from actc.targets.tvm.tuning import search as searching  # noqa: E402
-from actc.targets.tvm.tuning.cache import Cache, folder, key  # noqa: E402
+from actc.targets.tvm.tuning.cache import KIND, Choices, key  # noqa: E402
 from actc.targets.tvm.tuning.candidates import (  # noqa: E402
     Tunable,
     cuts,
@@ -230,13 +231,31 @@ def test_a_search_ends_at_its_deadline(clock: type[_Clock]) -> None:
 # The cache.
 
 
+NAME = "0" * 64
+
+
+def _choices(tmp_path: Path) -> Choices:
+    return Choices(Cache(tmp_path / "cache", 10**6))
+
+
 def test_a_choice_is_kept(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "made" / "here")
-    assert cache.read("0" * 64) is None
-    cache.write("0" * 64, FOUND)
-    assert cache.read("0" * 64) == FOUND
+    cache = _choices(tmp_path)
+    assert cache.read(NAME) is None
+    cache.write(NAME, FOUND)
+    assert _choices(tmp_path).read(NAME) == FOUND
     assert not cache.problems
-    assert [path.name for path in cache.place.iterdir()] == ["0" * 64 + ".json"]
+    nowhere = Choices(None)
+    nowhere.write(NAME, FOUND)
+    assert nowhere.read(NAME) is None
+
+
+def _read(tmp_path: Path, content: bytes) -> list[str]:
+    """Problems with an entry of that content."""
+    cache = _choices(tmp_path)
+    assert cache.place is not None
+    cache.place.write(KIND, NAME, {"choice.json": content})
+    assert cache.read(NAME) is None
+    return cache.problems
 
 
 @pytest.mark.parametrize(
@@ -246,16 +265,12 @@ def test_a_choice_is_kept(tmp_path: Path) -> None:
         (b"[" * 9000, "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"3", "no object"),
-        (b"{}", "of another kernel"),
-        (b" " * 20000, "too large"),
+        (b"{}", "no batches"),
     ],
 )
 def test_what_is_no_choice_is_not_read(tmp_path: Path, content: bytes, reason: str) -> None:
-    (tmp_path / "name.json").write_bytes(content)
-    cache = Cache(tmp_path)
-    assert cache.read("name") is None
-    assert len(cache.problems) == 1
-    assert reason in cache.problems[0]
+    (problem,) = _read(tmp_path, content)
+    assert reason in problem
 
 
 @pytest.mark.parametrize(
@@ -272,18 +287,7 @@ def test_what_is_no_choice_is_not_read(tmp_path: Path, content: bytes, reason: s
     ],
 )
 def test_a_wrong_choice_is_not_read(tmp_path: Path, changed: dict[str, Any]) -> None:
-    entry = {"format": 1, "key": "name", "choice": {**FOUND.to_json(), **changed}}
-    (tmp_path / "name.json").write_text(json.dumps(entry), "utf-8")
-    cache = Cache(tmp_path)
-    assert cache.read("name") is None
-    assert len(cache.problems) == 1
-
-
-def test_a_cache_that_cannot_be_written_is_a_problem_only(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", "utf-8")
-    cache = Cache(tmp_path / "file")
-    cache.write("name", FOUND)
-    assert len(cache.problems) == 1
+    assert len(_read(tmp_path, json.dumps({**FOUND.to_json(), **changed}).encode())) == 1
 
 
 def test_what_a_choice_depends_on() -> None:
@@ -295,16 +299,6 @@ def test_what_a_choice_depends_on() -> None:
     assert key(LARGE, CPU, 16, 1) == key(replace(LARGE), CPU, 16, 1)
 
 
-def test_where_choices_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("ACTC_CACHE", str(tmp_path))
-    assert folder() == tmp_path / "tuning"
-    monkeypatch.delenv("ACTC_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert folder() == tmp_path / "actc" / "tuning"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert folder() == Path.home() / ".cache" / "actc" / "tuning"
-
-
 # A plan, and a network.
 
 
@@ -312,29 +306,29 @@ def test_kernels_are_tuned_once(tmp_path: Path, clock: type[_Clock]) -> None:
     plan = kernel_plan(FLOAT, 2)
     clock.share[tiles(FLOAT, CPU.features)[1]] = 0.5
     lines: list[str] = []
-    first = tune(plan, CPU, Request(3, 60), Cache(tmp_path), lines.append)
+    first = tune(plan, CPU, Request(3, 60), _choices(tmp_path), lines.append)
     count = len(clock.compiled)
     assert count == 4
     assert first.schedules() == {FLOAT: tiles(FLOAT, CPU.features)[1]}
-    again = tune(plan, CPU, Request(3, 60), Cache(tmp_path), lines.append)
+    again = tune(plan, CPU, Request(3, 60), _choices(tmp_path), lines.append)
     assert len(clock.compiled) == count
     assert again.document() == first.document()
     assert again.text() == first.text()
     assert lines[-1].startswith("tune 1/1: float32 convolution 3x3 to 16x17, 64 to 61 channels: ")
-    tune(plan, CPU, Request(2, 60), Cache(tmp_path), lines.append)
+    tune(plan, CPU, Request(2, 60), _choices(tmp_path), lines.append)
     assert len(clock.compiled) > count
 
 
 def test_without_time_kernels_stay_as_modelled(tmp_path: Path) -> None:
     lines: list[str] = []
-    found = tune(kernel_plan(FLOAT), CPU, Request(3, 0), Cache(tmp_path), lines.append)
+    found = tune(kernel_plan(FLOAT), CPU, Request(3, 0), _choices(tmp_path), lines.append)
     assert (found.schedules(), found.untimed) == ({}, (FLOAT,))
     assert "no time left" in lines[0]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_schedule_of_another_kernel_is_not_taken(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
+    cache = _choices(tmp_path)
     wrong = replace(FOUND, schedule=Schedule(999, 1))
     cache.write(key(FLOAT, CPU, 3, threads()), wrong)
     found = tune(kernel_plan(FLOAT), CPU, Request(3, 0), cache, lambda line: None)
@@ -345,7 +339,8 @@ def test_a_schedule_of_another_kernel_is_not_taken(tmp_path: Path) -> None:
 @needs_gxx
 def test_a_tuned_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It equals golden; compiled again, it is the same file by file."""
-    monkeypatch.setenv("ACTC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ACTC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("ACTC_CACHE_SIZE", "1MB")
     with np.load(DIGITS / "digits_mlp.npz", allow_pickle=False) as data:
         data = {name: array[:64] for name, array in data.items()}
     lines: list[str] = []
@@ -380,7 +375,8 @@ def test_a_tuned_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @needs_gxx
 def test_no_time_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACTC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ACTC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("ACTC_CACHE_SIZE", "1MB")
     report = actc.compile(
         DIGITS / "mlp.onnx", "cpu", output=tmp_path / "out", max_drop=1, tune=2, tune_seconds=0
     ).report

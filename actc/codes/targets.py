@@ -325,8 +325,7 @@ CODES: dict[str, CodeInfo] = {
     ),
     "ACT0493": CodeInfo(
         "what tuning kept cannot be used",
-        "A file of the cache ($ACTC_CACHE/tuning, or actc/tuning in XDG's cache folder) is "
-        "damaged or is not what its name says; the kernel was timed again. Or the folder "
-        "cannot be written, and nothing is kept.",
+        "A choice in the cache (`actc cache`) is none, or one of another kernel; the kernel was "
+        "timed again.",
     ),
 }

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from actc import toolchain
+from actc.cache import default
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
@@ -35,7 +36,7 @@ from actc.targets.tvm.lower import INT8_RULES, examine, kernel_plan
 from actc.targets.tvm.memory import memory, text
 from actc.targets.tvm.objects import KERNELS, footprint, one_sample, sources
 from actc.targets.tvm.plan import KernelPlan
-from actc.targets.tvm.tuning.cache import Cache, folder
+from actc.targets.tvm.tuning.cache import Choices
 from actc.targets.tvm.tuning.request import TUNING, Request, read_tuning
 
 MODEL_FILES = {"int8": "golden.onnx", "float32": "approximated.onnx"}
@@ -214,7 +215,7 @@ class CpuTarget(Target):
         from actc.targets.tvm.tuning.tuner import tune
 
         assert self.request is not None
-        found = tune(kernels, self.cpu(), self.request, Cache(folder()), say)
+        found = tune(kernels, self.cpu(), self.request, Choices(default()), say)
         (directory / TUNING).write_bytes(found.document())
         listed = directory / "kernels.txt"
         listed.write_text(listed.read_text("utf-8") + found.text(), "utf-8")

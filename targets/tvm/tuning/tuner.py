@@ -18,7 +18,7 @@ from actc.targets.tvm.host import Cpu
 from actc.targets.tvm.kernels.float_spec import FloatConv
 from actc.targets.tvm.kernels.schedule import Schedule
 from actc.targets.tvm.plan import KernelPlan, one_line
-from actc.targets.tvm.tuning.cache import Cache, key
+from actc.targets.tvm.tuning.cache import Choices, key
 from actc.targets.tvm.tuning.candidates import (
     Tunable,
     geometry,
@@ -90,7 +90,7 @@ class Tuned:
         return "".join(one_line(line) + "\n" for line in lines)
 
 
-def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Cache, say: Progress) -> Tuned:
+def tune(plan: KernelPlan, cpu: Cpu, request: Request, cache: Choices, say: Progress) -> Tuned:
     """Choose schedules for all convolutions and matrix products of a plan.
 
     Args:
@@ -166,7 +166,7 @@ def _shape(schedule: Schedule) -> str:
     return tile + pieces + (f" of {schedule.groups} groups" if schedule.groups else "")
 
 
-def _known(cache: Cache, name: str, kernel: Tunable, cpu: Cpu) -> Choice | None:
+def _known(cache: Choices, name: str, kernel: Tunable, cpu: Cpu) -> Choice | None:
     """The choice from the cache, if it is one for this kernel."""
     found = cache.read(name)
     if found is None or found.schedule is None:
