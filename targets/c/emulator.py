@@ -68,8 +68,8 @@ def _start(signature: Mapping[str, Any], definitions: str) -> str:
     """The start-up, which is an example whose files are those of the emulator's host."""
 
     def moves(operation: str, file: str) -> Move:
-        return lambda name, count: (
-            f"{count} - (size_t)move({operation}, {file}, {name}, sizeof {name})"
+        return lambda name: (
+            f"sizeof {name} - (size_t)move({operation}, {file}, {name}, sizeof {name})"
         )
 
     name = str(signature["name"])

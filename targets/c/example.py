@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from actc.targets.c.form import C_TYPES, wrapped
 
-Move = Callable[[str, str], str]
-"""The expression that moves an array of so many elements, and gives how many it moved."""
+Move = Callable[[str], str]
+"""The expression that moves an array, and gives how many bytes it moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +50,33 @@ class Example:
         return "\n".join(lines)
 
     def body(self, read: Move, write: Move, leave: Callable[[int], str]) -> str:
-        """The body of a loop over samples; it leaves with 0 behind the last sample.
+        """The body of a loop over samples; it leaves with 0 behind the last whole sample.
 
         Args:
             leave: the statement that ends the program with a status.
         """
         lines: list[str] = []
         for number, slot in enumerate(self.inputs):
-            lines += self._transfer(slot, read, leave(1 if number else 0), before=True)
+            first = [] if number else ["if (moved == 0U) {", f"    {leave(0)}", "}"]
+            lines += self._transfer(slot, read, leave(1), first, before=True)
         arguments = [slot.label for slot in (*self.inputs, *self.outputs)]
         call = wrapped(f"{self.name}_run", arguments)
         lines += [f"if ({call} != 0) {{", f"    {leave(1)}", "}"]
         for slot in self.outputs:
-            lines += self._transfer(slot, write, leave(1), before=False)
+            lines += self._transfer(slot, write, leave(1), [], before=False)
         return "\n".join(line if line[:1] == "#" else f"        {line}" for line in lines)
 
     def _count(self, slot: Slot) -> str:
         return f"{self.name.upper()}_{slot.label.upper()}_COUNT"
 
-    def _transfer(self, slot: Slot, move: Move, failed: str, *, before: bool) -> list[str]:
+    def _transfer(
+        self, slot: Slot, move: Move, failed: str, first: list[str], *, before: bool
+    ) -> list[str]:
         """Lines that read an input or write an output, as float where the model has float."""
-        count = self._count(slot)
 
         def lines(name: str) -> list[str]:
-            moved = f"moved = {move(name, count)};"
-            return [moved, f"if (moved != {count}) {{", f"    {failed}", "}"]
+            moved = [f"moved = {move(name)};", *first]
+            return [*moved, f"if (moved != sizeof {name}) {{", f"    {failed}", "}"]
 
         if not slot.real:
             return lines(slot.label)

@@ -5,8 +5,10 @@ Importing this module imports TVM.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -284,13 +286,45 @@ def compile_plan(plan: KernelPlan, cpu: Cpu, schedules: Schedules | None = None)
 
 
 def export(executable: Any, path: Path, link: Callable[[list[Path], Path], None]) -> None:
-    """Write the shared library `path`, linked by `link(objects, path)`."""
+    """Write the shared library `path`, linked by `link(objects, path)`.
+
+    Raises:
+        OSError: the disk is full.
+    """
 
     def fcompile(file_name: str, files: list[str]) -> None:
-        link([Path(file) for file in files], Path(file_name))
+        objects = [Path(file) for file in files]
+        for file in objects:
+            _to_disk(file)
+        link(objects, Path(file_name))
 
     fcompile.object_format = "o"  # type: ignore[attr-defined]
-    executable.export_library(str(path), fcompile=fcompile, workspace_dir=str(path.parent))
+    with _in_memory(path.parent / name for name in ("lib0.o", _PROGRAM)):
+        executable.export_library(str(path), fcompile=fcompile, workspace_dir=str(path.parent))
+
+
+@contextlib.contextmanager
+def _in_memory(paths: Iterable[Path]) -> Iterator[None]:
+    """Let files be written to memory. LLVM ends the whole process where a disk is full."""
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            number = os.memfd_create(path.name)
+            stack.callback(os.close, number)
+            path.symlink_to(f"/proc/self/fd/{number}")
+            stack.callback(_remove_link, path)
+        yield
+
+
+def _remove_link(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    if path.is_symlink():
+        content = path.read_bytes()
+        _remove_link(path)
+        path.write_bytes(content)
 
 
 def export_kernels(executable: Any, path: Path) -> None:
