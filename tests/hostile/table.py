@@ -1,0 +1,14 @@
+"""All cases, in the groups of docs/security.md."""
+
+from __future__ import annotations
+
+from hostile import outside, protobufs, shapes, structure
+from hostile.case import Case
+
+GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
+    ("Files that are no model", protobufs.CASES),
+    ("Graphs", structure.CASES),
+    ("Shapes, weights and attributes", shapes.CASES),
+    ("External data", outside.CASES),
+)
+CASES: tuple[Case, ...] = tuple(case for _, cases in GROUPS for case in cases)
