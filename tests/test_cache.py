@@ -18,7 +18,7 @@ import pytest
 from command_line import CommandLine
 
 from actc import cache
-from actc.cache import store
+from actc.cache import entry, store
 from actc.cache.store import Cache
 from actc.errors import UsageError
 
@@ -207,7 +207,7 @@ def test_a_disk_that_takes_nothing(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(store.os, "utime", refuse)
-    monkeypatch.setattr(store.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(entry.tempfile, "mkstemp", refuse)
     assert kept.read("placement", KEY) == PARTS
     assert not kept.write("placement", key(2), PARTS)
     assert not kept.write("placement", key(3), PARTS)

@@ -1,44 +1,31 @@
 """A folder of entries that are named by their keys.
 
-An entry is one file, in ``v<format>/<kind>/<two digits>/<key>``: a line with the SHA-256 of all
-that follows, a line of JSON with kind, key, and names and sizes of its parts, and the parts. It
-is written under another name and renamed, so that readers see all of it or nothing, on one disk
-and without locks. What a crash of the system leaves cut short, its digest tells.
+An entry is one file (:mod:`actc.cache.entry`), in ``v<format>/<kind>/<two digits>/<key>``. It is
+written under another name and renamed, so that readers see all of it or nothing, on one disk and
+without locks. What a crash of the system leaves cut short, its digest tells.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import stat
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from actc.cache.entry import FORMAT, UNFINISHED, Damaged, content_of, parts_of, put, written
 from actc.cache.notices import notice
 from actc.diagnostics import Diagnostic, Place
 
-FORMAT = 1
-_MAGIC = b"actc-cache"
-_LONGEST_LINE = 1 << 20
-_NEW = ".new-"
 _ABANDONED = 3600.0
 """Seconds after which an unfinished file is a dead process's: writing one takes seconds."""
 _ROOM = 0.9
 """What is kept of the limit when it is exceeded, so that not every entry removes another."""
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
 _KEY = re.compile(r"[0-9a-f]{64}")
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-
-
-class Damaged(Exception):
-    """An entry is not as it was written; its text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,7 @@ class Cache:
         if not self._is_trusted():
             return None
         try:
-            parts = _parts(_content(path), kind, key)
+            parts = parts_of(content_of(path), kind, key)
         except FileNotFoundError:
             return None
         except Damaged as problem:
@@ -130,7 +117,7 @@ class Cache:
             parts: what to keep, by names that the reader knows.
         """
         path = self._path(kind, key)
-        content = _written(kind, key, parts)
+        content = written(kind, key, parts)
         if len(content) > self.limit:
             return False
         try:
@@ -138,7 +125,7 @@ class Cache:
             if not self._is_trusted():
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            _put(path, content)
+            put(path, content)
         except OSError as error:
             self._unusable(f"nothing can be written: {_reason(error)}")
             return False
@@ -230,7 +217,7 @@ class Cache:
         now = time.time()
         for group in (group for kind in _folders(self._own) for group in _folders(kind)):
             for entry in _files(group):
-                if entry.path.name.startswith(_NEW) and _is_old(entry, now):
+                if entry.path.name.startswith(UNFINISHED) and _is_old(entry, now):
                     yield entry
         for version in _folders(self.root):
             if version != self._own and re.fullmatch(r"v\d+", version.name):
@@ -258,80 +245,10 @@ def _is_old(entry: _Entry, now: float) -> bool:
     return abs(now - entry.used / 1e9) > _ABANDONED
 
 
-def _put(path: Path, content: bytes) -> None:
-    """Write a file that appears as a whole."""
-    handle, name = tempfile.mkstemp(prefix=_NEW, dir=path.parent)
-    new = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        new.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise
-
-
-def _written(kind: str, key: str, parts: Mapping[str, bytes]) -> bytes:
-    sizes = [[name, len(content)] for name, content in parts.items()]
-    header = json.dumps({"kind": kind, "key": key, "parts": sizes}).encode()
-    body = b"\n".join((header, b"".join(parts.values())))
-    digest = hashlib.sha256(body).hexdigest().encode()
-    return b"%b %d %b\n%b" % (_MAGIC, FORMAT, digest, body)
-
-
-def _content(path: Path) -> bytes:
-    """All of a plain file of this user's.
-
-    Raises:
-        Damaged: it is something else. OSError: it cannot be read.
-    """
-    try:
-        descriptor = os.open(path, _READ)
-    except OSError as error:
-        if path.is_symlink():
-            raise Damaged("it is a link") from error
-        raise
-    with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            raise Damaged("it is no plain file of this user's")
-        return stream.read()
-
-
-def _parts(content: bytes, kind: str, key: str) -> dict[str, bytes]:
-    """The parts of an entry.
-
-    Raises:
-        Damaged: it is not as it was written, or another one.
-    """
-    first, _, body = content.partition(b"\n")
-    expected = b"%b %d %b" % (_MAGIC, FORMAT, hashlib.sha256(body).hexdigest().encode())
-    if first != expected:
-        raise Damaged("its SHA-256 is not that of its contents")
-    end = body.find(b"\n", 0, _LONGEST_LINE)
-    try:
-        header: dict[str, Any] = json.loads(body[: max(end, 0)])
-        if (header["kind"], header["key"]) != (kind, key):
-            raise Damaged("it is that of another key")
-        sizes = [(str(name), int(size)) for name, size in header["parts"]]
-        if any(size < 0 for _, size in sizes):
-            raise Damaged("its parts are not as long as it says")
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise Damaged("it does not say what it holds") from problem
-    found, start = {}, end + 1
-    for name, size in sizes:
-        found[name] = body[start : start + size]
-        start += size
-    if start != len(body):
-        raise Damaged("its parts are not as long as it says")
-    return found
-
-
 def _is_whole(path: Path) -> bool:
     """Whether an entry is as it was written; one that is gone has no fault."""
     try:
-        _parts(_content(path), path.parent.parent.name, path.name)
+        parts_of(content_of(path), path.parent.parent.name, path.name)
     except FileNotFoundError:
         return True
     except (Damaged, OSError):
