@@ -112,7 +112,7 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot read the configuration: {reason}"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, nested deeply, numbers too long
         message = f"the configuration is not TOML: {error}"
     raise UsageError(Diagnostic("ACT0234", message, place=Place(str(path))))
 
