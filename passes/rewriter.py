@@ -49,6 +49,8 @@ class Rewriter:
 
     def finish(self, result: ir.Value) -> None:
         """Replace the node; `result` stands for its output."""
+        if result.is_graph_input() or result.is_graph_output() or result.is_initializer():
+            result = self.emit("Identity", [result])  # its own name must stay
         replace_node(self.node, self._nodes, result)
 
     def _fresh(self, base: str) -> str:

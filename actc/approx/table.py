@@ -91,10 +91,12 @@ def fit_table(
         nearest = _nearest(exact, output.values()[output.low : output.high + 1])
     occurring = slice(input.low, input.high + 1)
     error = np.abs(attained - exact)[occurring]
+    largest = float(error.max())
+    unit = largest if largest > 1e150 else 1.0  # whose square is no float64
     return TableFit(
         form=Table(values),
-        max_error=float(error.max()),
-        rms_error=float(np.sqrt(np.mean(np.square(error)))),
+        max_error=largest,
+        rms_error=unit * float(np.sqrt(np.mean(np.square(error / unit)))),
         lower_bound=float(np.abs(nearest - exact)[occurring].max()),
         input=input,
         output=output,

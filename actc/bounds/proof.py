@@ -129,15 +129,17 @@ def prove(network: Network, boxes: Mapping[str, Box], space: Space | None = None
             if name in golden_inputs:
                 values[golden_inputs[name]] = Integers(form, form, {}, shape)
         floats = FloatNetwork(network.floats, dict(network.sites), space, tensors)
-        floats.run()
         golden = Golden(network.golden, floats, dict(network.mates), values)
-        golden.run(RULES)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+            floats.run()
+            golden.run(RULES)
     except TooLarge as problem:
         raise _too_large(network, problem) from problem
     problems = _uncovered(network, floats, golden)
     if problems:
         raise UsageError(problems)
-    bounds = tuple(_bound(golden, value) for value in network.golden.graph.outputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        bounds = tuple(_bound(golden, value) for value in network.golden.graph.outputs)
     _require_finite(network, bounds)
     return Proof(bounds, space.count, time.perf_counter() - start)
 

@@ -48,7 +48,8 @@ def top_k(x: Array, k: Array, *, axis: int, largest: int) -> tuple[Array, Array]
 
 def quantize_linear(x: Array, scale: Array, zero: Array) -> Array:
     """QuantizeLinear to unsigned codes (onnx's reference saturates after converting)."""
-    steps = np.rint(x / scale) + np.float32(zero)
+    with np.errstate(over="ignore"):  # infinite quotients saturate
+        steps = np.rint(x / scale) + np.float32(zero)
     last = np.iinfo(zero.dtype).max
     return np.where(np.isnan(steps), 0, np.clip(steps, 0, last)).astype(zero.dtype)
 
