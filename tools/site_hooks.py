@@ -10,12 +10,8 @@ import site_pages
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-_GENERATED = {
-    "reference/api.md": site_pages.api,
-    "reference/cli.md": site_pages.cli,
-    "reference/diagnostics.md": site_pages.diagnostics,
-}
-_NOT_RUN = re.compile(r"^<!-- not run: (.*?) -->$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^<!-- (not run|fragment): (.*?) -->$", re.MULTILINE | re.DOTALL)
+_SAID = {"not run": "not run by the tests", "fragment": "a fragment: its imports are tested"}
 
 
 def on_config(config: Any) -> None:
@@ -28,7 +24,7 @@ def on_config(config: Any) -> None:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are written from the code, and those from outside docs/."""
-    for path, write in _GENERATED.items():
+    for path, write in site_pages.GENERATED.items():
         files.append(File.generated(config, path, content=write()))
     for source, path in site_pages.ELSEWHERE.items():
         content = (ROOT / source).read_text("utf-8")
@@ -40,9 +36,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Links for the site, and a line where a block is not run by the tests."""
     own = {path: source for source, path in site_pages.ELSEWHERE.items()}
     path = page.file.src_uri
-    if path in _GENERATED:
+    if path in site_pages.GENERATED:
         return markdown
     pages = [file.src_uri for file in files.documentation_pages()]
     sources = {own.get(name, f"docs/{name}"): name for name in pages}
     linked = site_pages.resolve(markdown, own.get(path, f"docs/{path}"), sources)
-    return _NOT_RUN.sub(r'<p class="not-run">not run by the tests: \1</p>\n', linked)
+    return _COMMENT.sub(
+        lambda said: f'<p class="not-run">{_SAID[said[1]]}: {said[2]}</p>\n', linked
+    )

@@ -153,3 +153,11 @@ def _cell(parameter: Any) -> str:
 def _table(head: tuple[str, str], rows: Any) -> str:
     lines = [f"| {head[0]} | {head[1]} |", "|---|---|"]
     return "\n".join([*lines, *(f"| {left} | {right} |" for left, right in rows)])
+
+
+# Pages that are written when the site is built, and by what.
+GENERATED = {
+    "reference/api.md": api,
+    "reference/cli.md": cli,
+    "reference/diagnostics.md": diagnostics,
+}
