@@ -30,6 +30,11 @@ _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
 _SHOWN = 100
 """Problems of one code that are shown; a hostile model can have a million."""
 _FLOATS = (np.float16, np.float32, np.float64)
+_REFUSALS = (
+    onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
+    ValueError, RuntimeError, IndexError,
+)  # fmt: skip
+"""By which ONNX's checker refuses a graph; the last three where it takes a field for granted."""
 
 ModelLike = str | Path | onnx.ModelProto | ir.Model
 
@@ -261,7 +266,7 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
 def _check_graph(proto: onnx.ModelProto, name: str) -> None:
     try:
         onnx.checker.check_model(proto, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except _REFUSALS as error:
         reason = " ".join(str(error).partition("==> Context")[0].split()).rstrip(".")
         reason = reason.removeprefix("[ShapeInferenceError] ").removeprefix("Inference error(s): ")
         raise ModelError(
