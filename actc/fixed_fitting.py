@@ -20,6 +20,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import ModelError, UsageError
 from actc.fixed_options import FixedRequest
 from actc.fixed_result import FixedFitResult, Option, cheapest
+from actc.kept_costs import kept_options
 from actc.kept_fits import kept_candidates
 from actc.verifying import certificate_problems
 
@@ -85,10 +86,13 @@ def _later(progress: Progress | None) -> Progress:
 def _options(exact: ScalarFunction, request: FixedRequest, tell: Progress) -> Iterator[Option]:
     """Every candidate with its cost."""
     wanted = variants(request.digits, request.degree)
-    found = _candidates(exact, request, wanted)
+    fits = _candidates(exact, request, wanted)
+    found: list[Candidate] = []
     for variant in wanted:
         tell(f"fitting {variant}")
-        yield Option.of(next(found), request.device)
+        found.append(next(fits))
+    tell("estimating costs")
+    yield from kept_options(found, request.device)
 
 
 def _candidates(

@@ -68,7 +68,7 @@ def kept_candidates(
     for candidate in candidates(gates, wanted, thorough=thorough):
         done.append(candidate.found)
         if len(done) == len(wanted):  # before it is given: nobody asks for one more
-            place.write(KIND, key, {_PART: json.dumps([_described(f) for f in done]).encode()})
+            place.write(KIND, key, {_PART: json.dumps([described(f) for f in done]).encode()})
         yield candidate
 
 
@@ -94,14 +94,14 @@ def _read(place: cache.Cache, key: str, gates: Gates, count: int) -> list[Found]
     if parts is None:
         return None
     try:
-        described = json.loads(parts[_PART])
-        found = [_found(item, gates) for item in described]
+        items = json.loads(parts[_PART])
+        found = [_found(item, gates) for item in items]
     except (ValueError, KeyError, TypeError, RecursionError, ActcError):
         return None  # it is fitted and written again
     return found if len(found) == count else None
 
 
-def _described(found: Found) -> dict[str, Any]:
+def described(found: Found) -> dict[str, Any]:
     """A fit as JSON values, its gates left out."""
     if isinstance(found, NoForm):
         return {"reason": found.reason}

@@ -11,7 +11,7 @@ import pytest
 from command_line import CommandLine
 
 import actc
-from actc import cache, kept_fits
+from actc import cache, fixed_result, kept_fits
 from actc.approx.candidates import Candidate
 from actc.cache.store import Cache
 
@@ -87,12 +87,37 @@ def test_what_changes_a_fit_finds_nothing(
 
 def changed(kept: Cache, change: Any) -> None:
     """Write an entry whose SHA-256 is right, with other contents."""
-    (path,) = [path for path in kept.root.rglob("*") if path.is_file()]
+    (path,) = [path for path in (kept.root / "v1" / "fit").rglob("*") if path.is_file()]
     parts = kept.read("fit", path.name)
     assert parts is not None
     forms = json.loads(parts["forms.json"])
     change(forms)
     kept.write("fit", path.name, {"forms.json": json.dumps(forms).encode()})
+
+
+def test_costs_are_estimated_once_for_each_family(
+    kept: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimated: list[str] = []
+    build = fixed_result.cheapest_build
+
+    def count(form: Any, family: str) -> Any:
+        estimated.append(family)
+        return build(form, family)
+
+    monkeypatch.setattr(fixed_result, "cheapest_build", count)
+    cold = document()
+    ecp5 = len(estimated)
+    assert ecp5 > 5
+    assert document() == cold
+    assert len(estimated) == ecp5
+    assert document(device="ice40") != cold
+    assert estimated[ecp5:] == ["ice40"] * ecp5
+    (path,) = list((kept.root / "v1" / "cost").rglob("*" + "[0-9a-f]" * 60))[:1]
+    path.write_bytes(b"damaged")
+    for device in ("ecp5", "ice40"):
+        document(device=device)
+    assert len(estimated) == 3 * ecp5
 
 
 @pytest.mark.parametrize("name", ["values", "nothing", "class", "count", "arity"])
@@ -126,4 +151,4 @@ def test_no_cache(kept: Cache, fitted: list[Any], actc_cli: CommandLine) -> None
     assert actc_cli(*command, "--no-cache").status == 0
     assert kept.kinds() == []
     assert actc_cli(*command).status == 0
-    assert [kind.name for kind in kept.kinds()] == ["fit"]
+    assert [kind.name for kind in kept.kinds()] == ["cost", "fit"]
