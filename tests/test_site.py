@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import browser
 import pytest
+import site_pages
 from command_line import ROOT
 
 from actc.cli.application import COMMANDS
 from actc.codes import CODES
 
-pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install 'actc[docs]')")
-pytestmark = pytest.mark.slow
+# The site itself needs mkdocs, and is built once.
+needs_mkdocs = pytest.mark.skipif(
+    importlib.util.find_spec("mkdocs") is None,
+    reason="mkdocs is not installed (pip install 'actc[docs]')",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,8 @@ def pages(site: Path) -> list[Path]:
     return sorted(path for path in site.rglob("*.html") if path.name != "404.html")
 
 
+@needs_mkdocs
+@pytest.mark.slow
 def test_every_page_of_the_folder_is_in_it(site: Path) -> None:
     written = {str(page.relative_to(site).with_suffix("")) for page in pages(site)}
     texts = {
@@ -57,6 +64,8 @@ def test_every_page_of_the_folder_is_in_it(site: Path) -> None:
     assert {"reference/api", "reference/cli", "reference/diagnostics"} <= written
 
 
+@needs_mkdocs
+@pytest.mark.slow
 def test_the_reference_holds_every_command_and_code(site: Path) -> None:
     commands = (site / "reference/cli.html").read_text("utf-8")
     assert re.findall(r'<h2 id="actc-(\w+)"', commands) == list(COMMANDS)
@@ -64,12 +73,16 @@ def test_the_reference_holds_every_command_and_code(site: Path) -> None:
     assert re.findall(r'<h2 id="(act\d+)"', codes) == [code.lower() for code in sorted(CODES)]
 
 
+@needs_mkdocs
+@pytest.mark.slow
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     loads = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*>")
     for page in pages(site):
         assert not loads.findall(page.read_text("utf-8")), page.name
 
 
+@needs_mkdocs
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "dark"), [(1300, False), (420, True)])
 def test_pages_load_without_errors_and_fit_the_window(
     site: Path, chromium: browser.Browser, width: int, dark: bool
@@ -80,3 +93,22 @@ def test_pages_load_without_errors_and_fit_the_window(
         chromium.open(page, width=width, dark=dark)
         assert chromium.console() == [], page.name
         assert chromium.eval("return document.documentElement.scrollWidth") <= width, page.name
+
+
+def test_figures_of_the_comparison_stand_on_the_pages_that_it_names() -> None:
+    text = (ROOT / "docs/peers.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| \[\w+\]\((\S+)\) \|$", text, re.M)
+    assert len(rows) == text.count("\n| ") - 1
+    for question, ours, theirs, page in rows:
+        source = (ROOT / "docs" / page).read_text("utf-8")
+        for figure in re.findall(r"\d+\.\d+(?:e-\d+)?|\d{4,}", f"{ours} {theirs} {question}"):
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", source), (question, figure)
+
+
+def test_links_outside_the_site_become_names() -> None:
+    sources = {"docs/a.md": "a.md", "docs/b/c.md": "b/c.md", "README.md": "readme.md"}
+    given = "[a](../a.md#x) [made](../../tools/make.py) [readme](../../README.md) ![p](p.svg)"
+    made = site_pages.resolve(f"{given}\n\n```\n[a](../a.md)\n```\n", "docs/b/c.md", sources)
+    shown = "[a](../a.md#x) made (`tools/make.py`) [readme](../readme.md) ![p](p.svg)"
+    assert made == f"{shown}\n\n```\n[a](../a.md)\n```\n"
+    assert site_pages.resolve("| `\\|x\\|` |", "docs/a.md", sources) == "| `|x|` |"
