@@ -182,8 +182,9 @@ class _Python:
 
 
 def _run(block: Block, folder: Path, python: _Python) -> None:
+    shell = _Shell(block, folder)
     if "before" in block.comments:
-        _shell(block, block.comments["before"], folder)
+        shell.run(block.comments["before"])
     if "file" in block.comments:
         path = folder / block.comments["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,18 +194,14 @@ def _run(block: Block, folder: Path, python: _Python) -> None:
     elif block.language == "toml":
         _parse_toml(block)
     elif block.language == "bash":
-        _shell(block, block.text, folder)
+        shell.run(block.text)
     else:
-        _console(block, folder)
+        _console(block, shell)
 
 
-def _console(block: Block, folder: Path) -> None:
-    here = folder
+def _console(block: Block, shell: _Shell) -> None:
     for command, expected in commands(block.text):
-        # Where the command left the shell is where the next one begins.
-        place = folder / ".place"
-        printed = _shell(block, f"{command}\npwd > {shlex.quote(str(place))}", here)
-        here = Path(place.read_text("utf-8").strip())
+        printed = shell.run(command)
         if expected.strip() and not agrees(expected, printed):
             raise SnippetError(
                 f"{block.page}:{block.line}: $ {command}\n"
@@ -212,22 +209,33 @@ def _console(block: Block, folder: Path) -> None:
             )
 
 
-def _shell(block: Block, script: str, folder: Path) -> str:
-    """What a script prints; it must end with status 0."""
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", script],
-        cwd=folder,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60 * MINUTES,
-    )
-    if done.returncode != 0:
-        raise SnippetError(
-            f"{block.page}:{block.line}: status {done.returncode} of\n{script}\n"
-            f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+class _Shell:
+    """The shell of one block: its folder and its exported variables last to the end."""
+
+    def __init__(self, block: Block, folder: Path) -> None:
+        self._block = block
+        self._folder = folder
+        self._state = folder / ".shell"
+        self._state.write_text("", "utf-8")
+
+    def run(self, script: str) -> str:
+        """What a script prints; it must end with status 0."""
+        state = shlex.quote(str(self._state))
+        kept = f"{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > {state}"
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", f". {state}\n{script}\n{kept}"],
+            cwd=self._folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60 * MINUTES,
         )
-    return done.stdout
+        if done.returncode != 0:
+            raise SnippetError(
+                f"{self._block.page}:{self._block.line}: status {done.returncode} of\n{script}\n"
+                f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            )
+        return done.stdout
 
 
 def _imports(code: str) -> str:

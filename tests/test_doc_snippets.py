@@ -60,6 +60,16 @@ def test_expected_output_is_compared() -> None:
     assert list(commands(text)) == [("one \\\n    --more", "out\n"), ("two", "")]
 
 
+def test_a_shell_keeps_its_folder_and_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = "```console\n$ mkdir -p 'a b' && cd 'a b'\n$ echo $SAID ${PWD##*/}\nthat is a b\n```"
+    (tmp_path / "page.md").write_text(f'<!-- before: export SAID="that is" -->\n{block}\n')
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr("doc_snippets.ROOT", tmp_path)
+    run_page("page.md", tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
