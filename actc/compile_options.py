@@ -12,9 +12,9 @@ from actc.calibrate.histogram import METHODS
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool, Problems, UsageError
 from actc.numerics.weights import SPELLINGS
-from actc.passes.approximate import FORMS
 from actc.passes.binarize import ALL, BINARY, NONE, TERNARY, Binarize, parse_binarize
 from actc.passes.binary.plan import KEEP
+from actc.passes.site_choices import FORMS
 from actc.passes.weights import ROUNDINGS, check_groups
 from actc.passes.widths import AUTO, MIXED, WIDE_BITS, check_policy
 from actc.targets.base import Target, Tool
@@ -163,6 +163,8 @@ def _require_narrow(options: Options, widest: int) -> None:
     policy = {"--activations": options.activations}
     asked = {name: WIDE_BITS if text == MIXED else text for name, text in policy.items()}
     asked |= {f"tensor '{k}'": v for k, v in options.overrides.get("activations", {}).items()}
+    sites = options.overrides.get("sites", {})
+    asked |= {f"site '{k}'": v["bits"] for k, v in sites.items() if "bits" in v}
     fixed = {name: bits for name, bits in asked.items() if bits not in (AUTO, *ONE_BIT)}
     wide = [name for name, bits in fixed.items() if int(bits) > widest]
     if wide:

@@ -1,4 +1,4 @@
-"""actc.toml: options of a compilation, and bits of single tensors and layers.
+"""actc.toml: options of a compilation and its target, and choices for single places of a model.
 
 [compile]
 target = "cpu"
@@ -9,6 +9,13 @@ weights = 4
 
 [weights]
 "/head/MatMul" = 8
+
+[sites.a3]
+form = "pwl"
+segments = 8
+
+[target]
+clock = 48
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import UsageError
 from actc.numerics.quantization import MAX_BITS
 from actc.numerics.weights import SPELLINGS
+from actc.passes.site_choices import problems_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,7 +39,13 @@ else:
     import tomli as tomllib
 
 CONFIG = "actc.toml"
-_TABLES = ("activations", "compile", "weights")
+_MOST_LINES = 500  # whose entries have numbers; more take long to find
+_TABLES = ("activations", "compile", "sites", "target", "weights")
+HARDWARE = (
+    "architecture", "clock", "device", "effort", "interface", "latency", "seeds", "tables",
+    "throughput",
+)  # fmt: skip
+"""Keys of the table [target]: options of some targets, as on the command line."""
 _TEXTS = (
     "approx", "binarize", "budget", "calibration", "end", "islands", "passes", "precision",
     "rounding", "scales", "target",
@@ -57,17 +71,29 @@ class Config:
         options: of `actc.compile`, by name; paths are relative to the file's directory.
         activations: value name -> bits, 1..16.
         weights: node name -> bits, "2" ... "8", "ternary" or "binary".
+        sites: activation -> its options, see `actc.passes.site_choices`.
+        target: options of the target, by name.
+        lines: (table, key) -> the line where its value ends; of [sites], the site's last.
     """
 
     path: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     activations: Mapping[str, int] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
+    sites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    target: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def overrides(self) -> dict[str, dict[str, Any]]:
         """What `actc.compile` takes as `overrides`."""
-        return {"activations": dict(self.activations), "weights": dict(self.weights)}
+        found: dict[str, dict[str, Any]] = {
+            "activations": dict(self.activations),
+            "weights": dict(self.weights),
+        }
+        if self.sites:
+            found["sites"] = {name: dict(entry) for name, entry in self.sites.items()}
+        return found
 
 
 def find_config(model: str | Path) -> Path | None:
@@ -85,7 +111,7 @@ def read_config(path: str | Path) -> Config:
             model is compiled.
     """
     path = Path(path)
-    found = _load(path)
+    text, found = _load(path)
     sink = DiagnosticSink()
     for name in found:
         if name not in _TABLES:
@@ -99,16 +125,34 @@ def read_config(path: str | Path) -> Config:
     options = _options(path, tables["compile"], sink)
     activations = {k: v for k, v in tables["activations"].items() if _is_width(path, k, v, sink)}
     weights = {k: str(v) for k, v in tables["weights"].items() if _is_format(path, k, v, sink)}
+    sites = {k: v for k, v in tables["sites"].items() if _is_site(path, k, v, sink)}
+    target = {k: v for k, v in tables["target"].items() if _is_hardware(path, k, v, sink)}
     if sink.errors:
         raise UsageError(sink.items)
-    return Config(path, options, activations, weights)
+    return Config(path, options, activations, weights, sites, target, _lines(text))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _lines(text: str) -> dict[tuple[str, str], int]:
+    """Where the entries of tables end: the first line up to which the text holds the value."""
+    found: dict[tuple[str, str], int] = {}
+    values: dict[tuple[str, str], Any] = {}
+    lines = text.splitlines(keepends=True)
+    for number in range(1, min(len(lines), _MOST_LINES) + 1):
+        try:
+            tables = tomllib.loads("".join(lines[:number]))
+        except tomllib.TOMLDecodeError:  # in the middle of a value
+            continue
+        for table, entries in tables.items():
+            for key, value in entries.items() if isinstance(entries, dict) else ():
+                if values.get((table, key)) != value:
+                    found[table, key], values[table, key] = number, value
+    return found
+
+
+def _load(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        with path.open("rb") as stream:
-            found: dict[str, Any] = tomllib.load(stream)
-            return found
+        text = path.read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot read the configuration: {reason}"
@@ -151,6 +195,25 @@ def _is_format(path: Path, name: str, value: Any, sink: DiagnosticSink) -> bool:
         formats = ", ".join(SPELLINGS)
         sink.add(_wrong(path, name, value, "a format of weights", f"choose one of: {formats}"))
     return good
+
+
+def _is_site(path: Path, name: str, entry: Any, sink: DiagnosticSink) -> bool:
+    found = list(problems_of(entry))
+    for key, message, help_text in found:
+        place = Place(str(path), name)
+        sink.add(Diagnostic("ACT0234", f"'{key}' {message}", place=place, help=help_text))
+    return not found
+
+
+def _is_hardware(path: Path, name: str, value: Any, sink: DiagnosticSink) -> bool:
+    if name not in HARDWARE:
+        what = f"an option '{name}' of a target"
+        sink.add(_unknown(path, what, name, HARDWARE, "the options are"))
+    elif not _is_a(value, (int, float, str)):
+        sink.add(_wrong(path, name, value, "a number or a string", f"write it as {name} = ..."))
+    else:
+        return True
+    return False
 
 
 def _is_a(value: Any, kinds: tuple[type, ...]) -> bool:

@@ -134,15 +134,25 @@ def _option_problems(request: Mapping[str, Any]) -> list[str]:
 
 
 def _override_problems(overrides: Mapping[str, Any]) -> list[str]:
-    return [
-        f"overrides of '{name}' are no bits by name"
-        for name, table in overrides.items()
-        if name not in ("activations", "weights")
-        or not isinstance(table, dict)
-        or not all(
-            isinstance(bits, (int, str)) and not isinstance(bits, bool) for bits in table.values()
-        )
-    ]
+    found = []
+    for name, table in overrides.items():
+        if name not in ("activations", "sites", "weights") or not isinstance(table, dict):
+            found.append(f"overrides of '{name}' are not known")
+        elif name == "sites" and not all(_is_site(entry) for entry in table.values()):
+            found.append("overrides of 'sites' are no options by name")
+        elif name != "sites" and not all(_is_bits(bits) for bits in table.values()):
+            found.append(f"overrides of '{name}' are no bits by name")
+    return found
+
+
+def _is_bits(value: object) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
+def _is_site(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(item, float) or _is_bits(item) for item in value.values()
+    )
 
 
 def _refused(path: Path, reason: str) -> Diagnostic:

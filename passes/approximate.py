@@ -27,12 +27,15 @@ from actc.passes.embed import replace_rows, row_lookup
 from actc.passes.input_grids import keeps_grid
 from actc.passes.linear import linear_producer
 from actc.passes.ranges import clip_tails, is_clamp
+from actc.passes.site_choices import FORMS, SiteChoice, choice_of, without_effect
 from actc.passes.snapshot import put_piecewise_linear
 from actc.passes.widths import choose_width
 
 Array = np.ndarray[Any, Any]
 
-FORMS = ("auto", "exact", "pwl", "table")
+
+_MAX_ERROR, _MAX_ERROR_INT8 = 2.0**-12, 2.0**-10
+"""Default of `max_error`, and what stands for it in int8; of the output's range."""
 _REQUANTIZING = ("Conv", "MatMul", "Add", "Mul", "GlobalAveragePool", "AveragePool", "ReduceMean")
 
 
@@ -60,6 +63,8 @@ class Approximate(Pass):
        elsewhere in the input range, or its lines overflow float32, that is noted.
     6. float32: elementwise operators that are no part of a site, other than plain
        arithmetic, are noted as left, with the reason.
+    7. What the user chose for a single site (`actc.passes.site_choices`) is above the
+       options of the pass; where it has no effect, that is said.
     """
 
     name: ClassVar[str] = "approximate"
@@ -67,7 +72,7 @@ class Approximate(Pass):
     form: str = "auto"
     precision: str = "int8"
     segments: int = 0
-    max_error: float = 2.0**-12
+    max_error: float = _MAX_ERROR
     method: str = "minmax"
     activations: str = "8"
     power_of_two: bool = False
@@ -84,11 +89,38 @@ class Approximate(Pass):
         for node in list(model.graph):
             site = context.sites.get(node.metadata_props.get("actc.site", ""))
             if site is not None:
-                self._choose(model, context, node, site)
+                self._choose_as_asked(model, context, node, site)
         if self.precision == "float32":
             context.left.update(_left(model))
         add_bodies(model)
         return ir.passes.PassResult(model, modified=True)
+
+    def _choose_as_asked(
+        self, model: ir.Model, context: Context, node: ir.Node, site: Site
+    ) -> None:
+        """Rule 7."""
+        choice = choice_of(context, site)
+        if choice is None:
+            self._choose(model, context, node, site)
+            return
+        if choice.bits is not None and node.inputs[0] is not None:
+            widths = context.facts.get("widths") or {}
+            context.facts["widths"] = {**widths, str(node.inputs[0].name): choice.bits}
+        self._with(choice)._choose(model, context, node, site)
+        if choice.form == "pwl" and site.form != "pwl":
+            context.sink.add(without_effect(context, site))
+
+    def _with(self, choice: SiteChoice) -> Approximate:
+        """This pass with the options of one site."""
+        form = choice.form or self.form
+        if choice.segments is None and choice.max_error is None:
+            return dataclasses.replace(self, form=form)
+        return dataclasses.replace(
+            self,
+            form=form,
+            segments=choice.segments or 0,
+            max_error=choice.max_error or self.max_error,
+        )
 
     def _choose(self, model: ir.Model, context: Context, node: ir.Node, site: Site) -> None:
         source = node.inputs[0]
@@ -158,8 +190,8 @@ class Approximate(Pass):
         function = ScalarFunction(site.label, site.function)
         y = site.function(np.linspace(low, high, 1025))
         budget = None if self.segments else self.max_error * max(float(np.ptp(y)), 1e-30)
-        if budget is not None and self.precision == "int8":
-            budget = max(float(np.ptp(y)), 1e-30) / 1024
+        if budget is not None and self.precision == "int8" and self.max_error == _MAX_ERROR:
+            budget = _MAX_ERROR_INT8 * max(float(np.ptp(y)), 1e-30)
         fit = fit_piecewise_linear(
             function,
             low,

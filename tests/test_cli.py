@@ -36,6 +36,7 @@ COMMANDS = (
         "doctor",
     ),
 )
+GROUPS = {"config": ("show",), "debug": ("reduce",)}
 
 
 def test_version(actc_cli: CommandLine, tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_help_lists_every_command(actc_cli: CommandLine) -> None:
     assert done.status == 0
     assert not done.stderr
     listed = done.stdout[done.stdout.index("Commands:") :]
-    assert [line.split()[0] for line in listed.splitlines()[1:]] == list(COMMANDS)
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == [*COMMANDS, *GROUPS]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -58,6 +59,17 @@ def test_help_of_a_command(actc_cli: CommandLine, command: str) -> None:
     assert done.status == 0
     assert f"Usage: actc {command}" in done.stdout
     assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [(group, name) for group, names in GROUPS.items() for name in names]
+)
+def test_help_of_a_command_of_two_words(actc_cli: CommandLine, command: tuple[str, str]) -> None:
+    done = actc_cli(*command, "--help")
+    assert done.status == 0
+    assert f"Usage: actc {' '.join(command)}" in done.stdout
+    assert "--json" in done.stdout
+    assert command[1] in actc_cli(command[0], "--help").stdout
 
 
 def test_console_script() -> None:

@@ -20,6 +20,7 @@ from actc.cli import (
     cache,
     check,
     compile,
+    config,
     doctor,
     explain,
     explore,
@@ -81,6 +82,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "doctor": doctor.run,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Outcome]]]] = {
+    "config": ("Options of a compilation.", {"show": config.run}),
     "debug": ("What helps to find and report a fault.", {"reduce": reduce.run}),
 }
 """Commands of two words: what a group is for, and its commands."""

@@ -14,14 +14,13 @@ from rich.text import Text
 import actc
 from actc.cache import disabled
 from actc.cli.cache import NoCache
+from actc.cli.chosen import Chosen, choose
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
 from actc.cli.outcome import Outcome, judged
 from actc.cli.ranking import allocation_text
 from actc.cli.summary import summary
-from actc.diagnostics import Diagnostic
-from actc.errors import ExitStatus, UsageError
-from actc.targets.named import target_class
+from actc.errors import ExitStatus
 
 
 def run(
@@ -206,49 +205,11 @@ def run(
     debug: Debug = False,
 ) -> Outcome:
     """Compile a trained model and measure what it cost."""
-    hardware = {
-        "clock": clock,
-        "latency": latency,
-        "architecture": architecture,
-        "throughput": throughput,
-        "interface": interface,
-        "seeds": seeds,
-        "effort": effort,
-        "tables": tables,
-        "device": device,
-    }
-    given: dict[str, Any] = {
-        "target": target,
-        "data": data,
-        "output": output,
-        "precision": precision,
-        "approx": approx,
-        "max_drop": max_drop,
-        "calibration": calibration,
-        "activations": activations,
-        "weights": weights,
-        "rounding": rounding,
-        "scales": scales,
-        "groups": groups,
-        "islands": islands,
-        "budget": budget,
-        "end": end,
-        "binarize": binarize,
-        "tune": tune,
-        "tune_seconds": tune_seconds,
-        "passes": passes,
-    }
-    found = _config(model, config)
-    if found is not None:
-        given.update({k: v for k, v in found.options.items() if _is_default(context, k)})
-        given["overrides"] = found.overrides
-    try:
-        given["target"] = _with_options(str(given["target"]), hardware)
-    except UsageError as error:
-        raise UsageError([*error.diagnostics, *actc.option_problems(given)]) from error
+    chosen = chosen_of(context, model, config, locals())
+    given = chosen.arguments()
     with disabled(no_cache), progress() as show:
-        if found is not None:
-            show(f"options of {found.path}")
+        if chosen.file is not None:
+            show(f"options of {chosen.file.path}")
         artifact = actc.compile(model, dump_ir=dump_ir, dry_run=dry_run, progress=show, **given)
     if artifact.path is None:  # a dry run
         plan = _plan(artifact.plan)
@@ -260,43 +221,27 @@ def run(
     return judged(artifact.report, view, ExitStatus.BUDGET_MISSED)
 
 
-def _with_options(target: str, hardware: Mapping[str, object]) -> str:
-    """The target with what only some targets understand behind its colon.
-
-    Raises:
-        UsageError: ACT0224, this target has no such options.
-    """
-    items = [f"{name}={value}" for name, value in hardware.items() if value is not None]
-    name, _, given = target.partition(":")
-    if not items:
-        return target
-    try:
-        known = target_class(name).options
-    except UsageError:  # compile() says so, with all else that is wrong
-        return target
-    wrong = [key for key, value in hardware.items() if value is not None and key not in known]
-    if wrong:
-        raise UsageError(
-            Diagnostic(
-                "ACT0224",
-                f"--{key} has no meaning for target '{name}'",
-                help="leave it out, or take a target that has it (`actc targets T` lists them)",
-            )
-            for key in wrong
-        )
-    return ":".join(filter(None, (name, ",".join(filter(None, (given, *items))))))
+_HARDWARE = (
+    "clock",
+    "latency",
+    "architecture",
+    "throughput",
+    "interface",
+    "seeds",
+    "effort",
+    "tables",
+    "device",
+)
+_OTHERS = ("context", "model", "config", "dump_ir", "dry_run", "no_cache", "json", "debug")
 
 
-def _config(model: Path, given: Path | None) -> actc.Config | None:
-    """The configuration file that is named, or that stands beside the model."""
-    path = given if given is not None else actc.find_config(model)
-    return None if path is None else actc.read_config(path)
-
-
-def _is_default(context: typer.Context, option: str) -> bool:
-    """Whether an option is not on the command line, which is above the configuration."""
-    source = context.get_parameter_source(option)
-    return source is None or source.name != "COMMANDLINE"
+def chosen_of(
+    context: typer.Context, model: Path, config: Path | None, parsed: Mapping[str, Any]
+) -> Chosen:
+    """The options of a compilation, from the parsed ones of this command and from actc.toml."""
+    names = [name for name in parsed if name not in (*_HARDWARE, *_OTHERS)]
+    options = {name: parsed[name] for name in names}
+    return choose(context, model, config, options, {name: parsed[name] for name in _HARDWARE})
 
 
 def _plan(plan: Any) -> dict[str, Any]:

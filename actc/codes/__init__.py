@@ -10,6 +10,7 @@ from actc.codes import (
     accuracy,
     approximation,
     cache,
+    configuration,
     internal,
     model,
     operators,
@@ -34,6 +35,7 @@ _RANGES = (
     targets,
     tools,
     accuracy,
+    configuration,
     internal,
 )
 CODES: dict[str, CodeInfo] = {code: info for part in _RANGES for code, info in part.CODES.items()}
