@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from actc.cache import disabled
 from actc.compiler import compile
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import Problems, UsageError
@@ -32,6 +33,8 @@ def reproduce(
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Compile again from the same model, data and options, and compare every byte.
+
+    Nothing is taken from the cache.
 
     Args:
         manifest: manifest.json of an artefact, or its directory.
@@ -59,7 +62,7 @@ def reproduce(
     _require_apart(recorded, keep)
     say("inputs")
     inputs = _checked_inputs(recorded, model, data)
-    with _place(keep) as output:
+    with disabled(), _place(keep) as output:
         artifact = compile(
             inputs[0],
             recorded.options["target"],

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OUTPUT = "out"
 PREDICTIONS = "predictions"
-"""Folder beside the artefact: what it computes on the data, and what `actc check` says."""
+"""Folder beside the artefact."""
 _LOCALE = "tr_TR"
 """Its dotless i breaks what changes case by locale, its comma what prints numbers by it."""
 _SHOWN = 60
@@ -33,6 +32,7 @@ class Surroundings:
     Attributes:
         folder: where it runs, below the test's own; the model lies in `inputs` below it.
         inputs: folder of model and data, below `folder`.
+        output: folder of the artefact, below `folder`.
         variables: of the environment.
         umask: what files are made with.
         cores: how many it may use; 0: all.
@@ -41,6 +41,7 @@ class Surroundings:
 
     folder: str
     inputs: str
+    output: str
     variables: dict[str, str]
     umask: int
     cores: int
@@ -54,6 +55,7 @@ def _threads(count: int) -> dict[str, str]:
 PLAIN = Surroundings(
     "a",
     "in",
+    "out",
     {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1", "COLUMNS": "80", **_threads(1)},
     0o022,
     1,
@@ -62,6 +64,7 @@ PLAIN = Surroundings(
 STRANGE = Surroundings(
     "another folder, whose name is longer",
     "models/of mine",
+    "results/of a run",
     {
         "TZ": "Asia/Kathmandu",
         "LC_ALL": "C.UTF-8",
@@ -102,8 +105,7 @@ def compile_twice(
         timeout: of either, seconds.
 
     Returns:
-        the two folders that were written, with the artefact in `OUTPUT` and what it computes in
-        `PREDICTIONS`.
+        the two artefacts; in `predictions` of each is what it computes.
     """
     locale = turkish(folder)
     running = [
@@ -118,7 +120,13 @@ def compile_twice(
         for _, process in running:
             process.kill()
             process.wait()
-    return folder / PLAIN.folder, folder / STRANGE.folder
+    one, two = (folder / where.folder / where.output for where in (PLAIN, STRANGE))
+    return one, two
+
+
+def predictions(artifact: Path) -> Path:
+    """The folder with what an artefact computes on the data, and what `actc check` says."""
+    return artifact.parent / PREDICTIONS
 
 
 def _start(
@@ -139,6 +147,7 @@ def _start(
     order = {
         "model": f"{where.inputs}/{model.name}",
         "data": f"{where.inputs}/{data.name}",
+        "output": where.output,
         "options": list(options),
         "umask": where.umask,
         "cores": where.cores,
@@ -149,6 +158,7 @@ def _start(
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "XDG_CACHE_HOME": str(home / "cache"),
+        "ACTC_CACHE": str(home / "kept"),
         # programs in WebAssembly, which are translated once, and that takes a minute
         "YOWASP_CACHE_DIR": os.environ.get("YOWASP_CACHE_DIR", str(cache / "YoWASP")),
     }
@@ -250,14 +260,14 @@ def _child(order: dict[str, Any]) -> None:
     from actc import cli
     from actc.artifact import open_artifact
 
-    command = ["compile", order["model"], "--data", order["data"], "-o", OUTPUT]
+    command = ["compile", order["model"], "--data", order["data"], "-o", order["output"]]
     status = cli.main([*command, "--max-drop", "1", *order["options"]])
     assert status == 0, status
-    folder = Path(PREDICTIONS)
+    folder = predictions(Path(order["output"]))
     folder.mkdir()
-    checked = actc.check(OUTPUT, order["data"])
+    checked = actc.check(order["output"], order["data"])
     (folder / "check.json").write_text(json.dumps(checked, sort_keys=True), "utf-8")
-    artifact = open_artifact(OUTPUT)
+    artifact = open_artifact(order["output"])
     if artifact.path is None or artifact.target.not_run(artifact.path):
         return
     names = [entry["name"] for entry in artifact.report["model"]["inputs"]]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -344,37 +341,3 @@ def test_samples_of_varying_length(tmp_path: Path) -> None:
     for length in (1, 3, 12):
         assert artifact.run(np.zeros((2, length), np.int64))["y"].shape == (2, 5)
     assert actc.check(artifact.path or "", data)["accuracy"] == artifact.report["accuracy"]
-
-
-# Determinism
-
-SCRIPT = """
-import sys
-import numpy as np
-import actc
-actc.compile(sys.argv[1], sys.argv[2], data=sys.argv[3], output="out", max_drop=1)
-"""
-
-
-def compile_elsewhere(folder: Path, model: Path, data: Path, target: str, seed: str) -> Path:
-    folder.mkdir()
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": f"UTC+{seed}"}
-    command = [sys.executable, "-c", SCRIPT, str(model), target, str(data)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / "out"
-
-
-@pytest.mark.parametrize("target", ["onnx", pytest.param("cpu", marks=pytest.mark.slow)])
-def test_two_runs_give_the_same_bytes(tmp_path: Path, target: str) -> None:
-    """In other directories, with another hash seed and time zone."""
-    onnx.save(MODEL, tmp_path / "net.onnx")
-    np.savez(tmp_path / "data.npz", **labelled(24))  # type: ignore[arg-type]
-    inputs = (tmp_path / "net.onnx", tmp_path / "data.npz", target)
-    one = compile_elsewhere(tmp_path / "one", *inputs, "1")
-    two = compile_elsewhere(tmp_path / "a longer name", *inputs, "2")
-    names = {path.relative_to(one).as_posix() for path in one.rglob("*") if path.is_file()}
-    assert names == {path.relative_to(two).as_posix() for path in two.rglob("*") if path.is_file()}
-    assert names >= FILES | {"timings.js"}
-    different = {n for n in names if (one / n).read_bytes() != (two / n).read_bytes()}
-    assert different == {"timings.js"}

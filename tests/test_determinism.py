@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from determinism import (
-    OUTPUT,
-    PREDICTIONS,
     compile_twice,
     declared,
     difference,
     first_byte,
+    predictions,
 )
 from installed import needs_gcc, needs_gxx, needs_iverilog, needs_nvcc, needs_tvm, needs_yosys
 from small_models import make_data, make_model
@@ -77,11 +76,11 @@ def require_same(folder: Path, case: Case) -> None:
     runs = folder / "runs"
     runs.mkdir()
     one, two = compile_twice(runs, model, data, case.options.split())
-    allowed = declared(one / OUTPUT)
+    allowed = declared(one)
     assert set(allowed) <= {"timings.js", "logs"}, "what may differ is one file, and logs of tools"
-    assert difference(one / OUTPUT, two / OUTPUT, allowed) == ""
-    assert difference(one / PREDICTIONS, two / PREDICTIONS) == ""
-    assert "timings.js" in difference(one / OUTPUT, two / OUTPUT, set(allowed) - {"timings.js"})
+    assert difference(one, two, allowed) == ""
+    assert difference(predictions(one), predictions(two)) == ""
+    assert "timings.js" in difference(one, two, set(allowed) - {"timings.js"})
 
 
 @pytest.mark.parametrize("name", [pytest.param("onnx"), pytest.param("c", marks=needs_gcc)])
