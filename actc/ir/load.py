@@ -19,7 +19,16 @@ from onnx import inliner, numpy_helper
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, UsageError
-from actc.ir import batch_normalization, definitions, external, limits, qonnx, qoperator, screen
+from actc.ir import (
+    batch_normalization,
+    definitions,
+    external,
+    limits,
+    qonnx,
+    qoperator,
+    screen,
+    texts,
+)
 from actc.ir.dialect import DOMAIN
 from actc.ir.files import MOST_BYTES, open_regular
 from actc.ir.limits import all_nodes
@@ -148,6 +157,8 @@ def _read_file(path: Path, sink: DiagnosticSink) -> tuple[str, onnx.ModelProto, 
         raise ModelError(_not_onnx(path, "it is not a complete ONNX protobuf")) from error
     if not proto.HasField("graph") or not proto.opset_import or proto.ir_version == 0:
         raise ModelError(_not_onnx(path, "it holds no ONNX graph"))
+    if not texts.all_are_text(proto):
+        raise ModelError(_not_onnx(path, "a name in it is not UTF-8"))
     return path.name, proto, content + external.bring_in(proto, path, sink)
 
 
@@ -251,7 +262,9 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
             continue
         # Infinity is a legal constant beside zeros alone (a mask); NaN never is.
         infinite = np.isinf(values)
-        bad = np.isnan(values) if not values[~infinite].any() else ~np.isfinite(values)
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            alone = not values[~infinite].any()
+        bad = np.isnan(values) if alone else ~np.isfinite(values)
         if bad.any():
             sink.add(
                 Diagnostic(

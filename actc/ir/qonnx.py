@@ -49,6 +49,8 @@ _TO_WHOLE = {
 _MIRRORED = {"Ceil": "Floor", "Floor": "Ceil"}
 _SYMMETRIC = ("DOWN", "HALF_DOWN", "HALF_UP", "UP")
 _MOST_THRESHOLDS = 255
+_MALFORMED = (NotRead, IndexError, KeyError, TypeError, ValueError)
+"""How reading an operator ends whose inputs, shapes or attributes are not those of its kind."""
 _SIGN_KEEPING = ("AveragePool", "Flatten", "GlobalAveragePool", "MaxPool", "Reshape", "Transpose")
 
 
@@ -73,12 +75,12 @@ def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
     for node in filter(is_qonnx, proto.graph.node):
         try:
             list(writer.written(node))
-        except NotRead as problem:
+        except _MALFORMED as problem:
             sink.add(
                 Diagnostic(
                     "ACT0112",
                     f"operator {node.op_type} of {node.domain} is not read: {problem}",
-                    place=Place(name, node.name or node.output[0], node.op_type),
+                    place=Place(name, node.name or "".join(node.output[:1]), node.op_type),
                     help="export with constant, integer quantizers (Quant, BipolarQuant, Trunc, "
                     "MultiThreshold), "
                     "or in the QDQ format",
@@ -118,7 +120,7 @@ class _Writer:
             tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
         }
         for node in graph.node:
-            if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+            if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output:
                 self._constants[node.output[0]] = tensor_of(node)
         self._producers = {name: node for node in graph.node for name in node.output}
         self._ranks = {

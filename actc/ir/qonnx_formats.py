@@ -81,12 +81,15 @@ class Codes:
 
 
 def tensor_of(node: onnx.NodeProto) -> Array:
-    """The array of a Constant node."""
+    """The array of a Constant node; an empty one where the node does not hold what it names."""
     for attribute in node.attribute:
-        if attribute.name == "value":
+        if attribute.name == "value" and attribute.HasField("t"):
             return numpy_helper.to_array(attribute.t)
         if attribute.name in ("value_float", "value_int", "value_floats", "value_ints"):
-            return np.asarray(helper.get_attribute_value(attribute))
+            try:
+                return np.asarray(helper.get_attribute_value(attribute))
+            except ValueError:  # an attribute of no type
+                break
     return np.zeros(0)
 
 

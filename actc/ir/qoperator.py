@@ -39,6 +39,10 @@ _MOVES = frozenset(
 )  # fmt: skip
 
 
+_OPERANDS = {"QGemm": 6, "QLinearConcat": 5, **dict.fromkeys(_UNARY, 5)}
+"""How many inputs an operator has at least; elsewhere eight."""
+
+
 class _NotRead(Exception):
     """Why an operator is not read."""
 
@@ -64,16 +68,29 @@ def check(proto: onnx.ModelProto, name: str, sink: DiagnosticSink, standard: boo
         if not standard and node.domain != MICROSOFT:
             continue
         try:
+            _require_operands(node)
             list(writer.written(node))
-        except _NotRead as problem:
+        except (_NotRead, TypeError, ValueError) as problem:  # attributes of any type, any shapes
             sink.add(
                 Diagnostic(
                     "ACT0115",
                     f"operator {node.op_type} is not read: {problem}",
-                    place=Place(name, node.name or node.output[0], node.op_type),
+                    place=Place(name, node.name or "".join(node.output[:1]), node.op_type),
                     help="quantize the model in the QDQ format (QuantFormat.QDQ of onnxruntime)",
                 )
             )
+
+
+def _require_operands(node: onnx.NodeProto) -> None:
+    """Refuse a node without the inputs and the output that its kind has.
+
+    Raises:
+        _NotRead: some are missing.
+    """
+    count = _OPERANDS.get(node.op_type, 8)
+    whole = node.op_type != "QLinearConcat" or len(node.input) % 3 == 2
+    if len(node.input) < count or not whole or not all(node.output[:1]) or not node.output:
+        raise _NotRead("inputs or its output are missing")
 
 
 def to_standard(proto: onnx.ModelProto) -> None:
@@ -111,7 +128,8 @@ class _Writer:
         self._constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         for node in graph.node:
             for attribute in node.attribute:
-                if node.op_type == "Constant" and attribute.name == "value":
+                given = attribute.name == "value" and attribute.HasField("t")
+                if node.op_type == "Constant" and given and node.output:
                     self._constants[node.output[0]] = numpy_helper.to_array(attribute.t)
         self._formats: dict[str, _Format] = {}
         self._names = set(self._constants) | {value.name for value in graph.input}
