@@ -34,6 +34,7 @@ COMMANDS = (
         "explain",
         "cache",
         "doctor",
+        "completion",
     ),
 )
 GROUPS = {"config": ("show",), "debug": ("reduce",)}

@@ -20,6 +20,7 @@ from actc.cli import (
     cache,
     check,
     compile,
+    completion,
     config,
     doctor,
     explain,
@@ -80,6 +81,7 @@ COMMANDS: dict[str, Callable[..., Outcome]] = {
     "explain": explain.run,
     "cache": cache.run,
     "doctor": doctor.run,
+    "completion": completion.run,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Outcome]]]] = {
     "config": ("Options of a compilation.", {"show": config.run}),
