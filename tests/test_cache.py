@@ -384,3 +384,26 @@ def test_the_command(actc_cli: CommandLine, kept: Cache, monkeypatch: pytest.Mon
     assert actc_cli("cache", "prune", "--size", "x").status == 2
     kept.root.chmod(0o777)
     assert "other users may write" in actc_cli("cache", "prune").stderr
+
+
+def test_compile_without_it(
+    actc_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whether it is in use where a compilation would ask for it."""
+    monkeypatch.setenv("ACTC_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("ACTC_CACHE_SIZE", "1MB")
+    used: list[bool] = []
+
+    def ask(*arguments: object, **options: object) -> None:
+        used.append(cache.default() is not None)
+        raise UsageError([])
+
+    monkeypatch.setattr("actc.compile", ask)
+    actc_cli("compile", "m.onnx")
+    actc_cli("compile", "m.onnx", "--no-cache")
+    assert used == [True, False]
+    monkeypatch.setenv("ACTC_CACHE_SIZE", "many")
+    done = actc_cli("compile", "m.onnx")
+    assert done.status == 2
+    assert "ACT0252" in done.stderr
+    assert len(used) == 2

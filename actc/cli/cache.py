@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from actc.cache import SIZE, Cache, Pruned, default, directory, limit, parse_size, take_notices
+from actc.cache import (
+    SIZE,
+    Cache,
+    Pruned,
+    default,
+    directory,
+    disabled,
+    limit,
+    parse_size,
+    take_notices,
+)
 from actc.cli.options import Debug, Json
 from actc.cli.outcome import Outcome
 from actc.diagnostics import Diagnostic
@@ -19,6 +30,16 @@ NoCache = Annotated[
     bool,
     typer.Option("--no-cache", help="take nothing from the cache, and keep nothing (`actc cache`)"),
 ]
+
+
+def caching(switched_off: bool) -> AbstractContextManager[None]:
+    """The context of a command that has `--no-cache`.
+
+    Raises:
+        UsageError: ACT0252, the size in the environment is none: said before anything runs.
+    """
+    limit()
+    return disabled(switched_off)
 
 
 class Action(str, Enum):

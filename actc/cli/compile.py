@@ -12,8 +12,7 @@ import typer
 from rich.text import Text
 
 import actc
-from actc.cache import disabled
-from actc.cli.cache import NoCache
+from actc.cli.cache import NoCache, caching
 from actc.cli.chosen import Chosen, choose
 from actc.cli.console import progress
 from actc.cli.options import Debug, Json, Model
@@ -207,7 +206,7 @@ def run(
     """Compile a trained model and measure what it cost."""
     chosen = chosen_of(context, model, config, locals())
     given = chosen.arguments()
-    with disabled(no_cache), progress() as show:
+    with caching(no_cache), progress() as show:
         if chosen.file is not None:
             show(f"options of {chosen.file.path}")
         artifact = actc.compile(model, dump_ir=dump_ir, dry_run=dry_run, progress=show, **given)

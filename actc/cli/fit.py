@@ -11,8 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import actc
-from actc.cache import disabled
-from actc.cli.cache import NoCache
+from actc.cli.cache import NoCache, caching
 from actc.cli.console import progress
 from actc.cli.fit_table import fixed_table, float_table, pieces_table, reasons, rms_table
 from actc.cli.options import Debug, Json
@@ -107,7 +106,7 @@ def run(
     debug: Debug = False,
 ) -> Outcome:
     """Approximate a scalar function in the best form, with a certificate of the error."""
-    with disabled(no_cache), progress() as show:
+    with caching(no_cache), progress() as show:
         found = actc.fit(
             function,
             domain,
