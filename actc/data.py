@@ -14,6 +14,7 @@ objects are read.
 from __future__ import annotations
 
 import difflib
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ import numpy as np
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import UsageError
+from actc.ir.files import open_regular
 
 Array = np.ndarray[Any, Any]
 DataLike = str | Path | Array | Mapping[str, Array]
@@ -240,7 +242,7 @@ def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
     path = Path(data)
     try:
         # Opened here, because numpy leaves a damaged file open.
-        with path.open("rb") as stream:
+        with os.fdopen(open_regular(path), "rb") as stream:
             content = np.load(stream, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return path.name, {"data": content}
@@ -249,6 +251,12 @@ def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
             Diagnostic("ACT0220", f"cannot read the data: {reason}", place=Place(str(path)))
+        ) from error
+    except MemoryError as error:
+        message = "the data takes more memory than there is"
+        help_text = "give fewer samples; a small file can claim to hold many"
+        raise UsageError(
+            Diagnostic("ACT0220", message, place=Place(path.name), help=help_text)
         ) from error
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile import outside, protobufs, shapes, structure
+from hostile import folders, outside, protobufs, shapes, structure
 from hostile.case import Case
 
 GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
@@ -10,5 +10,6 @@ GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("Graphs", structure.CASES),
     ("Shapes, weights and attributes", shapes.CASES),
     ("External data", outside.CASES),
+    ("Data and configurations", folders.CASES),
 )
 CASES: tuple[Case, ...] = tuple(case for _, cases in GROUPS for case in cases)

@@ -74,8 +74,14 @@ def module_identifier(module: Module) -> str:
 def comment_lines(comments: Sequence[str]) -> list[str]:
     """Comments in ASCII, which no text in them can leave: they may hold names of a model."""
     lines = (line for comment in comments for line in comment.splitlines())
-    plain = (line.encode("ascii", "backslashreplace").decode() for line in lines)
+    plain = ("".join(map(_printable, line)) for line in lines)
     return [f"// {_DIRECTIVE.sub(_QUOTED, line)}".rstrip() for line in plain]
+
+
+def _printable(character: str) -> str:
+    if character.isascii() and (character.isprintable() or character == "\t"):
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def vector(width: int) -> str:
