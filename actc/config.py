@@ -152,13 +152,24 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_bytes().decode("utf-8")
-        return text, tomllib.loads(text)
+        found = tomllib.loads(text)
+        _require_short(found)
+        return text, found
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot read the configuration: {reason}"
     except (ValueError, RecursionError) as error:  # not TOML, nested deeply, numbers too long
         message = f"the configuration is not TOML: {error}"
     raise UsageError(Diagnostic("ACT0234", message, place=Place(str(path))))
+
+
+def _require_short(value: Any) -> None:
+    """ValueError where a whole number has more bits than TOML's have, which Python reads."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number has more than 64 bits")
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_short(item)
 
 
 def _options(path: Path, table: Mapping[str, Any], sink: DiagnosticSink) -> dict[str, Any]:
