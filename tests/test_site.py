@@ -15,7 +15,7 @@ import pytest
 import site_pages
 from command_line import ROOT
 
-from actc.cli.application import COMMANDS
+from actc.cli.application import COMMANDS, GROUPS
 from actc.codes import CODES
 
 # The site itself needs mkdocs, and is built once.
@@ -69,6 +69,8 @@ def test_every_page_of_the_folder_is_in_it(site: Path) -> None:
 def test_the_reference_holds_every_command_and_code(site: Path) -> None:
     commands = (site / "reference/cli.html").read_text("utf-8")
     assert re.findall(r'<h2 id="actc-(\w+)"', commands) == list(COMMANDS)
+    pairs = [f"{group}-{name}" for group, (_, names) in GROUPS.items() for name in names]
+    assert re.findall(r'<h2 id="actc-(\w+-\w+)"', commands) == pairs
     codes = (site / "reference/diagnostics.html").read_text("utf-8")
     assert re.findall(r'<h2 id="(act\d+)"', codes) == [code.lower() for code in sorted(CODES)]
 

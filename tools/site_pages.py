@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 import actc
-from actc.cli.application import COMMANDS, app
+from actc.cli.application import COMMANDS, GROUPS, app
 from actc.codes import CODES
 
 # Pages that lie outside docs/, and their names in the site.
@@ -44,6 +44,9 @@ def cli() -> str:
     group: Any = typer.main.get_command(app)
     for name in COMMANDS:
         parts += _command(name, group.commands[name])
+    for name in GROUPS:
+        for second, command in group.commands[name].commands.items():
+            parts += _command(f"{name} {second}", command)
     return "\n\n".join(parts) + "\n"
 
 
