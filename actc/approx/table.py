@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from actc.approx.function import Float64Array, ScalarFunction
 from actc.numerics import QuantizationParameters
+from actc.numerics.compare import root_mean_square
 from actc.numerics.quantization import MAX_BITS, Codes
 
 _TYPES = (np.uint8, np.uint16, np.float32)
@@ -91,12 +92,10 @@ def fit_table(
         nearest = _nearest(exact, output.values()[output.low : output.high + 1])
     occurring = slice(input.low, input.high + 1)
     error = np.abs(attained - exact)[occurring]
-    largest = float(error.max())
-    unit = largest if largest > 1e150 else 1.0  # whose square is no float64
     return TableFit(
         form=Table(values),
-        max_error=largest,
-        rms_error=unit * float(np.sqrt(np.mean(np.square(error / unit)))),
+        max_error=float(error.max()),
+        rms_error=root_mean_square(error),
         lower_bound=float(np.abs(nearest - exact)[occurring].max()),
         input=input,
         output=output,

@@ -32,8 +32,8 @@ def errors(reference: Array, other: Array) -> dict[str, float]:
         "max": float(difference.max()),
         "p50": float(p50),
         "p99": float(p99),
-        "rms": float(np.sqrt(np.mean(difference**2))),
-        "reference_rms": _rms(a[np.isfinite(a)]),
+        "rms": root_mean_square(difference),
+        "reference_rms": root_mean_square(a[np.isfinite(a)]),
     }
 
 
@@ -60,8 +60,12 @@ def _method(difference: Array) -> Literal["linear", "higher"]:
     return "linear" if np.isfinite(difference).all() else "higher"
 
 
-def _rms(array: Array) -> float:
-    return float(np.sqrt(np.mean(array**2))) if array.size else 0.0
+def root_mean_square(array: Array) -> float:
+    """The root of the mean of the squares, also of numbers whose squares are no float64."""
+    largest = float(np.abs(array).max(initial=0.0))
+    if not 1e150 < largest < np.inf:
+        return float(np.sqrt(np.mean(array**2))) if 0 < largest < np.inf else largest
+    return largest * float(np.sqrt(np.mean((array / largest) ** 2)))
 
 
 def classes(output: Array) -> Array | None:

@@ -13,6 +13,7 @@ from actc.approx.function import ScalarFunction
 from actc.approx.table import fit_table
 from actc.ir.graph import constant
 from actc.ir.sites import Site
+from actc.numerics.compare import root_mean_square
 from actc.numerics.quantization import QuantizationParameters, largest_code
 from actc.numerics.requantize import max_shift
 from actc.passes.integer.builder import Accumulator, Builder, Codes, NoIntegerForm, code_type
@@ -65,8 +66,7 @@ def _errors(attained: Array, wanted: Array) -> dict[str, float]:
     """Largest and RMS difference, where the function is finite (a table saturates elsewhere)."""
     finite = np.isfinite(wanted)
     error = np.abs(attained[finite] - wanted[finite])
-    rms = float(np.sqrt(np.mean(error**2))) if error.size else 0.0
-    return {"max_error": float(error.max(initial=0.0)), "rms_error": rms}
+    return {"max_error": float(error.max(initial=0.0)), "rms_error": root_mean_square(error)}
 
 
 def _channel_table(
