@@ -103,7 +103,10 @@ def _rounds(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> int
     """How often a Loop runs, 0 where that is no constant."""
     if node.op_type != "Loop" or not node.input or node.input[0] not in constants:
         return 0
-    array = numpy_helper.to_array(constants[node.input[0]])
+    try:
+        array = numpy_helper.to_array(constants[node.input[0]])
+    except (KeyError, TypeError, ValueError):  # the check of weights says so
+        return 0
     return int(array.flat[0]) if array.size == 1 and array.dtype.kind in "iu" else 0
 
 
