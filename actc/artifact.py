@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.ir.files import open_regular
+from actc.notebook import text_html
 from actc.output import MANIFEST
 from actc.targets.base import BuildPlan, Target
 from actc.targets.named import make_target
@@ -49,6 +52,13 @@ class Artifact:
         """
         return self.load()(feeds)
 
+    def _repr_html_(self) -> str:
+        """The report as text, for a notebook."""
+        from actc.report import render_text  # brings jinja2 and more
+
+        where = "a dry run" if self.path is None else str(self.path / "report.html")
+        return text_html(f"{render_text(self.report)}\n  see {where}")
+
     def load(self) -> Callable[[Array | Mapping[str, Array]], dict[str, Array]]:
         """The artefact as a function, loaded once: what to time."""
         if self.path is None:
@@ -72,6 +82,21 @@ class Artifact:
         return call
 
 
+_REPORTED = frozenset(
+    {"activations", "bytes", "left_float", "model", "operators", "options", "precision", "sizes"}
+)
+"""What commands read of report.json."""
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object of a regular file."""
+    with os.fdopen(open_regular(path), encoding="utf-8") as stream:
+        found = json.load(stream)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
+
+
 def open_artifact(directory: str | Path) -> Artifact:
     """Open a directory that `actc compile` wrote.
 
@@ -80,10 +105,12 @@ def open_artifact(directory: str | Path) -> Artifact:
     """
     path = Path(directory)
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+        manifest = _read_object(path / MANIFEST)
+        report = _read_object(path / "report.json")
+        if not _REPORTED <= set(report):
+            raise ValueError("a part of the report is missing")
         target = make_target(str(manifest["target"]), path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             Diagnostic(
                 "ACT0204",

@@ -15,8 +15,9 @@ from actc.approx.pwl import PiecewiseLinear
 from actc.approx.step_table import StepTable
 from actc.diagnostics import Diagnostic
 from actc.emission import EMITTED, Form, emit_lines, write_files
-from actc.errors import UsageError
+from actc.errors import ActcError, UsageError
 from actc.fit_options import PLOTS, domain_ends, file_problems, require_choice
+from actc.notebook import facts_html, image_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,21 @@ class FitResult(ABC):
             contents[Path(plot)] = self.plot(Path(plot).suffix.lower().removeprefix("."))
         write_files(contents)
         return list(contents)
+
+    def _repr_html_(self) -> str:
+        """The plot and the main facts, for a notebook."""
+        facts = {
+            "function": self.function,
+            "form": f"{self.form}, {self.segments} pieces",
+            "largest error": f"{self.max_error:.6g}",
+            "lower bound": f"{self.lower_bound:.6g}",
+            "certificate": "accepted" if self.certified else "REJECTED",
+        }
+        try:
+            picture = image_html(self.plot("svg"), f"{self.function} and its approximation")
+        except ActcError:  # matplotlib is not installed
+            picture = ""
+        return picture + facts_html(facts)
 
     def certificate_diagnostics(self) -> list[Diagnostic]:
         """One ACT0340 for each problem of the certificate."""
