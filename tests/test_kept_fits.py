@@ -75,9 +75,16 @@ def test_what_changes_a_fit_finds_nothing(
     kept: Cache, fitted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document(form="pwl")
-    for options in ({"input": "s7.3"}, {"output": "s7.3"}, {"digits": 2}, {"max_error": 0.1}):
+    changes: list[dict[str, Any]] = [
+        {"input": "s7.3"},
+        {"output": "s7.3"},
+        {"digits": 2},
+        {"max_error": 0.1},
+        {"form": "polynomial"},  # searched longer
+    ]
+    for options in changes:
         before = len(fitted)
-        document(form="pwl", **options)
+        document(**{"form": "pwl", **options})
         assert len(fitted) > before
     before = len(fitted)
     monkeypatch.setattr(cache, "source_digest", lambda folder, patterns: "of other code")
