@@ -7,10 +7,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constrain
 MODELS := .cache/models
 ACCURACY := .cache/accuracy
 AARCH64 := .cache/aarch64
+SUPPLY := .cache/supply
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train fuzz doctor clean
+.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train fuzz doctor hashes audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +80,19 @@ docs: $(VENV)/.docs ## the documentation site into site/ (Python 3.11 or newer)
 doctor: $(VENV)/.base ## what is installed, what is missing
 	$(BIN)/actc doctor
 
+hashes: $(SUPPLY)/.stamp ## write constraints-hashes.txt again, after constraints.txt changed
+	$(SUPPLY)/bin/python tools/hashes.py $(SUPPLY)/bin/uv
+
+audit: $(SUPPLY)/.stamp ## known vulnerabilities of the pinned packages, as PyPI knows them
+	@$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r constraints-hashes.txt || { \
+	  echo "make audit: vulnerabilities were found, or PyPI could not be asked about every" \
+	    "package (it needs the network): see above" >&2; exit 1; }
+
+sbom: $(SUPPLY)/.stamp $(VENV)/.base ## list what .venv holds, as CycloneDX: dist/sbom.json
+	mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+	  --of JSON -o dist/sbom.json $(BIN)/python
+
 clean: ## remove the environment, caches and outputs
 	rm -rf $(VENV) .cache dist out site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -112,6 +126,13 @@ $(VENV)/.bench: $(VENV)/.dev
 
 $(VENV)/.docs: $(VENV)/.base
 	$(PIP) -e '.[cpu,tvm,docs]'
+	@touch $@
+
+# What lists, hashes and audits packages; apart, as it needs many of its own.
+$(SUPPLY)/.stamp:
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip --disable-pip-version-check install -qq \
+	  cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
 	@touch $@
 
 # Two packages that bring real trained models, and one with the open headers of Vivado's
