@@ -240,6 +240,7 @@ def _execute(
     stream: IO[bytes],
 ) -> int | None:
     """Exit status, negative for a signal, None for a time-out."""
+    start_guard()
     try:
         process = subprocess.Popen(
             list(argv),
@@ -269,6 +270,12 @@ def _execute(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         release(process.pid)
+
+
+def start_guard() -> None:
+    """Start the guard before a program, so that it learns of that at once."""
+    with contextlib.suppress(OSError):
+        _guard_of(os.getpid())
 
 
 def guard(group: int) -> None:

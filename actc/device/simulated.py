@@ -184,6 +184,7 @@ def _line(interface: Interface) -> Line:
 
 def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """The simulator, which waits for levels; ended with its group, limited in memory."""
+    toolchain.start_guard()
     process = subprocess.Popen(
         command,
         cwd=folder,
