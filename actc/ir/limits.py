@@ -84,6 +84,8 @@ class _Expansion:
         count: float = 0
         for node in all_nodes(nodes):
             count += 1 + self._called((node.domain, node.op_type), depth)
+            if math.isinf(count):  # a function that calls itself twice would take for ever
+                break
         return count
 
     def _called(self, key: tuple[str, str], depth: int) -> float:
