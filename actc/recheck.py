@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError
 
 from actc import data as data_module
 from actc.artifact import open_artifact
@@ -15,6 +17,8 @@ from actc.bounds import bound_outputs
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
 from actc.diagnostics import Diagnostic, Place
+from actc.errors import UsageError
+from actc.ir.files import open_regular
 from actc.measured import emulated, not_executed, too_far
 from actc.numerics.compare import agreement, errors, identical, top1
 from actc.output import unchanged
@@ -69,9 +73,9 @@ def _check(
     artifact = open_artifact(directory)
     assert artifact.path is not None
     models = {
-        stage: onnx.load(artifact.path / name)
+        stage: _model(artifact.path / name)
         for stage, name in _FILES.items()
-        if (artifact.path / name).is_file()
+        if (artifact.path / name).exists()
     }
     # The later models have the shapes that the data gave when they were compiled. A model that
     # came as golden has no approximated stage.
@@ -145,6 +149,25 @@ def _check(
         **({"ranking": rank_sites(directory, data, progress=progress)} if sites else {}),
         **({"bound": bound_outputs(directory, data, bound)} if bound is not None else {}),
     }
+
+
+def _model(path: Path) -> onnx.ModelProto:
+    """A stage of the compilation, read again."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as stream:
+            model = onnx.load_model_from_string(stream.read())
+    except (OSError, DecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not complete"
+        raise _unreadable(path, str(reason).lower()) from error
+    if not model.graph.output:
+        raise _unreadable(path, "it holds no network")
+    return model
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    message = f"cannot read {path.name}: {reason}"
+    help_text = "compile the model again"
+    return UsageError(Diagnostic("ACT0204", message, place=Place(str(path)), help=help_text))
 
 
 def _inputs(model: onnx.ModelProto) -> list[InputInfo]:

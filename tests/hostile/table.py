@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile import folders, outside, protobufs, shapes, structure
+from hostile import artefacts, folders, outside, protobufs, shapes, structure
 from hostile.case import Case
 
 GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
@@ -11,5 +11,6 @@ GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("Shapes, weights and attributes", shapes.CASES),
     ("External data", outside.CASES),
     ("Data and configurations", folders.CASES),
+    ("Artefacts", artefacts.CASES),
 )
 CASES: tuple[Case, ...] = tuple(case for _, cases in GROUPS for case in cases)
