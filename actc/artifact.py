@@ -107,7 +107,7 @@ def open_artifact(directory: str | Path) -> Artifact:
     try:
         manifest = _read_object(path / MANIFEST)
         report = _read_object(path / "report.json")
-        if not _REPORTED <= set(report):
+        if not _REPORTED.issubset(report):
             raise ValueError("a part of the report is missing")
         target = make_target(str(manifest["target"]), path)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
