@@ -14,6 +14,7 @@ run and not only the first.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import ParamSpec, TypeVar
@@ -22,6 +23,10 @@ from actc.diagnostics import Diagnostic
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a disk refuses that is full, has a limit, is damaged or became read-only."""
 
 
 class ExitStatus(IntEnum):

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from actc.diagnostics import Diagnostic, Place
-from actc.errors import UsageError
+from actc.errors import DISK_ERRORS, UsageError
 from actc.replacing import Busy, Stage, exclusive, held, new_stage, put_in_place, restore
 from actc.report.document import strict
 
 MANIFEST = "manifest.json"
-DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""What a disk refuses that is full, has a limit, is damaged or became read-only."""
 
 
 @contextmanager

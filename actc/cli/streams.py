@@ -9,7 +9,7 @@ import tempfile
 from typing import Any, TextIO
 
 from actc.diagnostics import Diagnostic, Place
-from actc.output import DISK_ERRORS
+from actc.errors import DISK_ERRORS
 
 _REFUSED = DISK_ERRORS | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 

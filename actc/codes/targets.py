@@ -218,8 +218,8 @@ CODES: dict[str, CodeInfo] = {
         "no architecture or option of CUDA",
         "Behind `cuda:` stand the architectures that machine code is generated for, joined by "
         "commas: `--target cuda:sm_80,sm_90`. GPUs newer than the newest of them compile the "
-        "kernels' PTX when model.so is loaded. One of dp4a (integers without tensor cores) and fp16 "
-        "(float32 products in half precision) may stand among them.",
+        "kernels' PTX when model.so is loaded. One of dp4a (integers without tensor cores) and "
+        "fp16 (float32 products in half precision) may stand among them.",
     ),
     "ACT0466": CodeInfo(
         "nvcc is missing",

@@ -29,7 +29,7 @@ from actc.targets.tvm.generic.reductions import FOLDS, Fold, fold_over
 _WIDE = "float64"
 """Sums are taken in it."""
 
-_LARGEST = {dtype: float(ml_dtypes.finfo(dtype).max) for dtype in WIDER}
+_LARGEST = {dtype: float(ml_dtypes.finfo(dtype).max) for dtype in WIDER}  # type: ignore[no-untyped-call]
 """The largest number of a type of half precision."""
 
 
