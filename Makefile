@@ -11,7 +11,7 @@ SUPPLY := .cache/supply
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train fuzz doctor hashes audit sbom clean
+.PHONY: help demo demo-fpga test test-all lint format types bench accuracy wheel docs train fuzz fuzz-guided doctor hashes audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ SEED ?= 0
 
 fuzz: $(VENV)/.dev ## random models on every back end, for MINUTES=10 from SEED=0; findings into out/fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --seed $(SEED)
+
+fuzz-guided: $(VENV)/.dev ## bytes mutated towards new code in the readers of files, for MINUTES=10
+	$(PIP) atheris==3.0.0
+	PYTHONPATH=tests $(BIN)/python -m fuzz.guided --minutes $(MINUTES)
 
 train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks again
 	$(BIN)/python examples/digits/train.py
