@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
-from actc.ir.files import open_regular
+from actc.ir.files import read_regular
 from actc.notebook import text_html
 from actc.output import MANIFEST
 from actc.targets.base import BuildPlan, Target
@@ -90,8 +89,7 @@ _REPORTED = frozenset(
 
 def _read_object(path: Path) -> dict[str, Any]:
     """The JSON object of a regular file."""
-    with os.fdopen(open_regular(path), encoding="utf-8") as stream:
-        found = json.load(stream)
+    found = json.loads(read_regular(path))
     if not isinstance(found, dict):
         raise ValueError("no object")
     return found

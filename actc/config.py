@@ -29,6 +29,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import UsageError
+from actc.ir.files import read_regular
 from actc.numerics.quantization import MAX_BITS
 from actc.numerics.weights import SPELLINGS
 from actc.passes.site_choices import problems_of
@@ -151,7 +152,7 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
 
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_regular(path).decode("utf-8")
         found = tomllib.loads(text)
         _require_short(found)
         return text, found

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.dialect import DOMAIN
+from actc.ir.files import read_regular
 from actc.ir.sites import Site
 from actc.output import MANIFEST
 from actc.pipeline import Pipeline
@@ -279,7 +280,7 @@ def _load(path: Path) -> onnx.ModelProto | None:
 def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(path))
         texts = [*manifest["passes"], manifest["options"]["precision"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unreadable(path, "this is not a manifest of actc") from error

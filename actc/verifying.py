@@ -23,6 +23,7 @@ from actc.approx.checker import check_certificate
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.function_names import names_a_site, resolve
+from actc.ir.files import read_regular
 from actc.output import MANIFEST
 from actc.verified_document import document_problems
 
@@ -145,7 +146,7 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
 def _read(file: Path) -> tuple[list[_Claim], bool]:
     """The certificates of a file, and whether they are those of a compilation."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(file))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise _no_certificates(file, f"cannot read the certificates: {reason}") from error

@@ -25,6 +25,16 @@ def open_regular(path: Path) -> int:
     return _regular(os.open(path, _OPEN))
 
 
+def read_regular(path: Path) -> bytes:
+    """The contents of the regular file at `path`.
+
+    Raises:
+        NotRegular, OSError: as :func:`open_regular`.
+    """
+    with os.fdopen(open_regular(path), "rb") as stream:
+        return stream.read()
+
+
 def _regular(number: int) -> int:
     kind = os.fstat(number).st_mode
     if not stat.S_ISREG(kind):

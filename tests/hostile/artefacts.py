@@ -91,6 +91,14 @@ CASES = (
         "ACT0204",
     ),
     _case(
+        "certificates-fifo",
+        "certificates.json is a pipe",
+        _instead("certificates.json", os.mkfifo),
+        2,
+        "ACT0341",
+        command=_VERIFY,
+    ),
+    _case(
         "certificates-text",
         "certificates.json is no JSON",
         _file("certificates.json", b"{"),
