@@ -324,8 +324,9 @@ def _replace(
     # Nodes of the region itself keep reading the old value; they may serve other sites.
     inside = set(region.nodes)
     if old.is_graph_output():
-        position = next(i for i, v in enumerate(model.graph.outputs) if v is old)
-        model.graph.outputs[position] = result
+        for position, output in enumerate(model.graph.outputs):  # it may be listed twice
+            if output is old:
+                model.graph.outputs[position] = result
     for use in list(old.uses()):
         if use.node not in inside and use.node is not site:
             use.node.replace_input_with(use.idx, result)

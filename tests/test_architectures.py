@@ -237,8 +237,14 @@ def test_inputs_of_one_fixed_and_one_open_batch(tmp_path: Path) -> None:
     assert artifact.report["samples"] == 10
 
 
-def test_same_output_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["onnx", "verilog"])
+@pytest.mark.parametrize("last", [False, True], ids=["sums", "activation"])
+def test_same_output_twice(target: str, last: bool, tmp_path: Path) -> None:
+    """A site's output too."""
     model = dense(SMALL)
+    if last:
+        model.graph.node[-1].output[0] = "h"
+        model.graph.node.append(helper.make_node("Tanh", ["h"], ["y"], name="last"))
     model.graph.output.append(model.graph.output[0])
-    artifact = actc.compile(model, "onnx", data={"x": normal(8, 6)}, output=tmp_path / "out")
+    artifact = actc.compile(model, target, data={"x": normal(8, 6)}, output=tmp_path / "out")
     assert artifact.report["bit_exact"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -102,9 +101,6 @@ def check_declarations(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) 
         if kind not in onnx.TensorProto.DataType.values():
             text = f"'{value.name}' has the element type {kind}, which does not exist"
             sink.add(_invalid(text, Place(name, value.name)))
-    for output, count in Counter(value.name for value in graph.output).items():
-        if count > 1:
-            sink.add(_invalid(f"output '{output}' is listed {count} times", Place(name, output)))
     for function in proto.functions:
         if function.domain in ("", "ai.onnx") and defs.has(function.name):
             text = f"function '{function.name}' has the name of an operator of ONNX"

@@ -50,10 +50,6 @@ def _same_input(model: onnx.ModelProto) -> None:
     model.graph.input.append(model.graph.input[0])
 
 
-def _same_output(model: onnx.ModelProto) -> None:
-    model.graph.output.append(model.graph.output[0])
-
-
 def _weight_computed(model: onnx.ModelProto) -> None:
     model.graph.node[0].output[0] = "w"
     model.graph.node[1].input[0] = "w"
@@ -216,7 +212,6 @@ CASES = (
     _case("same-value", "two nodes that compute one value", _same_value, "ACT0007"),
     _case("same-weight", "two weights of one name", _same_weight, "ACT0007"),
     _case("same-input", "two inputs of one name", _same_input, "ACT0007"),
-    _case("same-output", "two outputs of one name", _same_output, "ACT0007"),
     _case("weight-computed", "a weight that a node computes, too", _weight_computed, "ACT0007"),
     _case("same-attribute", "an attribute given twice", _same_attribute, "ACT0007"),
     _case("wrong-attribute", "an attribute of the wrong type", _wrong_attribute, "ACT0007"),

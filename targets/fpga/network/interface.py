@@ -198,12 +198,12 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 
 
 def results_of(model: ir.Model, parts: Cut) -> list[Result]:
-    """How the host computes the model's outputs.
+    """How the host computes the model's outputs, one that is listed twice once.
 
     Raises:
         Unsupported: one has no form that a host knows.
     """
-    return [_result(value, set(parts.exits)) for value in model.graph.outputs]
+    return [_result(value, set(parts.exits)) for value in dict.fromkeys(model.graph.outputs)]
 
 
 def exits_of(parts: Cut, results: Sequence[Result], taken: set[str]) -> list[Exit]:
