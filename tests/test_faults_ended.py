@@ -26,6 +26,12 @@ wait
 """
 
 
+def heard() -> None:
+    """Signals end a process, also where who started the tests ignores them, as nohup does."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(folder: Path, model: Path, data: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """A compilation to C whose compiler hangs, and the processes that it started."""
     compiler = folder / "endless"
@@ -38,6 +44,7 @@ def start(folder: Path, model: Path, data: Path) -> tuple[subprocess.Popen[str],
         env={**os.environ, "ACTC_GCC": str(compiler), "NOTE": str(note), "TMPDIR": str(folder)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heard,
     )
     end = time.monotonic() + 120
     while not note.exists():

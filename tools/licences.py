@@ -45,10 +45,10 @@ _SPELLED = {
 }
 _TABLE = "| package | licence | comes with |\n|---|---|---|\n"
 _UNFETCHED = {
-    "nvidia-cuda-crt": "NVIDIA's CUDA toolkit EULA (proprietary)",
-    "nvidia-cuda-nvcc": "NVIDIA's CUDA toolkit EULA (proprietary)",
-    "nvidia-cuda-runtime": "NVIDIA's CUDA toolkit EULA (proprietary)",
-    "nvidia-nvvm": "NVIDIA's CUDA toolkit EULA (proprietary)",
+    "nvidia-cuda-crt": "LicenseRef-NVIDIA-Proprietary",
+    "nvidia-cuda-nvcc": "LicenseRef-NVIDIA-Proprietary",
+    "nvidia-cuda-runtime": "LicenseRef-NVIDIA-Proprietary",
+    "nvidia-nvvm": "LicenseRef-NVIDIA-Proprietary",
     "onnxruntime-gpu": "MIT",
 }
 """Of packages that no other extra brings, and that are large: as their pages in the index say."""
