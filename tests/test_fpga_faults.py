@@ -85,7 +85,7 @@ def test_a_failure_leaves_the_result_before_it(
 ) -> None:
     old = cwd / "out"
     old.mkdir()
-    (old / MANIFEST).write_text("{}")
+    (old / MANIFEST).write_text('{"actc": "0.1.0", "files": {"tiny_uart.bin": ""}}')
     (old / "tiny_uart.bin").write_text("a bitstream")
     fake("yosys", "os.kill(os.getpid(), signal.SIGKILL)")
     done = actc_cli("compile", "tiny.onnx", *OPTIONS, "-o", "out", "--json")
