@@ -145,11 +145,14 @@ def _asked(
         problems.add(Diagnostic("ACT0224", f"--timeout cannot be {timeout}", help="give seconds"))
     if tests < 1:
         problems.add(Diagnostic("ACT0224", f"--tests cannot be {tests}", help="give 1 or more"))
-    command = None
-    if not callable(check):
-        command = problems.attempt(Command.parse, check, status, text, timeout)
+    chosen: Check | None
+    if isinstance(check, (str, Sequence)):
+        chosen = problems.attempt(Command.parse, check, status, text, timeout)
+    else:
+        chosen = check
     problems.require_none()
-    return command if command is not None else check  # type: ignore[return-value]
+    assert chosen is not None  # or there was a problem
+    return chosen
 
 
 def _read(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -162,8 +163,8 @@ def copied_node(node: onnx.NodeProto) -> onnx.NodeProto:
     return result
 
 
-def _keep_named(values: object, names: set[str]) -> None:
+def _keep_named(values: Any, names: set[str]) -> None:
     """Delete from a field of named messages those with other names."""
-    for at in reversed(range(len(values))):  # type: ignore[arg-type]
-        if values[at].name not in names:  # type: ignore[index]
-            del values[at]  # type: ignore[attr-defined]
+    for at in reversed(range(len(values))):
+        if values[at].name not in names:
+            del values[at]
