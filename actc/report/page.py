@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -84,7 +85,9 @@ def _plots(sites: list[view.Group]) -> dict[str, tuple[Markup, Markup]]:
         }
 
 
+@cache
 def _environment() -> Environment:
+    """Jinja2's environment, with the templates that it has compiled already."""
     environment = Environment(
         loader=PackageLoader("actc.report"),
         autoescape=True,
