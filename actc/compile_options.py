@@ -307,11 +307,10 @@ def _precision_of(options: Options, known: tuple[str, ...]) -> None:
     if options.precision in known or options.precision not in PRECISIONS:
         _one_of("precision", options.precision, known)
         return
-    others = (
-        "`--target cuda` has"
-        if options.precision == HALF_PRECISION
-        else "`--target cpu`, cuda and onnx have"
-    )
+    others = {
+        HALF_PRECISION: "`--target cuda` has it",
+        "float32": "`--target cpu`, cuda and onnx have it",
+    }.get(options.precision, "the target has it without these options")
     raise UsageError(
         Diagnostic(
             "ACT0486",

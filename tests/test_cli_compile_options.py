@@ -73,6 +73,8 @@ def test_an_unknown_target_is_said_once_beside_options_of_hardware(
     [
         (("--target", "c", "--precision", "float32"), "ACT0486", "target 'c' has no --precision"),
         (("--target", "cpu", "--precision", "float16"), "ACT0486", "`--target cuda` has"),
+        (("--target", "cuda:fp16"), "ACT0486", "choose one of: float32"),
+        (("--target", "cuda:dp4a", "--precision", "float32"), "ACT0486", "choose one of: int8"),
         (("--target", "c", "--precision", "int4"), "ACT0224", "did you mean 'int8'?"),
         (("--tune", "-1"), "ACT0224", "0 times none"),
         (("--tune", "3", "--tune-seconds", "-3"), "ACT0224", "give seconds, 300 say"),

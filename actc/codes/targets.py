@@ -305,7 +305,8 @@ CODES: dict[str, CodeInfo] = {
         "a precision that the target lacks",
         "--precision float16 keeps activations and weights in half precision, which GPUs multiply "
         "on tensor cores: `--target cuda` has it. CPUs are faster with int8, and exact with "
-        "float32, which `--target cpu`, `cuda` and `onnx` have. FPGAs, HLS and C have int8 only.",
+        "float32, which `--target cpu`, `cuda` and `onnx` have. FPGAs, HLS and C have int8 only. "
+        "Options of `cuda` belong to one precision: dp4a to int8, fp16 to float32.",
     ),
     "ACT0490": CodeInfo(
         "nothing to tune",

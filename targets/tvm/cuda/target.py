@@ -46,6 +46,11 @@ MODEL_FILES = {
     "float32": "approximated.onnx",
     "float16": "approximated.onnx",
 }
+_PRECISIONS: dict[Products, tuple[str, ...]] = {
+    "auto": ("int8", "float32", "float16"),
+    "dp4a": ("int8",),
+    "fp16": ("float32",),
+}
 HALVES = "float16.json"
 RESOURCES = "resources.json"
 LINK_SECONDS = 120
@@ -96,7 +101,7 @@ class CudaTarget(Target):
     def capabilities(self) -> Capabilities:
         """What this target takes."""
         return Capabilities(
-            precisions=("int8", "float32", "float16"),
+            precisions=_PRECISIONS[self.products],
             forms=("table", "pwl"),
             operators=frozenset(INT8_RULES),
             tools=(
