@@ -22,7 +22,7 @@ from fuzz.recipes import Recipe, case_of, recipes
 BATCH = 50
 """Models of a batch."""
 SHRINK_SECONDS = 120.0
-_MODULES = ("fuzz.compared", "fuzz.hardware")
+_MODULES = ("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls")
 
 
 class Judge(Protocol):
@@ -225,6 +225,7 @@ def save(found: Found, folder: Path) -> Path:
         "oracle": found.finding.oracle,
         "finding": found.finding.what,
         "options": dict(case.options),
+        "seed": case.seed,
         "rules": list(case.operators),
     }
     (place / "options.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -244,5 +245,5 @@ def load(place: Path) -> tuple[Case, dict[str, Any]]:
             part, name = key.split("/", 1)
             parts[part][name] = arrays[key]
     model = (place / "model.onnx").read_bytes()
-    rules = tuple(document.get("rules", ()))
-    return Case(model, parts["data"], parts["probe"], document["options"], 0, rules), document
+    rules, seed = tuple(document.get("rules", ())), document.get("seed", 0)
+    return Case(model, parts["data"], parts["probe"], document["options"], seed, rules), document
