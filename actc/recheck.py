@@ -95,7 +95,7 @@ def _check(
         problem = f"the artefact differs from golden.onnx on {differing} samples"
     if not int8 and not reason:
         tolerance = artifact.target.tolerance(artifact.path)
-        problem = too_far(outputs[last], outputs["artifact"], tolerance)
+        problem = too_far(outputs[last], outputs["artifact"], tolerance, models[last])
     if problem:
         diagnostics.append(Diagnostic("ACT0602", problem, place=Place(str(directory))))
     executed = [Rung("artifact", "not run", reason)] if reason else []

@@ -98,7 +98,7 @@ def measure(
     if reason:
         measured.not_run(machine.spec, reason, context_of(model))
     else:
-        measured.require_exact(precision, machine.tolerance(stage))
+        measured.require_exact(precision, stages.approximated, machine.tolerance(stage))
         how = machine.emulation(stage)
         if how:
             measured.rungs.append(emulated(how, precision, measured.samples))
