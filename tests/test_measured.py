@@ -29,5 +29,5 @@ def _model(op: str) -> onnx.ModelProto:
 def test_infinities_behind_zeros_of_either_sign_are_the_same(
     op: str, artifact: list[float], near: bool
 ) -> None:
-    expected, found = np.float32([1.0, np.inf]), np.float32(artifact)
+    expected, found = np.array([1, np.inf], np.float32), np.array(artifact, np.float32)
     assert (too_far({"y": expected}, {"y": found}, 1e-4, _model(op)) == "") == near
