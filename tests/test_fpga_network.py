@@ -406,3 +406,12 @@ def test_positions_share_one_search(monkeypatch: pytest.MonkeyPatch) -> None:
     check(g.model(g.dequantize(y, 0.01, np.int32(0))))
     assert len(searched) == 9  # inside, 4 edges, 4 corners
     assert sorted(searched)[-1] == (2, 9)
+
+
+def test_inputs_that_nothing_reads_are_refused() -> None:
+    """Hardware has no port for them, and a host would not know what to send."""
+    g = Golden(1)
+    codes(g, 3)
+    (problem,) = check_network(g.model(g.dequantize(matmul(g, codes(g, 6), 6, 5))))
+    assert problem.code == "ACT0550"
+    assert "nothing reads" in problem.message

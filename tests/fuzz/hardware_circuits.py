@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from actc.targets.base import Rung
 from actc.targets.fpga.assembly import RTL
 from actc.targets.fpga.folded.assembly import FoldedAssembly
 from actc.targets.fpga.folded.ladder import board_rung as folded_board_rung
@@ -23,8 +25,8 @@ _PIPELINES = ("", "", "latency=1", "latency=3", "latency=9", "clock=40", "clock=
 _TABLES = ("", "", "tables=logic", "tables=memory")
 _BOARDS = ("ecp5-85k", "ecp5-25k", "ice40-hx8k", "icebreaker", "ulx3s-45f", "tangnano20k")
 _SPEEDS = ("", "throughput=1", "throughput=100000", "throughput=1000000", "latency=500")
-_RANDOM = 24
-"""Random samples over all codes, beside the probe."""
+_NEAR, _RANDOM = 8, 24
+"""Samples of the probe, and random ones over all codes."""
 
 
 def _options(*chosen: str) -> str:
@@ -49,20 +51,7 @@ class Verilog:
         effort = draw.choice(("", "", "effort=1", "effort=3"))
         chosen = (draw.choice(_PIPELINES), draw.choice(_TABLES), effort)
         found = planned(case, f"verilog:{_options(f'device={draw.choice(_FAMILIES)}', *chosen)}")
-        machine = found.machine
-        assert isinstance(machine, VerilogTarget)
-        assembly = machine.assembly_of(found.path)
-        vectors = vectors_of(assembly.network, found.model, found.probe, found.golden)
-        rungs = (
-            rung()
-            for rung in (
-                lambda: description_rung(assembly, vectors),
-                lambda: verilog_rung(assembly, found.path, vectors),
-                lambda: run_testbench(assembly, found.path),
-                lambda: units_rung(assembly, found.path),
-            )
-        )
-        return found.wrong(machine.load(found.path)) or found.fallen(rungs)
+        return found.asked(lambda: _of_wires(found))
 
 
 @dataclass(frozen=True)
@@ -83,28 +72,44 @@ class Folded:
         speed, kind = draw.choice(_SPEEDS), draw.choice(("stream", "stream", "uart", "spi"))
         options = _options("architecture=folded", f"interface={kind}", speed)
         found = planned(case, f"{draw.choice(_BOARDS)}:{options}")
-        machine = found.machine
-        assert isinstance(machine, FpgaTarget)
-        assembly = machine.assembly_of(found.path)
-        assert isinstance(assembly, FoldedAssembly)
-        return _of_stages(found, assembly, pauses=draw.random() < 0.5)
+        pauses = draw.random() < 0.5
+        return found.asked(lambda: _of_stages(found, pauses))
 
 
-def _of_stages(found: Planned, assembly: FoldedAssembly, pauses: bool) -> list[Mismatch]:
+def _of_wires(found: Planned) -> list[Mismatch]:
+    machine, path = found.machine, found.path
+    assert isinstance(machine, VerilogTarget)
+    assembly = machine.assembly_of(path)
+    vectors = vectors_of(assembly.network, found.model, found.probe, found.golden)
+    rungs: tuple[Callable[[], Rung], ...] = (
+        lambda: description_rung(assembly, vectors),
+        lambda: verilog_rung(assembly, path, vectors),
+        lambda: run_testbench(assembly, path),
+        lambda: units_rung(assembly, path),
+    )
+    return found.wrong(machine.load(path)) or found.fallen(rung() for rung in rungs)
+
+
+def _of_stages(found: Planned, pauses: bool) -> list[Mismatch]:
+    machine, path = found.machine, found.path
+    assert isinstance(machine, FpgaTarget)
+    assembly = machine.assembly_of(path)
+    assert isinstance(assembly, FoldedAssembly)
     samples = samples_of(
-        assembly.network, found.model, found.probe, found.golden, most=64, random=_RANDOM
+        assembly.network, found.model, found.probe, found.golden, most=_NEAR, random=_RANDOM
     )
-    files = {n: (found.path / RTL / n).read_text("ascii") for n in assembly.core_files}
+    files = {name: (path / RTL / name).read_text("ascii") for name in assembly.core_files}
 
-    def simulated() -> list[Mismatch]:
-        made = simulate_folded(assembly.design, samples.words, files=files, pauses=pauses).outputs
-        return found.fallen([compared("Verilog", made, samples, "")])
+    def simulated() -> Rung:
+        made = simulate_folded(assembly.design, samples.words, files=files, pauses=pauses)
+        return compared("Verilog with pauses" if pauses else "Verilog", made.outputs, samples, "")
 
-    return (
-        found.fallen([program_rung(assembly.network, samples)])
-        or simulated()
-        or found.fallen([folded_board_rung(assembly, found.path, samples)])
+    rungs: tuple[Callable[[], Rung], ...] = (
+        lambda: program_rung(assembly.network, samples),
+        simulated,
+        lambda: folded_board_rung(assembly, path, samples),
     )
+    return found.fallen(rung() for rung in rungs)
 
 
 ORACLES: tuple[Oracle, ...] = (Verilog(), Folded())

@@ -62,8 +62,13 @@ class Hls4ml:
 def _compared(case: Case, spec: str) -> list[Mismatch]:
     """As a user runs it, then every step of the target's own comparison."""
     found = planned(case, spec)
-    wrong = found.wrong(found.machine.load(found.path))
-    return wrong or found.fallen(found.machine.verify(found.path, found.probe, found.golden))
+    machine, path = found.machine, found.path
+    return found.asked(
+        lambda: (
+            found.wrong(machine.load(path))
+            or found.fallen(machine.verify(path, found.probe, found.golden))
+        )
+    )
 
 
 ORACLES: tuple[Oracle, ...] = (BnnHls(), Hls4ml())

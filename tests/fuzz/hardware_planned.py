@@ -13,6 +13,7 @@ import onnx
 import onnx_ir as ir
 
 import actc
+from actc.errors import ModelError, UsageError
 from actc.ir import islands
 from actc.targets.base import Rung, Target
 from fuzz.compared import Array, Outputs, batches, differing
@@ -48,6 +49,14 @@ class Planned:
         return [Mismatch(f"{self.machine.name} and golden", f"{self.machine.spec}: {wrong}")] * (
             wrong != ""
         )
+
+    def asked(self, compare: Callable[[], list[Mismatch]]) -> list[Mismatch]:
+        """What a comparison says; what is refused only now, behind the plan, is a finding too."""
+        try:
+            return compare()
+        except (UsageError, ModelError) as error:
+            what = f"{self.machine.name}: {error.diagnostics[0].code} behind the plan"
+            return [Mismatch(what, f"{self.machine.spec}: {error}")]
 
     def fallen(self, rungs: Iterable[Rung]) -> list[Mismatch]:
         """The first rung of a ladder that differs."""

@@ -12,7 +12,7 @@ from actc.ir.graph import is_op
 from actc.targets.fpga.network.boundary import Cut, cut
 from actc.targets.fpga.network.builder import Rehearsal, Unsupported
 from actc.targets.fpga.network.enter import enter
-from actc.targets.fpga.network.interface import entries_of, results_of
+from actc.targets.fpga.network.interface import entries_of, results_of, unread
 from actc.targets.fpga.network.lower import RULES, key_of, lower
 from actc.targets.fpga.network.options import NetworkOptions
 from actc.targets.fpga.network.rewrite import prepared
@@ -88,6 +88,8 @@ def _borders(model: ir.Model, parts: Cut, *, ends: bool) -> Iterator[Diagnostic]
             check()
         except Unsupported as error:
             yield Diagnostic(error.code, error.reason, help=error.help)
+    for problem in unread(model, parts):
+        yield Diagnostic(problem.code, problem.reason, help=problem.help)
 
 
 def _size(parts: Cut, options: NetworkOptions) -> Iterator[Diagnostic]:

@@ -136,6 +136,24 @@ def entries_of(parts: Cut) -> list[Entry]:
     return found
 
 
+def unread(model: ir.Model, parts: Cut) -> list[Unsupported]:
+    """The model's inputs that nothing reads, as reasons to refuse it: hardware has no port there.
+
+    Args:
+        model: the golden model.
+        parts: of it.
+    """
+    read = {_source(value) for value in parts.entries}
+    return [
+        Unsupported(
+            f"nothing reads the model's input '{value.name}'",
+            "take the input out of the model: hardware has ports for what is read",
+        )
+        for value in model.graph.inputs
+        if value not in read and not value.is_initializer()
+    ]
+
+
 def _source(value: ir.Value) -> ir.Value:
     """The model's input behind an entry."""
     producer = value.producer()

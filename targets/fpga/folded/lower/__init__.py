@@ -20,7 +20,7 @@ from actc.targets.fpga.folded.program import FoldedProgram, Stream
 from actc.targets.fpga.network.boundary import Cut, cut
 from actc.targets.fpga.network.builder import Unsupported
 from actc.targets.fpga.network.elements import Layer
-from actc.targets.fpga.network.interface import Entry, Result, entries_of, results_of
+from actc.targets.fpga.network.interface import Entry, Result, entries_of, results_of, unread
 from actc.targets.fpga.network.rewrite import prepared
 
 __all__ = ["Lowered", "Order", "lower_golden"]
@@ -87,6 +87,7 @@ def lower_golden(golden: ir.Model, *, more: bool = False) -> Lowered:
         for given, value in zip(entries, parts.entries, strict=False)
     ]
     found += lower(lowering, parts, MORE if more else RULES)
+    found += map(_plain, unread(model, parts))
     if found:
         raise ModelError(found)
     results = _heard(found, lambda: results_of(model, parts)) or []
