@@ -29,7 +29,13 @@ def test_hostile(case: Case, runner: Runner, tmp_path: Path) -> None:
     folder.mkdir()
     case.make(folder)
     before = set(folder.iterdir())
-    ended = runner.run(folder, *case.command, seconds=case.seconds, mebibytes=case.mebibytes)
+    ended = runner.run(
+        folder,
+        *case.command,
+        seconds=case.seconds,
+        mebibytes=case.mebibytes,
+        environment=case.environment,
+    )
     shown = f"{ended.stderr}\n{ended.stdout}"
     assert ended.status == case.status, shown
     assert tuple(sorted(set(_ERROR.findall(ended.stderr)))) == case.codes, shown

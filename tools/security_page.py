@@ -40,8 +40,10 @@ inputs that the tests try. The tables are generated from the tests.
 
 ## What is not
 
-- **Time.** A model may be slow: loops whose rounds depend on data run as long as they run,
-  and many legal operators take many seconds. Run untrusted models under a limit (`timeout`).
+- **Less time than ten minutes a run.** A run of the model on one batch ends after 600 seconds,
+  also in a loop whose rounds depend on data; `ACTC_RUN_SECONDS` sets another limit (ACT0063). It
+  holds for each run by itself, and an operator that has begun ends first. For a limit on all of
+  it, run untrusted models under `timeout`.
 - **Memory below the limits.** A legal model may need many times its size. `ulimit -v` sets a lower
   limit. Shapes that only a run shows are bounded by what the machine gives.
 - **Bugs in onnx, onnxruntime, protobuf and the tools behind a target.** They read the model in the

@@ -115,4 +115,22 @@ CODES: dict[str, CodeInfo] = {
         "A model says which version of each domain's operators it uses, once for each domain, "
         "and versions count from 1. Where two versions are given, nobody can say which is meant.",
     ),
+    "ACT0063": CodeInfo(
+        "a run of the model takes too long",
+        "How often a loop runs can depend on the data, and it may never end. One run of the model, "
+        "on one batch, is stopped after 600 seconds, or after as many as the environment variable "
+        "ACTC_RUN_SECONDS says; 0 is no limit. An operator that has begun runs to its end first.",
+    ),
+    "ACT0064": CodeInfo(
+        "a time limit that is no number of seconds",
+        "The environment variable ACTC_RUN_SECONDS must be a number of seconds, 0 for no limit.",
+    ),
+    "ACT0067": CodeInfo(
+        "a directory that is not what its manifest says",
+        "manifest.json has the SHA-256 of every file that a compilation wrote. Commands that read "
+        "such a directory compare these first, and load or run nothing of it where a file is "
+        "missing, was changed, or would be read although the manifest does not have it. "
+        "That finds damage, copies that are not whole, and files of another result. It is no "
+        "signature: whoever can change a file can change the manifest, too.",
+    ),
 }

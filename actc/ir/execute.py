@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
+from onnx_ir.passes.common import InlinePass
 
 from actc import toolchain
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.graph import constant
+from actc.ir.time_limit import Clock, Evaluator, interruptible, loops, seconds
 
 Array = np.ndarray[Any, Any]
 
@@ -114,7 +115,8 @@ def require_runs(
         fallback: whether onnx's own evaluator may run what onnxruntime has no kernels for.
 
     Raises:
-        ModelError: onnxruntime cannot load it, or not run it on `feeds`.
+        ModelError: onnxruntime cannot load it, or not run it on `feeds`, or not within the time
+            of :mod:`actc.ir.time_limit`.
     """
     what, help_text = "load", "export the model again, or with an older opset"
     try:
@@ -127,6 +129,8 @@ def require_runs(
             " a network (by a Reshape, say) is a usual cause"
         )
         return session.run(feeds)
+    except ModelError as error:
+        raise ModelError(d.in_file(file) for d in error.diagnostics) from error
     except ExecutionError as error:
         if error.memory:
             help_text = "check the shapes of the network"
@@ -185,6 +189,8 @@ class Session:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if outputs is not None:
             model = _with_outputs(model, outputs)
+        model = interruptible(model)
+        self._loops, self._run_options = loops(model), ort.RunOptions
         self.outputs = [output.name for output in model.graph.output]
         self.refusal: ExecutionError | None = None
         try:
@@ -208,9 +214,18 @@ class Session:
 
         Raises:
             ExecutionError: the model does not run on these inputs.
+            ModelError: it takes too long, see :mod:`actc.ir.time_limit`.
         """
-        with _explained():
-            arrays = self._session.run(self.outputs, dict(feeds))
+        options = self._run_options()
+        options.log_severity_level = _SILENT
+        clock = Clock(seconds(), options)
+        try:
+            with _explained(), clock.running():
+                arrays = self._session.run(self.outputs, dict(feeds), options)
+        except ExecutionError as error:
+            if clock.over:
+                raise clock.error(self._loops, error.node, error.op) from error
+            raise
         return dict(zip(self.outputs, arrays, strict=True))
 
 
@@ -235,8 +250,8 @@ class _Reference:
         with self._explained():
             # it takes functions that differ in their overload alone for one
             whole = ir.from_proto(model)
-            ir.passes.common.InlinePass()(whole)
-            self._evaluator = ReferenceEvaluator(ir.to_proto(whole))
+            InlinePass()(whole)
+            self._evaluator = Evaluator(ir.to_proto(whole))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -247,8 +262,10 @@ class _Reference:
             text = f"{self._refusal}; the onnx package's evaluator fails too: {error}"
             raise ExecutionError(" ".join(text.split())[:500]) from error
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """Run one batch."""
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, Array], options: Any = None
+    ) -> list[Array]:
+        """Run one batch; the options are onnxruntime's."""
         with self._explained(), np.errstate(all="ignore"):
             found = self._evaluator.run(list(outputs), dict(feeds))
             return [np.asarray(array) for array in found]
@@ -260,7 +277,8 @@ def _unsafe_optimizers(model: onnx.ModelProto) -> set[str]:
     Constant folding also replaces an If on a constant by its branch; with one branch inside
     another (1.31) that loses values, or ends the process.
     """
-    conditional = any(node.op_type in ("If", "Loop", "Scan") for node in model.graph.node)
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    conditional = any(node.op_type in ("If", "Loop", "Scan") for node in nodes)
     return {"ConstantFolding"} if conditional else set()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx
@@ -114,20 +114,25 @@ def check_declarations(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) 
 
 def _check_versions(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
     """Report versions of operators that do not exist, and domains with two of them."""
-    help_text = "export the model again"
-    for entry in proto.opset_import:
+    for problem in _version_problems(proto.opset_import):
+        sink.add(Diagnostic("ACT0062", problem, place=Place(name), help="export the model again"))
+    for function in proto.functions:
+        for problem in _version_problems(function.opset_import):
+            place = Place(name, function.name)
+            sink.add(Diagnostic("ACT0062", problem, place=place, help="export the model again"))
+
+
+def _version_problems(imports: Iterable[onnx.OperatorSetIdProto]) -> Iterator[str]:
+    versions: dict[str, set[int]] = {}
+    for entry in imports:
         if not 0 < entry.version < _MOST_VERSIONS:
             text = f"version {entry.version} of the operators of '{_domain(entry.domain)}'"
-            message = f"{text} does not exist"
-            sink.add(Diagnostic("ACT0062", message, place=Place(name), help=help_text))
-    versions: dict[str, set[int]] = {}
-    for entry in proto.opset_import:
+            yield f"{text} does not exist"
         versions.setdefault(_domain(entry.domain), set()).add(entry.version)
     for domain, given in versions.items():
         if len(given) > 1:
             both = ", ".join(map(str, sorted(given)))
-            message = f"the operators of '{domain}' are imported in several versions: {both}"
-            sink.add(Diagnostic("ACT0062", message, place=Place(name), help=help_text))
+            yield f"the operators of '{domain}' are imported in several versions: {both}"
 
 
 def _domain(domain: str) -> str:

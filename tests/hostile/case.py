@@ -24,6 +24,7 @@ class Case:
         command: arguments of `actc`.
         seconds: of processor time at most.
         mebibytes: of memory at most, beside what the program itself takes.
+        environment: variables that are set.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Case:
     command: tuple[str, ...] = COMPILE
     seconds: int = 5
     mebibytes: int = 512
+    environment: tuple[tuple[str, str], ...] = ()

@@ -68,11 +68,19 @@ class Runner:
     ) -> None:
         self._process.communicate(timeout=20)
 
-    def run(self, folder: Path, *arguments: str, seconds: int, mebibytes: int) -> Ended:
+    def run(
+        self,
+        folder: Path,
+        *arguments: str,
+        seconds: int,
+        mebibytes: int,
+        environment: tuple[tuple[str, str], ...] = (),
+    ) -> Ended:
         """Run a command in `folder`, with so much processor time and memory at most."""
         wish = {
             "folder": str(folder),
             "arguments": arguments,
+            "environment": dict(environment),
             "printed": [str(path) for path in self._printed],
             "seconds": seconds,
             "mebibytes": mebibytes,
@@ -106,6 +114,7 @@ def _run(wish: dict[str, Any]) -> int:
     from actc import cli
 
     os.chdir(wish["folder"])
+    os.environ.update(wish["environment"])
     none = os.open(os.devnull, os.O_RDONLY)
     os.dup2(none, 0)
     for number, path in enumerate(wish["printed"], 1):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from hostile import artefacts, folders, outside, protobufs, shapes, structure
+from hostile import artefacts, folders, loops, outside, protobufs, shapes, structure, swapped
 from hostile.case import Case
 
 GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("Files that are no model", protobufs.CASES),
     ("Graphs", structure.CASES),
+    ("Loops without end", loops.CASES),
     ("Shapes, weights and attributes", shapes.CASES),
     ("External data", outside.CASES),
     ("Data and configurations", folders.CASES),
-    ("Artefacts", artefacts.CASES),
+    ("Artefacts", (*artefacts.CASES, *swapped.CASES)),
 )
 CASES: tuple[Case, ...] = tuple(case for _, cases in GROUPS for case in cases)
