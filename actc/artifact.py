@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from actc.diagnostics import Diagnostic, Place
+from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
-from actc.ir.files import read_regular
+from actc.intact import not_compiled, read_intact, read_object, require_listed
 from actc.notebook import text_html
-from actc.output import MANIFEST
 from actc.targets.base import BuildPlan, Target
 from actc.targets.named import make_target
 
@@ -81,40 +79,28 @@ class Artifact:
         return call
 
 
-_REPORTED = frozenset(
+REPORTED = frozenset(
     {"activations", "bytes", "left_float", "model", "operators", "options", "precision", "sizes"}
 )
 """What commands read of report.json."""
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object of a regular file."""
-    found = json.loads(read_regular(path))
-    if not isinstance(found, dict):
-        raise ValueError("no object")
-    return found
-
-
 def open_artifact(directory: str | Path) -> Artifact:
-    """Open a directory that `actc compile` wrote.
+    """Open a directory that `actc compile` wrote, whose files are what its manifest says.
+
+    Every file is compared with its SHA-256 in manifest.json, before anything is loaded or run.
 
     Raises:
-        UsageError: it is no such directory.
+        UsageError: ACT0204, it is no such directory; ACT0067, files are missing or were changed.
     """
     path = Path(directory)
+    manifest = read_intact(path)
     try:
-        manifest = _read_object(path / MANIFEST)
-        report = _read_object(path / "report.json")
-        if not _REPORTED.issubset(report):
+        report = read_object(path / "report.json")
+        if not REPORTED.issubset(report):
             raise ValueError("a part of the report is missing")
         target = make_target(str(manifest["target"]), path)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(
-            Diagnostic(
-                "ACT0204",
-                "this is not a directory that actc compiled",
-                place=Place(str(path)),
-                help="give the directory that `actc compile -o DIR` wrote",
-            )
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise not_compiled(path) from error
+    require_listed(path, manifest, target.capabilities().products)
     return Artifact(path, report, target)

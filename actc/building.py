@@ -13,6 +13,7 @@ from typing import Any
 from actc.artifact import open_artifact
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.intact import read_intact
 from actc.output import MANIFEST, amended, working_in, write_json
 from actc.targets.vendor.build import build as run_flow
 
@@ -43,7 +44,7 @@ def build(
         ACT0435, ACT0438 warnings).
 
     Raises:
-        UsageError: ACT0203, ACT0204, ACT0205, ACT0433, ACT0590.
+        UsageError: ACT0067, ACT0203, ACT0204, ACT0205, ACT0433, ACT0590.
         MissingTool: tools are not installed.
         ToolFailed: a tool failed, took too long, has no licence, or left no results.
     """
@@ -64,7 +65,9 @@ def build(
     start = time.monotonic()
     with working_in(path):
         artifact = open_artifact(directory)  # nobody replaces it any more
-        section, found = run_flow(flow, path, to, 60 * timeout, progress or (lambda line: None))
+        names = read_intact(path, ())["files"]
+        say = progress or (lambda line: None)
+        section, found = run_flow(flow, path, to, 60 * timeout, say, names)
         recorded = all(item.severity != "error" for item in found)
         if recorded:
             _record(path, artifact.report, section)

@@ -15,6 +15,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import DISK_ERRORS, UsageError
+from actc.ir.files import NotRegular, read_regular
 from actc.replacing import Busy, Stage, exclusive, held, new_stage, put_in_place, restore
 from actc.report.document import strict
 
@@ -190,10 +191,12 @@ def _written(directory: Path) -> set[str] | None:
     What lies deeper belongs to the folder that it is in.
     """
     try:
-        manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+        manifest = json.loads(read_regular(directory / MANIFEST))
         names = [MANIFEST, *manifest["files"], *manifest.get("not_reproducible", ())]
         return {Path(name).parts[0] for name in names} if "actc" in manifest else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, IndexError):
+    except (FileNotFoundError, NotADirectoryError, NotRegular):
+        return None
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, AttributeError):
         return None
 
 

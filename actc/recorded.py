@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from actc.compile_options import Options
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.ir.files import open_regular
 from actc.output import MANIFEST
 
 _LARGEST = 64 << 20
@@ -69,7 +71,7 @@ def read_manifest(path: Path) -> Recorded:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(open_regular(path), "rb") as stream:
             text = stream.read(_LARGEST + 1)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()

@@ -17,6 +17,7 @@ from actc.data import DataLike, Dataset, InputInfo
 from actc.device import Device, Interface, read_interface
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.intact import read_intact
 from actc.numerics.compare import Outputs, identical, top1
 from actc.output import unchanged
 
@@ -50,8 +51,8 @@ def run(
         diagnostics (ACT0598 the board differs from golden.onnx).
 
     Raises:
-        UsageError: ACT0590 the directory, ACT0591 the port, ACT0593 another design,
-            ACT0207, ACT0220, ACT0221 the data, ACT0241 the output cannot be written.
+        UsageError: ACT0067, ACT0204, ACT0590 the directory, ACT0591 the port, ACT0593 another
+            design, ACT0207, ACT0220, ACT0221 the data, ACT0241 the output cannot be written.
         ToolFailed: ACT0592, ACT0594 no answers, or broken ones.
         MissingTool: ACT0503, ACT0501.
     """
@@ -70,7 +71,9 @@ def _run(
     samples: int | None,
     show: Callable[[str], None],
 ) -> dict[str, Any]:
-    dataset = data_module.load(data, _inputs(read_interface(directory)))
+    interface = read_interface(directory)
+    read_intact(Path(directory))
+    dataset = data_module.load(data, _inputs(interface))
     if samples is not None:
         dataset = dataset.take(samples)
     device = Device.open(directory, port)

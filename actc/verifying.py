@@ -23,6 +23,7 @@ from actc.approx.checker import check_certificate
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
 from actc.function_names import names_a_site, resolve
+from actc.intact import read_intact
 from actc.ir.files import read_regular
 from actc.output import MANIFEST
 from actc.verified_document import document_problems
@@ -122,12 +123,14 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
 
     Raises:
         UsageError: ACT0341 not a certificates file, ACT0342 the model is not given or
-            cannot be read.
+            cannot be read, ACT0067 the directory is not what its manifest says.
         ModelError: the model is broken.
     """
     file = Path(path) / CERTIFICATES if Path(path).is_dir() else Path(path)
     claims, of_sites = _read(file)
     compiled = file.parent if of_sites and (file.parent / MANIFEST).is_file() else None
+    if compiled is not None:
+        read_intact(compiled)
     if of_sites:
         rows = _verify_sites(claims, compiled, model, file)
     else:

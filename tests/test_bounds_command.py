@@ -12,6 +12,7 @@ import pytest
 from classifier import MODEL, labelled
 from command_line import CommandLine
 from models import network, normal
+from sealed import sealed
 
 import actc
 from actc.bounds import bound_outputs, prove
@@ -107,7 +108,7 @@ def test_a_directory_of_before(compiled: Path, tmp_path: Path) -> None:
     del found["golden"]
     (copy / FORMATS).write_text(json.dumps(found))
     with pytest.raises(UsageError, match=r"ACT0233.*does not name golden's values"):
-        bound_outputs(copy, compiled / "data.npz")
+        bound_outputs(sealed(copy), compiled / "data.npz")
 
 
 def test_float_models_have_no_bound(tmp_path: Path) -> None:

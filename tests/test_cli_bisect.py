@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from classifier import MODEL, labelled
 from command_line import CommandLine
+from sealed import sealed
 
 import actc
 from actc.errors import UsageError
@@ -122,10 +123,10 @@ def test_a_damaged_record(crude: Path, tmp_path: Path, actc_cli: CommandLine) ->
     text = (copy / FORMATS).read_text()
     for damaged in ("", "[]", text.replace('"getitem"', '"other"'), text.replace("scale", "s")):
         (copy / FORMATS).write_text(damaged)
-        done = actc_cli("bisect", copy, "--data", data)
+        done = actc_cli("bisect", sealed(copy), "--data", data)
         assert (done.status, "ACT0233" in done.stderr) == (2, True), damaged[:20]
     (copy / FORMATS).unlink()
-    assert actc_cli("check", copy, "--data", data).status == 0
+    assert actc_cli("check", sealed(copy), "--data", data).status == 0
     assert "ACT0233" in actc_cli("check", copy, "--data", data, "--sites").stderr
 
 

@@ -13,9 +13,10 @@ import pytest
 from command_line import CommandLine
 from golden_models import outputs_of
 from network_boards import CLASSES, FEATURES, MODELS, build, samples
+from sealed import sealed
 
 import actc
-from actc.errors import ToolFailed
+from actc.errors import ToolFailed, UsageError
 from actc.targets.fpga.interfaces import Kind
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +32,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     golden = MODELS["accumulators"]()
     build(directory, golden)
     write_data(directory, golden)
-    return directory
+    return sealed(directory)
 
 
 def write_data(directory: Path, golden: Any) -> None:
@@ -75,7 +76,7 @@ def test_kinds(kind: Kind, tmp_path: Path) -> None:
     golden = MODELS["accumulators"]()
     build(tmp_path, golden, kind)
     write_data(tmp_path, golden)
-    found = actc.run(tmp_path, tmp_path / "data.npz", port="sim")
+    found = actc.run(sealed(tmp_path), tmp_path / "data.npz", port="sim")
     assert found["golden"]["bit_exact"] is True
     assert found["accuracy"] == found["golden"]["accuracy"] == 9 / 12
 
@@ -94,6 +95,7 @@ def test_a_wrong_design_is_found(actc_cli: CommandLine, board: Path, tmp_path: P
             bias.const_value = ir.tensor(array)
     build(other, golden)
     shutil.copy(board / "golden.onnx", other)
+    sealed(other)
     done = run(actc_cli, other, "--json", data=str(board / "data.npz"))
     assert done.status == 1
     assert done.codes == ["ACT0598"]
@@ -109,7 +111,7 @@ def test_without_labels_and_golden(actc_cli: CommandLine, board: Path, tmp_path:
     (copied / "golden.onnx").unlink()
     with np.load(copied / "data.npz") as data:
         np.savez(copied / "data.npz", x=data["x"])
-    done = run(actc_cli, copied)
+    done = run(actc_cli, sealed(copied))
     assert done.status == 0
     assert "no golden.onnx" in done.stdout
     assert "accuracy" not in done.stdout
@@ -147,7 +149,7 @@ def test_a_directory_without_its_verilog(
     for path in (tmp_path / "copied").rglob("*.v"):
         path.unlink()
     rest = ("--port", "sim", "--data", board / "data.npz")
-    assert refused(actc_cli, tmp_path / "copied", *rest) == "ACT0599"
+    assert refused(actc_cli, sealed(tmp_path / "copied"), *rest) == "ACT0599"
 
 
 def test_wrong_ports(actc_cli: CommandLine, board: Path) -> None:
@@ -181,6 +183,7 @@ def test_another_build(actc_cli: CommandLine, board: Path, tmp_path: Path) -> No
     shutil.copytree(board, copied)
     path = copied / "interface.json"
     path.write_text(path.read_text().replace("0123456789abcdef", "0123456789abcdee"))
+    sealed(copied)
     data = ("--data", board / "data.npz")
     assert refused(actc_cli, copied, "--port", "sim", *data) == "ACT0593"
 
@@ -192,8 +195,10 @@ def test_a_silent_board(actc_cli: CommandLine, board: Path, tmp_path: Path) -> N
     text = top.read_text()
     assert ".rx(uart_rx)" in text
     top.write_text(text.replace(".rx(uart_rx)", ".rx(1'b1)"))
-    with pytest.raises(ToolFailed) as caught:
+    with pytest.raises(UsageError, match=r"ACT0067.*'net_uart\.v' is not what manifest"):
         actc.run(copied, board / "data.npz", port="sim")
+    with pytest.raises(ToolFailed) as caught:
+        actc.run(sealed(copied), board / "data.npz", port="sim")
     assert [d.code for d in caught.value.diagnostics] == ["ACT0592"]
 
 

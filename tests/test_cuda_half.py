@@ -13,6 +13,7 @@ import onnx_ir as ir
 import pytest
 from installed import needs_nvcc
 from models import network, normal
+from sealed import sealed
 
 import actc
 from actc.errors import ModelError, UsageError
@@ -98,7 +99,7 @@ def test_convolutions(tmp_path: Path) -> None:
         1,
     )
     (out / "kernels.cu").write_text(rough)
-    (found,) = actc.check(out, {"x": normal(5, 3, 16, 16, seed=9)})["diagnostics"]
+    (found,) = actc.check(sealed(out), {"x": normal(5, 3, 16, 16, seed=9)})["diagnostics"]
     assert found["code"] == "ACT0602"
 
 

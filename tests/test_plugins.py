@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, CommandLine, Finished
+from sealed import sealed
 
 PLUGINS = ROOT / "tests/plugins"
 MODEL = ROOT / "examples/digits/mlp.onnx"
@@ -158,6 +159,7 @@ def test_check_notices_another_artefact(actc_cli: CommandLine, installed: Path) 
     assert compile_for(actc_cli, "reference").status == 0
     output = actc_cli.directory / "out"
     (output / "model.onnx").write_bytes((output / "approximated.onnx").read_bytes())
+    sealed(output)
     done = actc_cli("check", "out", "--data", DATA, "--json")
     assert done.status == 1, done.stderr
     assert done.document["bit_exact"] is False

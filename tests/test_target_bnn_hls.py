@@ -16,6 +16,7 @@ import pytest
 from command_line import CommandLine
 from installed import needs_gxx
 from models import network, normal
+from sealed import sealed
 
 import actc
 from actc.artifact import open_artifact
@@ -86,7 +87,7 @@ def test_a_changed_weight_is_found(built: Path, tmp_path: Path) -> None:
     path.write_text(f"{text[:start]}{int(found[1], 16) ^ 1:x}{text[end:]}")
     feeds = data(100)
     right = open_artifact(built).run(feeds)
-    assert not np.array_equal(open_artifact(directory).run(feeds)["y"], right["y"])
+    assert not np.array_equal(open_artifact(sealed(directory)).run(feeds)["y"], right["y"])
     target = make_target("bnn-hls:throughput=50000")
     rungs = {rung.name: rung.result for rung in target.verify(directory, feeds, right)}
     assert rungs["program"] == "equal"

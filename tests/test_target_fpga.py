@@ -15,6 +15,7 @@ import onnx_ir as ir
 import pytest
 from command_line import CommandLine
 from models import network, normal
+from sealed import sealed
 
 import actc
 from actc.artifact import open_artifact
@@ -361,5 +362,5 @@ def test_a_directory_of_another_version_is_told_apart(built: Path, tmp_path: Pat
     document["build"] = "0123456789abcdef"
     path.write_text(json.dumps(document))
     with pytest.raises(UsageError) as caught:
-        open_artifact(tmp_path / "out").run(data())
+        open_artifact(sealed(tmp_path / "out")).run(data())
     assert caught.value.diagnostics[0].code == "ACT0536"

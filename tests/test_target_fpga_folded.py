@@ -13,6 +13,7 @@ import onnx_ir as ir
 import pytest
 from installed import needs_iverilog, needs_verilator, needs_yosys
 from models import network, normal
+from sealed import sealed
 
 import actc
 from actc.artifact import open_artifact
@@ -211,7 +212,7 @@ def test_a_wrong_weight_is_found(built: Path, tmp_path: Path) -> None:
     start, _, digits = lines[place].strip().rstrip(";").rpartition("h")
     lines[place] = f"  {start}h{int(digits, 16) ^ 1:0{len(digits)}x};\n"
     file.write_text("".join(lines))
-    artifact = open_artifact(copy)
+    artifact = open_artifact(sealed(copy))
     feeds = data(8)
     target = make_target("ecp5-25k:throughput=4000")
     rungs: dict[str, Rung] = {

@@ -16,6 +16,7 @@ from command_line import CommandLine, run_process
 from hls4ml_networks import needs_hls4ml
 from installed import needs_gxx
 from models import network, normal
+from sealed import sealed
 
 from actc.artifact import open_artifact
 from actc.ir import spec
@@ -106,7 +107,8 @@ def test_a_changed_weight_is_found(actc_cli: CommandLine, built: Path, tmp_path:
     (path, *_) = sorted((directory / "project" / "firmware" / "weights").glob("w*.txt"))
     first, rest = path.read_text().split(",", 1)
     path.write_text(f"{-int(first) or 1},{rest}")
-    done = actc_cli("check", directory, "--data", data)
+    assert actc_cli("check", directory, "--data", data, "--json").codes == ["ACT0067"]
+    done = actc_cli("check", sealed(directory), "--data", data)
     assert done.status == 1
     assert "differ" in done.stdout + done.stderr
 

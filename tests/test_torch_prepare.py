@@ -15,6 +15,7 @@ import onnx
 import pytest
 from models import network
 from onnx import numpy_helper
+from sealed import sealed
 
 import actc
 import actc.torch
@@ -320,13 +321,15 @@ def test_a_plan_that_is_none(planned: Planner, tmp_path: Path) -> None:
     assert "ACT0372" in raised(tmp_path / "nothing")
     shutil.copytree(source, plan)
     (plan / "golden.onnx").unlink()
-    assert "no golden.onnx" in raised(plan)
+    assert "ACT0067" in raised(plan)
+    assert "no golden.onnx" in raised(sealed(plan))
     (plan / "golden.onnx").write_bytes(b"\x00nothing")
-    assert "no golden.onnx that can be read" in raised(plan)
+    assert "ACT0067" in raised(plan)
+    assert "no golden.onnx that can be read" in raised(sealed(plan))
     shutil.copy(planned("digits/cnn") / "golden.onnx", plan)
-    assert "ACT0233" in raised(plan)
+    assert "ACT0233" in raised(sealed(plan))
     (plan / "formats.json").unlink()
-    assert "ACT0233" in raised(plan)
+    assert "ACT0233" in raised(sealed(plan))
     (plan / "report.json").write_text("[]", encoding="utf-8")
     assert "ACT0372" in raised(plan)
     data = {"image": samples("digits/mlp")[0][:8]}

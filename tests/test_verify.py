@@ -17,6 +17,7 @@ from certificate_files import Document, scaled, two_sites
 from command_line import CommandLine
 from models import network
 from onnx import numpy_helper
+from sealed import sealed
 
 import actc
 from actc.approx.channel_table import certify_channel_table, fit_channel_table
@@ -74,7 +75,7 @@ def edit_certificates(directory: Path, change: Callable[[list[Document]], object
 
 
 def problems_of(directory: Path, site: str) -> str:
-    found = actc.verify(directory)
+    found = actc.verify(sealed(directory))
     assert not found["holds"]
     (row,) = (row for row in found["certificates"] if row["id"] == site)
     assert not row["holds"]
@@ -240,7 +241,7 @@ def test_every_table_of_a_family_is_tied(copied: Callable[[str], Path]) -> None:
     onnx.save(golden, path)
     assert "its own table" in problems_of(directory, "a2")
     path.write_bytes(genuine)
-    assert actc.verify(directory)["holds"]
+    assert actc.verify(sealed(directory))["holds"]
     edit_certificates(directory, forge)
     assert problems_of(directory, "a2")
 
@@ -284,7 +285,7 @@ def test_swapped_sites(name: str, copied: Callable[[str], Path]) -> None:
         rows[0]["id"], rows[1]["id"] = rows[1]["id"], rows[0]["id"]
 
     edit_certificates(directory, swap)
-    found = actc.verify(directory)
+    found = actc.verify(sealed(directory))
     assert [row["holds"] for row in found["certificates"]] == [False, False]
 
 
@@ -293,7 +294,7 @@ def test_another_float_model(name: str, copied: Callable[[str], Path]) -> None:
     directory = copied(name)
     onnx.save(two_sites("Softplus"), directory / "float.onnx")
     assert problems_of(directory, "a1")
-    assert [row["holds"] for row in actc.verify(directory)["certificates"]] == [False, True]
+    assert [row["holds"] for row in actc.verify(sealed(directory))["certificates"]] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["table", "lines", "float", "steps", "family"])
@@ -310,7 +311,7 @@ def test_repeated_and_invented_sites(copied: Callable[[str], Path]) -> None:
         rows += [{**rows[0], "id": "a9"}, copy.deepcopy(rows[0])]
 
     edit_certificates(directory, invent)
-    found = [(row["id"], row["problems"]) for row in actc.verify(directory)["certificates"]]
+    found = [(row["id"], row["problems"]) for row in actc.verify(sealed(directory))["certificates"]]
     assert found == [
         ("a1", []),
         ("a2", []),
@@ -392,6 +393,9 @@ def test_missing_file(file: str, copied: Callable[[str], Path]) -> None:
 def test_broken_file(file: str, copied: Callable[[str], Path], actc_cli: CommandLine) -> None:
     directory = copied("table")
     (directory / file).write_bytes(b"\xff\xfe not this")
+    if file != "manifest.json":
+        assert actc_cli("verify", directory, "--json").codes == ["ACT0067"]
+        sealed(directory)
     done = actc_cli("verify", directory, "--json")
     assert done.status in (2, 3)
     assert len(done.codes) == 1

@@ -36,6 +36,11 @@ inputs that the tests try. The tables are generated from the tests.
   explains, never with a traceback. Where memory runs out, also by `ulimit -v`, this is ACT0060.
 - **Names are text.** In diagnostics, control characters, line breaks and marks of writing
   direction are shown as escapes, and long names are cut.
+- **A changed artefact is refused before anything of it runs.** `check`, `bisect`, `build`, `run`,
+  `verify`, `actc.load` and `actc.torch.prepare` first compare every file of the directory with its
+  SHA-256 in manifest.json, and refuse what was changed, is missing, or would be read although the
+  manifest does not have it (ACT0067); `report` does so for report.json. `build` hands no other
+  file to a vendor's tool.
 - **Nothing half-done.** A compilation that is refused leaves the output directory as it was.
 
 ## What is not
@@ -49,9 +54,10 @@ inputs that the tests try. The tables are generated from the tests.
 - **Bugs in onnx, onnxruntime, protobuf and the tools behind a target.** They read the model in the
   same process or as the same user. For input from strangers, add the sandbox of your system.
 - **Hard links.** A hard link in the model's folder is that file; nothing tells it from another.
-- **Directories that somebody else may write to.** `actc check` of an artefact loads and runs its
-  machine code (model.so); the manifest holds SHA-256 of all files, but whoever can change a file
-  can change that too. Check and run only artefacts that you built, or whose source you trust.
+- **A manifest is no signature.** `actc check` of an artefact loads and runs its machine code
+  (model.so), compiles its C, and simulates its Verilog. Digests find damage and mixed-up files, but
+  whoever can change a file can change its digest, too, also between the comparison and the run.
+  Check and run only artefacts that you built, or whose source you trust.
 
 ## The cases
 

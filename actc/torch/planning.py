@@ -18,6 +18,7 @@ from actc.artifact import Artifact
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ActcError, UsageError
+from actc.intact import read_intact
 from actc.ir.execute import ExecutionError, Session
 from actc.pipeline import Pipeline, pass_name
 from actc.prepare import Prepared, prepare
@@ -77,12 +78,13 @@ def open_plan(directory: Path, data: DataLike | None = None) -> Plan:
         data: what it was compiled with; needed only where its passes change weights by it.
 
     Raises:
-        UsageError: ACT0372, the directory holds no plan; ACT0233, what it holds does not
-            fit together; ACT0373, data is needed.
+        UsageError: ACT0372, the directory holds no plan; ACT0067, its files are not those
+            of its manifest; ACT0233, what it holds does not fit together; ACT0373, data is needed.
     """
     report = _report(directory)
     if report.get("precision") != "int8":
         raise _no_plan(directory, "it was compiled in float32, without integers to train")
+    read_intact(directory)
     golden = _golden(directory)
     passes = [str(step) for step in report.get("passes", [])]
     needed = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from actc import toolchain
@@ -27,7 +27,12 @@ _MEMORY = 64 << 30
 
 
 def build(
-    flow: Flow, directory: Path, goal: str | None, seconds: float, say: Callable[[str], None]
+    flow: Flow,
+    directory: Path,
+    goal: str | None,
+    seconds: float,
+    say: Callable[[str], None],
+    names: Iterable[str] | None = None,
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Run a flow.
 
@@ -36,6 +41,8 @@ def build(
         goal: "ip", "fit" or "bitstream"; None: as far as the flow leads.
         seconds: for all steps together.
         say: told of each step.
+        names: of the files that the tools get, relative to the directory, as far as they lie in
+            the folder of the flow; None: all that lies there.
 
     Returns:
         JSON-ready: goal; steps: rows of goal, tool, title, version, log, products; synthesis
@@ -54,7 +61,7 @@ def build(
     end = time.monotonic() + seconds
     found, remarks = find_tools(steps)
     work = directory / WORK
-    _fresh(directory / flow.folder, work)
+    _fresh(directory / flow.folder, work, _of_folder(flow.folder, names))
     section: dict[str, Any] = {"goal": steps[-1].goal, "steps": []}
     section |= {"synthesis": None, "implementation": None}
     for step, tool in zip(steps, found, strict=True):
@@ -82,14 +89,28 @@ def _until(flow: Flow, goal: str | None) -> Sequence[Step]:
     return flow.steps[: goals.index(goal) + 1]
 
 
-def _fresh(source: Path, work: Path) -> None:
+def _of_folder(folder: str, names: Iterable[str] | None) -> list[PurePosixPath] | None:
+    """Those of the names that lie in a folder, relative to it."""
+    if names is None:
+        return None
+    paths = map(PurePosixPath, names)
+    return [path.relative_to(folder) for path in paths if path.is_relative_to(folder)]
+
+
+def _fresh(source: Path, work: Path, names: list[PurePosixPath] | None) -> None:
     """A copy of the sources, in which no report of an earlier run lies."""
     if work.is_symlink():
         work.unlink()
     elif work.exists():
         shutil.rmtree(work)
     work.parent.mkdir(exist_ok=True)
-    shutil.copytree(source, work)
+    if names is None:
+        shutil.copytree(source, work)
+        return
+    work.mkdir()
+    for name in names:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, work / name)
 
 
 def _run(step: Step, found: Found, work: Path, log: Path, seconds: float) -> None:
