@@ -8,10 +8,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from actc.checks.not_finite import require_finite
 from actc.data import Dataset
 from actc.diagnostics import Diagnostic
 from actc.errors import InternalError
 from actc.ir import islands, spec
+from actc.ir.context import context_of
 from actc.ir.dialect import add_bodies
 from actc.ir.execute import Session
 from actc.pipeline import Instrument, pass_name
@@ -24,6 +26,8 @@ _TOLERANCE = 1e-3
 _SMALLEST = 1e-2
 """Outputs below this are compared with its tolerance: they may come from larger values."""
 SPECIFICATION_SAMPLES = 8
+_KEPT = 1 << 28
+"""Bytes of a model that is kept during the next pass: memory is dear with large ones."""
 
 
 class FunctionKept(Instrument):
@@ -32,26 +36,30 @@ class FunctionKept(Instrument):
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset.take(_SAMPLES)
         self._before: list[dict[str, Array]] | None = None
+        self._reference: onnx.ModelProto | None = None
 
     def before(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
         """Run the model, unless the outputs of the pass before still hold."""
         if getattr(step, "preserves", "") == "function" and self._before is None:
-            self._before = self._run(model)
+            self._before, self._reference = self._run(model)
 
     def after(self, number: int, step: ir.passes.PassBase, model: ir.Model) -> None:
         """Compare with the outputs before the pass.
 
         Raises:
             InternalError: they differ.
+            ModelError: ACT0102, they do only where the model before it leaves the numbers.
         """
         if getattr(step, "preserves", "") != "function":
             self._before = None
             return
         assert self._before is not None
-        after = self._run(model)
-        for before_batch, after_batch in zip(self._before, after, strict=True):
+        after, changed = self._run(model)
+        for batch, (before_batch, after_batch) in enumerate(zip(self._before, after, strict=True)):
             for name, reference in before_batch.items():
                 if not _close(reference, after_batch[name]):
+                    if _close(*_numbers(reference, after_batch[name])):
+                        self._require_finite(batch, context_of(model).file)
                     raise InternalError(
                         Diagnostic(
                             "ACT0903",
@@ -59,12 +67,30 @@ class FunctionKept(Instrument):
                             help="please report this with the model, or leave the pass out",
                         )
                     )
-        self._before = after
+        self._before, self._reference = after, changed
 
-    def _run(self, model: ir.Model) -> list[dict[str, Array]]:
+    def _run(self, model: ir.Model) -> tuple[list[dict[str, Array]], onnx.ModelProto | None]:
+        """The outputs for each batch, and the model that gave them, where it is small."""
         add_bodies(model)
-        session = Session(ir.to_proto(model))
-        return [session.run(feeds) for feeds, _ in self._dataset.batches(_SAMPLES)]
+        proto = ir.to_proto(model)
+        session = Session(proto)
+        outputs = [session.run(feeds) for feeds, _ in self._dataset.batches(_SAMPLES)]
+        return outputs, proto if proto.ByteSize() < _KEPT else None
+
+    def _require_finite(self, batch: int, file: str) -> None:
+        """The model before the pass must keep to numbers on a batch of the data."""
+        if self._reference is None:
+            return
+        feeds = [feeds for feeds, _ in self._dataset.batches(_SAMPLES)][batch]
+        require_finite(self._reference, feeds, file)
+
+
+def _numbers(reference: Array, other: Array) -> tuple[Array, Array]:
+    """Both, with zeros where either is NaN or infinite."""
+    if reference.shape != other.shape or reference.dtype.kind != "f":
+        return reference, other
+    both = np.isfinite(reference) & np.isfinite(other)
+    return np.where(both, reference, 0), np.where(both, other, 0)
 
 
 def _close(reference: Array, other: Array) -> bool:

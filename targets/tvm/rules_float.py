@@ -241,6 +241,8 @@ def reduce(planner: Planner, node: ir.Node) -> None:
     wide = like(
         x, str(value.name), "float32", tuple(1 if a in over else d for a, d in enumerate(x.shape))
     )
+    if x.axes[-1] in over:  # or the one number of a row would be padded, and none could go
+        wide = replace(wide, lanes=1)
     stay, gone = [a for a in x.axes if a not in over], [a for a in x.axes if a in over]
     dims, (left, out) = collapse(
         [x.extent(a) for a in stay], [planner.operand(x, stay), output_operand(wide, stay, None)]
