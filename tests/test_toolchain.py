@@ -146,6 +146,17 @@ def test_hanging_tool_and_its_children_are_ended(tmp_path: Path) -> None:
     assert wait_until_gone(int(note.read_text()))
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_ends_and_limits_where_the_system_tells_of_ends_and_where_not(
+    tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not tells:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    assert toolchain.run(["sleep", "0.05"], timeout=60).seconds >= 0.05
+    with pytest.raises(ToolFailed, match="ended after 0.2 seconds"):
+        toolchain.run(["sleep", "600"], timeout=0.2)
+
+
 def test_child_left_behind_is_ended(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     toolchain.run([str(script(tmp_path, f"sleep 600 & echo $! > {note}"))], timeout=30)
