@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from actc.approx.check_numbers import Malformed, amount, integer, number, numbers, require_keys
 from actc.approx.checker import check_certificate
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError, UsageError
@@ -31,8 +32,7 @@ from actc.verified_document import document_problems
 Evaluate = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 CERTIFICATES = "certificates.json"
-_MOST_POINTS = 2**24
-"""A certificate that asks for more samples is an attack on memory, not a fit."""
+_STEPS = frozenset({"scale", "zero_point", "low", "lower_bound", "pair"})
 _SLACK = Fraction(1, 2**44)
 _EDGE = Fraction(1, 2**20)
 """How far, in steps of the input, an edge of a table may lie from the middle of two codes."""
@@ -55,27 +55,18 @@ def certificate_problems(certificate: Any, evaluate: Evaluate) -> list[str]:
 def _malformed(certificate: Any) -> str:
     if not isinstance(certificate, dict) or not isinstance(certificate.get("kind"), str):
         return "it is not an object with a kind"
-    points = certificate.get("points", 2)
-    if not isinstance(points, int) or not 2 <= points <= _MOST_POINTS:
-        return f"points is not a whole number in 2..{_MOST_POINTS}"
     return ""
 
 
 def _step_problems(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
     """Check the lower bound of a table: two samples of one input step lie far apart."""
     try:
-        steps = certificate["steps"]
-        scale, bound, left, right = (
-            Fraction(float.fromhex(text))
-            for text in (steps["scale"], steps["lower_bound"], *steps["pair"])
-        )
-        zero_point, low = int(steps["zero_point"]), int(steps["low"])
-        edges = [Fraction(float.fromhex(text)) for text in certificate["breakpoints"]]
-        slopes = [float.fromhex(text) for text in certificate["slopes"]]
-        ends = [float.fromhex(certificate[key]) for key in ("lo", "hi")]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        return [f"the certificate is malformed: {type(error).__name__}: {error}"]
-    if any(slopes):
+        scale, bound, left, right, zero_point, low = _steps(certificate["steps"])
+    except Malformed as error:
+        return [f"the certificate is malformed: {error}"]
+    edges = numbers(certificate["breakpoints"], "breakpoints")
+    ends = [number(certificate[key], key) for key in ("lo", "hi")]
+    if any(numbers(certificate["slopes"], "slopes")):
         return ["a table has no slopes"]
     if scale <= 0 or not 0 <= low <= low + len(edges) <= 255:
         return ["the scale or the codes of the input are impossible"]
@@ -93,6 +84,24 @@ def _step_problems(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[s
         found = float(abs(one - other) / 2)
         return [f"the samples bound the error by {found:.9g} only, not by {float(bound):.9g}"]
     return []
+
+
+def _steps(told: object) -> tuple[Fraction, Fraction, Fraction, Fraction, int, int]:
+    """Scale, lower bound, the pair that proves it, zero point and first code."""
+    if not isinstance(told, dict):
+        raise Malformed("the steps are not an object")
+    require_keys(told, _STEPS, "the steps")
+    pair = numbers(told["pair"], "the pair")
+    if len(pair) != 2:
+        raise Malformed("the samples of the lower bound are not a pair")
+    return (
+        number(told["scale"], "the scale of the steps"),
+        amount(told["lower_bound"], "the lower bound of the steps"),
+        pair[0],
+        pair[1],
+        integer(told["zero_point"], -(2**31), 2**31, "the zero point of the steps"),
+        integer(told["low"], 0, 255, "the first step"),
+    )
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,9 @@ def verify(path: str | Path, model: str | Path | None = None) -> dict[str, Any]:
 def _read(file: Path) -> tuple[list[_Claim], bool]:
     """The certificates of a file, and whether they are those of a compilation."""
     try:
-        document = json.loads(read_regular(file))
+        document = json.loads(
+            read_regular(file), object_pairs_hook=_unique, parse_constant=_no_number
+        )
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise _no_certificates(file, f"cannot read the certificates: {reason}") from error
@@ -157,7 +168,9 @@ def _read(file: Path) -> tuple[list[_Claim], bool]:
         raise _no_certificates(file, "this is not a JSON file") from error
     if not isinstance(document, dict):
         raise _no_certificates(file, "this is not a file of certificates")
-    if isinstance(document.get("certificates"), list) and document.get("version") == 1:
+    version = document.get("version")
+    listed = isinstance(document.get("certificates"), list)
+    if listed and type(version) is int and version == 1:
         return [_row(item, file) for item in document["certificates"]], True
     if isinstance(document.get("certificate"), dict):
         inner = document["certificate"]
@@ -169,6 +182,19 @@ def _read(file: Path) -> tuple[list[_Claim], bool]:
     if isinstance(document.get("kind"), str):
         return [_Claim("", _text(document, "function"), document["kind"], document)], False
     raise _no_certificates(file, "this is not a file of certificates")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that says nothing twice, which programs read as one or the other."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def _no_number(name: str) -> Any:
+    """NaN and the infinities, which are no JSON."""
+    raise ValueError(f"{name} is no number")
 
 
 def _row(item: Any, file: Path) -> _Claim:

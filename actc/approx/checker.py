@@ -21,11 +21,29 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from actc.approx.check_numbers import SLACK, TIGHT, Array, Evaluate, number, numbers
-from actc.approx.check_samples import CheckSamples
-from actc.approx.fixed_check_form import Malformed
+from actc.approx.check_numbers import (
+    SLACK,
+    TIGHT,
+    Array,
+    Evaluate,
+    Malformed,
+    amount,
+    integer,
+    listed,
+    numbers,
+    require_keys,
+)
+from actc.approx.check_samples import MOST_POINTS, CheckSamples
 from actc.approx.fixed_checker import FixedPointClaim
 from actc.approx.table_checker import ChannelTableClaim, TableClaim
+
+_LINES = frozenset(
+    {
+        "kind", "version", "function", "lo", "hi", "points", "precision", "segments",
+        "breakpoints", "slopes", "intercepts", "max_error", "lower_bound", "triples",
+    }
+)  # fmt: skip
+_MORE = frozenset({"tails", "fewest", "steps"})
 
 
 def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
@@ -46,8 +64,6 @@ def check_certificate(certificate: Mapping[str, Any], evaluate: Evaluate) -> lis
         claim = _CLAIMS[kind](certificate)
     except Malformed as error:
         return [f"the certificate is malformed: {error}"]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        return [f"the certificate is malformed: {type(error).__name__}: {error}"]
     with np.errstate(all="ignore"):
         return claim.problems(evaluate)
 
@@ -112,21 +128,32 @@ class _Bound:
         return problems
 
 
+def _triples(told: object) -> list[list[Fraction]]:
+    return [numbers(triple, "a triple") for triple in listed(told, "the triples")]
+
+
 class _PiecewiseLinearClaim:
     def __init__(self, certificate: Mapping[str, Any]) -> None:
-        self.breakpoints = numbers(certificate["breakpoints"])
-        self.slopes = numbers(certificate["slopes"])
-        self.intercepts = numbers(certificate["intercepts"])
-        self.max_error = number(certificate["max_error"])
+        require_keys(certificate, _LINES, "the certificate", _MORE)
+        if not isinstance(certificate["function"], str):
+            raise Malformed("the function is not named")
+        self.breakpoints, self.slopes, self.intercepts = (
+            numbers(certificate[key], key) for key in ("breakpoints", "slopes", "intercepts")
+        )
+        self.max_error = amount(certificate["max_error"], "max_error")
         self.lower = _Bound(
-            number(certificate["lower_bound"]),
-            int(certificate["segments"]),
-            [numbers(triple) for triple in certificate["triples"]],
+            amount(certificate["lower_bound"], "lower_bound"),
+            integer(certificate["segments"], 1, MOST_POINTS, "segments"),
+            _triples(certificate["triples"]),
         )
         self.fewest: _Bound | None = None
         if "fewest" in certificate:
-            triples = [numbers(triple) for triple in certificate["fewest"]["triples"]]
-            self.fewest = _Bound(number(certificate["fewest"]["error"]), len(triples), triples)
+            fewest = certificate["fewest"]
+            if not isinstance(fewest, dict):
+                raise Malformed("what the segments were counted for is not an object")
+            require_keys(fewest, {"error", "triples"}, "what the segments were counted for")
+            triples = _triples(fewest["triples"])
+            self.fewest = _Bound(amount(fewest["error"], "its error"), len(triples), triples)
         self.samples = CheckSamples(certificate)
         self.x = self.samples.x
 

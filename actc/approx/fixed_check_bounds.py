@@ -24,15 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from actc.approx.fixed_check_form import (
-    MOST_SHIFT,
-    Form,
-    Format,
-    Integers,
-    Malformed,
-    integer,
-    require_keys,
-)
+from actc.approx.check_numbers import Malformed, integer, require_keys
+from actc.approx.fixed_check_form import MOST_SHIFT, Form, Format, Integers
 
 _MOST_INPUTS = 4
 _MOST_DIGITS = 4

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from actc.approx.check_numbers import Malformed, integer, require_keys
+
 Integers = npt.NDArray[np.int64]
 
 MOST_BITS = 16
@@ -22,10 +24,6 @@ MOST_BITS = 16
 MOST_SHIFT = 62
 _LARGEST = 2**62
 _FORMAT = re.compile(r"([su])([1-9]\d?)\.(0|-?[1-9]\d?)", re.ASCII)
-
-
-class Malformed(ValueError):
-    """A certificate that cannot be read; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -101,29 +99,6 @@ def read_form(described: object, input: Format, output: Format) -> Form:
 
 
 # --- checked values
-
-
-def require_keys(found: Mapping[Any, Any], wanted: set[str], what: str) -> None:
-    """Refuse missing and unknown keys.
-
-    Raises:
-        Malformed: there are some.
-    """
-    if set(found) != wanted:
-        missing, unknown = sorted(wanted - set(found)), len(set(found) - wanted)
-        problem = f"lacks {missing[0]!r}" if missing else f"has {unknown} unknown keys"
-        raise Malformed(f"{what} {problem}")
-
-
-def integer(value: object, low: int, high: int, what: str) -> int:
-    """A whole number in low..high.
-
-    Raises:
-        Malformed: it is none.
-    """
-    if type(value) is not int or not low <= value <= high:
-        raise Malformed(f"{what} is not a whole number in {low}..{high}")
-    return value
 
 
 def integers(value: object, what: str, count: int, low: int, high: int) -> Integers:

@@ -17,32 +17,15 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from actc.approx.fixed_check_form import Format, Integers, Malformed, integers
+from actc.approx.check_numbers import Malformed, amount
+from actc.approx.fixed_check_form import Format, Integers, integers
 
 Array = npt.NDArray[np.float64]
 Bounds = tuple[Integers, Integers]
 
 _SLACK = 2.0**-44
 _EVERYWHERE = Fraction(2**80)
-_MOST_DIGITS = 40
 _OBJECTIVES = ("correctly_rounded", "rounded_down", "faithful")
-
-
-def number(text: object, what: str) -> Fraction:
-    """A finite number >= 0 from a hexadecimal float.
-
-    Raises:
-        Malformed: it is none.
-    """
-    try:
-        if not isinstance(text, str) or len(text) > _MOST_DIGITS:
-            raise ValueError
-        value = Fraction(float.fromhex(text))
-    except (ValueError, OverflowError) as error:
-        raise Malformed(f"{what} is not a hexadecimal float") from error
-    if value < 0:
-        raise Malformed(f"{what} is negative")
-    return value
 
 
 @dataclass(frozen=True)
@@ -59,9 +42,9 @@ class Objective:
         Raises:
             Malformed: it is neither.
         """
-        if text in _OBJECTIVES:
-            return cls(str(text))
-        error = number(text, "the objective") * Fraction(2) ** output.fraction
+        if isinstance(text, str) and text in _OBJECTIVES:
+            return cls(text)
+        error = amount(text, "the objective") * Fraction(2) ** output.fraction
         everything = Fraction(2**output.bits)  # so many units admit every code
         return cls("within", float(min(error, everything)))
 

@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from actc.approx.check_numbers import Malformed, amount, require_keys
 from actc.approx.fixed_check_bounds import Bound
-from actc.approx.fixed_check_form import MOST_BITS, Malformed, read_form, read_format, require_keys
+from actc.approx.fixed_check_form import MOST_BITS, read_form, read_format
 from actc.approx.fixed_check_gates import (
     Array,
     Bounds,
     Objective,
     Target,
     decide,
-    number,
     read_close,
 )
 
@@ -61,16 +61,16 @@ class FixedPointClaim:
     """
 
     def __init__(self, certificate: Mapping[str, Any]) -> None:
-        require_keys(certificate, _KEYS | (_OPTIONAL & set(certificate)), "the certificate")
+        require_keys(certificate, _KEYS, "the certificate", _OPTIONAL)
         if not isinstance(certificate["function"], str):
             raise Malformed("the function is not named")
         self.input = read_format(certificate["input"], MOST_BITS)
         self.output = read_format(certificate["output"], _WIDEST)
         self.objective = Objective.read(certificate["objective"], self.output)
         self.form = read_form(certificate["form"], self.input, self.output)
-        self.max_error = number(certificate["max_error"], "max_error")
-        self.ulps = number(certificate["max_error_ulp"], "max_error_ulp")
-        self.lower_bound = number(certificate["lower_bound"], "lower_bound")
+        self.max_error = amount(certificate["max_error"], "max_error")
+        self.ulps = amount(certificate["max_error_ulp"], "max_error_ulp")
+        self.lower_bound = amount(certificate["lower_bound"], "lower_bound")
         self.fewest, self.least = (
             Bound.read(certificate[key], self.form, self.input) if key in certificate else None
             for key in ("fewest", "least")

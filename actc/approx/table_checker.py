@@ -13,22 +13,43 @@ from typing import Any
 
 import numpy as np
 
-from actc.approx.check_numbers import SLACK, TIGHT, Array, Evaluate, number
+from actc.approx.check_numbers import (
+    SLACK,
+    TIGHT,
+    Array,
+    Evaluate,
+    Malformed,
+    any_amount,
+    integer,
+    listed,
+    number,
+    octets,
+    require_keys,
+)
 
 _MOST_CHANNELS = 2**16
+_KEYS = frozenset(
+    {"kind", "version", "function", "input", "output", "digest", "max_error", "lower_bound"}
+)
+_OF_CHANNELS = frozenset({"channels", "tables", "table", "max_errors", "lower_bounds"})
 
 
 class TableClaim:
     """The certificate of a table of one function."""
 
     def __init__(self, certificate: Mapping[str, Any]) -> None:
-        self.data = bytes.fromhex(certificate["values"])
-        self.digest = str(certificate["digest"])
+        require_keys(certificate, _KEYS | {"values"}, "the certificate")
+        _require_texts(certificate)
+        self.data = octets(certificate["values"], "values")
+        self.digest = certificate["digest"]
         self.input = _Format(certificate["input"])
         self.output = None if certificate["output"] is None else _Format(certificate["output"])
-        self.entries = np.frombuffer(self.data, "<f4" if self.output is None else self.output.dtype)
-        self.max_error = float.fromhex(certificate["max_error"])
-        self.lower_bound = float.fromhex(certificate["lower_bound"])
+        dtype = np.dtype("<f4" if self.output is None else self.output.dtype)
+        if len(self.data) % dtype.itemsize:
+            raise Malformed("the values end within one")
+        self.entries = np.frombuffer(self.data, dtype)
+        self.max_error = any_amount(certificate["max_error"], "max_error")
+        self.lower_bound = any_amount(certificate["lower_bound"], "lower_bound")
 
     def problems(self, evaluate: Evaluate) -> list[str]:
         """What is wrong; empty when everything holds."""
@@ -85,11 +106,11 @@ class ChannelTableClaim:
     """
 
     def __init__(self, certificate: Mapping[str, Any]) -> None:
+        require_keys(certificate, _KEYS | _OF_CHANNELS, "the certificate")
+        _require_texts(certificate)
         self.input, self.output = (_Format(certificate[key]) for key in ("input", "output"))
-        self.channels = int(certificate["channels"])
-        if not 1 <= self.channels <= _MOST_CHANNELS:
-            raise ValueError(f"the channels are not 1..{_MOST_CHANNELS}")
-        self.digest = str(certificate["digest"])
+        self.channels = integer(certificate["channels"], 1, _MOST_CHANNELS, "channels")
+        self.digest = certificate["digest"]
         self.rows = _rows(certificate, self.channels, self.input.entries, self.output.dtype)
         self.max_errors, self.lower_bounds = (
             _claims(certificate, f"{key}s", key, self.channels)
@@ -134,43 +155,50 @@ class ChannelTableClaim:
 
 def _rows(certificate: Mapping[str, Any], channels: int, entries: int, dtype: str) -> Array:
     """The table of each channel; codes [channels, entries]."""
-    tables = [bytes.fromhex(text) for text in certificate["tables"][: channels + 1]]
-    which = certificate["table"]
+    texts, which = (listed(certificate[key], key) for key in ("tables", "table"))
+    if not 1 <= len(texts) <= channels:
+        raise Malformed("there are not one to as many tables as channels")
+    if len(which) != channels:
+        raise Malformed("not every channel has a table")
+    tables = [octets(text, "a table") for text in texts]
     size = entries * np.dtype(dtype).itemsize
-    if not 1 <= len(tables) <= channels or any(len(table) != size for table in tables):
-        raise ValueError(
-            f"there are not one to as many tables as channels, of {entries} entries each"
-        )
-    if len(which) != channels or any(type(k) is not int for k in which):
-        raise ValueError("not every channel has a table")
-    if min(which) < 0 or max(which) >= len(tables):
-        raise ValueError("a channel has a table that is not there")
+    if any(len(table) != size for table in tables):
+        raise Malformed(f"not every table has {entries} entries")
+    for k in which:
+        integer(k, 0, len(tables) - 1, "the table of a channel")
     held = np.frombuffer(b"".join(tables), dtype).reshape(-1, entries)
     return np.ascontiguousarray(held[which])
 
 
 def _claims(certificate: Mapping[str, Any], key: str, largest: str, channels: int) -> Array:
     """The claim of each channel; the certificate's own is the largest of them."""
-    texts = certificate[key]
-    if not isinstance(texts, list) or len(texts) != channels:
-        raise ValueError(f"not every channel has one of the {key}")
-    claims = np.array([float.fromhex(text) for text in texts])
-    if not float.fromhex(certificate[largest]) == claims.max():
-        raise ValueError(f"{largest} is not the largest of the {key}")
+    texts = listed(certificate[key], key)
+    if len(texts) != channels:
+        raise Malformed(f"not every channel has one of the {key}")
+    claims = np.array([any_amount(text, f"one of {key}") for text in texts])
+    if not any_amount(certificate[largest], largest) == claims.max():
+        raise Malformed(f"{largest} is not the largest of the {key}")
     return claims
 
 
+def _require_texts(certificate: Mapping[str, Any]) -> None:
+    if not all(isinstance(certificate[key], str) for key in ("function", "digest")):
+        raise Malformed("the function or the digest is no text")
+
+
 class _Format:
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.scale = number(parameters["scale"])
-        self.zero_point, self.low, self.high = (
-            int(parameters[key]) for key in ("zero_point", "low", "high")
+    def __init__(self, parameters: object) -> None:
+        if not isinstance(parameters, dict):
+            raise Malformed("a format is not an object")
+        require_keys(parameters, {"scale", "zero_point", "low", "high"}, "a format", {"bits"})
+        self.scale = number(parameters["scale"], "a scale")
+        bits = integer(parameters.get("bits", 8), 2, 16, "the width of a format")
+        self.low, self.high = (
+            integer(parameters[key], 0, 2**bits - 1, f"the {key} code") for key in ("low", "high")
         )
-        bits = int(parameters.get("bits", 8))
-        if not 2 <= bits <= 16:
-            raise ValueError("the width of a format is not 2..16 bits")
-        if self.scale <= 0 or not 0 <= self.low <= self.high < 2**bits:
-            raise ValueError("a scale or a range of codes is impossible")
+        self.zero_point = integer(parameters["zero_point"], -(2**31), 2**31, "a zero point")
+        if self.scale <= 0 or self.low > self.high:
+            raise Malformed("a scale or a range of codes is impossible")
         self.entries = 2 ** max(bits, 8)
         self.dtype = "u1" if bits <= 8 else "<u2"
 
