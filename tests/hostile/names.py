@@ -25,24 +25,24 @@ _DATA = (".onnx", ".bin", ".npz", ".so")
 _PROSE = (".txt", ".md", ".rst")
 
 
-def hostile_names() -> onnx.ModelProto:
-    """The good network, with an injection in every text that it holds."""
+def hostile_names(text: str = INJECTION) -> onnx.ModelProto:
+    """The good network, with a text in every text that it holds."""
     model = good()
     graph = model.graph
     for node in graph.node:
-        node.name, node.doc_string = INJECTION + node.name, INJECTION
+        node.name, node.doc_string = text + node.name, text
         for names in (node.input, node.output):
-            names[:] = [INJECTION + name for name in names]
+            names[:] = [text + name for name in names]
     for value in (*graph.input, *graph.output):
-        value.name, value.doc_string = INJECTION + value.name, INJECTION
-        value.type.tensor_type.shape.dim[0].dim_param = INJECTION
-    graph.initializer[0].name = INJECTION + graph.initializer[0].name
-    graph.initializer[0].doc_string = INJECTION
-    graph.name = graph.doc_string = INJECTION
-    model.producer_name = model.producer_version = model.domain = INJECTION
-    model.doc_string = INJECTION
+        value.name, value.doc_string = text + value.name, text
+        value.type.tensor_type.shape.dim[0].dim_param = text
+    graph.initializer[0].name = text + graph.initializer[0].name
+    graph.initializer[0].doc_string = text
+    graph.name = graph.doc_string = text
+    model.producer_name = model.producer_version = model.domain = text
+    model.doc_string = text
     entry = model.metadata_props.add()
-    entry.key = entry.value = INJECTION
+    entry.key = entry.value = text
     return model
 
 
