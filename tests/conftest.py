@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,6 +18,7 @@ from command_line import ROOT, CommandLine
 from fake_tools import Fake, fake_tools
 from hypothesis import HealthCheck, settings
 from small_models import make_data, make_model
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 # A busy machine makes any example slow once; what is tested is the result, not the time.
 # CI draws the same examples each time: a chance find belongs to whoever searches, not to the
@@ -31,6 +33,12 @@ settings.load_profile("untimed")
 
 # What is tested is computed: a result of an earlier run, from the user's cache, would hide faults.
 os.environ["ACTC_CACHE_SIZE"] = "0"
+
+# BLAS's threads wait for work in loops, as torch's below: two of them make products of small
+# matrices take ten times as long where another process tests beside this one. The limit is for
+# numpy, which has its threads already, the variable for scipy and for processes.
+threadpool_limits(limits=1, user_api="blas")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def seed_generators() -> None:
@@ -66,6 +74,22 @@ class SeededTorch(MetaPathFinder):
 
 
 sys.meta_path.insert(0, SeededTorch())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files go to the workers in the order of `pytest_collection_modifyitems`."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the most long tests come first, those with few tests last.
+
+    A worker that took a long file at the end would have the others wait.
+    """
+    sizes = Counter((item.path, item.get_closest_marker("slow") is not None) for item in items)
+    items.sort(key=lambda item: (-sizes[item.path, True], -sizes[item.path, False], item.path))
 
 
 @pytest.hookimpl(tryfirst=True)
