@@ -139,3 +139,11 @@ def test_true_is_not_one(tmp_path: Path) -> None:
     for domain, holds in (([0.0, 1.0], True), ([0, 1], True), ([0.0, True], False)):
         path.write_text(json.dumps({**document, "domain": domain}), encoding="utf-8")
         assert actc.verify(path)["holds"] == holds
+
+
+@pytest.mark.parametrize("name", ["table-4", "channels"])
+def test_entries_are_codes_of_the_output(name: str) -> None:
+    """Of fewer codes, the rounding floor is larger: a bound that the table itself refutes."""
+    document = certificate(name)
+    document["output"]["high"] = 8
+    assert certificate_problems(document, GELU) == ["an entry is not a code of the output"]

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from actc.approx.check_numbers import (
     SLACK,
@@ -57,6 +58,8 @@ class TableClaim:
             return ["the digest is not that of the values"]
         if len(self.entries) != self.input.entries:
             return [f"{len(self.entries)} table entries instead of {self.input.entries}"]
+        if self.output is not None and not self.output.holds(self.entries):
+            return ["an entry is not a code of the output"]
         codes = range(self.input.low, self.input.high + 1)
         x = np.array([float(self.input.real(code)) for code in codes])
         y = np.broadcast_to(evaluate(x), x.shape)
@@ -121,6 +124,8 @@ class ChannelTableClaim:
         """What is wrong; empty when everything holds."""
         if hashlib.sha256(self.rows.tobytes()).hexdigest() != self.digest:
             return ["the digest is not that of the tables"]
+        if not self.output.holds(self.rows):
+            return ["an entry is not a code of the output"]
         codes = np.arange(self.input.low, self.input.high + 1)
         x = float(self.input.scale) * (codes - self.input.zero_point).astype(np.float64)
         y = np.asarray(evaluate(x), np.float64)
@@ -201,6 +206,10 @@ class _Format:
             raise Malformed("a scale or a range of codes is impossible")
         self.entries = 2 ** max(bits, 8)
         self.dtype = "u1" if bits <= 8 else "<u2"
+
+    def holds(self, codes: npt.NDArray[Any]) -> bool:
+        """Whether all codes are in use."""
+        return bool(((codes >= self.low) & (codes <= self.high)).all())
 
     def real(self, code: int) -> Fraction:
         return self.scale * (code - self.zero_point)
