@@ -16,7 +16,6 @@ import importlib
 import os
 import re
 import resource
-import select
 import shutil
 import signal
 import subprocess
@@ -29,6 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from actc.awaiting import MOST_PRINTED, TooMuchPrinted, wait
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool, ToolFailed
 
@@ -194,8 +194,8 @@ def run(
 
     Raises:
         ToolFailed: it cannot be started, ends with another status than 0, is
-            killed by a signal, or exceeds `timeout`; the end of the log is in
-            the notes.
+            killed by a signal, exceeds `timeout`, or prints without end; the end
+            of the log is in the notes.
     """
     start = time.monotonic()
     with _log_file(log) as stream:
@@ -215,7 +215,7 @@ def attempt(argv: Sequence[str], *, timeout: float, memory: int | None = None) -
     """Run a command to its end, whatever that is; see `run`.
 
     Raises:
-        ToolFailed: it cannot be started.
+        ToolFailed: it cannot be started, or prints without end.
     """
     with _log_file(None) as stream:
         status = _execute(argv, timeout, None, memory, None, stream)
@@ -240,7 +240,11 @@ def _execute(
     environment: Mapping[str, str] | None,
     stream: IO[bytes],
 ) -> int | None:
-    """Exit status, negative for a signal, None for a time-out."""
+    """Exit status, negative for a signal, None for a time-out.
+
+    Raises:
+        ToolFailed: ACT0513, ACT0514.
+    """
     start_guard()
     try:
         process = subprocess.Popen(
@@ -258,45 +262,37 @@ def _execute(
     try:
         guard(process.pid)
         if memory is not None:
-            # From outside, as code run between fork and exec can deadlock in a
-            # program with threads; the process may have ended already.
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
-        return _status(process, timeout)
+            _limit_memory(process.pid, memory)
+        return wait(process, timeout, stream)
+    except TooMuchPrinted:
+        _end(process)
+        output = _read_end(stream)
+        stream.truncate(_OUTPUT_LIMIT)
+        message = f"{argv[0]} printed more than {MOST_PRINTED >> 20} MiB, and was ended"
+        raise _failed("ACT0514", message, output) from None
     finally:
-        # Also children that outlive their parent, and when the user interrupts.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         release(process.pid)
 
 
-def _status(process: subprocess.Popen[bytes], timeout: float) -> int | None:
-    """Exit status of a process once it ends; None, it has not in time."""
-    try:
-        return process.wait(0 if _seen_to_end(process.pid, timeout) else timeout)
-    except subprocess.TimeoutExpired:
-        return None
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children, those too that outlive it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def _seen_to_end(pid: int, timeout: float) -> bool:
-    """Wait for a process where the system tells of its end; whether it does.
+def _limit_memory(process: int, most: int) -> None:
+    """Limit the address space of a process that runs, bytes.
 
-    ``Popen.wait`` looks every twentieth of a second, longer than many programs run.
+    From outside, as code run between fork and exec can deadlock in a program with threads. The
+    process may have ended already; it may have set a limit of its own, or have one from whoever
+    started this one, which only administrators may raise.
     """
-    if not hasattr(os, "pidfd_open"):
-        return False
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:  # no such call in this kernel or container, or too many files
-        return False
-    try:
-        ended = select.poll()
-        ended.register(descriptor, select.POLLIN)
-        ended.poll(min(1000 * timeout, 2**31 - 1))
-    finally:
-        os.close(descriptor)
-    return 1000 * timeout < 2**31
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        _, hard = resource.prlimit(process, resource.RLIMIT_AS)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.prlimit(process, resource.RLIMIT_AS, (most, most))
 
 
 def start_guard() -> None:

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from actc.tool_results import require_program
+
 _DIGESTS = "sources.sha256sums"
 """As `sha256sum` writes and checks them."""
 
@@ -22,11 +24,16 @@ def compiled(sources: Path, program: Path, compile: Callable[[], None]) -> Path:
 
     Returns:
         `program`.
+
+    Raises:
+        ToolFailed: ACT0515, there is no program after `compile`.
     """
     mark = program.parent / _DIGESTS
     if not (program.is_file() and mark.is_file() and _up_to_date(sources, mark)):
         program.parent.mkdir(parents=True, exist_ok=True)
+        mark.unlink(missing_ok=True)  # a compiler that is killed leaves a part of a program
         compile()
+        require_program(program, "the C++ compiler")
         found = (path for path in sorted(sources.rglob("*")) if path.suffix in (".cpp", ".h"))
         names = [path.relative_to(sources).as_posix() for path in found]
         mark.write_text("".join(f"{_sha256(sources / n)}  {n}\n" for n in names), "utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 
@@ -42,7 +42,7 @@ def execute(
         output name -> array, first axis = samples.
 
     Raises:
-        ToolFailed: of the program; ACT0475, it wrote less or more.
+        ToolFailed: of the program; ACT0515, it wrote nothing; ACT0475, it wrote less or more.
     """
     rows = [np.ascontiguousarray(a).reshape(calls, -1).view(np.uint8) for a in arrays]
     with tempfile.TemporaryDirectory(prefix="actc-run-") as work:
@@ -50,7 +50,7 @@ def execute(
         source.write_bytes(np.concatenate(rows, axis=1).tobytes())
         argv = [*command, *((source.name, result.name) if named else ())]
         toolchain.run(argv, timeout=seconds, cwd=Path(work))
-        found = result.read_bytes()
+        found = tool_results.content(result, "the program")
     return unpacked(found, calls, outputs)
 
 

@@ -50,6 +50,18 @@ CODES: dict[str, CodeInfo] = {
         "The operating system refused to start an external tool; the file may be damaged or "
         "made for another machine.",
     ),
+    "ACT0514": CodeInfo(
+        "a tool printed without end",
+        "An external tool printed more than 256 MiB, which would fill the disk; it and the "
+        "processes it started were ended. The notes show the end of what it printed: usually it "
+        "says the same again and again.",
+    ),
+    "ACT0515": CodeInfo(
+        "what a tool made is missing or damaged",
+        "An external tool ended without an error, but the file that it was to write is missing, "
+        "cut short or something else. Nothing of it is kept or loaded. Often a disk was full: that "
+        "of the output, or that of TMPDIR.",
+    ),
     "ACT0520": CodeInfo(
         "a hardware wire left its range",
         "Every wire of a hardware description has an exact range of values, and an evaluation "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.targets.bnn_hls import files
 from actc.targets.bnn_hls.cpp import call, write_cpp
 from actc.targets.bnn_hls.dataflow import dataflow
@@ -108,7 +108,8 @@ def run_testbench(design: Design, program: Path, samples: Integers, work: Path) 
     # absolute, as the program may lie anywhere
     argv = [str(program.resolve()), "inputs.txt", "-", "results.txt"]
     toolchain.run(argv, timeout=_RUN_SECONDS, memory=_MEMORY, cwd=work)
-    return unpack(design.network.output, (work / "results.txt").read_bytes(), len(samples))
+    found = tool_results.content(work / "results.txt", program.name)
+    return unpack(design.network.output, found, len(samples))
 
 
 def run_threaded(
@@ -126,7 +127,8 @@ def run_threaded(
     (work / "inputs.txt").write_bytes(pack(design.network.entry, samples))
     argv = [str(program.resolve()), "inputs.txt", "results.txt"]
     toolchain.run(argv, timeout=seconds, cwd=work)
-    return unpack(design.network.output, (work / "results.txt").read_bytes(), len(samples))
+    found = tool_results.content(work / "results.txt", program.name)
+    return unpack(design.network.output, found, len(samples))
 
 
 def pack(port: Port, codes: npt.ArrayLike) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
 from actc.targets import executed
@@ -83,6 +83,7 @@ class _Program:
         self.path = folder / "program"
         command = [str(compiler), *compile_command(name, self.path.name)[1:]]
         toolchain.run(command, timeout=_COMPILE_SECONDS, memory=_MEMORY, cwd=folder)
+        tool_results.require_program(self.path, "gcc")
 
 
 @lru_cache(maxsize=8)

@@ -134,7 +134,7 @@ def read_words(path: Path, count: int, name: str, log: str) -> list[str]:
     Raises:
         ToolFailed: ACT0523, words are missing or have undefined bits.
     """
-    text = path.read_text("ascii") if path.exists() else ""
+    text = path.read_text("ascii", errors="replace") if path.exists() else ""
     words = re.sub(r"//[^\n]*|@[0-9a-fA-F]+", "", text).split()
     undefined = sum(not re.fullmatch("[0-9a-f]+", word) for word in words)
     if len(words) != count or undefined:

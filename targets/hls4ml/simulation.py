@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed
 from actc.targets.hls4ml import files
@@ -136,7 +136,10 @@ def _run(
             file.write(np.ascontiguousarray(part, "<i8").tobytes())
     argv = [str(program.resolve()), mode, str(given), str(found)]
     toolchain.run(argv, timeout=RUN_SECONDS, memory=_MEMORY, cwd=project)
-    return np.frombuffer(found.read_bytes(), "<i8").astype(np.int64)
+    content = tool_results.content(found, program.name)
+    if len(content) % 8:
+        raise tool_results.damaged(found, program.name, "is cut short")
+    return np.frombuffer(content, "<i8").astype(np.int64)
 
 
 def _require(results: Integers, count: int, what: str) -> None:

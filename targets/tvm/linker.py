@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.targets.tvm.host import host_arch
 
 LINK_SECONDS = 120
@@ -79,3 +79,4 @@ def link(objects: list[Path], library: Path, arch: str) -> None:
     compiler = toolchain.find(tools.cxx, tools.how)
     _, *arguments = link_command(tuple(o.name for o in objects), library.name, arch)
     toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=library.parent)
+    tool_results.require_program(library, tools.cxx)

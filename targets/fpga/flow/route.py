@@ -51,6 +51,8 @@ CONFIGURATIONS = {"ice40": "routed.asc", "ecp5": "routed.config"}
 """By family: file of the configuration as text; Gowin's packer reads the netlist."""
 ROUTED = "routed.json"
 REPORT = "timing.json"
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What is raised where a file of a tool's is no JSON, or has not what it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +216,25 @@ class _Job:
                 self.outputs(),
                 limits=self.limits,
                 log=log,
-                valid=lambda: self._fmax(folder, log),
+                valid=lambda: self._require_whole(folder, log),
             )
             fmax = self._fmax(folder, log)
         except ActcError as problem:
             failure = explain_routing(problem, self.synthesis, self.board, log)
             return Attempt(seed, 0.0, time.monotonic() - start, failure)
         return Attempt(seed, fmax, time.monotonic() - start)
+
+    def _require_whole(self, folder: Path, log: Path) -> None:
+        """Refuse results of a run that cannot be read.
+
+        Raises:
+            ToolFailed: ACT0510, the routed netlist or the report is damaged.
+        """
+        self._fmax(folder, log)
+        try:
+            json.loads((folder / ROUTED).read_text("utf-8"))["modules"][self.synthesis.top]
+        except _DAMAGED as problem:
+            raise damaged(ROUTED, self.program, log) from problem
 
     def _fmax(self, folder: Path, log: Path) -> float:
         """The slowest clock of a run, MHz; infinite where there is none.
@@ -229,10 +243,18 @@ class _Job:
             ToolFailed: ACT0510, the report is damaged.
         """
         try:
-            clocks = read_clocks(json.loads((folder / REPORT).read_text("utf-8")))
-        except (ValueError, KeyError, TypeError) as problem:
+            report = json.loads((folder / REPORT).read_text("utf-8"))
+            clocks = read_clocks(report)
+            read_utilization(report)
+            read_critical_path(report, self.places())
+        except _DAMAGED as problem:
             raise damaged(REPORT, self.program, log) from problem
         return min((clock.achieved_mhz for clock in clocks.values()), default=float("inf"))
+
+    def places(self) -> Places:
+        """Which instance each cell of the synthesized netlist belongs to."""
+        document = json.loads(self.synthesis.netlist.read_text("utf-8"))
+        return Places.of_netlist(document, self.synthesis.top, self.synthesis.drivers)
 
     def outputs(self) -> list[str]:
         """Files that a run writes."""
@@ -264,14 +286,12 @@ class _Job:
         """What one seed's run wrote."""
         folder = self.folder_of(seed)
         report = json.loads((folder / REPORT).read_text("utf-8"))
-        document = json.loads(self.synthesis.netlist.read_text("utf-8"))
-        places = Places.of_netlist(document, self.synthesis.top, self.synthesis.drivers)
         return _Result(
             netlist=folder / ROUTED,
             configuration=folder / CONFIGURATIONS.get(self.board.device.family, ROUTED),
             clocks=read_clocks(report),
             utilization=read_utilization(report),
-            critical_path=read_critical_path(report, places),
+            critical_path=read_critical_path(report, self.places()),
         )
 
 

@@ -26,7 +26,7 @@ from actc.errors import UsageError
 from actc.targets.fpga.boards.device import Device
 from actc.targets.fpga.families import SYNTHESIZED
 from actc.targets.fpga.flow.cached import execute_cached
-from actc.targets.fpga.flow.execute import Limits, log_file, scratch
+from actc.targets.fpga.flow.execute import Limits, damaged, log_file, scratch
 from actc.targets.fpga.flow.places import Places
 from actc.targets.fpga.flow.programs import Program
 from actc.targets.fpga.netlist import Netlist, lone_flip_flops
@@ -150,9 +150,9 @@ def synthesize_design(
             [NETLIST],
             limits=limits,
             log=log,
-            valid=lambda: json.loads((folder / NETLIST).read_text("utf-8")),
+            valid=lambda: _read(folder, top, yosys, log),
         )
-        document = json.loads((folder / NETLIST).read_text("utf-8"))
+        document = _read(folder, top, yosys, log)
         improve(document, device.family)
         (folder / NETLIST).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         (folder / NETLIST).replace(work / NETLIST)
@@ -173,6 +173,21 @@ def synthesize_design(
         seconds=time.monotonic() - start,
         drivers=drivers or {},
     )
+
+
+def _read(folder: Path, top: str, yosys: Program, log: Path) -> dict[str, Any]:
+    """The netlist that yosys wrote.
+
+    Raises:
+        ToolFailed: ACT0510, it is damaged.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / NETLIST).read_text("utf-8"))
+        if isinstance(found["modules"][top]["cells"], dict) and found["creator"]:
+            return found
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise damaged(NETLIST, yosys, log) from problem
+    raise damaged(NETLIST, yosys, log)
 
 
 def _script(

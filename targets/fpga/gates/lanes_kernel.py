@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.targets.fpga.gates.lanes_bench import Bench
 from actc.targets.fpga.gates.lanes_program import LaneProgram
 from actc.targets.fpga.gates.logic import Function, Lookup, Product, numbers
@@ -94,7 +94,7 @@ def _library(words: int) -> ctypes.CDLL:
     """The interpreter for blocks of 64 `words` lanes.
 
     Raises:
-        ToolFailed: ACT0510..0513, it could not be compiled. MissingTool: ACT0501, ACT0502.
+        ToolFailed: ACT0510..0515, it could not be compiled. MissingTool: ACT0501, ACT0502.
     """
     compiler = toolchain.find("g++", COMPILER_HELP)
     with tempfile.TemporaryDirectory(prefix="actc-") as folder:
@@ -105,7 +105,7 @@ def _library(words: int) -> ctypes.CDLL:
             timeout=COMPILE_SECONDS,
             cwd=Path(folder),
         )
-        return ctypes.CDLL(str(path))
+        return tool_results.load_library(path, "g++")
 
 
 class KernelMachine:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import ToolFailed, UsageError
 from actc.targets.tvm.cuda.host import (
@@ -79,7 +79,12 @@ def emulation(directory: Path) -> Path:
     compiler = toolchain.find("g++", COMPILER_HELP)
     _write_emulation(text, folder)
     _, *arguments = emulation_command(program.name)
-    toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=folder)
+    try:
+        toolchain.run([str(compiler), *arguments], timeout=EMULATION_SECONDS, cwd=folder)
+        tool_results.require_program(program, "g++")
+    except BaseException:
+        program.unlink(missing_ok=True)  # it is not taken the next time
+        raise
     return program
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import onnx_ir as ir
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool
 from actc.ir.context import context_of
@@ -189,6 +189,7 @@ class CudaTarget(Target):
             found = compile_fatbin(folder, self.architectures)
             _, *arguments = host_command(LIBRARY)
             toolchain.run([str(compiler), *arguments], timeout=LINK_SECONDS, cwd=folder)
+            tool_results.require_program(folder / LIBRARY, "g++")
             shutil.copyfile(folder / LIBRARY, directory / f"{LIBRARY}.new")
             (directory / f"{LIBRARY}.new").replace(directory / LIBRARY)
         _write_resources(directory, found, network, kernels)

@@ -6,11 +6,12 @@ import difflib
 import importlib.util
 import os
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actc import toolchain
+from actc import tool_results, toolchain
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool, Problems, UsageError
 
@@ -150,9 +151,25 @@ def compile_fatbin(folder: Path, architectures: Sequence[str]) -> list[Resources
         cwd=folder,
         environment={"TMPDIR": "."},  # fatbinary splits the name of another at its spaces
     )
+    _require_fatbin(folder / "kernels.fatbin")
     return parse_resources(done.output)
 
 
+def _require_fatbin(path: Path) -> None:
+    """Refuse machine code that is not whole: where there is no GPU, nothing else would see it.
+
+    It begins with a magic number, a version, the size of this header and that of what follows, as
+    ``__cudaFatFormat`` in NVIDIA's fatbinary.h.
+    """
+    found = tool_results.content(path, "nvcc")
+    if len(found) < _FATBIN.size or found[:4] != _FATBIN_MAGIC:
+        raise tool_results.damaged(path, "nvcc", "is no machine code")
+    _, _, header, body = _FATBIN.unpack_from(found)
+    if header + body != len(found):
+        raise tool_results.damaged(path, "nvcc", "is cut short")
+
+
+_FATBIN_MAGIC, _FATBIN = bytes.fromhex("50ed55ba"), struct.Struct("<IHHQ")
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
