@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,7 +256,7 @@ def _read(data: DataLike) -> tuple[str, dict[str, Array]]:
         raise UsageError(
             Diagnostic("ACT0220", message, place=Place(path.name), help=help_text)
         ) from error
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except Exception as error:  # numpy and zipfile read it, and raise what their parsers do
         raise UsageError(
             Diagnostic(
                 "ACT0220",

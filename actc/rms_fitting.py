@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from actc.fit_options import (
     require_segments,
     wrong,
 )
+from actc.ir.files import open_regular
 from actc.rms_result import Errors, RmsFitResult
 
 OBJECTIVES = ("max", "rms")
@@ -35,16 +36,6 @@ _POINTS = 2048
 _MEMBERS = {"x.npy": "x", "weight.npy": "weight"}
 _MOST_BYTES = 1 << 20
 """Far more than the widest numbers need."""
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,  # not an array, or one of objects
-    EOFError,
-    MemoryError,  # the shape that it claims
-    NotImplementedError,  # a compression
-    RuntimeError,  # encrypted
-)
-"""What reading a file raises that is not what it should be."""
 _HELP = "an .npz file has two arrays of equal length: x and weight"
 
 
@@ -165,17 +156,19 @@ def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """The arrays x and weight of an .npz file, as far as it has them."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with os.fdopen(open_regular(path), "rb") as stream, zipfile.ZipFile(stream) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             for name in sizes.keys() & _MEMBERS.keys():
                 if sizes[name] > _MOST_BYTES:
                     raise _unusable(path, f"it holds more than {MAX_SAMPLES} samples")
                 with archive.open(name) as member:
                     arrays[_MEMBERS[name]] = np.lib.format.read_array(member, allow_pickle=False)
+    except UsageError:
+        raise
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
         raise _unusable(path, reason) from error
-    except _BROKEN as error:
+    except Exception as error:  # what the parsers of numpy and zipfile raise
         raise _unusable(path, "it is no .npz file of numbers") from error
     return arrays
 

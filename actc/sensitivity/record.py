@@ -8,7 +8,6 @@ activations, the scales of weights; and which integers of golden stand for which
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from onnx import numpy_helper
 from actc.approx.pwl import PiecewiseLinear
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.intact import read_object
 from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN
 from actc.ir.formats import annotate, annotate_narrow
@@ -119,10 +119,10 @@ def golden_names(directory: Path) -> dict[str, tuple[str, QuantizationParameters
 
 def _read(directory: Path) -> Json:
     try:
-        found = json.loads((directory / FORMATS).read_text(encoding="utf-8"))
+        found = read_object(directory / FORMATS)
     except (OSError, ValueError) as error:
         raise _broken(directory, f"there is no {FORMATS} that can be read") from error
-    if not isinstance(found, dict) or found.get("version") != _VERSION:
+    if found.get("version") != _VERSION:
         raise _broken(directory, f"{FORMATS} is of another version")
     return found
 

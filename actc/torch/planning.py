@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from actc.artifact import Artifact
 from actc.data import DataLike
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import ActcError, UsageError
-from actc.intact import read_intact
+from actc.intact import read_intact, read_object
 from actc.ir.execute import ExecutionError, Session
 from actc.pipeline import Pipeline, pass_name
 from actc.prepare import Prepared, prepare
@@ -141,12 +140,9 @@ def require_same(module: torch.nn.Module, plan: Plan) -> None:
 
 def _report(directory: Path) -> dict[str, Any]:
     try:
-        found = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+        return read_object(directory / "report.json")
     except (OSError, ValueError) as error:
         raise _no_plan(directory, "it has no report.json that can be read") from error
-    if not isinstance(found, dict):
-        raise _no_plan(directory, "its report.json is not one of actc's")
-    return found
 
 
 def _golden(directory: Path) -> ir.Model:

@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-TARGETS = ("model", "expression", "certificate", "config")
+TARGETS = ("model", "expression", "certificate", "config", "data", "manifest", "board")
 _SECONDS = 30
 """For one input; a longer one is a finding."""
 _MEGABYTES = 3000
@@ -27,8 +27,8 @@ _BYTEWISE = 0.1
 """How often a structured input is changed byte by byte."""
 _SHORTEST = 5.0
 _INSTRUMENTED = (
-    "actc.approx", "actc.config", "actc.function_names", "actc.ir", "actc.verified_document",
-    "actc.verifying",
+    "actc.approx", "actc.config", "actc.data", "actc.function_names", "actc.ir", "actc.recorded",
+    "actc.rms_fitting", "actc.targets.fpga.boards", "actc.verified_document", "actc.verifying",
 )  # fmt: skip
 """What guides the search; all of the compiler would take a minute to instrument."""
 

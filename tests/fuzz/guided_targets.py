@@ -5,6 +5,7 @@ A target takes bytes. Whatever they are, it may only end well or with a coded di
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import tempfile
@@ -18,12 +19,19 @@ import numpy as np
 import actc
 from actc.approx.expression import parse_expression, parse_number
 from actc.config import read_config
+from actc.data import InputInfo
+from actc.data import load as load_data
 from actc.errors import ActcError, ExitStatus, UsageError
 from actc.function_names import resolve
 from actc.ir.load import load
+from actc.output import MANIFEST
+from actc.recorded import read_manifest
+from actc.rms_fitting import read_weights
 from actc.structured_fitting import names_structured
+from actc.targets.fpga.boards import load as boards
 from actc.verifying import CERTIFICATES
 from fuzz.brute import false_claims
+from fuzz.mutated_arrays import mutated_arrays
 from fuzz.mutated_json import certificates, mutated_json
 from fuzz.mutated_onnx import mutated_onnx
 
@@ -128,13 +136,60 @@ def _config(data: bytes) -> None:
         read_config(path)
 
 
+_INPUTS = (
+    [InputInfo("x", np.dtype(np.float32), (None, 3))],
+    [InputInfo("x", np.dtype(np.float16), (4, None), 1)],
+    [
+        InputInfo("x", np.dtype(np.float32), (None, None)),
+        InputInfo("y", np.dtype(np.int64), (None, None, 2)),
+    ],
+)
+
+
+def _data(data: bytes) -> None:
+    """Data of some networks' inputs, and weights of `actc fit`; the last refusal is raised."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data.npz")
+        path.write_bytes(data)
+        refused: ActcError | None = None
+        for inputs, any_real in itertools.product(_INPUTS, (False, True)):
+            try:
+                list(load_data(path, inputs, any_real).batches())
+            except UsageError as error:
+                refused = error
+        try:
+            read_weights(path)
+        except UsageError as error:
+            refused = error
+        if refused is not None:
+            raise refused
+
+
+def _manifest(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, MANIFEST)
+        path.write_bytes(data)
+        read_manifest(path)
+
+
+def _board(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "board.toml")
+        path.write_bytes(data)
+        boards.find_board(str(path))
+
+
 def targets() -> dict[str, Target]:
     """All targets by name."""
     models = (*sorted(_MODELS.glob("models/*.onnx")), *sorted(_MODELS.glob("qonnx/*.onnx")))
+    described = tuple(sorted((Path(boards.__file__).parent / "data").glob("*.toml")))
     listed = (
         Target("model", _model, mutated_onnx, others=models),
         Target("expression", _expression, most=400),
         Target("certificate", _certificate, mutated_json),
         Target("config", _config, most=2000),
+        Target("data", _data, mutated_arrays, most=8000),
+        Target("manifest", _manifest, mutated_json),
+        Target("board", _board, most=6000, others=described),
     )
     return {target.name: target for target in listed}

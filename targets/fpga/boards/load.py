@@ -11,6 +11,7 @@ from typing import Any
 
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
+from actc.ir.files import read_regular
 from actc.targets.fpga.boards.device import Board, Device
 from actc.targets.fpga.boards.fields import Fields
 
@@ -74,9 +75,9 @@ def find_board(name: str) -> Board:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        table: dict[str, Any] = tomllib.loads(read_regular(path).decode("utf-8"))
         return table
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:  # numbers too long, brackets too deep
         reason = getattr(problem, "strerror", None) or str(problem)
         raise UsageError(
             Diagnostic(
