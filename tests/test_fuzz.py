@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from fuzz.compared import Golden
 from fuzz.contained import Contained
-from fuzz.hunt import Found, Statistics, hunt, load, save
+from fuzz.hunt import Found, Statistics, explore, hunt, load, save
 from fuzz.judged import Verdict, judge
 from fuzz.oracles import Case, Mismatch, Oracle
-from fuzz.recipes import Recipe, case_of, recipes
+from fuzz.recipes import Recipe, case_of
 from fuzz.rules import RULES
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
+from hypothesis import Phase
 from onnxruntime import InferenceSession
 
 from actc.ir import spec
@@ -39,11 +38,7 @@ def _cases(number: int, count: int) -> list[Case]:
     def visit(recipe: Recipe) -> None:
         cases.append(case_of(recipe))
 
-    checks = list(HealthCheck)
-    limits = settings(
-        max_examples=count, database=None, phases=[Phase.generate], suppress_health_check=checks
-    )
-    seeded(number)(limits(given(recipes())(visit)))()
+    explore(number, visit, count, (Phase.generate,))
     return cases
 
 

@@ -14,14 +14,20 @@ from typing import Any, Protocol
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 
 from fuzz.judged import Finding, Verdict
 from fuzz.oracles import Case, Oracle
-from fuzz.recipes import Recipe, case_of, recipes
+from fuzz.recipes import Recipe, case_of
+from fuzz.recipes_networks import all_recipes
 
 BATCH = 50
 """Models of a batch."""
 SHRINK_SECONDS = 120.0
+_DRAWS = "fuzz"
+"""A backend of Hypothesis that draws and does not mutate what it drew before: no case is like
+another."""
+AVAILABLE_PROVIDERS[_DRAWS] = HypothesisProvider
 _MODULES = ("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls")
 
 
@@ -133,7 +139,7 @@ def hunt(
             if verdict.refused:
                 break
 
-    _explore(number, visit, size, (Phase.generate,))
+    explore(number, visit, size, (Phase.generate,))
     yield done
     for key, (oracle, digest) in found.items():
         yield _shrunk(number, judge, oracle, key, digest, size, shrink_seconds)
@@ -146,10 +152,11 @@ def chosen(case: Case, oracles: Sequence[Oracle]) -> Iterator[Oracle]:
             yield oracle
 
 
-def _explore(
+def explore(
     number: int, visit: Callable[[Recipe], None], size: int, phases: tuple[Phase, ...]
 ) -> None:
-    test = given(recipes())(visit)
+    """Visit so many recipes, the same for the same number."""
+    test = given(all_recipes())(visit)
     test = seed(number)(test)
     settings(
         max_examples=size,
@@ -159,6 +166,7 @@ def _explore(
         report_multiple_bugs=False,
         print_blob=False,
         phases=phases,
+        backend=_DRAWS,
         suppress_health_check=list(HealthCheck),
     )(test)()
 
@@ -188,7 +196,7 @@ def _shrunk(
         raise _StillFails
 
     try:
-        _explore(number, visit, size, (Phase.generate, Phase.shrink))
+        explore(number, visit, size, (Phase.generate, Phase.shrink))
     except BaseException:  # Hypothesis wraps what it cannot repeat
         if not least:
             raise
@@ -209,7 +217,7 @@ def _first(number: int, digest: str, size: int) -> Case:
         if case.digest == digest:
             cases.append(case)
 
-    _explore(number, visit, size, (Phase.generate,))
+    explore(number, visit, size, (Phase.generate,))
     return cases[0]
 
 

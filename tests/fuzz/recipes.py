@@ -11,8 +11,10 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto
 
+import fuzz.rules_blocks
 import fuzz.rules_elements
-import fuzz.rules_layers  # noqa: F401
+import fuzz.rules_layers
+import fuzz.rules_quantized  # noqa: F401
 from fuzz.graph import MOST_ELEMENTS, Choices, Graph, Value
 from fuzz.oracles import Case
 from fuzz.rules import RULES
@@ -21,8 +23,17 @@ Array = np.ndarray[Any, Any]
 
 OPSETS = (21, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23)
 SIZES = (3, 1, 2, 4, 5, 7, 8, 13)
+STEP = 32
+"""Bytes of a rule's choices."""
 LATEST = 4
 """How far back a rule looks for a value that it fits, in values."""
+_WEIGHTS = {
+    **dict.fromkeys(("Conv", "Gemm", "MatMul", "Conv block", "Dense block", "QDQ"), 4),
+    **dict.fromkeys(("ConvTranspose", "LSTM", "Attention", "Transformer block"), 2),
+    **dict.fromkeys(("Quantized layer", "MatMul of two", "LayerNormalization", "Softmax"), 2),
+    **dict.fromkeys(("Arithmetic of two", "Arithmetic with a constant", "Expression"), 2),
+}
+"""How often a rule is drawn in a random graph, if not once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,10 @@ class Recipe:
     options: bytes
 
 
-def recipes(most: int = 8) -> st.SearchStrategy[Recipe]:
-    """Recipes of models of up to so many rules."""
-    step = st.tuples(st.sampled_from(list(RULES)), st.binary(min_size=12, max_size=12))
+def random_graphs(most: int = 7) -> st.SearchStrategy[Recipe]:
+    """Recipes of models of up to so many rules, any behind any."""
+    names = [name for name in RULES for _ in range(_WEIGHTS.get(name, 1))]
+    step = st.tuples(st.sampled_from(names), st.binary(min_size=STEP, max_size=STEP))
     short = st.binary(min_size=8, max_size=8)
     return st.builds(
         Recipe,
@@ -163,18 +175,19 @@ def _probes(generator: np.random.Generator, kind: int, shape: tuple[int, ...]) -
 
 def _options(choices: Choices) -> dict[str, Any]:
     """Arguments of `actc.compile`; the simplest are the defaults."""
+    bits = (*("auto",) * 6, *("8",) * 3, *("mixed",) * 2, *map(str, range(2, 17)))
     found: dict[str, Any] = {
-        "activations": choices.pick(("auto", "8", "mixed", *map(str, range(2, 17)))),
-        "weights": choices.pick(("8", "8", "7", "6", "5", "4", "3", "2", "ternary", "binary")),
-        "rounding": choices.pick(("auto", "nearest", "optimal", "sequential")),
-        "approx": choices.pick(("auto", "auto", "exact", "pwl", "table")),
+        "activations": choices.pick(bits),
+        "weights": choices.pick((*("8",) * 6, *"765432", "ternary", "binary")),
+        "rounding": choices.pick(("auto", "auto", "nearest", "optimal", "sequential")),
+        "approx": choices.pick(("auto", "auto", "auto", "exact", "pwl", "table")),
         "calibration": choices.pick(("minmax", "minmax", "percentile", "mse", "entropy")),
-        "scales": choices.pick(("free", "free", "power-of-two")),
+        "scales": choices.pick(("free", "free", "free", "power-of-two")),
     }
     if found["weights"] in "765432" and choices.once_in(4):
         found["groups"] = choices.pick((2, 3, 32))
     if choices.once_in(12) and found["scales"] == "free":
-        found["binarize"] = choices.pick(("all", "auto"))
+        found["binarize"] = "all"
     if found["weights"] == "binary" or "binarize" in found:
         found["scales"] = "free"
     defaults = {"activations": "auto", "weights": "8", "rounding": "auto", "approx": "auto",

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from fuzz.graph import Choices, Graph, Value, numbers
-from fuzz.rules import any_value, rank, rule
+from fuzz.rules import rank, rule
 
 
-def _weights(graph: Graph, choices: Choices, shape: tuple[int, ...], fan: int) -> str:
-    """New weights, shared ones of an earlier layer, or dequantized integers."""
+def weights_of(graph: Graph, choices: Choices, shape: tuple[int, ...], fan: int) -> str:
+    """The name of new weights, shared ones of an earlier layer, or dequantized integers."""
     how = choices.byte()
     if how % 11 == 10:
         for name, array in graph.constants.items():
@@ -42,7 +42,7 @@ def _gemm(graph: Graph, value: Value, choices: Choices) -> Value:
     units, transposed = choices.integer(1, 17), choices.once_in(2)
     fan = value.shape[0]
     shape = (units, fan) if transposed else (fan, units)
-    inputs = [value.name, _weights(graph, choices, shape, fan)]
+    inputs = [value.name, weights_of(graph, choices, shape, fan)]
     if choices.once_in(2):
         bias = ((units,), (1, units), (1,), ())[choices.byte() % 4]
         inputs.append(graph.constant(numbers(choices, bias), "b"))
@@ -56,7 +56,7 @@ def _gemm(graph: Graph, value: Value, choices: Choices) -> Value:
 @rule("MatMul", rank(2, 3, 4))
 def _matmul(graph: Graph, value: Value, choices: Choices) -> Value:
     units, fan = choices.integer(1, 17), value.shape[-1]
-    name = graph.node("MatMul", [value.name, _weights(graph, choices, (fan, units), fan)])
+    name = graph.node("MatMul", [value.name, weights_of(graph, choices, (fan, units), fan)])
     made = graph.value(name, (*value.shape[:-1], units))
     if choices.once_in(2):
         bias = graph.constant(numbers(choices, (units,)), "b")
@@ -95,7 +95,8 @@ def _attention(graph: Graph, value: Value, choices: Choices) -> Value:
 
 
 @rule("Conv", rank(3, 4))
-def _conv(graph: Graph, value: Value, choices: Choices) -> Value | None:
+def convolution(graph: Graph, value: Value, choices: Choices) -> Value | None:
+    """A Conv of any kernel, strides, dilations, pads and groups; None if nothing is left."""
     channels, extents = value.shape[0], value.shape[1:]
     group = choices.pick([g for g in (1, channels, 2, 3) if channels % g == 0])
     filters = group * choices.integer(1, 3)
@@ -115,7 +116,7 @@ def _conv(graph: Graph, value: Value, choices: Choices) -> Value | None:
     fan = channels // group * int(np.prod(kernel))
     inputs = [
         value.name,
-        _weights(graph, choices, (filters, channels // group, *kernel), fan),
+        weights_of(graph, choices, (filters, channels // group, *kernel), fan),
     ]
     if choices.once_in(2):
         inputs.append(graph.constant(numbers(choices, (filters,)), "b"))
@@ -135,7 +136,7 @@ def _conv_transpose(graph: Graph, value: Value, choices: Choices) -> Value:
     kernel = [choices.integer(1, 3) for _ in extents]
     strides = [choices.integer(1, 2) for _ in extents]
     shape = [(n - 1) * s + k for n, s, k in zip(extents, strides, kernel, strict=True)]
-    weights = _weights(graph, choices, (channels, filters, *kernel), channels)
+    weights = weights_of(graph, choices, (channels, filters, *kernel), channels)
     name = graph.node("ConvTranspose", [value.name, weights], strides=strides)
     return graph.value(name, (filters, *shape))
 
@@ -170,6 +171,15 @@ def _rms_norm(graph: Graph, value: Value, choices: Choices) -> Value:
 def _instance_norm(graph: Graph, value: Value, choices: Choices) -> Value:
     factors = [graph.constant(numbers(choices, value.shape[:1]), "b") for _ in range(2)]
     name = graph.node("InstanceNormalization", [value.name, *factors])
+    return graph.value(name, value.shape)
+
+
+@rule("GroupNormalization", rank(3, 4), since=21)
+def _group_norm(graph: Graph, value: Value, choices: Choices) -> Value:
+    channels = value.shape[0]
+    groups = choices.pick([g for g in (1, channels, 2, 3) if channels % g == 0])
+    factors = [graph.constant(numbers(choices, (channels,)), "b") for _ in range(2)]
+    name = graph.node("GroupNormalization", [value.name, *factors], num_groups=groups)
     return graph.value(name, value.shape)
 
 
@@ -227,35 +237,17 @@ def _recurrent(graph: Graph, value: Value, choices: Choices) -> Value:
     op, gates = choices.pick((("GRU", 3), ("LSTM", 4), ("RNN", 1)))
     steps, fan = value.shape
     units = choices.integer(1, 5)
-    weights = [
-        graph.constant(numbers(choices, (1, gates * units, fan), fan), "w"),
-        graph.constant(numbers(choices, (1, gates * units, units), units), "w"),
+    direction = choices.pick(("forward", "forward", "reverse", "bidirectional"))
+    ways = 1 + (direction == "bidirectional")
+    inputs = [
+        graph.node("Transpose", [value.name], perm=[1, 0, 2]),
+        graph.constant(numbers(choices, (ways, gates * units, fan), fan), "w"),
+        graph.constant(numbers(choices, (ways, gates * units, units), units), "w"),
     ]
-    turned = graph.node("Transpose", [value.name], perm=[1, 0, 2])
-    made = graph.node(op, [turned, *weights], hidden_size=units)
-    flat = graph.node("Squeeze", [made, graph.integers(1)])
-    return graph.value(graph.node("Transpose", [flat], perm=[1, 0, 2]), (steps, units))
-
-
-@rule("Binary layer", rank(2))
-def _binary(graph: Graph, value: Value, choices: Choices) -> Value:
-    units = choices.integer(1, 9)
-    signs = graph.node("Sign", [value.name])
-    zero = graph.constant(np.float32(0))
-    signs = graph.node("GreaterOrEqual", [signs, zero]) if choices.once_in(2) else ""
-    if not signs:
-        signs = graph.node("GreaterOrEqual", [value.name, zero])
-    ones = [graph.constant(np.float32(1)), graph.constant(np.float32(-1))]
-    signs = graph.node("Where", [signs, *ones])
-    drawn = np.random.default_rng(choices.seed()).random((value.shape[0], units))
-    weights = graph.constant(np.where(drawn < 0.5, -1, 1).astype(np.float32), "w")
-    return graph.value(graph.node("MatMul", [signs, weights]), (units,))
-
-
-@rule("QDQ", any_value)
-def _quantized(graph: Graph, value: Value, choices: Choices) -> Value:
-    dtype, zero = choices.pick(((np.int8, 0), (np.uint8, 128), (np.uint8, 3), (np.int8, -7)))
-    scale = graph.constant(np.float32(choices.pick((0.05, 0.0625, 0.013, 0.5))), "s")
-    inputs = [scale, graph.constant(np.array(zero, dtype), "z")]
-    codes = graph.node("QuantizeLinear", [value.name, *inputs])
-    return graph.value(graph.node("DequantizeLinear", [codes, *inputs]), value.shape)
+    if choices.once_in(2):
+        inputs.append(graph.constant(numbers(choices, (ways, 2 * gates * units)), "b"))
+    more = {"linear_before_reset": choices.integer(0, 1)} if op == "GRU" else {}
+    made = graph.node(op, inputs, hidden_size=units, direction=direction, **more)
+    turned = graph.node("Transpose", [made], perm=[2, 0, 1, 3])
+    whole = graph.integers(0, steps, ways * units)
+    return graph.value(graph.node("Reshape", [turned, whole]), (steps, ways * units))
