@@ -82,6 +82,7 @@ class Server:
         *arguments: str | Path,
         moment: int | None = None,
         environment: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Run:
         """Run a command.
 
@@ -90,6 +91,7 @@ class Server:
             output: its output, a name there.
             moment: number of the change before which it is killed; None: it is watched.
             environment: variables beside this process's.
+            seconds: that each tool has at most.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -101,6 +103,7 @@ class Server:
             "log": str(log),
             "environment": dict(environment or {}),
             "moment": moment,
+            "seconds": seconds,
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
