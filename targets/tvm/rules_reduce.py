@@ -78,7 +78,9 @@ def emit_reduce(
         result = _drop_axes(wide, over)
         assert result is not None  # row-major memory takes any shape
     stay = [a for a in x.axes if a not in over]
-    extents = [wide.lanes if a == wide.axes[-1] else wide.extent(a) for a in stay]
+    # an axis of extent 1 is one element, also of padded memory: its lanes are one place
+    padded = {wide.axes[-1]} if wide.extent(wide.axes[-1]) > 1 else set()
+    extents = [wide.lanes if a in padded else wide.extent(a) for a in stay]
     inner = [a for a in x.axes if a in over]
     constants = [Source(f"{wide.name}.{name}", array) for name, array in tail.constants()]
     pairs = [operand_of(planner, s, wide, stay, extents) for s in constants]

@@ -17,7 +17,7 @@ from actc.targets.fpga.ladder import description_rung, units_rung, vectors_of, v
 from actc.targets.fpga.target import FpgaTarget
 from actc.targets.fpga.verilog.target import VerilogTarget
 from actc.targets.fpga.verilog.testbench import run_testbench
-from fuzz.hardware_planned import Planned, planned
+from fuzz.hardware_planned import Planned, planned, small
 from fuzz.oracles import Case, Mismatch, Oracle
 
 _FAMILIES = ("xc7", "xcup", "ecp5", "ice40", "gowin")
@@ -25,7 +25,9 @@ _PIPELINES = ("", "", "latency=1", "latency=3", "latency=9", "clock=40", "clock=
 _TABLES = ("", "", "tables=logic", "tables=memory")
 _BOARDS = ("ecp5-85k", "ecp5-25k", "ice40-hx8k", "icebreaker", "ulx3s-45f", "tangnano20k")
 _SPEEDS = ("", "throughput=1", "throughput=100000", "throughput=1000000", "latency=500")
-_NEAR, _RANDOM = 8, 24
+_UNROLLED = 128
+"""Elements of a sample that is unrolled."""
+_NEAR, _RANDOM = 8, 8
 """Samples of the probe, and random ones over all codes."""
 
 
@@ -42,8 +44,8 @@ class Verilog:
     seconds: float = 240
 
     def accepts(self, case: Case) -> bool:
-        """All where a simulator is."""
-        return shutil.which("iverilog") is not None
+        """Small ones, where a simulator is."""
+        return shutil.which("iverilog") is not None and small(case, _UNROLLED)
 
     def run(self, case: Case) -> list[Mismatch]:
         """Compare on the probe, and on every input or random ones."""
@@ -63,13 +65,13 @@ class Folded:
     seconds: float = 240
 
     def accepts(self, case: Case) -> bool:
-        """All where a simulator is."""
-        return shutil.which("iverilog") is not None
+        """Small ones, where a simulator is."""
+        return shutil.which("iverilog") is not None and small(case)
 
     def run(self, case: Case) -> list[Mismatch]:
         """Compare on the probe and on random samples."""
         draw = random.Random(case.seed)
-        speed, kind = draw.choice(_SPEEDS), draw.choice(("stream", "stream", "uart", "spi"))
+        speed, kind = draw.choice(_SPEEDS), draw.choice((*("stream",) * 6, "uart", "spi"))
         options = _options("architecture=folded", f"interface={kind}", speed)
         found = planned(case, f"{draw.choice(_BOARDS)}:{options}")
         pauses = draw.random() < 0.5

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 
 from actc.targets.hls4ml.options import BACKENDS, INTERFACES
-from fuzz.hardware_planned import planned
+from fuzz.hardware_planned import planned, small
 from fuzz.oracles import Case, Mismatch, Oracle
 
 _FLOWS = ("vitis", "vivado")
@@ -26,8 +26,8 @@ class BnnHls:
     seconds: float = 240
 
     def accepts(self, case: Case) -> bool:
-        """All where g++ is."""
-        return shutil.which("g++") is not None
+        """Small ones, where g++ is."""
+        return shutil.which("g++") is not None and small(case)
 
     def run(self, case: Case) -> list[Mismatch]:
         """Compare on the probe and on random samples."""
@@ -45,9 +45,9 @@ class Hls4ml:
     seconds: float = 400
 
     def accepts(self, case: Case) -> bool:
-        """All where hls4ml and g++ are."""
+        """Small ones, where hls4ml and g++ are."""
         there = importlib.util.find_spec("hls4ml") is not None
-        return there and shutil.which("g++") is not None
+        return there and shutil.which("g++") is not None and small(case)
 
     def run(self, case: Case) -> list[Mismatch]:
         """Compare on the probe and on random samples."""

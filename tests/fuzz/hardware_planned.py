@@ -19,6 +19,14 @@ from actc.targets.base import Rung, Target
 from fuzz.compared import Array, Outputs, batches, differing
 from fuzz.oracles import Case, Mismatch
 
+MOST_ELEMENTS = 512
+"""Of all inputs of a sample, so that a case takes seconds."""
+
+
+def small(case: Case, most: int = MOST_ELEMENTS) -> bool:
+    """Whether a case's inputs have at most so many elements a sample."""
+    return sum(int(array[0].size) for array in case.probe.values()) <= most
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -84,8 +92,9 @@ def planned(case: Case, spec: str) -> Planned:
     golden = islands.session(onnx.load(folder / "golden.onnx"))
     feeds = batches(case, case.probe)
     outputs = [golden.run(part) for part in feeds]
-    return Planned(case, artifact.target, folder, _joined(feeds), _joined(outputs))
+    return Planned(case, artifact.target, folder, joined(feeds), joined(outputs))
 
 
-def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
+def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    """Batches as one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

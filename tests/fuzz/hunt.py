@@ -28,7 +28,10 @@ _DRAWS = "fuzz"
 """A backend of Hypothesis that draws and does not mutate what it drew before: no case is like
 another."""
 AVAILABLE_PROVIDERS[_DRAWS] = HypothesisProvider
-_MODULES = ("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls")
+_MODULES = (
+    *("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls"),
+    "fuzz.hardware_cuda",
+)
 
 
 class Judge(Protocol):
