@@ -185,6 +185,8 @@ class Session:
         # Models that came quantized run as they are spelled, in float arithmetic: the integer
         # kernels round in other places, and the rewriting breaks int8 in front of Transpose.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # Two quantizers in a row, made one, give other values.
+        options.add_session_config_entry("session.disable_double_qdq_remover", "1")
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if outputs is not None:
