@@ -22,6 +22,8 @@ from actc.diagnostics import Diagnostic, Place
 
 _ABANDONED = 3600.0
 """Seconds after which an unfinished file is a dead process's: writing one takes seconds."""
+_AHEAD = 3600 * 10**9
+"""Nanoseconds by which the clocks of machines that share a disk may differ."""
 _ROOM = 0.9
 """What is kept of the limit when it is exceeded, so that not every entry removes another."""
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
@@ -226,7 +228,8 @@ class Cache:
 
     def _make_room(self, limit: int, share: float) -> list[_Entry]:
         """Remove entries, those used longest ago first, if they exceed a limit."""
-        entries = sorted(self._entries(), key=lambda entry: (entry.used, entry.path.name))
+        now = time.time_ns()
+        entries = sorted(self._entries(), key=lambda entry: _age_order(entry, now))
         size = sum(entry.bytes for entry in entries)
         removed: list[_Entry] = []
         if size <= limit:
@@ -238,6 +241,15 @@ class Cache:
             if _remove(entry.path):
                 removed.append(entry)
         return removed
+
+
+def _age_order(entry: _Entry, now: int) -> tuple[bool, int, str]:
+    """What sorts entries by when they were used, the longest ago first.
+
+    Those used in the future, by a clock that went back since, come before all others: they would
+    push out whatever is new, for as long as the clock was wrong.
+    """
+    return entry.used <= now + _AHEAD, entry.used, entry.path.name
 
 
 def _is_old(entry: _Entry, now: float) -> bool:
