@@ -18,7 +18,7 @@ from actc.function_names import resolve
 
 FOUND = targets()
 INPUTS = sorted(path for path in SEEDS.glob("*/*") if path.is_file())
-TRIED = ("fit-f-*", "fit-pwl", "fit-pwl-cont", "fit-tree", "table-*")  # not those with tails
+TRIED = ("fit-f-*", "fit-pwl", "fit-pwl-cont", "fit-pwl-inf", "fit-tree", "table-*")
 CERTIFICATES = sorted(p for name in TRIED for p in (SEEDS / "certificate").glob(f"{name}.json"))
 
 

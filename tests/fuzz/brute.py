@@ -41,9 +41,7 @@ def _compared(what: str, claimed: float, found: float, size: float) -> list[str]
 
 
 def _lines(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
-    """The error of lines at their samples, one sample after the other; without tails."""
-    if any(certificate.get("tails", (0, 0))):
-        return []
+    """The error of lines at their samples, one sample after the other."""
     low, high = (float.fromhex(certificate[key]) for key in ("lo", "hi"))
     dtype = np.dtype(certificate["precision"])
     x = np.linspace(low, high, certificate["points"]).astype(dtype).astype(np.float64)
@@ -56,12 +54,33 @@ def _lines(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
     for point, value in zip(x.tolist(), y.tolist(), strict=True):
         piece = sum(edge <= point for edge in edges)
         worst = max(worst, abs(slopes[piece] * point + intercepts[piece] - value))
+    beyond = _tails(low, high, certificate.get("tails", (0, 0)), dtype)
+    beyond = beyond[(beyond < x.min()) | (beyond > x.max())]
+    values = np.broadcast_to(evaluate(beyond), beyond.shape)
+    which = (beyond[:, None] >= np.array(edges)).sum(axis=1)
+    wide = np.longdouble  # far from zero, a product has few digits behind the point
+    lines = np.array(slopes, wide)[which] * beyond + np.array(intercepts, wide)[which]
+    part = 2.0**-23 if dtype == np.float32 else 2.0**-44  # of a value, it does not count
+    off = np.abs(lines - values) - part * np.abs(values).astype(wide)
+    worst = max(worst, float(off.max(initial=0.0)))
     claimed, bound = (float.fromhex(certificate[key]) for key in ("max_error", "lower_bound"))
     size = float(np.abs(y).max(initial=0.0)) + max(map(abs, intercepts))
     problems = _compared("the error", claimed, worst, size)
     if len(slopes) <= certificate["segments"] and bound > worst * (1 + _CLOSE) + 1e-12 * size:
         problems.append(f"{len(slopes)} segments have the error {worst!r}, below {bound!r}")
     return problems
+
+
+def _tails(low: float, high: float, octaves: Sequence[int], dtype: np.dtype[Any]) -> Any:
+    """Points beyond both ends, float64 [n]: each octave has 256."""
+    ends = ((low, octaves[0]), (high, octaves[1]))
+    found = [
+        end * 2.0**octave * (1 + step / 256)
+        for end, count in ends
+        for octave in range(count)
+        for step in range(1, 257)
+    ]
+    return np.array(found).astype(dtype).astype(np.float64)
 
 
 def _table(certificate: Mapping[str, Any], evaluate: Evaluate) -> list[str]:
