@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from dialect_cases import CASES
 from onnx import helper, numpy_helper
-from test_dialect import CASES
 from test_recurrent_dialect import GATES, arguments
 
 from actc.ir import dialect, spec

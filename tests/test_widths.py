@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from integer_models import compiled, golden_of, ops
+from integerize_cases import FRONT, FRONT_WEIGHTS, HANDLER_CASES, IMAGE
 from models import network, normal, random_data, run
-from test_integerize import FRONT, FRONT_WEIGHTS, HANDLER_CASES, IMAGE
 
 import actc
 from actc.errors import UsageError
