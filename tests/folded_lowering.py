@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from test_fpga_network_operators import random_feeds
+from network_operators import random_feeds
 
 from actc.errors import ModelError
 from actc.ir import spec

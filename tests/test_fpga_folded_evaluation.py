@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from folded_lowering import check
-from test_fpga_network_operators import CONVOLUTIONS, random_feeds
+from network_operators import CONVOLUTIONS, random_feeds
 
 from actc.ir import spec
 from actc.targets.fpga.folded import program as programs

@@ -12,8 +12,8 @@ import pytest
 from folded_lowering import check, consistent, kinds
 from golden_models import Golden
 from models import network, normal
+from network_operators import CONVOLUTIONS, MODELS, codes, matmul, out, out_sum, sums
 from test_fpga_network import classifier
-from test_fpga_network_operators import CONVOLUTIONS, MODELS, codes, matmul, out, out_sum, sums
 
 import actc
 from actc.ir import spec

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 from folded_lowering import check, kinds
 from golden_models import Golden
-from test_fpga_network_operators import codes, matmul, out, out_sum, sums
+from network_operators import codes, matmul, out, out_sum, sums
 
 from actc.targets.fpga.folded.program import (
     MapStage,

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 from folded_lowering import check, refused
 from golden_models import Golden
-from test_fpga_network_operators import (
+from network_operators import (
     CONVOLUTIONS,
     MODELS,
     codes,

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import pytest
 from function_cases import inputs, on_all
 from golden_models import Golden
-from test_fpga_network_operators import out
+from network_operators import out
 
 from actc.approx.bipartite import fit_bipartite
 from actc.approx.gates import NoForm

@@ -14,7 +14,7 @@ from folded_lowering import consistent, kinds
 from golden_models import Golden
 from hls4ml_networks import needs_hls4ml, simulated
 from installed import needs_gxx
-from test_fpga_network_operators import codes, matmul, out, random_feeds, sums
+from network_operators import codes, matmul, out, random_feeds, sums
 
 from actc.errors import ModelError
 from actc.ir import spec
