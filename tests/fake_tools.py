@@ -71,7 +71,7 @@ def say(name, text):
 def route(fmax):
     clock = {"achieved": fmax, "constraint": float(arguments["--freq"])}
     use = {"TRELLIS_COMB": {"used": 3, "available": 24288}}
-    say("--write", json.dumps({"modules": {arguments["--top"]: {"seed": seed}}}))
+    say("--write", json.dumps({"modules": {"top": {"seed": seed}}}))
     say("--textcfg", "configuration %d" % seed)
     report = {"fmax": {"clk": clock}, "utilization": use, "critical_paths": [PATH]}
     say("--report", json.dumps(report))

@@ -51,6 +51,8 @@ CONFIGURATIONS = {"ice40": "routed.asc", "ecp5": "routed.config"}
 """By family: file of the configuration as text; Gowin's packer reads the netlist."""
 ROUTED = "routed.json"
 REPORT = "timing.json"
+_MODULE = "top"
+"""What nextpnr calls the module that it writes, whatever the design is called."""
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What is raised where a file of a tool's is no JSON, or has not what it should."""
 
@@ -232,7 +234,7 @@ class _Job:
         """
         self._fmax(folder, log)
         try:
-            json.loads((folder / ROUTED).read_text("utf-8"))["modules"][self.synthesis.top]
+            json.loads((folder / ROUTED).read_text("utf-8"))["modules"][_MODULE]
         except _DAMAGED as problem:
             raise damaged(ROUTED, self.program, log) from problem
 
