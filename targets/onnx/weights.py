@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from actc.ir.graph import add_constant, constant, is_op, only_user
+from actc.ir.graph import add_constant, constant, is_op, only_user, unique_name
 from actc.numerics.weights import QuantizedWeights, bias_codes, quantize_weights
 from actc.targets.onnx.capability import byte_format
 
@@ -82,9 +83,10 @@ def _add_behind(graph: ir.Graph, node: ir.Node, bias: Array) -> None:
                 return
     constants = add_constant(graph, f"{node.name}_b", bias.astype(np.float32))
     uses = list(output.uses())
-    addition = ir.node("Add", [output, constants], name=f"{node.name}_bias")
+    addition = ir.node("Add", [output, constants], name=_unused(graph, f"{node.name}_bias"))
     result = addition.outputs[0]
-    result.name, result.type, result.shape = f"{node.name}_biased", output.type, output.shape
+    result.name = unique_name(graph, f"{node.name}_biased")
+    result.type, result.shape = output.type, output.shape
     result.metadata_props.update(output.metadata_props)
     output.metadata_props.clear()
     graph.insert_after(node, addition)
@@ -93,6 +95,13 @@ def _add_behind(graph: ir.Graph, node: ir.Node, bias: Array) -> None:
     if output.is_graph_output():
         graph.outputs[list(graph.outputs).index(output)] = result
         output.name, result.name = result.name, output.name
+
+
+def _unused(graph: ir.Graph, base: str) -> str:
+    """`base`, or `base_2`, `base_3`...: a name that no node has; onnxruntime wants one for each."""
+    taken = {node.name for node in graph}
+    names = itertools.chain([base], (f"{base}_{count}" for count in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _dequantized(
@@ -104,8 +113,8 @@ def _dequantized(
         # QGemm is chosen only where the zero point of the weights is written out.
         add_constant(graph, f"{name}_zero_point", np.zeros(len(scales), held.dtype)),
     ]
-    new = ir.node("DequantizeLinear", constants, {"axis": axis}, name=f"{name}_dq")
-    new.outputs[0].name = new.name
+    new = ir.node("DequantizeLinear", constants, {"axis": axis}, name=_unused(graph, f"{name}_dq"))
+    new.outputs[0].name = unique_name(graph, f"{name}_dq")
     graph.insert_before(node, new)
     return new.outputs[0]
 
@@ -114,9 +123,10 @@ def _product(graph: ir.Graph, node: ir.Node, name: str, held: Array, scales: Arr
     shape = (-1, *([1] * (held.ndim - 1))) if is_op(node, "Conv") else (-1,)
     codes = add_constant(graph, f"{name}_int8", held)
     scale = add_constant(graph, f"{name}_scale", scales.astype(np.float32).reshape(shape))
-    cast = ir.node("Cast", [codes], {"to": ir.DataType.FLOAT}, name=f"{name}_float")
-    product = ir.node("Mul", [cast.outputs[0], scale], name=f"{name}_mul")
+    to_float = {"to": ir.DataType.FLOAT}
+    cast = ir.node("Cast", [codes], to_float, name=_unused(graph, f"{name}_float"))
+    product = ir.node("Mul", [cast.outputs[0], scale], name=_unused(graph, f"{name}_mul"))
     for part in (cast, product):
-        part.outputs[0].name = part.name
+        part.outputs[0].name = unique_name(graph, str(part.name))
     graph.insert_before(node, [cast, product])
     return product.outputs[0]

@@ -11,6 +11,7 @@ Array = np.ndarray[Any, Any]
 SMALLEST_SCALE = 1e-30
 """Scale of a channel of zeros."""
 _BIAS_LIMIT = 2.0**28
+_LARGEST = 2.0**31 - 1
 
 
 def quantize_weights(weights: Array, bias: Array, x_scale: float) -> tuple[Array, Array, Array]:
@@ -39,5 +40,9 @@ def bias_floor(bias: Array, x_scale: float) -> Array:
 
 
 def bias_codes(bias: Array, scales: Array, x_scale: float) -> Array:
-    """The bias [O] in steps of the accumulator, ``scales * x_scale``: int32 [O]."""
-    return np.rint(bias / (scales * x_scale)).astype(np.int32)
+    """The bias [O] in steps of the accumulator, ``scales * x_scale``: int32 [O].
+
+    What does not fit, where the model gives the scales, is the nearest code that does.
+    """
+    codes = np.rint(bias.astype(np.float64) / (scales * x_scale))
+    return np.clip(codes, -_LARGEST, _LARGEST).astype(np.int32)
