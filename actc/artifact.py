@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from actc.diagnostics import Diagnostic
-from actc.errors import UsageError
+from actc.diagnostics import Diagnostic, Place
+from actc.errors import ModelError, UsageError
 from actc.intact import not_compiled, read_intact, read_object, require_listed
+from actc.ir.execute import ExecutionError
 from actc.notebook import text_html
 from actc.targets.base import BuildPlan, Target
 from actc.targets.named import make_target
@@ -60,7 +62,9 @@ class Artifact:
         """The artefact as a function, loaded once: what to time."""
         if self.path is None:
             raise UsageError(Diagnostic("ACT0242", "a dry run has no artefact to run"))
-        run = self.target.load(self.path)
+        directory = self.path
+        with runnable(self.path):
+            run = self.target.load(self.path)
         inputs = [entry["name"] for entry in self.report["model"]["inputs"]]
 
         def call(feeds: Array | Mapping[str, Array]) -> dict[str, Array]:
@@ -74,9 +78,30 @@ class Artifact:
             if set(named) != set(inputs):
                 message = f"inputs are {', '.join(inputs)}, not {', '.join(sorted(named))}"
                 raise UsageError(Diagnostic("ACT0221", message))
-            return run(named)
+            with runnable(directory):
+                return run(named)
 
         return call
+
+
+@contextmanager
+def runnable(directory: Path) -> Iterator[None]:
+    """Explain that a model in a directory, which may come from anywhere, does not run.
+
+    Raises:
+        ModelError: ACT0065.
+    """
+    try:
+        yield
+    except ExecutionError as error:
+        raise ModelError(
+            Diagnostic(
+                "ACT0065",
+                f"a model in this directory does not run: {error}",
+                place=Place(str(directory), error.node, error.op),
+                help="compile the model again",
+            )
+        ) from error
 
 
 REPORTED = frozenset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from actc import data as data_module
-from actc.artifact import open_artifact
+from actc.artifact import open_artifact, runnable
 from actc.bounds import bound_outputs
 from actc.checks.stages import run_artifact, run_model
 from actc.data import DataLike, InputInfo
@@ -58,8 +58,9 @@ def check(
         UsageError: no such directory, the data does not fit, `sites` or `bound` of a
             model that cannot be rebuilt, or a network that has no bound (ACT0366,
             ACT0367); ACT0207.
+        ModelError: ACT0065, a model of the directory does not run.
     """
-    with unchanged(Path(directory)):
+    with unchanged(Path(directory)), runnable(Path(directory)):
         return _check(directory, data, sites, bound, progress)
 
 
@@ -80,6 +81,7 @@ def _check(
     # The later models have the shapes that the data gave when they were compiled. A model that
     # came as golden has no approximated stage.
     last = "golden" if "golden" in models else "approximated"
+    _require_alike(models, artifact.path)
     dataset = data_module.load(data, _inputs(models[last]))
     outputs = {stage: run_model(model, dataset) for stage, model in models.items()}
     diagnostics = []
@@ -162,6 +164,27 @@ def _model(path: Path) -> onnx.ModelProto:
     if not model.graph.output:
         raise _unreadable(path, "it holds no network")
     return model
+
+
+def _require_alike(models: Mapping[str, onnx.ModelProto], directory: Path) -> None:
+    """Refuse stages of different inputs or outputs, which are not those of one compilation.
+
+    Raises:
+        UsageError: ACT0204.
+    """
+    wanted = _ends(models["float"]) if "float" in models else None
+    for stage, model in models.items():
+        wanted = wanted or _ends(model)
+        if _ends(model) != wanted:
+            reason = "its inputs and outputs are not those of the model"
+            raise _unreadable(directory / _FILES[stage], reason)
+
+
+def _ends(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
+    """Names of inputs and outputs."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in constants]
+    return inputs, [value.name for value in model.graph.output]
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:

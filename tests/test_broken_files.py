@@ -18,13 +18,14 @@ from actc.targets.fpga.boards.load import find_board
 SEEDS = Path(__file__).parent / "fuzz" / "corpus_guided"
 INPUTS = [InputInfo("x", np.dtype(np.float32), (None, 3))]
 BROKEN = (
-    "archive-of-version-23", "fields-of-bytes-and-text", "header-not-closed", "patched-archive",
+    "archive-of-version-23", "bytes-for-an-array", "bytes-for-labels", "bytes-for-lengths",
+    "fields-of-bytes-and-text", "header-not-closed", "patched-archive",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_arrays(name: str) -> None:
-    """numpy and zipfile raise TokenError, NotImplementedError and TypeError for these."""
+    """numpy and zipfile raise TokenError, NotImplementedError and TypeError, or give bytes."""
     with pytest.raises(UsageError, match="ACT0220"):
         data.load(SEEDS / "data" / name, INPUTS)
     with pytest.raises(UsageError, match="ACT0365"):

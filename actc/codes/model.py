@@ -125,6 +125,12 @@ CODES: dict[str, CodeInfo] = {
         "a time limit that is no number of seconds",
         "The environment variable ACTC_RUN_SECONDS must be a number of seconds, 0 for no limit.",
     ),
+    "ACT0065": CodeInfo(
+        "a model of a compiled directory does not run",
+        "onnxruntime refuses float.onnx, approximated.onnx or golden.onnx of the directory, though "
+        "its manifest has the SHA-256 of what is there: it was written by another program, or with "
+        "operators that this version of onnxruntime does not have. Compile the model again.",
+    ),
     "ACT0067": CodeInfo(
         "a directory that is not what its manifest says",
         "manifest.json has the SHA-256 of every file that a compilation wrote. Commands that read "
