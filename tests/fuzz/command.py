@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import queue
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,11 @@ def main() -> int:
     if unknown:
         parser.error(f"no oracle {', '.join(unknown)}; known: {', '.join(names)}")
     console.print(f"seed {given.seed}, {given.workers} workers, oracles {', '.join(names)}")
+    start = time.monotonic()
     done, places = _run(given, console)
-    console.print(_table(done))
+    console.print(_table(done, time.monotonic() - start))
+    for line in _spread(done):
+        console.print(line, markup=False, highlight=False)
     for place, key in places:
         console.print(f"found: {key}\n  {place}", soft_wrap=True, markup=False)
     return 1 if done.findings else 0
@@ -113,7 +118,7 @@ def _work(
     contained.close()
 
 
-def _table(done: Statistics) -> Table:
+def _table(done: Statistics, seconds: float) -> Table:
     table = Table("oracle", "run", "agree", "refused", "findings", "s each")
     for name in sorted({oracle for oracle, _ in done.verdicts}):
         counts = {what: n for (oracle, what), n in done.verdicts.items() if oracle == name}
@@ -122,7 +127,13 @@ def _table(done: Statistics) -> Table:
         codes = ", ".join(f"{code} {n}" for code, n in sorted(counts.items()))
         each = f"{done.seconds[name] / total:.2f}"
         table.add_row(name, str(total), str(fine), codes, str(found), each)
-    missing = sorted(set(RULES) - set(done.operators))
-    table.title = f"{done.models} models, {len(done.operators)} of {len(RULES)} rules"
-    table.caption = f"never: {', '.join(missing)}" if missing else None
+    hourly = round(3600 * done.compiled / max(seconds, 1))
+    table.title = f"{done.models} models, {done.compiled} compiled ({hourly} an hour)"
     return table
+
+
+def _spread(done: Statistics) -> Iterator[str]:
+    """What was drawn, so that blind spots are seen."""
+    rules = Counter({name: done.operators[name] for name in RULES})
+    for what, counts in (("rules", rules), ("operators", done.nodes), ("options", done.options)):
+        yield f"{what}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common())

@@ -58,14 +58,20 @@ class Statistics:
 
     Attributes:
         models: number of distinct cases.
+        compiled: those that an oracle compiled and found in order.
         operators: how often each rule was applied.
+        nodes: how often each of ONNX's operators occurs.
+        options: models compiled with each option that is no default.
         verdicts: by oracle and outcome ("ok", a code, "finding").
         findings: by key.
         seconds: that each oracle took.
     """
 
     models: int = 0
+    compiled: int = 0
     operators: Counter[str] = field(default_factory=Counter)
+    nodes: Counter[str] = field(default_factory=Counter)
+    options: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: Counter[str] = field(default_factory=Counter)
     seconds: Counter[str] = field(default_factory=Counter)
@@ -73,10 +79,20 @@ class Statistics:
     def add(self, other: Statistics) -> None:
         """Add what another process did."""
         self.models += other.models
+        self.compiled += other.compiled
         self.operators += other.operators
+        self.nodes += other.nodes
+        self.options += other.options
         self.verdicts += other.verdicts
         self.findings += other.findings
         self.seconds += other.seconds
+
+    def draw(self, case: Case) -> None:
+        """Count a case."""
+        self.models += 1
+        self.operators.update(case.operators)
+        self.nodes.update(node.op_type for node in case.proto.graph.node)
+        self.options.update(f"{name}={value}" for name, value in case.options.items())
 
     def note(self, verdict: Verdict) -> None:
         """Count a verdict."""
@@ -131,16 +147,18 @@ def hunt(
         if case.digest in known or time.monotonic() > end:
             return
         known.add(case.digest)
-        done.models += 1
-        done.operators.update(case.operators)
+        done.draw(case)
+        fine = False
         for oracle in chosen(case, oracles):
             verdict = judge.judge(case, oracle)
             done.note(verdict)
+            fine |= not (verdict.refused or verdict.finding)
             if verdict.finding and verdict.finding.key not in seen:
                 seen.add(verdict.finding.key)
                 found[verdict.finding.key] = (oracle, case.digest)
             if verdict.refused:
                 break
+        done.compiled += fine
 
     explore(number, visit, size, (Phase.generate,))
     yield done
