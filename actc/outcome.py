@@ -17,6 +17,7 @@ from actc.ir.context import Context, context_of
 from actc.ir.dialect import DOMAIN
 from actc.ir.islands import KEY
 from actc.ir.sites import Site
+from actc.materials import SBOM, bill_of_materials
 from actc.measured import Measured
 from actc.numerics.compare import Outputs, agreement, errors, top1
 from actc.output import MANIFEST, file_hashes, write_json
@@ -264,7 +265,7 @@ def write_documents(
     seconds: dict[str, float],
     inputs: dict[str, Any],
 ) -> None:
-    """Write report.json, report.html, certificates.json, timings.js and manifest.json.
+    """Write report.json, report.html, certificates.json, sbom.json, timings.js, manifest.json.
 
     Args:
         inputs: what the manifest says about them, of `actc.provenance.inputs_of`.
@@ -276,11 +277,13 @@ def write_documents(
     )
     write_json(directory / "certificates.json", _certificates(context))
     (directory / TIMINGS).write_text(render_timings(seconds), encoding="utf-8")
+    source = prepared.source
+    write_json(directory / SBOM, bill_of_materials(directory, machine, source.name, source.sha256))
     logs = [LOGS] if any(directory.rglob(LOGS)) else []
     manifest = {
         "actc": report["versions"]["actc"],
         "target": machine.spec,
-        "input": {"name": prepared.source.name, "sha256": prepared.source.sha256},
+        "input": {"name": source.name, "sha256": source.sha256},
         "options": report["options"],
         **inputs,
         "passes": report["passes"],

@@ -20,6 +20,7 @@ import onnx_ir as ir
 
 from actc.diagnostics import Diagnostic
 from actc.errors import UsageError
+from actc.targets.components import Component
 from actc.targets.vendor.flow import Flow
 
 Progress = Callable[[str], None]
@@ -140,6 +141,8 @@ class Target(ABC):
     """Samples of one call of `run`, while the artefact is compared with golden."""
     any_batch: ClassVar[bool] = False
     """Whether `run` takes any number of samples, also where the model has a fixed batch."""
+    components: ClassVar[tuple[Component, ...]] = ()
+    """What of actc and of others can be in the artefact, or is needed when it runs."""
     options: ClassVar[Mapping[str, str]] = {}
     """What may stand as ``name=value`` behind the colon: name -> its values, in words. The command
     line has these too."""

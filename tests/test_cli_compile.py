@@ -19,6 +19,7 @@ PRODUCTS = {
     "report.html",
     "manifest.json",
     "certificates.json",
+    "sbom.json",
 }
 
 

@@ -137,6 +137,8 @@ def test_projects_are_the_same_each_time(backend: str) -> None:
     assert first == second
     assert not [name for name, content in first.items() if b"actc-hls4ml-" in content]
     assert not [name for name in first if name.endswith((".pdf", ".pyc"))]
+    copyleft = b"General Public License"
+    assert not [name for name, content in first.items() if copyleft in content]
 
 
 @needs_hls4ml

@@ -1,9 +1,10 @@
-"""Writes the table of docs/licences.md: licences of what actc depends on.
+"""Writes the tables of docs/licences.md: what is in artefacts, and what actc depends on.
 
     python tools/licences.py docs/licences.md [SITE-PACKAGES ...]
 
-What stands above the table is written by hand. Licences are those that installed distributions
-state; folders of more of them can be given. A package that is not installed keeps its row.
+The first comes from what the targets say, as sbom.json of each artefact does. Licences of packages
+are those that installed distributions state; folders of more of them can be given. A package that
+is not installed keeps its row. The rest of the page is written by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from actc.targets import TARGETS
+from actc.targets.components import Component
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -26,7 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE = "always"
 _LONGEST = 120
 _ROW = re.compile(
-    r"^\| (?P<name>[a-z0-9-]+) \| (?P<licence>[^|]+) \| (?P<extras>[^|]+) \|$", re.MULTILINE
+    r"^\| (?!package )(?P<name>[a-z0-9-]+) \| (?P<licence>[^|]+) \| (?P<extras>[^|]+) \|$",
+    re.MULTILINE,
 )
 _UNKNOWN = "not stated in its metadata"
 _SPELLED = {
@@ -43,6 +48,15 @@ _SPELLED = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
+_TARGETS = {
+    **{name: f"`{name}`" for name in ("onnx", "cpu", "cuda", "c", "hls4ml", "bnn-hls", "verilog")},
+    "ice40-hx8k": "FPGAs and boards",
+}
+"""One of a kind -> what the page calls it."""
+_PRODUCTS = (
+    "| target | of actc (Apache-2.0) | of others, in the artefact | of others, when it runs |\n"
+    "|---|---|---|---|\n"
+)
 _TABLE = "| package | licence | comes with |\n|---|---|---|\n"
 _UNFETCHED = {
     "nvidia-cuda-crt": "LicenseRef-NVIDIA-Proprietary",
@@ -145,10 +159,28 @@ def write(page: str, folders: Sequence[str] = ()) -> str:
     return head + table + "\n".join(lines) + "\n"
 
 
+def products(page: str) -> str:
+    """The page with the table of what artefacts hold and need, as the targets say it."""
+    head, title, rest = page.partition(_PRODUCTS)
+    lines = "".join(f"| {shown} | {_product(name)} |\n" for name, shown in _TARGETS.items())
+    return head + title + lines + rest[rest.index("\n\n") + 1 :]
+
+
+def _product(name: str) -> str:
+    own, *others = TARGETS.get(name).parse("").components
+    inside = [component for component in others if not component.needed]
+    outside = [component for component in others if component.needed]
+    return f"{own.what} | {_listed(inside)} | {_listed(outside)}"
+
+
+def _listed(components: Sequence[Component]) -> str:
+    return "; ".join(f"{each.what} ({each.licence})" for each in components) or "-"
+
+
 def main(arguments: Sequence[str]) -> None:
     """Write the page that the first argument names."""
     path = Path(arguments[0])
-    path.write_text(write(path.read_text("utf-8"), arguments[1:]), "utf-8")
+    path.write_text(products(write(path.read_text("utf-8"), arguments[1:])), "utf-8")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from actc.targets.bnn_hls.simulation import (
 from actc.targets.bnn_hls.tcl import axi_design
 from actc.targets.bnn_hls.verify import MOST, RANDOM, climb
 from actc.targets.compiled import compiled
+from actc.targets.components import BNN_HLS, Component
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.fpga.hardware import HARDWARE, read_hardware
 from actc.targets.vendor.flow import Flow
@@ -53,6 +54,7 @@ class BnnHlsTarget(ConfiguredTarget):
 
     settings: Options = field(default_factory=Options)
     name: ClassVar[str] = "bnn-hls"
+    components: ClassVar[tuple[Component, ...]] = BNN_HLS
     batch: ClassVar[int] = 1 << 14
     any_batch: ClassVar[bool] = True
     options: ClassVar[Mapping[str, str]] = DESCRIBED

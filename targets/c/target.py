@@ -21,6 +21,7 @@ from actc.targets.c.options import DESCRIBED, Options, parse
 from actc.targets.c.ports import Port
 from actc.targets.c.program import Program, examine, program_of
 from actc.targets.c.source import Writer
+from actc.targets.components import C, Component
 from actc.targets.tvm.lower import INT8_RULES
 from actc.targets.tvm.plan import KernelPlan
 
@@ -43,6 +44,7 @@ class CTarget(ConfiguredTarget):
 
     settings: Options = field(default_factory=Options)
     name: ClassVar[str] = "c"
+    components: ClassVar[tuple[Component, ...]] = C
     options: ClassVar[Mapping[str, str]] = DESCRIBED
 
     @classmethod

@@ -16,6 +16,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import ModelError
 from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
+from actc.targets.components import FPGA, Component
 from actc.targets.fpga.assembly import CORE, RTL, Assembly
 from actc.targets.fpga.boards import Board, find_board
 from actc.targets.fpga.estimate.limit import with_offers
@@ -58,6 +59,7 @@ class FpgaTarget(HardwareTarget[BoardAssembly]):
     """
 
     board_file: ClassVar[str] = ""
+    components: ClassVar[tuple[Component, ...]] = FPGA
     settings: FpgaOptions = field(default_factory=FpgaOptions)
     options: ClassVar[Mapping[str, str]] = described(FpgaOptions)
 

@@ -23,6 +23,11 @@ _SECONDS = 600.0
 _MEMORY = 8 << 30
 _LEFT_OUT = frozenset({"pdfdocs", "tests", "lutgen", "gdb"})
 """Folders of the libraries that hls4ml copies for Catapult which no compiler reads."""
+_COPYLEFT = b"GNU General Public License"
+_EMPTY = b"""\
+// hls4ml's header is under the GNU GPL; nothing of this project uses it.
+#pragma once
+"""
 _WORKER = "actc.targets.hls4ml.worker"
 
 
@@ -70,10 +75,18 @@ def _collected(project: Path) -> dict[str, bytes]:
     """Its files, but for documents and tests of libraries.
 
     Some have the folder that hls4ml wrote to, which is no more: they are run in the project's.
+    A header of products with compressed weights, which actc never asks for, is under the GPL,
+    would be included all the same, and is empty here: a simulation that needed it would not
+    compile.
     """
     own = str(project.resolve()).encode()
+
+    def content(path: Path) -> bytes:
+        found = path.read_bytes()
+        return _EMPTY if _COPYLEFT in found else found.replace(own, b".")
+
     return {
-        f"{PROJECT}/{path.relative_to(project).as_posix()}": path.read_bytes().replace(own, b".")
+        f"{PROJECT}/{path.relative_to(project).as_posix()}": content(path)
         for path in sorted(project.rglob("*"))
         if path.is_file() and not _LEFT_OUT.intersection(path.relative_to(project).parts)
     }

@@ -19,6 +19,7 @@ from actc.diagnostics import Diagnostic
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, ConfiguredTarget, Progress, Rung, Tool, quiet
 from actc.targets.compiled import compiled
+from actc.targets.components import HLS4ML, Component
 from actc.targets.fpga.folded.samples import samples_of
 from actc.targets.hls4ml.assembly import Assembly, assemble, check
 from actc.targets.hls4ml.board import HOST, axi_command, axi_rung, board_files, compile_axi
@@ -62,6 +63,7 @@ class Hls4mlTarget(ConfiguredTarget):
 
     settings: Options = field(default_factory=Options)
     name: ClassVar[str] = "hls4ml"
+    components: ClassVar[tuple[Component, ...]] = HLS4ML
     batch: ClassVar[int] = 1 << 12
     any_batch: ClassVar[bool] = True
     options: ClassVar[Mapping[str, str]] = DESCRIBED

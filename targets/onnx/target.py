@@ -18,6 +18,7 @@ from actc.ir import islands
 from actc.ir.context import context_of
 from actc.ir.execute import ExecutionError, Session
 from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
+from actc.targets.components import ONNX, Component
 from actc.targets.onnx.cuda import cuda_session, why_no_cuda
 from actc.targets.onnx.given import is_given
 from actc.targets.onnx.qdq import placement_of, quantize_dequantize
@@ -50,6 +51,7 @@ class OnnxTarget(Target):
     """
 
     name: ClassVar[str] = "onnx"
+    components: ClassVar[tuple[Component, ...]] = ONNX
 
     full: bool = False
     qonnx: bool = False

@@ -19,6 +19,7 @@ from actc.cache import default
 from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.targets.base import BuildPlan, Capabilities, Progress, Target, Tool, quiet
+from actc.targets.components import CPU, Component
 from actc.targets.tvm import emulator, machine, objects, runtime
 from actc.targets.tvm.files import cpp_example, python_example, signature
 from actc.targets.tvm.host import (
@@ -86,6 +87,7 @@ class CpuTarget(Target):
     objects: bool = False
     request: Request | None = None
     name: ClassVar[str] = "cpu"
+    components: ClassVar[tuple[Component, ...]] = CPU
 
     @classmethod
     def parse(cls, option: str) -> CpuTarget:

@@ -15,6 +15,7 @@ import onnx_ir as ir
 from actc.errors import ToolFailed
 from actc.ir.context import Context
 from actc.targets.base import Capabilities, Progress, Rung, Tool, quiet
+from actc.targets.components import VERILOG, Component
 from actc.targets.fpga.assembly import RTL, Assembly
 from actc.targets.fpga.flow import synthesize_design
 from actc.targets.fpga.flow.synthesize import NETLIST, synthesis_command
@@ -61,6 +62,7 @@ class VerilogTarget(HardwareTarget[Assembly]):
 
     settings: VerilogOptions = field(default_factory=VerilogOptions)
     name: ClassVar[str] = "verilog"
+    components: ClassVar[tuple[Component, ...]] = VERILOG
     options: ClassVar[Mapping[str, str]] = described(VerilogOptions)
 
     @classmethod

@@ -19,6 +19,7 @@ from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool
 from actc.ir.context import context_of
 from actc.targets.base import BuildPlan, Capabilities, Progress, Rung, Target, Tool, quiet
+from actc.targets.components import CUDA, Component
 from actc.targets.tvm.cuda import runtime
 from actc.targets.tvm.cuda.estimates import kernels_text, occupancy, work_of, work_text
 from actc.targets.tvm.cuda.half import notes, statement, too_wide
@@ -76,6 +77,7 @@ class CudaTarget(Target):
     architectures: tuple[str, ...] = parse_architectures("")
     products: Products = "auto"
     name: ClassVar[str] = "cuda"
+    components: ClassVar[tuple[Component, ...]] = CUDA
 
     @classmethod
     def parse(cls, option: str) -> CudaTarget:
