@@ -20,6 +20,7 @@ from actc.diagnostics import Diagnostic, Place
 from actc.errors import UsageError
 from actc.ir.files import open_regular
 from actc.output import MANIFEST
+from actc.replacing import restore
 
 _LARGEST = 64 << 20
 _LARGEST_FILE = 8 << 30
@@ -73,6 +74,7 @@ def read_intact(directory: Path, names: Iterable[str] | None = None) -> dict[str
             lie elsewhere, or would be read although the manifest does not have them; all of them.
         OSError: the directory cannot be opened.
     """
+    restore(directory)
     try:
         manifest = read_object(directory / MANIFEST)
         files = _files(manifest)

@@ -129,8 +129,9 @@ def new_stage(directory: Path) -> Stage:
 
 def restore(directory: Path) -> None:
     """Put an earlier result back whose replacement was killed between two renames."""
-    prefix = _beside(directory, _OLD).name
     with contextlib.suppress(OSError, Busy):
+        directory = directory.absolute()
+        prefix = _beside(directory, _OLD).name
         if not directory.exists() and _with_prefix(directory.parent, prefix):
             with exclusive(directory) as locked:
                 if locked:

@@ -38,6 +38,7 @@ ONNXRUNTIME_HELP = (
 )
 _OUTPUT_LIMIT = 1 << 20  # bytes of a log kept in memory; the end matters most
 _TAIL_LINES = 20
+_LEAST_FREE = 16 << 20  # bytes that compilers take for temporary files without a thought
 
 
 # Reads "+ GROUP" and "- GROUP"; at the end of its input, which comes when whoever writes it has
@@ -351,13 +352,23 @@ def _read_end(stream: IO[bytes]) -> str:
     return stream.read().decode("utf-8", errors="replace")
 
 
+def _little_room() -> tuple[str, ...]:
+    """What to say where tools, whose logs may lie there too, have no room for temporary files."""
+    with contextlib.suppress(OSError):
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+        if free < _LEAST_FREE:
+            return (f"{free >> 10} KiB are free in {folder}: TMPDIR gives another place",)
+    return ()
+
+
 def _failed(code: str, message: str, output: str) -> ToolFailed:
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     return ToolFailed(
         Diagnostic(
             code,
             message,
-            notes=tuple(lines[-_TAIL_LINES:]),
+            notes=(*lines[-_TAIL_LINES:], *_little_room()),
             help="the notes are the end of its log; `actc doctor` shows what is installed",
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from command_line import CommandLine
 from installed import needs_gcc, needs_tvm
 
 import actc
+from actc.cache.entry import UNFINISHED
 from actc.cli.streams import refused
 from actc.errors import UsageError
 
@@ -103,6 +105,97 @@ def test_a_limit_of_file_sizes(
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert not list(tmp_path.glob("place/*"))
+
+
+@needs_tvm
+def test_a_limit_of_file_sizes_below_an_object(tmp_path: Path, model: Path, data: Path) -> None:
+    """LLVM, which ends the whole process where a file becomes too large, is not asked for it."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
+
+    place = tmp_path / "place" / "out"
+    arguments = ["compile", str(model), "-t", "cpu", "--data", str(data), "-o", str(place)]
+    done = subprocess.run(
+        [sys.executable, "-m", "actc", *arguments],
+        capture_output=True,
+        text=True,
+        preexec_fn=limited,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "error[ACT0241]: cannot write the output: file too large" in done.stderr
+    assert not list(tmp_path.glob("place/*"))
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("size", "status", "code", "said"),
+    [
+        (8, 2, "ACT0241", "no space left on device"),
+        (24, 5, "ACT0510", "KiB are free in"),
+    ],
+)
+def test_a_full_disk_for_temporary_files(
+    disk: Path,
+    actc_cli: CommandLine,
+    model: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    status: int,
+    code: str,
+    said: str,
+) -> None:
+    """Sizes in KiB: actc's own files do not fit, or those of gcc and its log."""
+    monkeypatch.setenv("TMPDIR", str(disk))
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    resize(disk, f"size={size}k")
+    command = ("compile", model, "-t", "c", "--data", data, "-o", "out", "--json")
+    done = actc_cli(*command)
+    assert (done.status, done.codes) == (status, [code])
+    assert said in done.stdout
+    assert "TMPDIR gives another place" in done.stdout
+    assert not list(actc_cli.directory.iterdir())
+    resize(disk, "size=16m")
+    assert actc_cli(*command).status == 0
+
+
+FIT = ("fit", "Tanh", "--input", "s2.3", "--output", "s1.4", "--device", "ice40")
+
+
+@pytest.mark.parametrize("option", ["ro", "size=4k"])
+def test_a_disk_for_the_cache_that_takes_nothing(
+    disk: Path, actc_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """Nothing fails, and it is told once."""
+    expected = actc_cli(*FIT)
+    monkeypatch.setenv("ACTC_CACHE_SIZE", "1GB")
+    monkeypatch.setenv("ACTC_CACHE_DIR", str(disk / "cache"))
+    (disk / "cache").mkdir(mode=0o700)
+    resize(disk, option)
+    found = actc_cli(*FIT)
+    assert (expected.status, found.status) == (0, 0)
+    assert found.stdout == expected.stdout
+    assert found.stderr.count("ACT0251") == 1
+    assert actc_cli("cache", "prune").status == 0
+    resize(disk, "rw,size=1m")
+    assert actc_cli(*FIT).stdout == expected.stdout
+    assert not [path for path in disk.rglob("*") if path.name.startswith(UNFINISHED)]
+    assert [path for path in disk.rglob("*") if path.is_file()]
+
+
+def test_reading_what_a_killed_run_put_aside(
+    tmp_path: Path, actc_cli: CommandLine, model: Path, data: Path
+) -> None:
+    """Between two renames of a file system that cannot exchange directories."""
+    actc.compile(model, "onnx", data=data, output=tmp_path / "out")
+    out = tmp_path / "out"
+    for command in (("report", out), ("check", out, "--data", data)):
+        out.rename(tmp_path / ".out.actc-old-abcdefgh")
+        assert actc_cli(*command).status == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            *("cwd", "data.npz", "out", "small.onnx"),
+        ]
 
 
 def test_a_working_directory_that_was_removed(tmp_path: Path, model: Path, data: Path) -> None:

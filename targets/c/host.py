@@ -48,6 +48,9 @@ def load(directory: Path) -> Runner:
         _require(directory, file)
     texts = tuple((directory / file).read_bytes() for file in _sources(name))
     program = _compiled(name, texts)
+    if not program.path.is_file():  # somebody cleared the temporary files
+        _compiled.cache_clear()
+        program = _compiled(name, texts)
 
     def run(feeds: Mapping[str, Array]) -> dict[str, Array]:
         arrays = [prepared(feeds, item) for item in signature["inputs"]]

@@ -5,10 +5,8 @@ Importing this module imports TVM.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +73,7 @@ from actc.targets.tvm.kernels.strided import (
     Softmax,
 )
 from actc.targets.tvm.plan import Array, Buffer, Call, Kernel, KernelPlan
+from actc.targets.tvm.written_objects import in_memory, require_room, to_disk
 
 Features = frozenset[str]
 Schedules = Mapping[Any, Schedule]
@@ -289,42 +288,19 @@ def export(executable: Any, path: Path, link: Callable[[list[Path], Path], None]
     """Write the shared library `path`, linked by `link(objects, path)`.
 
     Raises:
-        OSError: the disk is full.
+        OSError: the disk is full, or a limit of file sizes is below what may be written.
     """
+    require_room(module.inspect_source("asm") for module in executable.mod.imports)
 
     def fcompile(file_name: str, files: list[str]) -> None:
         objects = [Path(file) for file in files]
         for file in objects:
-            _to_disk(file)
+            to_disk(file)
         link(objects, Path(file_name))
 
     fcompile.object_format = "o"  # type: ignore[attr-defined]
-    with _in_memory(path.parent / name for name in ("lib0.o", _PROGRAM)):
+    with in_memory(path.parent / name for name in ("lib0.o", _PROGRAM)):
         executable.export_library(str(path), fcompile=fcompile, workspace_dir=str(path.parent))
-
-
-@contextlib.contextmanager
-def _in_memory(paths: Iterable[Path]) -> Iterator[None]:
-    """Let files be written to memory. LLVM ends the whole process where a disk is full."""
-    with contextlib.ExitStack() as stack:
-        for path in paths:
-            number = os.memfd_create(path.name)
-            stack.callback(os.close, number)
-            path.symlink_to(f"/proc/self/fd/{number}")
-            stack.callback(_remove_link, path)
-        yield
-
-
-def _remove_link(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-
-
-def _to_disk(path: Path) -> None:
-    if path.is_symlink():
-        content = path.read_bytes()
-        _remove_link(path)
-        path.write_bytes(content)
 
 
 def export_kernels(executable: Any, path: Path) -> None:
