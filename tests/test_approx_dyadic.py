@@ -16,7 +16,8 @@ from actc.approx.catalogue import find
 from actc.approx.dyadic import SegmentTree, fit_leaves, fit_segment_tree
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.gates import Gates
-from actc.approx.signed_digits import digit_count, fit_integer_lines
+from actc.approx.signed_digits import fit_integer_lines
+from actc.approx.slope_sets import digit_count
 
 SOURCE, WIDE = FixedPoint(True, 16, 12), FixedPoint(True, 32, 24)
 

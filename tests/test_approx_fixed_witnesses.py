@@ -22,14 +22,8 @@ from actc.approx.fixed_check_gates import Objective, Target
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_witness import line_witnesses, step_witnesses, tree_witnesses
 from actc.approx.gates import FixedFit, Gates, least_error, make_gates, verified
-from actc.approx.signed_digits import (
-    Grid,
-    IntegerLines,
-    digit_count,
-    fit_integer_lines,
-    fit_segments,
-    slope_set,
-)
+from actc.approx.signed_digits import IntegerLines, fit_integer_lines, fit_segments, slope_set
+from actc.approx.slope_sets import Grid, digit_count
 from actc.approx.thresholds import Thresholds, fit_thresholds
 
 TINY = Format(False, 3, 0)

@@ -15,12 +15,11 @@ from actc.approx.fixed_point import FixedPoint
 from actc.approx.gates import FixedFit, Gates, least_error
 from actc.approx.signed_digits import (
     IntegerPiecewiseLinear,
-    SignedDigits,
-    digit_count,
     fit_integer_lines,
     signed_width,
     widest_shift,
 )
+from actc.approx.slope_sets import SignedDigits, digit_count
 
 # segments, correctly rounded and faithful, of the best real lines before the rounding:
 # from an independent computation

@@ -32,7 +32,8 @@ from actc.approx.dyadic import fit_leaves
 from actc.approx.fixed_point import FixedPoint
 from actc.approx.fixed_table import FixedTable, fit_fixed_table
 from actc.approx.gates import FixedFit, Gates, NoForm, make_gates
-from actc.approx.signed_digits import digit_count, fit_segments
+from actc.approx.signed_digits import fit_segments
+from actc.approx.slope_sets import digit_count
 from actc.approx.structured import STRUCTURED
 from actc.errors import UsageError
 from actc.fixed_result import FixedFitResult, module_name

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from actc.approx.fixed_polynomial import fit_polynomial
 from actc.approx.gates import NoForm
-from actc.approx.signed_digits import (
-    digit_count,
-)
+from actc.approx.slope_sets import digit_count
 from actc.targets.fpga.hdl import Graph, Module, Output, Range, evaluate
 from actc.targets.fpga.hdl.operators import Add
 from actc.targets.fpga.units import unit_module

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from installed import needs_yosys
 
-from actc.approx.signed_digits import digit_count
+from actc.approx.slope_sets import digit_count
 from actc.cost import FAMILIES
 from actc.cost.network import (
     add_cells,

@@ -25,14 +25,13 @@ from actc.approx.own_gates import with_own_gates
 from actc.approx.signed_digits import (
     IntegerLines,
     Line,
-    Slopes,
-    digit_count,
     least_shift,
     plainest,
     signed_width,
     slope_set,
     widest_shift,
 )
+from actc.approx.slope_sets import Slopes, digit_count
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,14 +62,8 @@ from actc.approx.fixed_point import Codes
 from actc.approx.fixed_witness import Witness, line_witnesses, step_witnesses, tree_witnesses
 from actc.approx.function import Float64Array
 from actc.approx.gates import FixedFit, Gates
-from actc.approx.signed_digits import (
-    Grid,
-    IntegerLines,
-    IntegerPiecewiseLinear,
-    SignedDigits,
-    slope_set,
-    widest_shift,
-)
+from actc.approx.signed_digits import IntegerLines, IntegerPiecewiseLinear, slope_set, widest_shift
+from actc.approx.slope_sets import Grid, SignedDigits
 from actc.approx.thresholds import Thresholds
 
 VERSION = 1

@@ -20,7 +20,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actc.approx.fixed_point import Codes
-from actc.approx.signed_digits import IntegerLines, Slopes
+from actc.approx.signed_digits import IntegerLines
+from actc.approx.slope_sets import Slopes
 
 Witness = tuple[int, ...]
 """Two to four indices of inputs, increasing."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actc.approx.signed_digits import digit_count
+from actc.approx.slope_sets import digit_count
 from actc.targets.fpga.hdl import Wire
 from actc.targets.fpga.hdl import operators as op
 

@@ -14,12 +14,8 @@ import numpy as np
 from actc.approx.bipartite import fit_bipartite
 from actc.approx.compressed_table import compress_table
 from actc.approx.gates import MAX_INPUT_BITS, Gates, NoForm
-from actc.approx.signed_digits import (
-    IntegerPiecewiseLinear,
-    digit_count,
-    fit_integer_lines,
-    widest_shift,
-)
+from actc.approx.signed_digits import IntegerPiecewiseLinear, fit_integer_lines, widest_shift
+from actc.approx.slope_sets import digit_count
 from actc.targets.fpga.functions import StepFunction
 from actc.targets.fpga.functions.forms import exact_gates, extended
 from actc.targets.fpga.hdl import Range
