@@ -1,4 +1,4 @@
-"""Completion of command lines, in a real bash."""
+"""Completion of command lines, in a real bash, zsh and fish."""
 
 from __future__ import annotations
 
@@ -90,3 +90,54 @@ def test_bash(tmp_path: Path, actc_cli: CommandLine) -> None:
     assert "-o default -F _actc_completion actc" in first
     assert names == sorted(entry.name for entry in CATALOGUE if entry.name.startswith("GEL"))
     assert none == "0"
+
+
+GELU = sorted(entry.name for entry in CATALOGUE if entry.name.startswith("GEL"))
+
+
+def completed(shell: str, options: list[str], asked: str, script: str, folder: Path) -> list[str]:
+    """What a shell says that has read the script from its first argument."""
+    path = folder / f"completion.{shell}"
+    path.write_text(script)
+    (folder / "model.onnx").touch()
+    programs = Path(sys.executable).parent
+    done = subprocess.run(
+        [shell, *options, asked, *([shell] if shell == "zsh" else []), str(path)],
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh(tmp_path: Path, actc_cli: CommandLine) -> None:
+    """The function that compinit finds offers by compadd, or files where it has nothing."""
+    asked = """
+    autoload -Uz compinit && compinit -u -D
+    compadd() { shift; print -rl -- "${(@P)1}" }
+    _files() { print files }
+    source "$1"
+    print -r -- $_comps[actc]
+    words=(actc fit GEL) CURRENT=3; _actc
+    words=(actc debug reduce m.onnx "") CURRENT=5; _actc
+    """
+    said = completed("zsh", ["-f", "-c"], asked, actc_cli("completion", "zsh").stdout, tmp_path)
+    assert said == ["_actc", *GELU, "files"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish(tmp_path: Path, actc_cli: CommandLine) -> None:
+    """What fish itself offers for a line."""
+    asked = """
+    source $argv[1]
+    complete -C 'actc fit GEL'
+    echo -
+    complete -C 'actc inspect mod'
+    """
+    said = completed("fish", ["-N", "-c"], asked, actc_cli("completion", "fish").stdout, tmp_path)
+    assert said == [*GELU, "-", "model.onnx"]

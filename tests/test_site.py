@@ -12,8 +12,9 @@ from pathlib import Path
 
 import browser
 import pytest
+import site_messages
 import site_pages
-from command_line import ROOT
+from command_line import ROOT, CommandLine
 
 from actc.cli.application import COMMANDS, GROUPS
 from actc.codes import CODES
@@ -105,6 +106,37 @@ def test_figures_of_the_comparison_stand_on_the_pages_that_it_names() -> None:
         source = (ROOT / "docs" / page).read_text("utf-8")
         for figure in re.findall(r"\d+\.\d+(?:e-\d+)?|\d{4,}", f"{ours} {theirs} {question}"):
             assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", source), (question, figure)
+
+
+WITHOUT_EXAMPLE = 32  # codes whose message a function puts together: never more
+
+
+def test_every_code_has_an_example() -> None:
+    found = {code: site_messages.examples(code) for code in CODES}
+    assert all(f"[{code}]: " in e.text for code, several in found.items() for e in several)
+    assert sum(not several[0].message for several in found.values()) <= WITHOUT_EXAMPLE
+    page = site_pages.diagnostics()
+    assert all(several[0].text in page for several in found.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["compile", "none.onnx", "--target", "cpuu"], "ACT0201"),
+        (["compile", "README.md", "--target", "onnx", "--weights", "77"], "ACT0224"),
+        (["inspect", "none.onnx"], "ACT0202"),
+    ],
+)
+def test_an_example_reads_like_what_is_printed(
+    command: list[str], code: str, actc_cli: CommandLine
+) -> None:
+    (printed,) = actc_cli(*command, "--json").document["diagnostics"]
+    assert printed["code"] == code
+    patterns = [
+        ".+".join(map(re.escape, re.split("<[^<>]+>", example.message)))
+        for example in site_messages.examples(printed["code"])
+    ]
+    assert any(re.fullmatch(pattern, printed["message"]) for pattern in patterns), printed
 
 
 def test_links_outside_the_site_become_names() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import site_messages
 import typer
 
 import actc
@@ -56,12 +57,14 @@ def diagnostics() -> str:
         "---\nhide: [toc]\n---",
         "# Diagnostics",
         "Every error, warning and note carries a code: `error[ACT0001]: ...`. This page is "
-        f"written from the same table as `actc explain CODE`: {len(CODES)} codes.",
+        f"written from the same table as `actc explain CODE`: {len(CODES)} codes. The examples "
+        "are texts of the code itself, with names such as `<target>` for what is put into them.",
         _table(("code", "meaning"), _code_rows()),
     ]
     for code, info in sorted(CODES.items()):
         title = f"## {code}: {plain(info.title)} {{#{code.lower()}}}"
-        parts += [title, plain(info.explanation)]
+        shown = "\n\n".join(example.text for example in site_messages.examples(code))
+        parts += [title, plain(info.explanation), f"```text\n{shown}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
