@@ -22,7 +22,8 @@ from actc.errors import ModelError
 from actc.targets.fpga.flow.places import net_drivers
 from actc.targets.fpga.hdl import Design
 from actc.targets.fpga.hdl.hierarchy import Hierarchy, hierarchy, write_design
-from actc.targets.fpga.hdl.names import identifier
+from actc.targets.fpga.hdl.names import PORT_WORDS, identifier
+from actc.targets.fpga.hdl.verilog import ADDRESS, CLOCK
 from actc.targets.fpga.interfaces import (
     ClockModule,
     CoreInfo,
@@ -34,6 +35,9 @@ from actc.targets.fpga.interfaces import (
 from actc.targets.fpga.network import Network
 from actc.targets.fpga.pipeline import Timing
 from actc.targets.fpga.rtl_simulation import simulate_design
+
+_INSIDE = frozenset({ADDRESS, CLOCK, *PORT_WORDS})
+"""What unrolled and folded networks call something of their own."""
 
 Array = npt.NDArray[Any]
 
@@ -124,9 +128,14 @@ class Assembly:
 
 
 def core_name(name: str) -> str:
-    """A name whose modules, which begin with it, cannot be those of the surroundings."""
+    """A name that the network has in hardware as it is: that of a core name is itself.
+
+    Its modules, which begin with it, cannot be those of the surroundings, and nothing inside of it
+    is called so.
+    """
     core = identifier(name)
-    return f"network_{core}" if core.startswith(("actc", "pll")) else core
+    taken = core.startswith(("actc", "pll")) or core.lower() in _INSIDE
+    return identifier(f"network_{core}") if taken else core
 
 
 def core_info(written: Hierarchy) -> CoreInfo:

@@ -32,6 +32,11 @@ union unique unique0 unsigned until until_with untyped use uwire var vectored vi
 wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
 """
 KEYWORDS = frozenset(_WORDS.split())
+PORT_WORDS = (
+    *("clk", "reset", "in", "out", "in_valid", "in_ready", "in_data"),
+    *("out_valid", "out_ready", "out_data"),
+)
+"""Ports of a network that takes and gives streams, and what they begin with."""
 
 
 def identifier(text: str) -> str:

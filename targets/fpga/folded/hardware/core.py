@@ -42,7 +42,7 @@ from actc.targets.fpga.folded.program import (
     SumStage,
 )
 from actc.targets.fpga.folded.recurrent.hardware import recurrent_part
-from actc.targets.fpga.hdl.names import Names, identifier
+from actc.targets.fpga.hdl.names import PORT_WORDS, Names, identifier
 
 _SHORT = 32
 """Words up to which a queue is no block memory."""
@@ -50,8 +50,6 @@ _HALF = 24
 """Characters of a part of a name: behind it, names are not cut."""
 ENGINE = "engine"
 """What instances of engines are called like."""
-_WORDS = ("clk", "reset", "in", "out", "in_valid", "in_ready", "in_data", "out_valid", "out_ready",
-          "out_data")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def folded_design(
     if problem := engine_problem(program.stages, foldings):
         raise ValueError(problem)
     names = Names()
-    for word in (*_WORDS, name):
+    for word in (*PORT_WORDS, name):
         names.reserve(word)
     instances = [names.new(_instance(stage.name)) for stage in program.stages]
     engines = {
