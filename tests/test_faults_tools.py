@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import ROOT
+from fake_tools import YOSYS, Fake, small_synthesis
 from faulty_tools import faulty
 from installed import needs_gcc, needs_gxx, needs_iverilog, needs_nvcc
 from killable import Server, serving
@@ -26,6 +27,8 @@ from actc import awaiting, tool_results, toolchain
 from actc.approx.fixed_point import FixedPoint
 from actc.errors import ExitStatus, ToolFailed
 from actc.targets.compiled import compiled
+from actc.targets.fpga.boards import find_board
+from actc.targets.fpga.flow import place_and_route, synthesize_design
 from actc.targets.fpga.gates import lanes_kernel
 from actc.targets.fpga.simulation import simulate_unit
 from actc.targets.hls4ml.simulation import run_compiler
@@ -178,6 +181,42 @@ def test_a_compilation(server: Server, tmp_path: Path, fault: str) -> None:
     assert sorted(path.name for path in place.iterdir()) == ["data.npz", "small.onnx"]
     assert not list(temporary.glob("actc-*"))
     assert server.run(place, "out", *COMPILE, environment={"TMPDIR": str(temporary)}).status == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"modules": {}, "creator": "Yosys"}', "[" * 9999]
+)
+def test_a_netlist_that_cannot_be_read(fake: Fake, tmp_path: Path, text: str) -> None:
+    fake("yosys", f"open('netlist.json', 'w').write({text!r})")
+    files = {"top.v": "module top; endmodule\n"}
+    with pytest.raises(ToolFailed) as caught:
+        synthesize_design(files, "top", find_board("ecp5-25k").device, tmp_path / "work")
+    (found,) = caught.value.diagnostics
+    said = "cannot be read" if text else "wrote no netlist.json"
+    assert (found.code, said in found.message) == ("ACT0510", True)
+    assert not (tmp_path / "work" / "netlist.json").exists()
+    fake("yosys", YOSYS)
+    assert synthesize_design(files, "top", find_board("ecp5-25k").device, tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--write", "{"), ("--write", "[]"), ("--report", "[]"), ("--report", '{"fmax": 3}'),
+     ("--report", '{"utilization": 1}'), ("--report", '{"critical_paths": [{}]}')],
+)  # fmt: skip
+def test_a_placement_that_cannot_be_read(
+    fake: Fake, tmp_path: Path, option: str, text: str
+) -> None:
+    fake("nextpnr-ecp5", f"route(50); say({option!r}, {text!r})")
+    work, board = tmp_path / "work", find_board("ecp5-25k")
+    synthesis = small_synthesis(tmp_path)
+    with pytest.raises(ToolFailed) as caught:
+        place_and_route(synthesis, board, work, clock_mhz=25)
+    (found,) = caught.value.diagnostics
+    assert (found.code, "cannot be read" in found.message) == ("ACT0510", True)
+    assert not (work / "routed.json").exists()
+    fake("nextpnr-ecp5", "route(50)")
+    assert place_and_route(synthesis, board, work, clock_mhz=25).met
 
 
 def test_a_tool_that_leaves_a_child(tmp_path: Path) -> None:
