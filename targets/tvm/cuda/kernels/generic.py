@@ -20,17 +20,14 @@ from typing import Any
 import tvm
 from tvm import tirx
 from tvm.ir.expr import TensorLoad
-from tvm_ffi import structural_map, structural_walk
+from tvm_ffi import structural_walk
 
+from actc.targets.tvm.cuda.kernels.generic_statements import Flat, Statement, number
 from actc.targets.tvm.cuda.kernels.thread import THREADS
 from actc.targets.tvm.entry import symbolic_batch
 from actc.targets.tvm.generic.kernel import generic_prim_func
 from actc.targets.tvm.generic.spec import Generic
 
-FAIL = "actc_fail"
-"""Device function that ends the launch with an error."""
-
-Statement = Any
 _BLOCK_AXIS = 1  # TVM's kind of an iteration variable that is a thread's index
 
 
@@ -151,10 +148,6 @@ def _phases(statements: Iterable[Statement], views: dict[int, Any]) -> list[_Pha
     return phases
 
 
-def _number(extent: Any) -> int | None:
-    return int(extent) if isinstance(extent, tirx.IntImm) else None
-
-
 def _nest(statement: Statement) -> tuple[Any, ...]:
     """The loops of a nest with nothing between them, outermost first."""
     found = []
@@ -167,13 +160,13 @@ def _nest(statement: Statement) -> tuple[Any, ...]:
 def _independent(statement: Statement, views: dict[int, Any]) -> tuple[Any, ...]:
     """The loops of a nest whose iterations share nothing; none where that would be one thread."""
     loops = _nest(statement)
-    if any(_number(loop.extent) == 0 for loop in loops):
+    if any(number(loop.extent) == 0 for loop in loops):
         return ()
     accesses, written = _accesses(statement, views)
     return tuple(
         loop
         for loop in loops
-        if _number(loop.extent) != 1
+        if number(loop.extent) != 1
         and all(_slices(accesses[buffer], loop.loop_var) for buffer in written)
     )
 
@@ -228,7 +221,7 @@ def _device_function(
     batch = symbolic_batch(function)
     given = [*function.params, *shared]
     names = [*(str(p.name) for p in function.params), *(f"scratch{i}" for i in range(len(shared)))]
-    changed = _Flat(None if batch is None else (batch, tirx.Cast("int64", n)), views)
+    changed = Flat(None if batch is None else (batch, tirx.Cast("int64", n)), views)
     flat = [changed.argument(b, name) for b, name in zip(given, names, strict=True)]
     body, chosen = phase.body, phase.loops
     if chosen:
@@ -249,119 +242,11 @@ def _without(statement: Statement, variables: _Members) -> Statement:
     return tirx.For(statement.loop_var, statement.min, statement.extent, statement.kind, body)
 
 
-class _Flat:
-    """Rewrites statements: flat buffers, local allocations, assertions that end the launch.
-
-    Args:
-        batch: variable of the samples and what takes its place.
-        views: of `_views`.
-    """
-
-    def __init__(self, batch: tuple[Any, Any] | None, views: dict[int, Any]) -> None:
-        self._batch = batch
-        self._views = views
-        self._flat: dict[int, Any] = {}
-
-    def __call__(self, statement: Statement) -> Statement:
-        found = structural_map(statement, (tirx.AllocBuffer, self._allocated))
-        return structural_map(
-            found,
-            [
-                (TensorLoad, self._loaded),
-                (tirx.BufferStore, self._stored),
-                (tirx.AssertStmt, _checked),
-                (tirx.DeclBuffer, _nothing),
-                (tirx.Evaluate, _without_fence),
-                (tvm.ir.Call, _plain_call),
-                (tirx.Var, self._variable),
-            ],
-        )
-
-    def argument(self, buffer: Any, name: str) -> Any:
-        """The parameter that takes the place of a buffer."""
-        return self._declare(buffer, name, "global")
-
-    def _declare(self, buffer: Any, name: str, scope: str) -> Any:
-        known = math.prod(found for e in buffer.shape if (found := _number(e)) is not None)
-        size: Any = tirx.const(known, "int64")
-        if any(_number(extent) is None for extent in buffer.shape) and self._batch is not None:
-            size = self._batch[1] * size
-        made = tirx.decl_buffer((size,), str(buffer.dtype), name, scope=scope)
-        self._flat[hash(buffer)] = made
-        return made
-
-    def _extent(self, extent: Any) -> Any:
-        return self._variable(extent) if isinstance(extent, tirx.Var) else extent
-
-    def _variable(self, variable: Any) -> Any:
-        if self._batch is not None and variable.same_as(self._batch[0]):
-            return self._batch[1]
-        return variable
-
-    def _allocated(self, statement: Any) -> Any:
-        return tirx.AllocBuffer(self._declare(statement.buffer, "own", "local"))
-
-    def _of(self, buffer: Any) -> Any:
-        """The flat buffer; None for one that is flat already."""
-        return self._flat.get(hash(self._views.get(hash(buffer), buffer)))
-
-    def _index(self, buffer: Any, indices: Sequence[Any]) -> list[Any]:
-        whole: Any = indices[0]
-        for extent, index in zip(list(buffer.shape)[1:], list(indices)[1:], strict=True):
-            whole = whole * self._extent(extent) + index
-        return [whole]
-
-    def _loaded(self, load: Any) -> Any:
-        flat = self._of(load.source)
-        if flat is None:
-            return load
-        return tirx.BufferLoad(flat, self._index(load.source, load.indices))
-
-    def _stored(self, store: Any) -> Any:
-        flat = self._of(store.buffer)
-        if flat is None:
-            return store
-        return tirx.BufferStore(flat, store.value, self._index(store.buffer, store.indices))
-
-
-def _checked(statement: Any) -> Any:
-    failing = tirx.Evaluate(tirx.call_extern("int32", FAIL))
-    return tirx.IfThenElse(tirx.Not(statement.condition), failing, None)
-
-
-def _nothing(_: Any) -> Any:
-    return tirx.Evaluate(tirx.const(0, "int32"))
-
-
-def _without_fence(statement: Any) -> Any:
-    """`places.remainder` keeps LLVM from vectorizing a loop by a prefetch of nothing."""
-    value = statement.value
-    fence = isinstance(value, tvm.ir.Call) and str(value.op.name) == "tirx.prefetch"
-    return _nothing(statement) if fence else statement
-
-
-def _plain_call(call: Any) -> Any:
-    """Bits taken for another type by a function: TVM's CUDA takes the address of constants."""
-    if str(getattr(call.op, "name", "")) != "tirx.reinterpret" or not isinstance(
-        call.ty, tvm.ir.PrimType
-    ):
-        return call
-    dtype, source = str(call.ty.dtype), str(call.args[0].ty.dtype)
-    name = f"actc_bits<{_C_TYPES[dtype]}, {_C_TYPES[source]}>"
-    return tirx.call_pure_extern(dtype, name, call.args[0])
-
-
-_C_TYPES = {
-    "float32": "float", "float64": "double", "float16": "half", "bfloat16": "nv_bfloat16",
-    **{f"{u}int{b}": f"{u}int{b}_t" for u in ("", "u") for b in (8, 16, 32, 64)},
-}  # fmt: skip
-
-
 def _with_threads(n: Any, batch: Any, loops: Sequence[Any], body: Statement) -> Statement:
     """`body` for each iteration of `loops`, whose indices are taken from the thread's."""
     extents = [loop.extent for loop in loops]
-    fixed = math.prod(found for e in extents if (found := _number(e)) is not None)
-    symbolic = any(_number(extent) is None for extent in extents)
+    fixed = math.prod(found for e in extents if (found := number(e)) is not None)
+    symbolic = any(number(extent) is None for extent in extents)
     total: Any = tirx.const(fixed, "int64")
     threads = THREADS if loops else 1
     blocks: Any = tirx.const(-(-fixed // threads), "int32")
@@ -396,7 +281,7 @@ def _indexed(
     bound: list[Statement] = []
     rest: Any = item
     for place in reversed(range(len(loops))):
-        count = _number(extents[place])
+        count = number(extents[place])
         extent = tirx.Cast("int64", n) if count is None else tirx.const(count, "int64")
         last = place == 0
         index = rest if last else tirx.truncmod(rest, extent)

@@ -25,7 +25,8 @@ from actc.targets.tvm.cuda.kernels.thread import (
     mod,
     when,
 )
-from actc.targets.tvm.cuda.kernels.tile_products import UNITS, LaneProducts, WarpProducts, four
+from actc.targets.tvm.cuda.kernels.tile_block import TileBlock
+from actc.targets.tvm.cuda.kernels.tile_products import UNITS, four
 from actc.targets.tvm.cuda.tiling import PACKED, ROW, Tiling
 from actc.targets.tvm.kernels.attention_spec import BatchMatMul
 from actc.targets.tvm.kernels.float_spec import FloatMatMul
@@ -77,7 +78,7 @@ class _Side:
         self.turns = -(-tile // _ROWS)
 
 
-class _Block:
+class _Block(TileBlock):
     """Writes the code of a block of threads; it has one tile of one product."""
 
     def __init__(
@@ -88,18 +89,16 @@ class _Block:
         views: tuple[View, View],
         store: Any,
     ) -> None:
-        self._spec, self._tiling, self._n, self._end = spec, tiling, n, store
-        self._outer, (rows, columns) = spec.dims[:-2], spec.dims[-2:]
         self._codes = isinstance(spec, BatchMatMul)
-        self._sum = "int32" if self._codes else "float32"
-        self._word = "float32" if tiling.method == "fma" else "int32"
+        super().__init__(tiling, "int32" if self._codes else "float32")
+        self._spec, self._n, self._end = spec, n, store
+        self._outer, (rows, columns) = spec.dims[:-2], spec.dims[-2:]
         a, b = views
         # strides: the outer loops, rows, columns, depth
         self._sides = (
             _Side(a, -3, rows, tiling.pixels, 0),
             _Side(b, -2, columns, tiling.channels, _SIGN),
         )
-        self._stage = (tiling.pixels + tiling.channels) * ROW
 
     def emit(self) -> None:
         """All of it, behind the arguments."""
@@ -108,7 +107,6 @@ class _Block:
         per_product = down * tiling.columns
         per_sample = per_product * math.prod(self._outer)
         with launch(self._n * per_sample) as (block, thread):
-            self._thread = thread
             self._sample = T.Bind(div(block, per_sample))
             rest = T.Bind(mod(block, per_sample))
             self._indices = []
@@ -120,8 +118,7 @@ class _Block:
                 T.Bind(div(tile, tiling.columns) * tiling.pixels),
                 T.Bind(mod(tile, tiling.columns) * tiling.channels),
             )
-            size = max(2 * self._stage, tiling.pixels * (tiling.channels + 1))
-            self._shared = T.alloc_buffer((size,), self._word, scope="shared")
+            self._begin(thread)
             self._prepare()
             self._multiply()
             self._finish(rows, columns)
@@ -152,31 +149,13 @@ class _Block:
             return inner
         return tirx.Cast("int64", self._sample) * side.view.operand.size + tirx.Cast("int64", inner)
 
-    def _multiply(self) -> None:
-        """All steps; then the sums of products are in shared memory, and those of codes."""
-        tiling = self._tiling
-        lanes = tiling.method in ("dp4a", "fma")
-        products: Any = LaneProducts(self) if lanes else WarpProducts(self)
-        self._load(int32(0))
-        self._commit(int32(0))
-        _barrier()
-        with T.serial(0, tiling.steps) as step:
-            half = T.Bind(mod(step, 2) * (self._stage // 4))
-            other = T.Bind(int32(self._stage // 4) - half)
-            more = step + 1 < tiling.steps
-            with when(more):
-                self._load(step + 1)
-            products.step(half)
-            with when(more):
-                self._commit(other)
-            _barrier()
-        products.store()
+    def _keep_more(self) -> None:
+        """The sums of codes."""
         if self._codes:
             for row, at, turn in self._loaded_rows():
                 with when(row):
                     total = self._own[turn]
                     T.buffer_store(self._totals, total, [at * UNITS + self._unit])
-        _barrier()
 
     def _loaded_rows(self) -> list[tuple[Any, Any, int]]:
         """What this thread loads: whether the row is of the tile, its place, its turn."""
@@ -288,19 +267,3 @@ class _Block:
         assert isinstance(spec, BatchMatMul)
         p, q = spec.a_zero, spec.b_zero - _SIGN
         return total - column * int32(p) - row * int32(q) + int32(spec.depth * p * q)
-
-    def keep_sum(self, row: Any, column: Any, total: Any) -> None:
-        """Put a sum where `_finish` finds it."""
-        if self._sum != self._word:
-            total = T.reinterpret(self._word, total)
-        at = row * (self._tiling.channels + 1) + column
-        T.buffer_store(self._shared, total, [at])
-
-    @property
-    def parts(self) -> tuple[Any, Tiling, Any, str, str]:
-        """Thread, tiling, shared memory, type of words, type of sums."""
-        return self._thread, self._tiling, self._shared, self._word, self._sum
-
-
-def _barrier() -> None:
-    T.evaluate(tirx.call_intrin("int32", "tirx.tvm_storage_sync", "shared"))

@@ -1,8 +1,6 @@
 """Large convolutions and matrix products: tiles in shared memory, see `tiling`.
 
-While a block multiplies what lies in one half of its shared memory, the words of the next step
-are on their way into registers and then into the other half; one barrier per step suffices. In
-the end sums go through shared memory, so that neighbouring threads store neighbouring channels.
+In the end sums go through shared memory, so that neighbouring threads store neighbouring channels.
 """
 
 from __future__ import annotations
@@ -24,7 +22,8 @@ from actc.targets.tvm.cuda.kernels.thread import (
     mod,
     when,
 )
-from actc.targets.tvm.cuda.kernels.tile_products import UNITS, LaneProducts, WarpProducts, four
+from actc.targets.tvm.cuda.kernels.tile_block import TileBlock
+from actc.targets.tvm.cuda.kernels.tile_products import UNITS, four
 from actc.targets.tvm.cuda.tiling import DEPTH, ROW, Tiling
 from actc.targets.tvm.kernels.conv_vector import word_of_bytes
 from actc.targets.tvm.kernels.float_spec import FloatConv
@@ -79,8 +78,8 @@ def _weights(tiling: Tiling) -> int:
     return tiling.columns * tiling.channels * tiling.steps * DEPTH
 
 
-class _Block:
-    """Writes the code of a block of threads."""
+class _Block(TileBlock):
+    """Writes the code of a block of threads: so many pixels and channels of a map."""
 
     def __init__(
         self,
@@ -92,13 +91,11 @@ class _Block:
         epilogue: Epilogue,
         halves: bool = False,
     ) -> None:
-        self._spec, self._tiling, self._n, self._halves = spec, tiling, n, halves
+        super().__init__(tiling, "int32" if tiling.method in ("dp4a", "mma.u8s8") else "float32")
+        self._spec, self._n, self._halves = spec, n, halves
         self._x, self._weight, self._epilogue = x, weight, epilogue
         self._floats = tiling.method == "fma"
-        self._word = "float32" if self._floats else "int32"
-        self._sum = "int32" if tiling.method in ("dp4a", "mma.u8s8") else "float32"
         self._map = spec.out_h * spec.out_w
-        self._stage = (tiling.pixels + tiling.channels) * ROW
 
     def emit(self) -> None:
         """All of it, behind the arguments."""
@@ -106,30 +103,11 @@ class _Block:
         self._total = self._n * self._map
         rows = div(self._total + (tiling.pixels - 1), tiling.pixels)
         with launch(rows * tiling.columns) as (block, thread):
-            self._thread = thread
             self._first_pixel = T.Bind(div(block, tiling.columns) * tiling.pixels)
             self._first_channel = T.Bind(mod(block, tiling.columns) * tiling.channels)
-            size = max(2 * self._stage, tiling.pixels * (tiling.channels + 1))
-            self._shared = T.alloc_buffer((size,), self._word, scope="shared")
+            self._begin(thread)
             self._prepare_loads()
-            multiply = (
-                LaneProducts(self) if tiling.method in ("dp4a", "fma") else WarpProducts(self)
-            )
-            self._load(int32(0))
-            self._commit(int32(0))
-            _barrier()
-            with T.serial(0, tiling.steps) as step:
-                half = T.Bind(mod(step, 2) * (self._stage // 4))
-                other = T.Bind(int32(self._stage // 4) - half)
-                more = step + 1 < tiling.steps
-                with when(more):
-                    self._load(step + 1)
-                multiply.step(half)
-                with when(more):
-                    self._commit(other)
-                _barrier()
-            multiply.store()
-            _barrier()
+            self._multiply()
             self._finish()
 
     # ---- from memory to shared memory ---------------------------------------------------
@@ -267,19 +245,3 @@ class _Block:
                         total = T.reinterpret(self._sum, total)
                     at = tirx.Cast("int64", pixel) * lanes + tirx.Cast("int64", channel)
                     self._epilogue.store(total + bias, at, channel)
-
-    def keep_sum(self, row: Any, column: Any, total: Any) -> None:
-        """Put a sum where `_finish` finds it."""
-        if self._sum != self._word:
-            total = T.reinterpret(self._word, total)
-        at = row * (self._tiling.channels + 1) + column
-        T.buffer_store(self._shared, total, [at])
-
-    @property
-    def parts(self) -> tuple[Any, Tiling, Any, str, str]:
-        """Thread, tiling, shared memory, type of words, type of sums."""
-        return self._thread, self._tiling, self._shared, self._word, self._sum
-
-
-def _barrier() -> None:
-    T.evaluate(tirx.call_intrin("int32", "tirx.tvm_storage_sync", "shared"))
