@@ -366,3 +366,15 @@ def test_model_in_memory_with_its_weights_on_disk(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load(onnx.load(path, load_external_data=False))
     assert set(codes(caught.value)) == {"ACT0002"}
+
+
+def test_references_to_attributes_that_no_function_has() -> None:
+    """onnxruntime takes the attribute as not given, and others as 0."""
+    model = network("float[N,6] x => float[N,3] y", "y = Gemm(x, w)", {"w": normal(6, 3)}, opset=21)
+    attribute = model.graph.node[0].attribute.add(name="transA", type=onnx.AttributeProto.INT)
+    load(model)
+    attribute.ref_attr_name = "flag"
+    with pytest.raises(ModelError) as error:
+        load(model)
+    assert codes(error.value) == ["ACT0007"]
+    assert "'transA' stands for the attribute 'flag'" in str(error.value)

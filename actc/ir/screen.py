@@ -110,6 +110,23 @@ def check_declarations(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) 
             if attribute.name == "axis" and abs(attribute.i) > _MOST_AXES:
                 place = Place(name, node.name or next(iter(node.output), ""), node.op_type)
                 sink.add(_invalid(f"there is no axis {attribute.i}", place))
+    _check_references(graph.node, set(), name, sink)
+    for function in proto.functions:
+        known = {*function.attribute, *(attribute.name for attribute in function.attribute_proto)}
+        _check_references(function.node, known, name, sink)
+
+
+def _check_references(
+    nodes: Iterable[onnx.NodeProto], known: set[str], name: str, sink: DiagnosticSink
+) -> None:
+    """Report attributes that stand for one of a function, and there is none: ONNX's own tools
+    read them as if they were not given."""
+    for node in all_nodes(nodes):
+        for attribute in node.attribute:
+            if attribute.ref_attr_name and attribute.ref_attr_name not in known:
+                place = Place(name, node.name or next(iter(node.output), ""), node.op_type)
+                text = f"'{attribute.name}' stands for the attribute '{attribute.ref_attr_name}'"
+                sink.add(_invalid(f"{text} of a function, which has none of this name", place))
 
 
 def _check_versions(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
