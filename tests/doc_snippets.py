@@ -7,12 +7,18 @@ blocks that begin with no `$` are the expected output of the command before them
 any text, and alone on a line for any lines. A comment above a block changes that:
 
     <!-- not run: REASON -->        the block needs what is not here, or too long
-    <!-- tested by: tests/FILE -->  a test runs or compares it already
+    <!-- tested by: FILE -->        a test runs it; or a page, or the Makefile, runs the same lines
+    <!-- installs: REASON -->       what it names is compared with pyproject.toml and the pins
     <!-- fragment: REASON -->       the names it uses are the reader's: it is compiled, and what it
                                     imports is imported
     <!-- file: PATH -->             the block is the contents of this file
     <!-- before: COMMAND -->        first run this, which the reader has done in another way
+    <!-- given: PYTHON -->          first execute this, which makes the names that the block uses
+    <!-- run as: OLD => NEW; ... -->  a smaller number, or a simulation, in the place of what the
+                                    page shows; everything else of the block runs as it stands
+    <!-- stand-ins: NAME -->        programs of doc_stand_ins.py are on PATH, before all others
 
+A page that calls `make` gets the Makefile, and an environment that is set up already.
 `python tests/doc_snippets.py` lists what is not run.
 """
 
@@ -30,16 +36,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from doc_stand_ins import STAND_INS
+
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("console", "bash", "python", "toml")
 MINUTES = 10
-_KINDS = ("not run", "tested by", "fragment")
+_KINDS = ("not run", "installs", "tested by", "fragment")
 _BLOCK = re.compile(
     r"(?P<comments>(?:^ *<!--(?:(?!-->).)*?-->\n+)*)"
     r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_COMMENT = re.compile(r"<!-- *(not run|tested by|fragment|file|before): *(.*?) *-->", re.DOTALL)
+_COMMENT = re.compile(
+    r"<!-- *(not run|installs|tested by|fragment|file|before|given|run as|stand-ins): *(.*?) *-->",
+    re.DOTALL,
+)
 _PYTHON = """
 import json, os, sys, traceback
 answers = os.fdopen(os.dup(1), "w")
@@ -77,7 +88,18 @@ class Block:
     @property
     def runs(self) -> bool:
         """Whether it is executed here."""
-        return not {"not run", "tested by"} & set(self.comments)
+        return not {"not run", "installs", "tested by"} & set(self.comments)
+
+    @property
+    def executed(self) -> str:
+        """The text that runs: what `run as` names is replaced, and must be there."""
+        text = self.text
+        for pair in filter(None, self.comments.get("run as", "").split("; ")):
+            shown, _, instead = pair.partition(" => ")
+            if shown not in text:
+                raise SnippetError(f"{self.page}:{self.line}: no {shown!r} to run as {instead!r}")
+            text = text.replace(shown, instead)
+        return text
 
 
 class SnippetError(AssertionError):
@@ -99,7 +121,10 @@ def blocks(page: str) -> list[Block]:
             text.count("\n", 0, match.start("indent")) + 1,
             match["language"],
             re.sub(f"^{match['indent']}", "", match["text"], flags=re.MULTILINE),
-            {kind: " ".join(said.split()) for kind, said in _COMMENT.findall(match["comments"])},
+            {
+                kind: said if kind == "given" else " ".join(said.split())
+                for kind, said in _COMMENT.findall(match["comments"])
+            },
         )
         for match in _BLOCK.finditer(text)
         if match["language"] in LANGUAGES
@@ -114,10 +139,27 @@ def run_page(page: str, folder: Path) -> None:
     """
     for name in ("examples", "benchmarks", "tests"):
         (folder / name).symlink_to(ROOT / name)
+    found = [block for block in blocks(page) if block.runs]
+    if any("$ make " in block.text for block in found):
+        _set_up_make(folder)
     with _Python(folder) as python:
-        for block in blocks(page):
-            if block.runs:
-                _run(block, folder, python)
+        for block in found:
+            _run(block, folder, python)
+
+
+def _set_up_make(folder: Path) -> None:
+    """The Makefile, with this interpreter's environment as the one that it would set up."""
+    (folder / "Makefile").symlink_to(ROOT / "Makefile")
+    environment = folder / ".venv"
+    environment.mkdir()
+    for path in Path(sys.prefix).iterdir():
+        if not path.name.startswith("."):
+            (environment / path.name).symlink_to(path)
+    for name in ("constraints.txt", "constraints-hashes.txt", "pyproject.toml", "tools"):
+        (folder / name).symlink_to(ROOT / name)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name in re.findall(r"^\$\(VENV\)/(\.\w+):", makefile, re.MULTILINE):  # in their order
+        (environment / name).touch()
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
@@ -126,6 +168,24 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
         match = re.match(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", part, re.DOTALL)
         assert match is not None
         yield match[1].strip(), match[2]
+
+
+def lines(text: str) -> list[str]:
+    """The commands of a console block, each on one line, without what a `#` says."""
+    return [
+        re.sub(r"\s+", " ", re.sub(r" +#.*", "", command).replace("\\\n", " ")).strip()
+        for command, _ in commands(text)
+    ]
+
+
+def shown(page: str, tester: str) -> list[list[str]]:
+    """The words of each command that a page shows and a test runs (`tested by`)."""
+    return [
+        shlex.split(line)
+        for block in blocks(page)
+        if block.comments.get("tested by") == tester
+        for line in lines(block.text)
+    ]
 
 
 def agrees(expected: str, printed: str) -> bool:
@@ -185,22 +245,25 @@ def _run(block: Block, folder: Path, python: _Python) -> None:
     shell = _Shell(block, folder)
     if "before" in block.comments:
         shell.run(block.comments["before"])
+    if "given" in block.comments:
+        python.run(block.comments["given"], block)
     if "file" in block.comments:
         path = folder / block.comments["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text, "utf-8")
+        path.write_text(block.executed, "utf-8")
     elif block.language == "python":
-        python.run(_imports(block.text) if "fragment" in block.comments else block.text, block)
+        code = block.executed
+        python.run(_imports(code) if "fragment" in block.comments else code, block)
     elif block.language == "toml":
         _parse_toml(block)
     elif block.language == "bash":
-        shell.run(block.text)
+        shell.run(block.executed)
     else:
         _console(block, shell)
 
 
 def _console(block: Block, shell: _Shell) -> None:
-    for command, expected in commands(block.text):
+    for command, expected in commands(block.executed):
         printed = shell.run(command)
         if expected.strip() and not agrees(expected, printed):
             raise SnippetError(
@@ -217,6 +280,11 @@ class _Shell:
         self._folder = folder
         self._state = folder / ".shell"
         self._state.write_text("", "utf-8")
+        self._environment = _environment()
+        if name := block.comments.get("stand-ins"):
+            programs = folder / ".stand-ins" / name.replace(" ", "-")
+            STAND_INS[name](programs)
+            self._environment["PATH"] = f"{programs}{os.pathsep}{self._environment['PATH']}"
 
     def run(self, script: str) -> str:
         """What a script prints; it must end with status 0."""
@@ -225,7 +293,7 @@ class _Shell:
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", f". {state}\n{script}\n{kept}"],
             cwd=self._folder,
-            env=_environment(),
+            env=self._environment,
             capture_output=True,
             text=True,
             timeout=60 * MINUTES,

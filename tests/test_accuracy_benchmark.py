@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+from doc_snippets import shown
 from scipy.special import erf, softmax
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -247,9 +248,17 @@ def test_a_trial_is_measured_on_samples_that_it_was_not_calibrated_with(
 
 @pytest.mark.slow
 def test_digits_from_end_to_end(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--models", "digits-mlp"]
-    options = ["--quick", "--search", "0", "--json", str(tmp_path / "found.jsonl")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    """The command of docs/accuracy.md, with one model and few samples."""
+    (words,) = shown("docs/accuracy.md", "tests/test_accuracy_benchmark.py")
+    assert words == [
+        *("python", "benchmarks/accuracy.py"),
+        *("--json", "docs/data/accuracy.jsonl", "--markdown", "TABLES.md"),
+    ]
+    places = ["--json", str(tmp_path / "found.jsonl"), "--markdown", str(tmp_path / "TABLES.md")]
+    options = ["--models", "digits-mlp", "--quick", "--search", "0", *places]
+    command = [sys.executable, str(SCRIPT), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (tmp_path / "TABLES.md").stat().st_size > 0
     assert "digits MLP, GELU" in done.stdout
     lines = (tmp_path / "found.jsonl").read_text().splitlines()
     found = {(e["contestant"], e["method"]): e for e in map(json.loads, lines)}

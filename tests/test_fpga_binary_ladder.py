@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import pytest
-from command_line import ROOT
+from command_line import ROOT, CommandLine
+from doc_snippets import shown
 from installed import needs_iverilog, needs_verilator, needs_yosys
 
 import actc
@@ -36,12 +38,18 @@ def test_all_layers_of_the_network_count(tmp_path: Path) -> None:
 @needs_iverilog
 @needs_verilator
 @pytest.mark.slow
-def test_every_form_equals_golden(tmp_path: Path) -> None:
-    spec = "ecp5-25k:architecture=folded,throughput=5000"
-    actc.compile(MODEL, spec, data=data(100), output=tmp_path / "out")
-    rungs = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))["rungs"]
+def test_every_form_equals_golden(actc_cli: CommandLine) -> None:
+    """The command of docs/binary-fpga.md, with 100 samples."""
+    arrays: dict[str, Any] = data(100)
+    np.savez(actc_cli.directory / "mnist.npz", **arrays)
+    (actc_cli.directory / "tests").symlink_to(ROOT / "tests")
+    (words,) = shown("docs/binary-fpga.md", "tests/test_fpga_binary_ladder.py")
+    done = actc_cli(*words[1:])
+    assert done.status == 0, done.stderr
+    out = actc_cli.directory / "out" / "tfc"
+    rungs = json.loads((out / "report.json").read_text("utf-8"))["rungs"]
     assert [rung["name"] for rung in rungs][-1] == "bitstream"
     assert {rung["result"] for rung in rungs} == {"equal"}
-    hardware = json.loads((tmp_path / "out" / "hardware.json").read_text("utf-8"))
+    hardware = json.loads((out / "hardware.json").read_text("utf-8"))
     found = {row["name"]: row for row in hardware["resources"]}
     assert found["network's logic cells"]["used"] < 2100  # 1,780 when this was written

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from command_line import CommandLine
+from doc_snippets import shown
 from installed import needs_gxx
 from models import network, normal
 from sealed import sealed
@@ -139,14 +140,12 @@ def test_the_command_line_knows_it(actc_cli: CommandLine) -> None:
 
 
 @pytest.mark.slow
-def test_mnist(root: Path, tmp_path: Path) -> None:
-    """1,000 images of the test set."""
-    folder = root / "examples" / "folded"
-    artifact = actc.compile(
-        folder / "mnist_mlp_2bit.onnx",
-        "bnn-hls:vivado,board=kv260,throughput=20000",
-        data=folder / "mnist_mlp.npz",
-        output=tmp_path / "out",
-    )
-    assert artifact.report["bit_exact"] is True
-    assert artifact.report["samples"] == 1000
+def test_the_commands_of_the_page(actc_cli: CommandLine, root: Path) -> None:
+    """docs/bnn-hls.md: 1,000 images of MNIST's test set."""
+    (actc_cli.directory / "examples").symlink_to(root / "examples")
+    for words in shown("docs/bnn-hls.md", "tests/test_target_bnn_hls.py"):
+        done = actc_cli(*words[1:])
+        assert done.status == 0, done.stderr
+    report = json.loads((actc_cli.directory / "out/mnist-hls/report.json").read_text("utf-8"))
+    assert report["bit_exact"] is True
+    assert report["samples"] == 1000

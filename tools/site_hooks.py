@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,15 @@ import site_pages
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-_COMMENT = re.compile(r"^<!-- (not run|fragment): (.*?) -->$", re.MULTILINE | re.DOTALL)
-_SAID = {"not run": "not run by the tests", "fragment": "a fragment: its imports are tested"}
+_COMMENT = re.compile(
+    r"^<!-- (not run|fragment|run as|stand-ins): (.*?) -->$", re.MULTILINE | re.DOTALL
+)
+_SAID = {
+    "not run": "not run by the tests",
+    "fragment": "a fragment: its imports are tested",
+    "run as": "the tests run it with",
+    "stand-ins": "the tests run it with programs in the place of",
+}
 
 
 def on_config(config: Any) -> None:
@@ -42,5 +50,5 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     sources = {own.get(name, f"docs/{name}"): name for name in pages}
     linked = site_pages.resolve(markdown, own.get(path, f"docs/{path}"), sources)
     return _COMMENT.sub(
-        lambda said: f'<p class="not-run">{_SAID[said[1]]}: {said[2]}</p>\n', linked
+        lambda said: f'<p class="not-run">{_SAID[said[1]]}: {html.escape(said[2])}</p>\n', linked
     )
