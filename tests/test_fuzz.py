@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from fuzz.compared import Golden
 from fuzz.contained import Contained
-from fuzz.hunt import Found, Statistics, explore, hunt, load, save
+from fuzz.hunt import Statistics, explore, hunt, load, save
 from fuzz.judged import Verdict, judge
 from fuzz.oracles import Case, Mismatch, Oracle
 from fuzz.recipes import Recipe, case_of
+from fuzz.reduced import Found
 from fuzz.rules import RULES
 from hypothesis import Phase
 from onnxruntime import InferenceSession
@@ -86,7 +87,7 @@ def test_a_wrong_rounding_is_found_and_shrunk(
 
     with monkeypatch.context() as planted:
         planted.setattr(operator, "_run", wrong)
-        events = list(hunt(1, _Here(), (Golden(),), set(), size=4, shrink_seconds=5))
+        events = list(hunt(1, _Here(), (Golden(),), set(), size=4, shrink_seconds=3))
         found = [e for e in events if isinstance(e, Found) and "ACT0904" in e.finding.what]
         assert found
         assert len(found[0].case.proto.graph.node) <= 4

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from fuzz.contained import Contained
-from fuzz.hunt import Found, Statistics, hunt, known_oracles, load, modules, save
+from fuzz.hunt import Statistics, hunt, known_oracles, load, modules, save
+from fuzz.reduced import Found
 from fuzz.rules import RULES
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TVM_NUM_THREADS")

@@ -14,7 +14,7 @@ from actc import toolchain
 from actc.ir import islands
 from actc.targets.c.host import FLAGS, SIGNATURE, compile_command, execute
 from actc.targets.tvm.runtime import prepared
-from fuzz.compared import batches, compiled, differing
+from fuzz.compared import Cpu, batches, compiled, differing
 from fuzz.oracles import Case, Mismatch, Oracle
 
 _SANITIZED = ("-fsanitize=undefined,bounds-strict", "-fno-sanitize-recover=all")
@@ -32,8 +32,8 @@ class C:
     seconds: float = 120
 
     def accepts(self, case: Case) -> bool:
-        """All where gcc is."""
-        return shutil.which("gcc") is not None
+        """Where gcc is, activations that the target takes."""
+        return shutil.which("gcc") is not None and Cpu().accepts(case)
 
     def run(self, case: Case) -> list[Mismatch]:
         """Compare on the probe."""

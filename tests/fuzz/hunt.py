@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -20,8 +20,9 @@ from fuzz.judged import Finding, Verdict
 from fuzz.oracles import Case, Oracle
 from fuzz.recipes import Recipe, case_of
 from fuzz.recipes_networks import all_recipes
+from fuzz.reduced import Found, Judge, reduced
 
-BATCH = 50
+BATCH = 25
 """Models of a batch."""
 SHRINK_SECONDS = 120.0
 _DRAWS = "fuzz"
@@ -32,14 +33,6 @@ _MODULES = (
     *("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls"),
     "fuzz.hardware_cuda",
 )
-
-
-class Judge(Protocol):
-    """Whatever gives verdicts on cases."""
-
-    def judge(self, case: Case, oracle: Oracle) -> Verdict:
-        """The verdict on a case."""
-        ...
 
 
 def modules() -> list[str]:
@@ -103,14 +96,6 @@ class Statistics:
             self.findings[verdict.finding.key] += 1
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A finding with the case that shows it, as small as it could be made."""
-
-    finding: Finding
-    case: Case
-
-
 class _StillFails(AssertionError):
     """A case with the finding that is being shrunk."""
 
@@ -134,7 +119,7 @@ def hunt(
         seen: keys of findings that are not shrunk again; new ones are added.
         end: time of `time.monotonic` at which the batch stops.
         size: models.
-        shrink_seconds: for each new finding.
+        shrink_seconds: for each new finding, and again for its model.
 
     Yields:
         statistics of the batch, then each new finding.
@@ -222,7 +207,7 @@ def _shrunk(
         if not least:
             raise
     if least:
-        return least[0]
+        return reduced(least[0], judge, oracle, seconds)
     return Found(Finding(oracle.name, key, "not repeatable"), _first(number, digest, size))
 
 
