@@ -14,6 +14,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+_ROUNDING = 1e-13
+"""Of second moments, for each row: hundreds of units in the last place, as damping is a percent."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Moments:
@@ -30,8 +33,12 @@ class Moments:
     count: int
 
     def covariance(self) -> Array:
-        """Second moments about the mean, float64 [G, K, K]."""
-        return np.asarray(self.second - self.mean[:, :, None] * self.mean[:, None, :])
+        """Second moments about the mean, float64 [G, K, K]; 0 where only roundings are left."""
+        found = self.second - self.mean[:, :, None] * self.mean[:, None, :]
+        seen, left = (np.trace(form, axis1=1, axis2=2) for form in (self.second, found))
+        # a group that hardly changes: what is left is not even positive semidefinite
+        constant = left <= _ROUNDING * found.shape[-1] * seen
+        return np.where(constant[:, None, None], 0.0, found)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
