@@ -150,6 +150,9 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     return found
 
 
+_LONG = "a whole number has more than 64 bits"
+
+
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = read_regular(path).decode("utf-8")
@@ -159,15 +162,18 @@ def _load(path: Path) -> tuple[str, dict[str, Any]]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot read the configuration: {reason}"
-    except (ValueError, RecursionError) as error:  # not TOML, nested deeply, numbers too long
-        message = f"the configuration is not TOML: {error}"
+    except RecursionError:
+        message = "the configuration is not TOML: brackets in brackets, without end"
+    except ValueError as error:  # not TOML, or numbers too long
+        long = "digits" in str(error) and not isinstance(error, tomllib.TOMLDecodeError)
+        message = f"the configuration is not TOML: {_LONG if long else error}"
     raise UsageError(Diagnostic("ACT0234", message, place=Place(str(path))))
 
 
 def _require_short(value: Any) -> None:
     """ValueError where a whole number has more bits than TOML's have, which Python reads."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("a whole number has more than 64 bits")
+        raise ValueError(_LONG)
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             _require_short(item)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import checker
 
 from actc.diagnostics import Diagnostic, DiagnosticSink, Place
 from actc.errors import ModelError, Problems, UsageError
-from actc.ir import external
+from actc.ir.load import read_file
 from actc.reduction import graphs, nodes, simplify, sizes
 from actc.reduction.command import Command
 from actc.reduction.saving import save
@@ -175,20 +174,8 @@ def _read(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _parsed(path: Path) -> onnx.ModelProto:
-    place = Place(str(path))
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        message = f"cannot read the model: {(error.strerror or type(error).__name__).lower()}"
-        raise UsageError(Diagnostic("ACT0202", message, place=place)) from error
-    proto = onnx.ModelProto()
-    try:
-        proto.ParseFromString(content)
-    except DecodeError as error:
-        message = "this is not an ONNX model: it is not a complete ONNX protobuf"
-        raise ModelError(Diagnostic("ACT0001", message, place=place)) from error
     sink = DiagnosticSink()
-    external.bring_in(proto, path, sink)
+    proto = read_file(path, sink)[1]
     if sink.errors:
         raise ModelError(sink.items)
     return proto

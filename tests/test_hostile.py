@@ -10,9 +10,11 @@ import pytest
 import security_page
 from hostile.case import Case
 from hostile.child import Runner
+from hostile.said import message, said
 from hostile.table import CASES, GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
+SAID = said()
 _ERROR = re.compile(r"^error\[(ACT\d{4})\]", re.MULTILINE)
 
 
@@ -28,7 +30,7 @@ def test_hostile(case: Case, runner: Runner, tmp_path: Path) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
     case.make(folder)
-    before = set(folder.iterdir())
+    before = set(folder.rglob("*"))
     ended = runner.run(
         folder,
         *case.command,
@@ -40,11 +42,12 @@ def test_hostile(case: Case, runner: Runner, tmp_path: Path) -> None:
     assert ended.status == case.status, shown
     assert tuple(sorted(set(_ERROR.findall(ended.stderr)))) == case.codes, shown
     assert case.says in ended.stderr, shown
+    assert message(ended.stderr) == SAID[case.name], "python tests/hostile/said.py, if it is meant"
     assert "Traceback" not in shown
     assert all(c.isprintable() or c == "\n" for c in shown), "nothing steers the terminal"
     assert len(shown) < 200_000, "nor floods it"
     if case.status not in (0, 1):
-        assert set(folder.iterdir()) == before, "nothing is left behind"
+        assert set(folder.rglob("*")) == before, "nothing is left behind"
 
 
 def test_limits_bite(runner: Runner, tmp_path: Path) -> None:
@@ -61,6 +64,8 @@ def test_cases() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
     assert {case.title for case in CASES} == {c.title for _, cases in GROUPS for c in cases}
+    assert set(SAID) == set(names)
+    assert all(bool(SAID[case.name]) == (case.status != 0) for case in CASES)
     assert all(case.status in (0, 1, 2, 3) for case in CASES), "no case is an internal error"
 
 

@@ -13,8 +13,12 @@ PAGE = ROOT / "docs" / "security.md"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from hostile.case import Case  # noqa: E402
+from hostile.said import said  # noqa: E402
 from hostile.table import CASES, GROUPS  # noqa: E402
 
+SAID = said()
+_MOST = 80
+"""Characters of a message that are shown."""
 _ABOUT = """\
 # Hostile input
 
@@ -63,8 +67,8 @@ inputs that the tests try. The tables are generated from the tests.
 
 Each runs the command in a process of its own with hard limits of the kernel on processor time,
 memory beside what the program itself takes, and file size, unless noted {seconds} seconds and
-{mebibytes} MiB. What is expected is the exit status and all codes of errors. Status 0 means that
-the input is unusual, and taken.
+{mebibytes} MiB. What is expected is the exit status, all codes of errors, and what the first one
+says. Status 0 means that the input is unusual, and taken.
 """
 
 
@@ -74,7 +78,7 @@ def page() -> str:
     parts = [_ABOUT.format(count=len(CASES), seconds=usual.seconds, mebibytes=usual.mebibytes)]
     for title, cases in GROUPS:
         rows = "".join(_row(case, usual) for case in cases)
-        parts.append(f"### {title}\n\n| input | status | codes |\n|---|---|---|\n{rows}")
+        parts.append(f"### {title}\n\n| input | status | codes | says |\n|---|---|---|---|\n{rows}")
     return "\n".join(parts)
 
 
@@ -82,12 +86,20 @@ def _row(case: Case, usual: Case) -> str:
     title = case.title if case.command == usual.command else f"{case.title}; `{_command(case)}`"
     if (case.seconds, case.mebibytes) != (usual.seconds, usual.mebibytes):
         title += f" ({case.seconds} s, {case.mebibytes} MiB)"
-    cells = [title, str(case.status), " ".join(case.codes)]
+    cells = [title, str(case.status), " ".join(case.codes), _text(SAID[case.name])]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
+def _text(message: str) -> str:
+    """A message as code, so that nothing of it is markup."""
+    shown = message if len(message) <= _MOST else message[: _MOST - 3].rstrip() + "..."
+    fence = "``" if "`" in shown else "`"
+    return f"{fence}{shown}{fence}" if shown else ""
+
+
 def _command(case: Case) -> str:
-    return f"actc {case.command[0]}"
+    shown = {"reduce", "--sites", "--bound"}
+    return " ".join(("actc", case.command[0], *(word for word in case.command if word in shown)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from actc.cli.outcome import Outcome, judged
 from actc.errors import ExitStatus
 from actc.report.format import visible
 
+_LONGEST = 400
+
 
 def run(
     model: Model,
@@ -64,10 +66,15 @@ def _names(nodes: list[str]) -> str:
     return shown if len(nodes) <= 3 else f"{shown} and {len(nodes) - 3} more"
 
 
+def _cut(text: str) -> str:
+    """A name as far as anybody reads it: a model can have one of a megabyte."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+
+
 def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in header:
         table.add_column(name, overflow="fold", header_style="bold")
     for row in rows:
-        table.add_row(*(Text(visible(str(cell))) for cell in row))
+        table.add_row(*(Text(_cut(visible(str(cell)))) for cell in row))
     return table

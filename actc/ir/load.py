@@ -6,6 +6,7 @@ All problems of a file are collected and raised at once as a ModelError.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml"})
 _SHOWN = 100
 """Problems of one code that are shown; a hostile model can have a million."""
 _FLOATS = (np.float16, np.float32, np.float64)
+_DIVERGED = "the training diverged or the export broke; fix the checkpoint"
 _REFUSALS = (
     onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
     ValueError, RuntimeError, IndexError,
@@ -87,7 +89,7 @@ def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
     """
     sink = DiagnosticSink()
     if isinstance(model, (str, Path)):
-        name, proto, content = _read_file(Path(model), sink)
+        name, proto, content = read_file(Path(model), sink)
     else:
         name, proto = "<model>", _in_memory(model, sink)
         content = proto.SerializeToString(deterministic=True)
@@ -100,6 +102,7 @@ def load(model: ModelLike, any_real: bool = False) -> LoadedModel:
     proto = definitions.with_axes(definitions.write_out(proto))
     _check_operators(proto, name, sink)
     _check_weights(proto, name, sink)
+    _check_attributes(proto, name, sink)
     screen.screen(proto, opset, name, sink)
     _raise_if_broken(sink)
     qonnx.check(proto, name, sink)
@@ -139,7 +142,16 @@ def _raise_if_broken(sink: DiagnosticSink) -> None:
     raise ModelError(kept)
 
 
-def _read_file(path: Path, sink: DiagnosticSink) -> tuple[str, onnx.ModelProto, bytes]:
+def read_file(path: Path, sink: DiagnosticSink) -> tuple[str, onnx.ModelProto, bytes]:
+    """The name of a model's file, the model with its weights inside, and all its bytes.
+
+    Args:
+        sink: receives what is wrong with its external data.
+
+    Raises:
+        UsageError: ACT0202, it cannot be read, or is no regular file. ModelError: ACT0001, it has
+            more than 2 GiB, or is no model.
+    """
     try:
         with os.fdopen(open_regular(path), "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -258,6 +270,8 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
                 )
             )
             continue
+        if values.dtype.name == "bfloat16":  # no type of numpy's own
+            values = values.astype(np.float32)
         if values.dtype not in _FLOATS:
             continue
         # Infinity is a legal constant beside zeros alone (a mask); NaN never is.
@@ -266,14 +280,20 @@ def _check_weights(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> N
             alone = not values[~infinite].any()
         bad = np.isnan(values) if alone else ~np.isfinite(values)
         if bad.any():
-            sink.add(
-                Diagnostic(
-                    "ACT0006",
-                    f"weight '{tensor.name}' holds {int(bad.sum())} NaN or infinite values",
-                    place=place,
-                    help="the training diverged or the export broke; fix the checkpoint",
-                )
-            )
+            what = f"weight '{tensor.name}'" if tensor.name else "a constant"
+            message = f"{what} holds {int(bad.sum())} NaN or infinite values"
+            sink.add(Diagnostic("ACT0006", message, place=place, help=_DIVERGED))
+
+
+def _check_attributes(proto: onnx.ModelProto, name: str, sink: DiagnosticSink) -> None:
+    """Report NaN among attributes, such as a slope: the data need not reach it."""
+    nodes = [*proto.graph.node, *(node for f in proto.functions for node in f.node)]
+    for node in all_nodes(nodes):
+        for attribute in node.attribute:
+            if any(math.isnan(value) for value in (attribute.f, *attribute.floats)):
+                message = f"attribute '{attribute.name}' is NaN"
+                place = Place(name, node.name or (node.output or [""])[0], node.op_type)
+                sink.add(Diagnostic("ACT0006", message, place=place, help=_DIVERGED))
 
 
 def _check_graph(proto: onnx.ModelProto, name: str) -> None:

@@ -7,11 +7,12 @@ once per round of a loop.
 
 from __future__ import annotations
 
+import _thread
 import math
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -28,6 +29,8 @@ DEFAULT_SECONDS = 600.0
 _END: ContextVar[float] = ContextVar("actc_run_end", default=math.inf)
 _LOOPS = ("Loop", "Scan")
 _SHOWN = 10
+_GONE_SECONDS = 1.0
+"""That a thread gets to end, which may never have begun."""
 
 
 def seconds() -> float:
@@ -46,6 +49,38 @@ def seconds() -> float:
         help_text = f"give seconds, {DEFAULT_SECONDS:g} say, or 0 for no limit"
         raise UsageError(Diagnostic("ACT0064", message, help=help_text))
     return found or math.inf
+
+
+class _Watch:
+    """Acts after a time, from a thread of its own, unless it is ended before.
+
+    A `threading.Timer` waits until its thread has begun: for ever, where the thread finds no memory
+    to begin with.
+
+    Raises:
+        MemoryError: there can be no thread.
+    """
+
+    def __init__(self, seconds: float, act: Callable[[], None]) -> None:
+        self._ended, self._gone = _thread.allocate_lock(), _thread.allocate_lock()
+        self._ended.acquire()
+        self._gone.acquire()
+        try:
+            _thread.start_new_thread(self._watch, (seconds, act))
+        except RuntimeError as error:
+            raise MemoryError("no room for a thread") from error
+
+    def _watch(self, seconds: float, act: Callable[[], None]) -> None:
+        try:
+            if not self._ended.acquire(timeout=seconds):
+                act()
+        finally:
+            self._gone.release()
+
+    def end(self) -> None:
+        """End it: whoever forks next does so without the thread."""
+        self._ended.release()
+        self._gone.acquire(timeout=_GONE_SECONDS)
 
 
 class Clock:
@@ -73,17 +108,13 @@ class Clock:
             yield
             return
         outer = _END.set(self._end)
-        timer = threading.Timer(self.limit, self._terminate)
-        timer.daemon = True
-        if self._options is not None:
-            timer.start()
+        watch = _Watch(self.limit, self._terminate) if self._options is not None else None
         try:
             yield
         finally:
             _END.reset(outer)
-            if self._options is not None:
-                timer.cancel()
-                timer.join()  # whoever forks next does so without it
+            if watch is not None:
+                watch.end()
 
     def _terminate(self) -> None:
         self._options.terminate = True

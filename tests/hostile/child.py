@@ -26,6 +26,7 @@ _IMPORTED = (
     "actc.compiler",
     "actc.recheck",
     "actc.report.plot",
+    "actc.exploring",
 )
 
 

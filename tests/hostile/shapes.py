@@ -132,6 +132,9 @@ def _pooled(**attributes: Sequence[int]) -> Spoil:
     return spoil
 
 
+_LEAKY = helper.make_node("LeakyRelu", ["y"], ["z"], alpha=float("nan"))
+
+
 def _case(
     name: str,
     title: str,
@@ -172,6 +175,7 @@ CASES = (
     _case("weight-minus-one", "a weight with an axis of length -1", _declared(-1, 3), 3, "ACT0007"),
     _case("weight-zero", "a weight declared empty", _declared(0, 3), 3, "ACT0004"),
     _case("weight-nan", "a NaN in a weight", _weight(np.nan), 3, "ACT0006"),
+    _case("slope-nan", "a slope that is NaN", nodes(_LEAKY), 3, "ACT0006"),
     _case("weight-infinite", "an infinity in a weight", _weight(np.inf), 3, "ACT0006"),
     _case("weight-largest", "a weight of 3e38", _weight(3e38), 3, "ACT0102"),
     _case("weight-type", "a weight of a type that does not exist", _type(200), 3, "ACT0004"),

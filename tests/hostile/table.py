@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hostile import artefacts, folders, loops, outside, protobufs, shapes, structure, swapped
+from hostile import (
+    artefacts,
+    commands,
+    folders,
+    loops,
+    outside,
+    protobufs,
+    shapes,
+    structure,
+    swapped,
+    texts,
+)
 from hostile.case import Case
 
 GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
@@ -10,8 +21,10 @@ GROUPS: tuple[tuple[str, tuple[Case, ...]], ...] = (
     ("Graphs", structure.CASES),
     ("Loops without end", loops.CASES),
     ("Shapes, weights and attributes", shapes.CASES),
+    ("Names", texts.CASES),
     ("External data", outside.CASES),
     ("Data and configurations", folders.CASES),
+    ("Other commands", commands.CASES),
     ("Artefacts", (*artefacts.CASES, *swapped.CASES)),
 )
 CASES: tuple[Case, ...] = tuple(case for _, cases in GROUPS for case in cases)
