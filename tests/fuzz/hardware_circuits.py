@@ -21,7 +21,8 @@ from fuzz.hardware_planned import Planned, planned, small
 from fuzz.oracles import Case, Mismatch, Oracle
 
 _FAMILIES = ("xc7", "xcup", "ecp5", "ice40", "gowin")
-_PIPELINES = ("", "", "latency=1", "latency=3", "latency=9", "clock=40", "clock=350")
+_PIPELINES = ("", "", "latency=2", "latency=4", "latency=9", "clock=40", "clock=350")
+_WITH_MEMORIES = ("ecp5", "ice40")
 _TABLES = ("", "", "tables=logic", "tables=memory")
 _BOARDS = ("ecp5-85k", "ecp5-25k", "ice40-hx8k", "icebreaker", "ulx3s-45f", "tangnano20k")
 _SPEEDS = ("", "throughput=1", "throughput=100000", "throughput=1000000", "latency=500")
@@ -51,8 +52,10 @@ class Verilog:
         """Compare on the probe, and on every input or random ones."""
         draw = random.Random(case.seed)
         effort = draw.choice(("", "", "effort=1", "effort=3"))
-        chosen = (draw.choice(_PIPELINES), draw.choice(_TABLES), effort)
-        found = planned(case, f"verilog:{_options(f'device={draw.choice(_FAMILIES)}', *chosen)}")
+        family = draw.choice(_FAMILIES)
+        tables = draw.choice(_TABLES if family in _WITH_MEMORIES else _TABLES[:-1])
+        options = _options(f"device={family}", draw.choice(_PIPELINES), tables, effort)
+        found = planned(case, f"verilog:{options}")
         return found.asked(lambda: _of_wires(found))
 
 
