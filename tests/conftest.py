@@ -40,6 +40,10 @@ os.environ["ACTC_CACHE_SIZE"] = "0"
 threadpool_limits(limits=1, user_api="blas")
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+# A process of actc that may keep what it compiled begins in two thirds of the time.
+if "CI" in os.environ:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def seed_generators() -> None:
     """Seed what libraries draw from when they are given no generator."""
