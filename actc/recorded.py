@@ -118,8 +118,10 @@ def _is_texts(value: object) -> bool:
 def _option_problems(request: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: `actc.compile` judges their values, but takes their types."""
     options, passes = request.get("options"), request.get("passes")
-    if not isinstance(options, dict) or not isinstance(passes, (str, type(None))):
-        return ["'request' holds no options"]
+    if not isinstance(options, dict) or "passes" not in request:
+        return ["'request' holds no options or no passes"]
+    if not isinstance(passes, (str, type(None))):
+        return ["the passes of 'request' are no text"]
     known = {field.name for field in fields(Options)}
     found = [f"option '{name}' is not known" for name in sorted(set(options) - known)]
     found += [f"option '{name}' is missing" for name in sorted(known - set(options))]

@@ -227,6 +227,7 @@ TAMPERED: dict[str, Callable[[Path], object]] = {
     "a truth as number": request(groups=True),
     "overrides of nothing": request(overrides={"passes": {}}),
     "overrides that are no bits": request(overrides={"weights": {"a": []}, "activations": {}}),
+    "no passes": edit(lambda content: content["request"].pop("passes")),
     "passes that are no text": edit(lambda content: content["request"].update(passes=[])),
 }
 
