@@ -9,9 +9,7 @@ ends those groups.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import importlib
 import os
 import re
@@ -20,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from actc import guarding
 from actc.awaiting import MOST_PRINTED, TooMuchPrinted, wait
 from actc.diagnostics import Diagnostic
 from actc.errors import MissingTool, ToolFailed
@@ -39,19 +37,6 @@ ONNXRUNTIME_HELP = (
 _OUTPUT_LIMIT = 1 << 20  # bytes of a log kept in memory; the end matters most
 _TAIL_LINES = 20
 _LEAST_FREE = 16 << 20  # bytes that compilers take for temporary files without a thought
-
-
-# Reads "+ GROUP" and "- GROUP"; at the end of its input, which comes when whoever writes it has
-# ended in whatever way, it kills the groups that are left. The texts are numbers of ours alone.
-_GUARD = """
-while read -r sign group; do
-    rest=
-    for other in $groups; do [ "$other" = "$group" ] || rest="$rest $other"; done
-    groups=$rest
-    [ "$sign" = + ] && groups="$groups $group"
-done
-for group in $groups; do kill -s KILL -- "-$group"; done
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +231,7 @@ def _execute(
     Raises:
         ToolFailed: ACT0513, ACT0514.
     """
-    start_guard()
+    guarding.start_guard()
     try:
         process = subprocess.Popen(
             list(argv),
@@ -261,7 +246,7 @@ def _execute(
         reason = problem.strerror or str(problem)
         raise _failed("ACT0513", f"{argv[0]} could not be started: {reason}", "") from problem
     try:
-        guard(process.pid)
+        guarding.guard(process.pid)
         if memory is not None:
             _limit_memory(process.pid, memory)
         return wait(process, timeout, stream)
@@ -273,7 +258,7 @@ def _execute(
         raise _failed("ACT0514", message, output) from None
     finally:
         _end(process)
-        release(process.pid)
+        guarding.release(process.pid)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -294,56 +279,6 @@ def _limit_memory(process: int, most: int) -> None:
         _, hard = resource.prlimit(process, resource.RLIMIT_AS)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.prlimit(process, resource.RLIMIT_AS, (most, most))
-
-
-def start_guard() -> None:
-    """Start the guard before a program, so that it learns of that at once."""
-    with contextlib.suppress(OSError):
-        _guard_of(os.getpid())
-
-
-def guard(group: int) -> None:
-    """See that a process group ends when this process is killed, until it is released."""
-    _tell_guard(f"+ {group}\n")
-
-
-def release(group: int) -> None:
-    """The process group has ended."""
-    _tell_guard(f"- {group}\n")
-
-
-def _tell_guard(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # somebody ended it: nothing is guarded
-        stream = _guard_of(os.getpid()).stdin
-        assert stream is not None
-        with _telling:
-            stream.write(line.encode("ascii"))
-            stream.flush()
-
-
-_telling = threading.Lock()
-
-
-@functools.cache
-def _guard_of(pid: int) -> subprocess.Popen[bytes]:
-    """The guard of the process with this number, which is the running one: a fork has its own."""
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD],
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    atexit.register(_dismiss, process)
-    return process
-
-
-def _dismiss(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    process.wait()
 
 
 def _read_end(stream: IO[bytes]) -> str:

@@ -11,13 +11,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What every layer may use, and what each may use besides itself. A module that is
 # not named here (compiler.py, the public API) may join anything but the command line.
-COMMON = {"actc.diagnostics", "actc.errors", "actc.codes", "actc.registry", "actc.toolchain"}
+TOOLS = {"actc.toolchain", "actc.tool_results", "actc.guarding"}
+COMMON = {"actc.diagnostics", "actc.errors", "actc.codes", "actc.registry"} | TOOLS
 ALLOWED = {
     "actc.diagnostics": set[str](),
     "actc.errors": {"actc.diagnostics"},
     "actc.codes": set[str](),
     "actc.registry": {"actc.diagnostics", "actc.errors"},
-    "actc.toolchain": {"actc.diagnostics", "actc.errors"},
+    "actc.toolchain": {"actc.diagnostics", "actc.errors", "actc.guarding", "actc.awaiting"},
+    "actc.tool_results": {"actc.diagnostics", "actc.errors"},
     "actc.cache": {"actc.diagnostics", "actc.errors"},
     "actc.numerics": COMMON,
     "actc.approx": COMMON | {"actc.numerics"},

@@ -21,7 +21,7 @@ from typing import IO
 
 import numpy as np
 
-from actc import toolchain
+from actc import guarding
 from actc.device.document import FILE
 from actc.device.interface import Interface
 from actc.device.simulators import MEMORY, PORTS, Simulator, simulator_command, usual_simulator
@@ -135,7 +135,7 @@ class SimulatedPort:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            toolchain.release(self._process.pid)
+            guarding.release(self._process.pid)
 
     def _next_piece(self) -> Levels:
         levels = self._waiting.pop(0)
@@ -184,7 +184,7 @@ def _line(interface: Interface) -> Line:
 
 def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """The simulator, which waits for levels; ended with its group, limited in memory."""
-    toolchain.start_guard()
+    guarding.start_guard()
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -194,7 +194,7 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    toolchain.guard(process.pid)
+    guarding.guard(process.pid)
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
     return process
