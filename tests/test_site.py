@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,23 @@ def test_pages_load_without_errors_and_fit_the_window(
         chromium.open(page, width=width, dark=dark)
         assert chromium.console() == [], page.name
         assert chromium.eval("return document.documentElement.scrollWidth") <= width, page.name
+
+
+@needs_mkdocs
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index.html", "reference/cli.html"])
+def test_the_search_works_from_a_folder(site: Path, chromium: browser.Browser, page: str) -> None:
+    chromium.open(site / page, width=1300)
+    chromium.eval(
+        "const input = document.querySelector('.md-search__input'); input.focus();"
+        "input.value = 'popcount'; input.dispatchEvent(new Event('keyup', {bubbles: true}))"
+    )
+    links = "return [...document.querySelectorAll('.md-search-result__link')].map((a) => a.href)"
+    end = time.monotonic() + 30
+    while not (found := chromium.eval(links)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert any("binary-fpga.html" in link for link in found), found
+    assert chromium.console() == []
 
 
 def test_figures_of_the_comparison_stand_on_the_pages_that_it_names() -> None:
