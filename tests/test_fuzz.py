@@ -13,10 +13,10 @@ import pytest
 from fuzz.compared import Golden
 from fuzz.contained import Contained
 from fuzz.hunt import Statistics, explore, hunt, load, save
-from fuzz.judged import Verdict, judge
+from fuzz.judged import Finding, Verdict, judge
 from fuzz.oracles import Case, Mismatch, Oracle
 from fuzz.recipes import Recipe, case_of
-from fuzz.reduced import Found
+from fuzz.reduced import Found, reduced
 from fuzz.rules import RULES
 from hypothesis import Phase
 from onnxruntime import InferenceSession
@@ -95,6 +95,30 @@ def test_a_wrong_rounding_is_found_and_shrunk(
     assert case.digest == found[0].case.digest
     assert document["oracle"] == "golden"
     assert judge(case, Golden()).finding is None  # without the defect
+
+
+class _Sees:
+    """Finds models with a Relu."""
+
+    def judge(self, case: Case, oracle: Oracle) -> Verdict:
+        seen = any(node.op_type == "Relu" for node in case.proto.graph.node)
+        return Verdict("sees", finding=Finding("sees", "a Relu", "") if seen else None)
+
+
+def test_the_model_of_a_finding_is_reduced_and_its_samples_fit() -> None:
+    judge = _Sees()
+    findings = ((judge.judge(case, Golden()).finding, case) for case in _cases(7, 60))
+    finding, case = max(
+        ((found, case) for found, case in findings if found), key=lambda pair: len(pair[1].model)
+    )
+    assert len(case.proto.graph.node) > 5
+    least = reduced(Found(finding, case), judge, Golden(), 60).case
+    assert len(least.proto.graph.node) <= 2
+    session = InferenceSession(least.model, providers=["CPUExecutionProvider"])
+    for arrays in (least.data, least.probe):
+        first = session.get_inputs()[0].shape[0]
+        batch = first if isinstance(first, int) else len(next(iter(arrays.values())))
+        session.run(None, {name: array[:batch] for name, array in arrays.items()})
 
 
 class _Hangs:

@@ -28,7 +28,6 @@ SHRINK_SECONDS = 120.0
 _DRAWS = "fuzz"
 """A backend of Hypothesis that draws and does not mutate what it drew before: no case is like
 another."""
-AVAILABLE_PROVIDERS[_DRAWS] = HypothesisProvider
 _MODULES = (
     *("fuzz.compared", "fuzz.hardware", "fuzz.hardware_circuits", "fuzz.hardware_hls"),
     "fuzz.hardware_cuda",
@@ -94,6 +93,16 @@ class Statistics:
         self.seconds[verdict.oracle] += verdict.seconds  # type: ignore[assignment]
         if verdict.finding:
             self.findings[verdict.finding.key] += 1
+
+
+class _Draws(HypothesisProvider):
+    """Draws without constants of the modules that happen to be imported."""
+
+    def _maybe_draw_constant(self, *given: Any, **more: Any) -> None:
+        return None
+
+
+AVAILABLE_PROVIDERS[_DRAWS] = _Draws
 
 
 class _StillFails(AssertionError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import onnx
 
 import actc
@@ -50,8 +50,8 @@ def reduced(found: Found, judge: Judge, oracle: Oracle, seconds: float) -> Found
         if time.monotonic() > end:
             return False
         case = _with_model(found.case, model)
-        finding = judge.judge(case, oracle).finding
-        if finding is None or finding.key != found.finding.key:
+        finding = None if case is None else judge.judge(case, oracle).finding
+        if case is None or finding is None or finding.key != found.finding.key:
             return False
         least.append(Found(finding, case))
         return True
@@ -67,22 +67,28 @@ def _size(found: Found) -> tuple[int, int]:
     return len(found.case.proto.graph.node), len(found.case.model)
 
 
-def _with_model(case: Case, model: onnx.ModelProto) -> Case:
-    """The case with another model, and what is left of the samples."""
-    shapes = {
-        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-        for value in model.graph.input
-    }
+def _with_model(case: Case, model: onnx.ModelProto) -> Case | None:
+    """The case with another model; None where it has inputs that no samples can be drawn for."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    parts: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
+    for value in inputs:
+        extents = [d.dim_value for d in value.type.tensor_type.shape.dim][1:]
+        for part, arrays in zip(parts, (case.data, case.probe), strict=True):
+            array = arrays.get(value.name)
+            if array is None:
+                count = len(next(iter(arrays.values())))
+                array = _drawn(value, (count, *extents), case.seed)
+            if array is None:
+                return None
+            places = (slice(None), *(slice(extent or None) for extent in extents))
+            part[value.name] = array[places]  # as long as its axes are
     content = model.SerializeToString(deterministic=True)
-    return replace(
-        case, model=content, data=_cut(case.data, shapes), probe=_cut(case.probe, shapes)
-    )
+    return replace(case, model=content, data=parts[0], probe=parts[1])
 
 
-def _cut(arrays: Mapping[str, Array], shapes: Mapping[str, list[int]]) -> dict[str, Array]:
-    """Samples of the inputs that are left, as long as their axes are."""
-    kept = {name: array for name, array in arrays.items() if name in shapes}
-    for name, extents in shapes.items():
-        inner = (slice(None), *(slice(extent or None) for extent in extents[1:]))
-        kept[name] = kept[name][inner]
-    return kept
+def _drawn(value: onnx.ValueInfoProto, shape: tuple[int, ...], seed: int) -> Array | None:
+    """Samples for what was an inner value; None where it is no float32 of known axes."""
+    if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT or 0 in shape:
+        return None
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
