@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from determinism import (
+    PLAIN,
+    STRANGE,
     compile_twice,
     declared,
     difference,
@@ -94,6 +97,34 @@ def test_the_same_bytes(name: str, tmp_path: Path) -> None:
 )
 def test_the_same_bytes_of_what_tools_make(case: Case, tmp_path: Path) -> None:
     require_same(tmp_path, case)
+
+
+def test_a_fit_and_what_it_emits(tmp_path: Path) -> None:
+    """Beside each other, and without a cache that one could take from the other."""
+    options = ["--input", "s6.3", "--output", "s6.3", "--device", "ice40", "--emit", "verilog"]
+    command = [sys.executable, "-m", "actc", "fit", "x*sigmoid(x)", *options, "-o", "unit.v"]
+    running = []
+    for where in (PLAIN, STRANGE):
+        (tmp_path / where.folder).mkdir()
+        running.append(
+            subprocess.Popen(
+                [*command, "--json", "--no-cache"],
+                cwd=tmp_path / where.folder,
+                env={**os.environ, **where.variables},
+                stdout=subprocess.PIPE,
+            )
+        )
+    one, two = (
+        # how long it and each form took is printed, not written
+        json.loads(
+            printed, object_hook=lambda entry: {k: entry[k] for k in entry if k != "seconds"}
+        )
+        for printed, _ in [process.communicate(timeout=120) for process in running]
+    )
+    assert [process.returncode for process in running] == [0, 0]
+    assert one["certificate"]
+    assert json.dumps(one) == json.dumps(two)
+    assert difference(tmp_path / PLAIN.folder, tmp_path / STRANGE.folder) == ""
 
 
 def spoil(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
