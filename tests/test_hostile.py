@@ -54,8 +54,8 @@ def test_limits_bite(runner: Runner, tmp_path: Path) -> None:
     """The limits that the cases rely on are there: with too little of either, a run ends."""
     case = next(case for case in CASES if case.name == "long-chain")
     case.make(tmp_path)
-    starved = runner.run(tmp_path, *case.command, seconds=60, mebibytes=8)
-    assert starved.status != 0
+    starved = runner.run(tmp_path, *case.command, seconds=60, mebibytes=2)
+    assert (starved.status, _ERROR.findall(starved.stderr)) == (3, ["ACT0060"]), starved.stderr
     hurried = runner.run(tmp_path, *case.command, seconds=1, mebibytes=512)
     assert hurried.status == -9
 

@@ -148,7 +148,7 @@ def _failed(problem: Exception, given: Sequence[str], debug: bool) -> Outcome:
     if isinstance(problem, ModuleNotFoundError) and _is_optional(problem.name):
         module = str(problem.name)
         problem = missing_package(module, f"`actc doctor` says which target needs it: {module}")
-    if isinstance(problem, MemoryError):
+    if isinstance(problem, MemoryError) or _found_no_room(problem):
         return _failure([_out_of_memory()], ExitStatus.MODEL)
     if isinstance(problem, ActcError) and problem.status is not ExitStatus.INTERNAL:
         return _failure(problem.diagnostics, problem.status)
@@ -158,6 +158,17 @@ def _failed(problem: Exception, given: Sequence[str], debug: bool) -> Outcome:
     if debug:
         stderr().print("".join(traceback.format_exception(problem)), markup=False, soft_wrap=True)
     return _failure(_internal(problem), ExitStatus.INTERNAL)
+
+
+_NO_ROOM = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
+"""What the loader of shared libraries says where memory ran out."""
+
+
+def _found_no_room(problem: Exception) -> bool:
+    """Whether a library could not be loaded, or a thread not be started, for want of memory."""
+    text = str(problem)
+    loaded = isinstance(problem, ImportError) and any(part in text for part in _NO_ROOM)
+    return loaded or (isinstance(problem, RuntimeError) and text == "can't start new thread")
 
 
 def _failure(diagnostics: Iterable[Diagnostic], status: ExitStatus) -> Outcome:
