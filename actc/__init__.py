@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actc.pipeline import Pipeline
     from actc.recheck import check
     from actc.reducing import Reduction, reduce
+    from actc.reported import read_report
     from actc.reproducing import reproduce
     from actc.running import run
     from actc.targets.base import Target
@@ -54,6 +55,7 @@ __all__ = [
     "load",
     "option_problems",
     "read_config",
+    "read_report",
     "reduce",
     "reproduce",
     "run",
@@ -80,6 +82,7 @@ _HOMES = {
     "load": ("actc.artifact", "open_artifact"),
     "option_problems": ("actc.checked_options", "option_problems"),
     "read_config": ("actc.config", "read_config"),
+    "read_report": ("actc.reported", "read_report"),
     "reduce": ("actc.reducing", "reduce"),
     "reproduce": ("actc.reproducing", "reproduce"),
     "run": ("actc.running", "run"),
