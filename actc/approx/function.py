@@ -56,7 +56,7 @@ class ScalarFunction:
         values = np.broadcast_to(values, points.shape)
         undefined = np.isnan(values)
         if np.any(undefined):
-            raise ModelError(_undefined(self.name, points[undefined]))
+            raise ModelError(not_a_number(self.name, points[undefined]))
         return values
 
     def finite(self, x: npt.ArrayLike) -> Float64Array:
@@ -72,7 +72,8 @@ class ScalarFunction:
         return values
 
 
-def _undefined(name: str, points: Float64Array) -> Diagnostic:
+def not_a_number(name: str, points: Float64Array) -> Diagnostic:
+    """ACT0303, of a function at these points."""
     return Diagnostic(
         "ACT0303",
         f"function {name} is not a number at x = {points.flat[0]:.9g}",

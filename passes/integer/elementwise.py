@@ -9,8 +9,9 @@ import onnx_ir as ir
 
 from actc.approx.certificate import certify_table
 from actc.approx.channel_table import certify_channel_table, fit_channel_table
-from actc.approx.function import ScalarFunction
+from actc.approx.function import ScalarFunction, not_a_number
 from actc.approx.table import fit_table
+from actc.errors import ModelError
 from actc.ir.graph import constant
 from actc.ir.sites import Site
 from actc.numerics.compare import root_mean_square
@@ -72,11 +73,15 @@ def _errors(attained: Array, wanted: Array) -> dict[str, float]:
 def _channel_table(
     builder: Builder, site: Site, x: Codes, output: ir.Value, y: QuantizationParameters
 ) -> ir.Value:
-    real = site.function(x.parameters.values())
-    table, used = fit_channel_table(real, y), slice(x.parameters.low, x.parameters.high + 1)
+    points, used = x.parameters.values(), slice(x.parameters.low, x.parameters.high + 1)
+    real = site.function(points)
+    undefined = np.isnan(real[used]).any(axis=1)
+    if undefined.any():
+        raise ModelError(not_a_number(site.label, points[used][undefined]))
+    table = fit_channel_table(real, y)
     attained = y.values()[table.T]
     site.details.update(_errors(attained[used], real[used]), entries=table.size)
-    site.curves = [(x.parameters.values(), real[:, c], attained[:, c]) for c in _shown(site)]
+    site.curves = [(points, real[:, c], attained[:, c]) for c in _shown(site)]
     site.certificate = certify_channel_table(site.label, real, table, x.parameters, y)
     floor = float.fromhex(site.certificate["lower_bound"])
     if np.isfinite(floor):
