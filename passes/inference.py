@@ -5,8 +5,10 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
-from actc.ir.graph import has_graphs
+from actc.ir.graph import has_graphs, is_op
 
+_SHAPED_AS_INPUT = ("GroupNormalization", "MeanVarianceNormalization")
+"""Whose shapes ONNX (1.23) does not infer: functions that reshape by what they compute."""
 _LARGE = 1000
 """Bytes; of larger constants inference gets the shapes alone, as no shape follows from them."""
 
@@ -17,6 +19,23 @@ def infer_shapes(model: ir.Model) -> None:
     It does what `ShapeInferencePass` of onnx_ir does, in about half the time: of the model that
     inference returns, it reads the values that became known alone.
     """
+    _infer(model)
+    while _shape_functions(model):
+        _infer(model)
+
+
+def _shape_functions(model: ir.Model) -> bool:
+    """Whether an output got the shape of its node's input, by a rule that ONNX lacks."""
+    changed = False
+    for node in model.graph:
+        if is_op(node, *_SHAPED_AS_INPUT):
+            x, y = node.inputs[0], node.outputs[0]
+            if x is not None and x.shape is not None and y.shape is None:
+                y.shape, changed = x.shape.copy(), True
+    return changed
+
+
+def _infer(model: ir.Model) -> None:
     graph = model.graph
     if any(has_graphs(node) for node in graph):
         common = ir.passes.common

@@ -250,9 +250,13 @@ class Builder:
             bits=MULTIPLIER_BITS,
             output_bits=parameters.bits,
         )
-        rank = len(value.shape) if value.shape is not None else 0
         if multiplier.ndim == 1:
-            shape = [1] * rank
+            if value.shape is None:
+                raise NoIntegerForm(
+                    f"the rank of '{value.name}' is not known",
+                    "state the shape of this value in the model (value_info)",
+                )
+            shape = [1] * len(value.shape)
             shape[accumulator.axis] = -1
             multiplier = multiplier.reshape(shape)
         return self.scale_and_round(value, accumulator.value, multiplier, shift, parameters)
