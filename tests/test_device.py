@@ -143,7 +143,8 @@ def test_the_client_needs_nothing_of_the_compiler() -> None:
     heavy = {"onnx", "onnx_ir", "onnxruntime", "torch", "scipy", "serial", "typer"}
     assert loaded & heavy == set()
     parts = {name for name in loaded if name.startswith("actc.")}
-    known = ("actc.device", "actc.diagnostics", "actc.errors", "actc.toolchain")
+    tools = ("actc.toolchain", "actc.awaiting", "actc.guarding")
+    known = ("actc.device", "actc.diagnostics", "actc.errors", *tools)
     assert {name for name in parts if not name.startswith(known)} == set()
 
 
