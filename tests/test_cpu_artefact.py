@@ -17,6 +17,7 @@ import pytest
 from command_line import CommandLine
 from golden_models import Golden, conv_net, outputs_of
 from installed import needs_aarch64, needs_gcc, needs_tvm
+from sealed import sealed
 
 import actc
 from actc.errors import ToolFailed, UsageError
@@ -251,6 +252,7 @@ def test_emulated_floats_are_said_to_be(root: Path, tmp_path: Path) -> None:
     text = (out / "network.c").read_text("utf-8")
     start = text.index("constants[] = {") + len("constants[] = {\n")
     (out / "network.c").write_text(f"{text[:start]}99,99,99,99,{text[start:]}", "utf-8")
+    sealed(out)
     checked = actc.check(out, digits(root))
     assert [rung["result"] for rung in checked["rungs"]] == ["differs"]
     assert "ACT0602" in [d["code"] for d in checked["diagnostics"]]

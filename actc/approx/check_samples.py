@@ -33,7 +33,7 @@ class CheckSamples:
         lo, hi = (float(number(certificate[key], key)) for key in ("lo", "hi"))
         points = integer(certificate["points"], 2, MOST_POINTS, "points")
         tails = listed(certificate.get("tails", [0, 0]), "the tails")
-        if not lo < hi or len(tails) != 2:
+        if not lo <= hi or len(tails) != 2:  # one point, where the ends are the same
             raise Malformed("the samples have no two ends")
         left, right = tails
         core = np.linspace(lo, hi, points).astype(dtype).astype(np.float64)
