@@ -131,7 +131,7 @@ def test_a_limit_of_file_sizes_below_an_object(tmp_path: Path, model: Path, data
 @pytest.mark.parametrize(
     ("size", "status", "code", "said"),
     [
-        (8, 2, "ACT0241", "no space left on device"),
+        (4, 2, "ACT0241", "no space left on device"),
         (24, 5, "ACT0510", "KiB are free in"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from command_line import CommandLine
 from hls4ml_networks import needs_hls4ml, program_of, samples, simulated
 from installed import needs_gxx
+from sealed import sealed
 
 from actc.errors import ToolFailed
 from actc.targets.fpga.functions import StepFunction
@@ -207,6 +208,7 @@ def test_compile_says_it_and_check_finds_it(
     (path,) = (out / PROJECT / "firmware" / "weights").glob("levels*.h")
     text = path.read_text("utf-8")
     path.write_text(re.sub(r"= \{-?\d+", lambda found: f"= {{{int(found[0][3:]) ^ 1}", text))
+    sealed(out)
     done = actc_cli("check", out, "--data", data)
     assert done.status == 1
     assert "ACT0603" in done.stdout + done.stderr
