@@ -131,7 +131,7 @@ def test_a_limit_of_file_sizes_below_an_object(tmp_path: Path, model: Path, data
 @pytest.mark.parametrize(
     ("size", "status", "code", "said"),
     [
-        (4, 2, "ACT0241", "no space left on device"),
+        (8, 2, "ACT0241", "no space left on device"),
         (24, 5, "ACT0510", "KiB are free in"),
     ],
 )
@@ -150,7 +150,8 @@ def test_a_full_disk_for_temporary_files(
     monkeypatch.setenv("TMPDIR", str(disk))
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     resize(disk, f"size={size}k")
-    command = ("compile", model, "-t", "c", "--data", data, "-o", "out", "--json")
+    target = f"c:name=of_{size}"  # a program that this process has not compiled before
+    command = ("compile", model, "-t", target, "--data", data, "-o", "out", "--json")
     done = actc_cli(*command)
     assert (done.status, done.codes) == (status, [code])
     assert said in done.stdout
