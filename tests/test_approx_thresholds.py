@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from fixed_point_units import fewest_windows, random_gates, unit
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actc.approx import ScalarFunction
@@ -67,6 +67,7 @@ def test_codes_from_outside_are_checked() -> None:
     st.floats(0.5, 40),
     st.sampled_from(["s4.0", "u4.1", "s6.3", "u3.-1"]),
 )
+@example(values=[0.0] * 6 + [5e-324, -5e-324], ulps=1.0, spelling="u3.-1")
 @settings(max_examples=100, deadline=None)
 def test_gates_are_all_codes_within(values: list[float], ulps: float, spelling: str) -> None:
     output = FixedPoint.parse(spelling)

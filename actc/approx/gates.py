@@ -145,8 +145,7 @@ def make_gates(
     if input.bits > MAX_INPUT_BITS:
         raise UsageError(_too_many_inputs(input))
     exact = f(input.values())
-    with np.errstate(over="ignore"):
-        target = np.clip(np.ldexp(exact, output.fraction), output.low, output.high)
+    target = _in_ulps(exact, output)
     if objective == "correctly_rounded":
         low = high = output.quantize(exact, rounding)
     elif objective == "faithful":
@@ -156,6 +155,14 @@ def make_gates(
         if np.any(low > high):
             raise UsageError(_too_precise(f.name, objective, target, output))
     return Gates(f.name, input, output, objective, target, low, high)
+
+
+def _in_ulps(exact: Float64Array, output: FixedPoint) -> Float64Array:
+    """Values in ulps of the output, saturated; what underflows stays beside zero, not on it."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.ldexp(exact, output.fraction)
+    beside = np.copysign(np.finfo(np.float64).smallest_subnormal, exact)
+    return np.clip(np.where((scaled == 0) & (exact != 0), beside, scaled), output.low, output.high)
 
 
 def verified(form: Form, gates: Gates) -> FixedFit[Form]:
