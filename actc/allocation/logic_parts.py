@@ -205,10 +205,8 @@ class Counter:
                 formats.append(y.linear.bits)
             return count * sum(self._requantized(width, bits) for bits in formats)
 
-        if not (rounding.wide or rounding.linear or value.is_graph_output()):
-            return
-        if value.is_graph_output() and not (rounding.wide or rounding.linear):
-            return  # read as it is
+        if not (rounding.wide or rounding.linear):
+            return  # nothing needs its codes: an output is read as it is
         operands = [self._tensor(value), *([layer] if layer is not None else [])]
         self._add(node, "requantization", operands, cells)
 
